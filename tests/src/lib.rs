@@ -1,0 +1,1 @@
+//! The test crate holds no code of its own.
