@@ -1,0 +1,1 @@
+//! Workflow commands and environment files.

@@ -1,0 +1,1 @@
+//! What a user did wrong, where, and what to do.

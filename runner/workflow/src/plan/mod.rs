@@ -1,0 +1,1 @@
+//! Workflow and event to a plan.

@@ -1,0 +1,1 @@
+//! The workflow schema as data.

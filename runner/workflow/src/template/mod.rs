@@ -1,0 +1,1 @@
+//! Nodes checked against the schema become tokens.

@@ -1,0 +1,1 @@
+//! `on:` against an event.
