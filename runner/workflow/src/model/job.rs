@@ -1,0 +1,130 @@
+//! One job: its own steps, or a call of a reusable workflow.
+
+use indexmap::IndexMap;
+
+use super::{CallInput, CallOutput, CallSecret, JobId, Permissions, Step};
+use crate::expression::Expression;
+use crate::source::{Span, Spanned};
+use crate::template::Token;
+
+/// A job below `jobs:`.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its key.
+    pub id: Spanned<JobId>,
+    /// The whole job in the file.
+    pub span: Span,
+    /// `name:`, a string that may hold expressions; the id where absent.
+    pub name: Option<Token>,
+    /// `needs:`.
+    pub needs: Vec<Spanned<JobId>>,
+    /// `if:`, always present: `success()` where absent, `success() && (…)` where it names no status function.
+    pub condition: Expression,
+    /// Where `if:` stands, if it was written.
+    pub condition_span: Option<Span>,
+    /// `permissions:`.
+    pub permissions: Option<Permissions>,
+    /// `strategy:`.
+    pub strategy: Option<Strategy>,
+    /// `concurrency:`.
+    pub concurrency: Option<Token>,
+    /// `continue-on-error:`, a boolean or an expression. On a call of a reusable workflow: never.
+    pub continue_on_error: Option<Token>,
+    /// What it does.
+    pub kind: JobKind,
+}
+
+/// The two kinds of job.
+#[derive(Debug, Clone)]
+pub enum JobKind {
+    /// `steps:` on a runner.
+    Steps(Box<StepsJob>),
+    /// `uses:` of another workflow.
+    Call(Box<ReusableCall>),
+}
+
+/// `strategy:`. Kept whole too, since GitHub evaluates it as one value.
+#[derive(Debug, Clone)]
+pub struct Strategy {
+    /// The whole value.
+    pub token: Token,
+    /// `matrix:`.
+    pub matrix: Option<Token>,
+    /// `fail-fast:`, true where absent.
+    pub fail_fast: Option<Token>,
+    /// `max-parallel:`.
+    pub max_parallel: Option<Token>,
+}
+
+/// A job with steps.
+#[derive(Debug, Clone)]
+pub struct StepsJob {
+    /// `runs-on:`: a label, a list of labels, or `{group, labels}`.
+    pub runs_on: Token,
+    /// `environment:`: a name or `{name, url, deployment}`.
+    pub environment: Option<Token>,
+    /// `env:`.
+    pub env: Option<Token>,
+    /// `defaults:`.
+    pub defaults: Option<Token>,
+    /// `outputs:`, a mapping of strings.
+    pub outputs: Option<Token>,
+    /// `timeout-minutes:`, 360 where absent.
+    pub timeout_minutes: Option<Token>,
+    /// `cancel-timeout-minutes:`, 5 where absent.
+    pub cancel_timeout_minutes: Option<Token>,
+    /// `container:`: an image or a mapping.
+    pub container: Option<Token>,
+    /// `services:`: id to an image or a mapping.
+    pub services: Option<Token>,
+    /// `snapshot:`.
+    pub snapshot: Option<Token>,
+    /// `steps:`.
+    pub steps: Vec<Step>,
+}
+
+/// A job that calls a reusable workflow.
+/// See <https://docs.github.com/en/actions/sharing-automations/reusing-workflows>.
+#[derive(Debug, Clone)]
+pub struct ReusableCall {
+    /// `uses:`, such as `./.github/workflows/a.yml` or `owner/repo/.github/workflows/a.yml@v1`.
+    pub reference: Spanned<String>,
+    /// `with:`.
+    pub inputs: Option<Token>,
+    /// `secrets:`.
+    pub secrets: Secrets,
+    /// The called workflow, when it could be read.
+    pub called: Option<Box<CalledWorkflow>>,
+}
+
+/// What a caller needs of the workflow that it calls.
+#[derive(Debug, Clone)]
+pub struct CalledWorkflow {
+    /// `on.workflow_call.inputs`.
+    pub inputs: IndexMap<String, CallInput>,
+    /// `on.workflow_call.secrets`.
+    pub secrets: IndexMap<String, CallSecret>,
+    /// `on.workflow_call.outputs`.
+    pub outputs: IndexMap<String, CallOutput>,
+    /// `permissions:` there.
+    pub permissions: Option<Permissions>,
+    /// `env:` there.
+    pub env: Option<Token>,
+    /// `defaults:` there.
+    pub defaults: Option<Token>,
+    /// `concurrency:` there.
+    pub concurrency: Option<Token>,
+    /// Its jobs, with the ids that they have there.
+    pub jobs: IndexMap<JobId, Job>,
+}
+
+/// `secrets:` of a call.
+#[derive(Debug, Clone)]
+pub enum Secrets {
+    /// Not written: none are passed.
+    None,
+    /// `inherit`.
+    Inherit,
+    /// A mapping of names to values.
+    Mapping(Token),
+}
