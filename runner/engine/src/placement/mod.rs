@@ -1,0 +1,203 @@
+//! Placing a job: start something that runs an agent, talk to it, remove it. The port and its types.
+//!
+//! Knows nothing of workflows, steps or expressions; whoever calls has evaluated everything. A new engine (Swarm, ECS,
+//! Kubernetes) is one more implementation of [`Placement`]. See ARCHITECTURE.md, decision 5.
+
+mod error;
+mod exec;
+mod spec;
+
+pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
+pub use exec::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, OutputStream, Usage};
+pub use spec::{
+    Credentials, ImageSpec, JobIdentity, JobShape, JobSpec, Limits, Mount, NetworkAccess, PullPolicy, RunDirectory,
+    ServiceSpec,
+};
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+/// Somewhere that jobs can run.
+#[async_trait]
+pub trait Placement: Send + Sync + std::fmt::Debug {
+    /// Starts a job: image, services, network, container, agent. Returns when steps can be executed and every service is
+    /// healthy.
+    ///
+    /// # Errors
+    /// Whatever stood in the way; everything that had been made by then is removed again.
+    async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError>;
+
+    /// What this installation has created and not yet removed, whichever process did.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    async fn ours(&self) -> Result<Vec<Resource>, PlacementError>;
+
+    /// Removes what `filter` names. Never touches what another living process of ours owns, unless that very run is named.
+    ///
+    /// # Errors
+    /// The engine cannot be asked, or refuses a removal.
+    async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError>;
+}
+
+/// A job that has been placed.
+#[async_trait]
+pub trait JobHandle: Send + Sync + std::fmt::Debug {
+    /// Facts for the contexts `job.container.*` and `job.services.*`.
+    fn facts(&self) -> &JobFacts;
+
+    /// Starts a command. Several may run at once.
+    ///
+    /// # Errors
+    /// The agent is gone. That the command cannot be started is an [`ExecOutcome`].
+    async fn exec(&self, request: ExecRequest) -> Result<Exec, PlacementError>;
+
+    /// Begins to end a command: SIGINT, then SIGTERM, then SIGKILL to all that it started. Its outcome arrives as always.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    async fn cancel(&self, exec: ExecId, ladder: Ladder) -> Result<(), PlacementError>;
+
+    /// Writes a whole file at a path of the job, with its folders.
+    ///
+    /// # Errors
+    /// It cannot be written there.
+    async fn write_file(&self, path: &str, content: Bytes, mode: u32) -> Result<(), PlacementError>;
+
+    /// Reads a file at a path of the job, at most `bytes_max` of it. `None`: there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is longer.
+    async fn read_file(&self, path: &str, bytes_max: u64) -> Result<Option<Bytes>, PlacementError>;
+
+    /// Ends everything in the job and removes what `start` made. Idempotent. Commands that still run are lost.
+    ///
+    /// # Errors
+    /// Something could not be removed; it is named, and the next [`Placement::remove_leftovers`] tries again.
+    async fn stop(&self) -> Result<(), PlacementError>;
+}
+
+/// Facts about a placed job.
+#[derive(Debug, Clone, Default)]
+pub struct JobFacts {
+    /// `job.container.id`; absent on the host.
+    pub container_id: Option<String>,
+    /// `job.container.network`, the name or id of the network that job and services share.
+    pub network: Option<String>,
+    /// The image as it was resolved; absent on the host.
+    pub image: Option<crate::image::ImageFacts>,
+    /// `job.services.<id>`.
+    pub services: IndexMap<String, ServiceFacts>,
+    /// The run directory as the job sees it.
+    pub run_directory: String,
+    /// A folder in the job that holds a program `sudo` which runs its arguments. For the end of PATH.
+    pub sudo_directory: Option<String>,
+    /// Whether paths of [`Mount`]s are the same files on this machine: false with a remote engine, where only
+    /// `write_file` and `read_file` reach them.
+    pub files_are_shared: bool,
+}
+
+/// Facts about a service container.
+#[derive(Debug, Clone)]
+pub struct ServiceFacts {
+    /// `job.services.<id>.id`.
+    pub container_id: String,
+    /// `job.services.<id>.network`.
+    pub network: String,
+    /// `job.services.<id>.ports`: port in the service's container → port on the job's localhost.
+    pub ports: IndexMap<u16, u16>,
+}
+
+/// Something in the engine that carries our labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// Its id; for volumes the name.
+    pub id: String,
+    /// The run that it belongs to.
+    pub run: String,
+    /// The key of the job that it belongs to.
+    pub job: String,
+    /// Whether the process that created it still runs.
+    pub owner_alive: bool,
+}
+
+/// Kinds of [`Resource`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResourceKind {
+    /// Of a job or a service.
+    Container,
+    /// Of a job with services.
+    Network,
+    /// Named in `volumes:`.
+    Volume,
+    /// An agent on this machine.
+    Process,
+}
+
+/// What [`Placement::remove_leftovers`] removes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftoverFilter {
+    /// What a process left that is gone. For the start of every command.
+    Abandoned,
+    /// All that this process made. For the second Ctrl-C.
+    Own,
+    /// All of one run, whoever owns it.
+    Run(String),
+}
+
+/// How many of each were removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Containers.
+    pub containers: usize,
+    /// Networks.
+    pub networks: usize,
+    /// Volumes.
+    pub volumes: usize,
+    /// Agents on this machine.
+    pub processes: usize,
+}
+
+/// Receives what happens while a job is being placed. Called often; must not block.
+pub type ProgressSink = Arc<dyn Fn(PlacementProgress) + Send + Sync>;
+
+/// What happens while a job is being placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlacementProgress {
+    /// An image is not here and is being pulled.
+    Pulling {
+        /// The image.
+        image: String,
+        /// Received so far, over all layers that have told their size.
+        bytes_done: u64,
+        /// The sum of those sizes.
+        bytes_total: u64,
+    },
+    /// A pull has ended.
+    Pulled {
+        /// The image.
+        image: String,
+    },
+    /// A service container runs.
+    ServiceStarted {
+        /// Key in `services:`.
+        service: String,
+    },
+    /// A service's health check has not passed yet.
+    ServiceWaiting {
+        /// Key in `services:`.
+        service: String,
+    },
+    /// A service is ready: healthy, or it has no health check.
+    ServiceReady {
+        /// Key in `services:`.
+        service: String,
+    },
+    /// Steps can run.
+    Ready,
+}

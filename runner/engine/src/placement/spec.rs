@@ -1,0 +1,179 @@
+//! What a job asks of a placement. Everything is evaluated; nothing here has been checked against the engine.
+//!
+//! Not the workflow model: see crate `workflow`.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+/// A job to place.
+#[derive(Debug)]
+pub struct JobSpec {
+    /// Who it is, for labels and names.
+    pub identity: JobIdentity,
+    /// Whether it stands for a runner machine or for a `container:` on one.
+    pub shape: JobShape,
+    /// What it runs in; unused on the host.
+    pub image: ImageSpec,
+    /// Environment of the container, over that of the image.
+    pub env: IndexMap<String, String>,
+    /// User of the steps: `name`, `uid` or `uid:gid`; absent: that of the image.
+    pub user: Option<String>,
+    /// Working directory of the container.
+    pub workdir: String,
+    /// Socket, spool, command files, scripts.
+    pub run_directory: RunDirectory,
+    /// Folders of this machine that the job sees.
+    pub mounts: Vec<Mount>,
+    /// `services:`.
+    pub services: Vec<ServiceSpec>,
+    /// `container.options`, as written.
+    pub options: String,
+    /// `container.volumes`, as written.
+    pub volumes: Vec<String>,
+    /// `container.ports`, as written.
+    pub ports: Vec<String>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it may reach.
+    pub network: NetworkAccess,
+}
+
+/// Names a job of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobIdentity {
+    /// Id of the run.
+    pub run: String,
+    /// Key of the job, unique in the run (matrix leg included).
+    pub job: String,
+    /// Attempt, from 1.
+    pub attempt: u32,
+}
+
+/// How services are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobShape {
+    /// `runs-on:` alone: services are at `localhost:<mapped port>` (and by name as well).
+    Runner,
+    /// `container:`: services are at `<service id>:<port>`.
+    Container,
+}
+
+/// An image and how to get it.
+#[derive(Debug, Clone)]
+pub struct ImageSpec {
+    /// As written: `postgres:15`, `ghcr.io/a/b@sha256:…`, an id; a leading `docker://` is dropped.
+    pub reference: String,
+    /// `credentials:`.
+    pub credentials: Option<Credentials>,
+    /// When to pull.
+    pub pull: PullPolicy,
+    /// `linux/arm64` and the like; absent: that of the engine.
+    pub platform: Option<String>,
+}
+
+impl ImageSpec {
+    /// An image that is pulled where it is missing, with the credentials of the user's Docker configuration.
+    #[must_use]
+    pub fn new(reference: impl Into<String>) -> Self {
+        Self { reference: reference.into(), credentials: None, pull: PullPolicy::Missing, platform: None }
+    }
+}
+
+/// `credentials:` of a container.
+#[derive(Clone)]
+pub struct Credentials {
+    /// User name at the registry.
+    pub username: String,
+    /// Password or token.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// When it is not here.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Not at all: a missing image is an error.
+    Never,
+}
+
+/// A directory for one job that engine and agent share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDirectory {
+    /// On this machine; made by the caller, removed by the caller. Its path must be short enough for a socket in it
+    /// (90 bytes).
+    pub host: PathBuf,
+    /// As the job sees it, such as `/__pipe`. On the host placement: equal to `host`.
+    pub inside: String,
+}
+
+/// A folder of this machine that the job sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// On this machine.
+    pub host: PathBuf,
+    /// As the job sees it.
+    pub inside: String,
+    /// Whether the job may not write there.
+    pub read_only: bool,
+}
+
+/// A service container.
+#[derive(Debug)]
+pub struct ServiceSpec {
+    /// Key in `services:`; its host name on the network.
+    pub id: String,
+    /// Its image.
+    pub image: ImageSpec,
+    /// `env:`.
+    pub env: IndexMap<String, String>,
+    /// `ports:`, as written: `5432`, `8080:80`, `5353:53/udp`.
+    pub ports: Vec<String>,
+    /// `volumes:`, as written.
+    pub volumes: Vec<String>,
+    /// `options:`, as written.
+    pub options: String,
+    /// `entrypoint:`.
+    pub entrypoint: Option<String>,
+    /// `command:`.
+    pub command: Option<String>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// What a container may use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Memory in bytes, swap included; absent: no limit.
+    pub memory_bytes: Option<u64>,
+    /// Processors; absent: no limit.
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_bytes: None, cpus: None, pids: 4096 }
+    }
+}
+
+/// What a job may reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NetworkAccess {
+    /// Everything that the engine's network reaches.
+    #[default]
+    Internet,
+    /// Its services only.
+    ServicesOnly,
+}
