@@ -1,0 +1,1 @@
+//! Tables of expressions and their values, beyond the conformance cases.
