@@ -1,0 +1,1 @@
+"""The shop's catalogue: products in PostgreSQL behind a small HTTP API."""
