@@ -1,3 +1,4 @@
 //! The one test binary over the whole product: each module is a suite.
 
+#[cfg(test)]
 mod conformance;

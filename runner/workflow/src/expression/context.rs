@@ -160,6 +160,12 @@ impl<'names> Allowed<'names> {
         }
     }
 
+    /// The functions that may be called, for suggestions.
+    pub fn functions(&self) -> impl Iterator<Item = Function> {
+        let built_in = Function::ALL.into_iter().filter(|function| function.built_in().is_some());
+        built_in.chain(self.functions.iter().map(|allowed| allowed.function))
+    }
+
     /// The function of that name, with least and most arguments, if it may be called.
     pub(super) fn function(&self, name: &str) -> Option<(Function, usize, usize)> {
         let function = Function::from_name(name)?;

@@ -7,6 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 use super::memory::{Counter, TooLarge};
 use super::number::format_number;
@@ -73,6 +74,26 @@ fn number_to_json(number: f64) -> serde_json::Value {
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+/// Writes what [`Value::to_json`] gives, without a tree of `serde_json` in between.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Boolean(boolean) => serializer.serialize_bool(*boolean),
+            Self::Number(number) => number_to_json(*number).serialize(serializer),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Array(items) => serializer.collect_seq(items.iter()),
+            Self::Object(object) => object.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -223,6 +244,7 @@ mod tests {
     fn numbers_survive_the_bridge() {
         for (number, expected) in [(1.0, "1"), (-0.0, "0"), (0.5, "0.5"), (1e300, "1e+300"), (f64::NAN, "\"NaN\"")] {
             assert_eq!(Value::Number(number).to_json().to_string(), expected);
+            assert_eq!(serde_json::to_string(&Value::Number(number)).unwrap(), expected);
         }
     }
 

@@ -120,7 +120,10 @@ impl Parser<'_> {
 
     /// Pushes a node, or a stand-in where it is too deep: trees stay shallow enough to be dropped and evaluated.
     fn operand(&mut self, kind: NodeKind, span: Range<usize>) {
-        let mut node = Node::new(kind, span);
+        self.push_node(Node::new(kind, span));
+    }
+
+    fn push_node(&mut self, mut node: Node) {
         if node.depth > DEPTH_MAX {
             self.too_deep = true;
             node = Node::new(NodeKind::Literal(Value::Null), node.span);
@@ -155,13 +158,13 @@ impl Parser<'_> {
             return self.operand(NodeKind::Not(Box::new(right)), span);
         }
         let left = self.pop();
-        let span = left.span.start..right.span.end;
-        let kind = if let TokenKind::Binary(sign) = operator.kind {
+        let node = if let TokenKind::Binary(sign) = operator.kind {
             binary(sign, left, right)
         } else {
-            NodeKind::Index { object: Box::new(left), index: Box::new(right) }
+            let span = left.span.start..right.span.end;
+            Node::new(NodeKind::Index { object: Box::new(left), index: Box::new(right) }, span)
         };
-        self.operand(kind, span);
+        self.push_node(node);
     }
 
     /// `)` around an expression, or `]`.
@@ -242,17 +245,19 @@ const fn precedence(kind: TokenKind) -> u8 {
     }
 }
 
-fn binary(operator: Operator, left: Node, right: Node) -> NodeKind {
+fn binary(operator: Operator, left: Node, right: Node) -> Node {
     let comparison = match operator {
         Operator::And => {
-            return NodeKind::And(flatten(left, right, |node| {
+            let open = |node: &mut Node| {
                 if let NodeKind::And(operands) = &mut node.kind { Some(mem::take(operands)) } else { None }
-            }));
+            };
+            return chain(left, right, open, NodeKind::And);
         }
         Operator::Or => {
-            return NodeKind::Or(flatten(left, right, |node| {
+            let open = |node: &mut Node| {
                 if let NodeKind::Or(operands) = &mut node.kind { Some(mem::take(operands)) } else { None }
-            }));
+            };
+            return chain(left, right, open, NodeKind::Or);
         }
         Operator::Equal => Comparison::Equal,
         Operator::NotEqual => Comparison::NotEqual,
@@ -261,15 +266,26 @@ fn binary(operator: Operator, left: Node, right: Node) -> NodeKind {
         Operator::Greater => Comparison::Greater,
         Operator::GreaterOrEqual => Comparison::GreaterOrEqual,
     };
-    NodeKind::Compare { comparison, left: Box::new(left), right: Box::new(right) }
+    let span = left.span.start..right.span.end;
+    Node::new(NodeKind::Compare { comparison, left: Box::new(left), right: Box::new(right) }, span)
 }
 
-/// The operands of a chain as one list, so that `a && b && c` is one level deep.
-fn flatten(mut left: Node, mut right: Node, open: impl Fn(&mut Node) -> Option<Vec<Node>>) -> Vec<Node> {
-    let mut operands = open(&mut left).unwrap_or_else(|| vec![left]);
-    match open(&mut right) {
+/// One node for a whole chain, so that `a && b && c` is one level deep. The depth is kept up rather than computed
+/// again over all operands: a long chain costs no more than its text.
+fn chain(
+    mut left: Node,
+    mut right: Node,
+    open: impl Fn(&mut Node) -> Option<Vec<Node>>,
+    kind: impl Fn(Vec<Node>) -> NodeKind,
+) -> Node {
+    let span = left.span.start..right.span.end;
+    let (first, second) = (open(&mut left), open(&mut right));
+    let depth = |opened: bool, depth: usize| if opened { depth } else { depth + 1 };
+    let depth = depth(first.is_some(), left.depth).max(depth(second.is_some(), right.depth));
+    let mut operands = first.unwrap_or_else(|| vec![left]);
+    match second {
         Some(more) => operands.extend(more),
         None => operands.push(right),
     }
-    operands
+    Node { kind: kind(operands), span, depth }
 }
