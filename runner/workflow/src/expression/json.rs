@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::lenient;
 use super::memory::{Counter, TooLarge};
 use super::number::format_number;
 use super::object::Object;
@@ -50,12 +51,13 @@ impl Value {
         pretty(self, &mut counter).unwrap_or_default()
     }
 
-    /// What `fromJSON(text)` gives.
+    /// What `fromJSON(text)` gives: JSON, and what GitHub's reader takes beyond it (single quotes, comments, bare names,
+    /// trailing commas).
     ///
     /// # Errors
     /// Says what is wrong with the text, and where in it.
     pub fn parse_json(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        serde_json::from_str(text).or_else(|error| lenient::parse(text).ok_or_else(|| error.to_string()))
     }
 }
 

@@ -12,6 +12,7 @@ mod evaluate;
 mod format;
 mod functions;
 mod json;
+mod lenient;
 mod lexer;
 mod memory;
 mod names;

@@ -83,6 +83,7 @@ fn values() {
         ("join(fromJSON('[1]'), fromJSON('no json'))", r#""1""#),
         ("format('{0}{0}', 'a')", r#""aa""#),
         ("format('a')", r#""a""#),
+        ("fromJSON('[''a'', ''b'',]')[1]", r#""b""#),
         ("toJSON(NaN)", r#""NaN""#),
         ("hashFiles('a', 'b')", r#""a+b""#),
         ("empty.a.b", "null"),
@@ -359,6 +360,11 @@ proptest! {
     fn json_survives_a_round_trip(text in "\\PC*", number in -1e15..1e15_f64) {
         let value = Value::from(Object::new().with("t", text.as_str()).with("n", vec![Value::Number(number.trunc())]));
         prop_assert_eq!(Value::parse_json(&value.to_pretty_json()), Ok(value));
+    }
+
+    #[test]
+    fn any_text_is_json_or_fails(text in "[\\[\\]{}:,'\"\\\\/*u0-9a-f .é-]{0,40}") {
+        let _ = Value::parse_json(&text);
     }
 
     #[test]
