@@ -1,1 +1,17 @@
-//! Workflow commands and environment files.
+//! What a step says to the runner: commands in its output, environment files, and problem matchers over its output.
+//!
+//! All of it is text in, values out. Reading the files, finding paths, applying the effects and showing the log are the engine's
+//! part. Follows <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands> and, where the
+//! page is silent, what `actions/runner` does.
+
+pub mod annotation;
+pub mod artifacts;
+pub mod environment_file;
+pub mod line_splitter;
+pub mod parse;
+pub mod processor;
+
+pub use self::annotation::{Annotation, AnnotationLevel};
+pub use self::line_splitter::{LineSplitter, Piece};
+pub use self::parse::{RawCommand, WorkflowCommand, parse_command};
+pub use self::processor::{CommandProcessor, CommandSettings, Effect, Handled, LogLine};

@@ -1,0 +1,194 @@
+//! Cuts a byte stream into lines with bounded memory.
+//!
+//! It does not decode and does not lose a byte: all pieces in order, each with its ending, are the stream. Lines end with `\n`,
+//! `\r\n` or `\r`, as for GitHub's runner, so a command behind a progress bar is seen.
+
+use super::parse::may_be_command;
+
+/// Longest line that is looked at as a command or by problem matchers: an output value of 1 MiB and room for its name.
+/// A longer line passes as it is, in parts.
+pub const COMMAND_LINE_BYTES_MAX: usize = (1 << 20) + 4096;
+
+/// What the splitter found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A complete line and what ended it: `\n`, `\r\n`, `\r`, or nothing at the end of the stream.
+    Line {
+        /// The line without its ending.
+        text: &'a [u8],
+        /// The ending.
+        ending: &'a [u8],
+    },
+    /// Bytes to pass on unexamined: a part of a line that is too long or was released early.
+    Part(&'a [u8]),
+}
+
+/// The state between two chunks.
+#[derive(Debug, Default)]
+pub struct LineSplitter {
+    held: Vec<u8>,
+    /// The current line is passing in parts.
+    passing: bool,
+    /// The last byte was a `\r`; a `\n` now belongs to it.
+    after_return: bool,
+}
+
+impl LineSplitter {
+    /// A splitter at the start of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next chunk and hands its pieces to `sink` in order.
+    pub fn push(&mut self, mut chunk: &[u8], mut sink: impl FnMut(Piece<'_>)) {
+        if self.after_return && !chunk.is_empty() {
+            self.after_return = false;
+            if let Some(rest) = chunk.strip_prefix(b"\n") {
+                sink(Piece::Part(b"\n"));
+                chunk = rest;
+            }
+        }
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', chunk) {
+            let ending = if chunk[at..].starts_with(b"\r\n") { 2 } else { 1 };
+            self.after_return = chunk[at] == b'\r' && at + 1 == chunk.len();
+            let (line, rest) = chunk.split_at(at + ending);
+            chunk = rest;
+            self.line(&line[..at], &line[at..], &mut sink);
+        }
+        if self.passing {
+            if !chunk.is_empty() {
+                sink(Piece::Part(chunk));
+            }
+        } else if self.held.len() + chunk.len() > COMMAND_LINE_BYTES_MAX {
+            self.pass(&mut sink);
+            sink(Piece::Part(chunk));
+        } else {
+            self.held.extend_from_slice(chunk);
+        }
+    }
+
+    fn line(&mut self, text: &[u8], ending: &[u8], sink: &mut impl FnMut(Piece<'_>)) {
+        if self.passing || self.held.len() + text.len() > COMMAND_LINE_BYTES_MAX {
+            self.pass(sink);
+            for part in [text, ending] {
+                if !part.is_empty() {
+                    sink(Piece::Part(part));
+                }
+            }
+            self.passing = false;
+        } else if self.held.is_empty() {
+            sink(Piece::Line { text, ending });
+        } else {
+            self.held.extend_from_slice(text);
+            sink(Piece::Line { text: &self.held, ending });
+            self.held.clear();
+        }
+    }
+
+    fn pass(&mut self, sink: &mut impl FnMut(Piece<'_>)) {
+        self.passing = true;
+        if !self.held.is_empty() {
+            sink(Piece::Part(&self.held));
+            self.held = Vec::new();
+        }
+    }
+
+    /// The stream has been silent for a while: lets an unfinished line go, so that a prompt appears, unless it may become
+    /// a command. The rest of that line follows in parts.
+    pub fn release(&mut self, mut sink: impl FnMut(Piece<'_>)) {
+        if !self.held.is_empty() && !may_be_command(&self.held) {
+            self.pass(&mut sink);
+        }
+    }
+
+    /// The end of the stream: what is held is the last line.
+    pub fn finish(&mut self, mut sink: impl FnMut(Piece<'_>)) {
+        if !self.held.is_empty() {
+            sink(Piece::Line { text: &self.held, ending: b"" });
+        }
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{COMMAND_LINE_BYTES_MAX, LineSplitter, Piece};
+
+    fn show(piece: Piece<'_>) -> String {
+        match piece {
+            Piece::Line { text, ending } => format!("{}|{}", text.escape_ascii(), ending.escape_ascii()),
+            Piece::Part(part) => format!("~{}", part.escape_ascii()),
+        }
+    }
+
+    #[test]
+    fn pieces() {
+        for (chunks, expect) in [
+            (&["a\nb\n"][..], &["a|\\n", "b|\\n"][..]),
+            (&["a", "b", "\nc"], &["ab|\\n", "c|"]),
+            (&["a\r\nb\rc\n"], &["a|\\r\\n", "b|\\r", "c|\\n"]),
+            (&["a\r", "\nb\r", "c"], &["a|\\r", "~\\n", "b|\\r", "c|"]),
+            (&["a\r", "", "\nb"], &["a|\\r", "~\\n", "b|"]),
+            (&["\n\n"], &["|\\n", "|\\n"]),
+            (&[""], &[]),
+        ] {
+            let (mut splitter, mut found) = (LineSplitter::new(), Vec::new());
+            chunks.iter().for_each(|chunk| splitter.push(chunk.as_bytes(), |piece| found.push(show(piece))));
+            splitter.finish(|piece| found.push(show(piece)));
+            assert_eq!(found, expect, "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_passes_in_parts() {
+        let (mut splitter, mut lines, mut bytes) = (LineSplitter::new(), 0, 0);
+        let chunk = vec![b'x'; 64 << 10];
+        for _ in 0..1024 {
+            splitter.push(&chunk, |piece| match piece {
+                Piece::Line { .. } => lines += 1,
+                Piece::Part(part) => bytes += part.len(),
+            });
+            assert!(splitter.held.capacity() <= 2 * COMMAND_LINE_BYTES_MAX);
+        }
+        splitter.push(b"end\n::debug::x\n", |piece| match piece {
+            Piece::Line { text, .. } => assert_eq!(text, b"::debug::x"),
+            Piece::Part(part) => bytes += part.len(),
+        });
+        assert_eq!((lines, bytes), (0, (64 << 20) + 4));
+        let whole = [vec![b'y'; COMMAND_LINE_BYTES_MAX + 1], b"\nz\n".to_vec()].concat();
+        let mut found = Vec::new();
+        splitter.push(&whole, |piece| found.push(show(piece).len()));
+        assert_eq!(found, [COMMAND_LINE_BYTES_MAX + 2, 3, 4], "also within one chunk");
+    }
+
+    #[test]
+    fn prompts_are_released_but_commands_are_not() {
+        let (mut splitter, mut found) = (LineSplitter::new(), Vec::new());
+        splitter.push(b"Password: ", |piece| found.push(show(piece)));
+        splitter.release(|piece| found.push(show(piece)));
+        splitter.push(b"::debug::no\n ::debug", |piece| found.push(show(piece)));
+        splitter.release(|piece| found.push(show(piece)));
+        splitter.push(b"::yes\n", |piece| found.push(show(piece)));
+        assert_eq!(found, ["~Password: ", "~::debug::no", "~\\n", " ::debug::yes|\\n"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_lost(chunks in prop::collection::vec("[a\r\n]{0,6}", 0..8)) {
+            let (mut splitter, mut all) = (LineSplitter::new(), Vec::new());
+            let mut sink = |piece: Piece<'_>| match piece {
+                Piece::Line { text, ending } => {
+                    all.extend_from_slice(text);
+                    all.extend_from_slice(ending);
+                }
+                Piece::Part(part) => all.extend_from_slice(part),
+            };
+            chunks.iter().for_each(|chunk| splitter.push(chunk.as_bytes(), &mut sink));
+            splitter.finish(&mut sink);
+            prop_assert_eq!(all, chunks.concat().into_bytes());
+        }
+    }
+}
