@@ -282,10 +282,20 @@ fn chain(
     let (first, second) = (open(&mut left), open(&mut right));
     let depth = |opened: bool, depth: usize| if opened { depth } else { depth + 1 };
     let depth = depth(first.is_some(), left.depth).max(depth(second.is_some(), right.depth));
-    let mut operands = first.unwrap_or_else(|| vec![left]);
-    match second {
-        Some(more) => operands.extend(more),
-        None => operands.push(right),
-    }
+    let operands = match (first, second) {
+        (None, None) => vec![left, right],
+        (Some(mut operands), None) => {
+            operands.push(right);
+            operands
+        }
+        (None, Some(mut operands)) => {
+            operands.insert(0, left);
+            operands
+        }
+        (Some(mut operands), Some(more)) => {
+            operands.extend(more);
+            operands
+        }
+    };
     Node { kind: kind(operands), span, depth }
 }
