@@ -5,6 +5,7 @@
 //! listed-as-different and shows each failure in full. What it does not do: know any suite's format.
 
 mod expressions;
+mod webhooks;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -28,12 +29,17 @@ pub(crate) fn folder() -> PathBuf {
     std::env::var_os(FOLDER_VARIABLE).map_or_else(default, PathBuf::from)
 }
 
+/// Whether a suite that is absent is skipped.
+pub(crate) fn is_optional() -> bool {
+    std::env::var(OPTIONAL_VARIABLE).is_ok_and(|value| value == "1")
+}
+
 /// The cases of `<folder>/<suite>/cases.jsonl`. None where the file is absent and `PIPE_CONFORMANCE_OPTIONAL=1`.
 pub(crate) fn load<Case: DeserializeOwned>(suite: &str) -> Option<Vec<Case>> {
     let path = folder().join(suite).join("cases.jsonl");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if std::env::var(OPTIONAL_VARIABLE).is_ok_and(|value| value == "1") => {
+        Err(error) if is_optional() => {
             eprintln!("conformance {suite}: SKIPPED, {} cannot be read: {error}", path.display());
             return None;
         }
