@@ -34,6 +34,12 @@ impl Span {
         Self { file: self.file, start: self.start, end: self.start }
     }
 
+    /// From the start of this span to the end of a later one in the same file.
+    #[must_use]
+    pub const fn to(self, last: Self) -> Self {
+        Self { file: self.file, start: self.start, end: last.end }
+    }
+
     /// A part of this span: `from..to` are byte offsets inside it, clamped to it.
     #[must_use]
     pub fn part(self, from: usize, to: usize) -> Self {

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::{CallInput, CallOutput, CallSecret, JobId, Permissions, Step};
 use crate::expression::Expression;
-use crate::source::{Span, Spanned};
+use crate::source::{FileId, Span, Spanned};
 use crate::template::Token;
 
 /// A job below `jobs:`.
@@ -16,13 +16,16 @@ pub struct Job {
     pub span: Span,
     /// `name:`, a string that may hold expressions; the id where absent.
     pub name: Option<Token>,
-    /// `needs:`.
+    /// `needs:`, each once and spelled as the job's own key is: GitHub ignores case here. The span is the entry's.
     pub needs: Vec<Spanned<JobId>>,
+    /// `needs:` as written.
+    pub needs_written: Option<Token>,
     /// `if:`, always present: `success()` where absent, `success() && (…)` where it names no status function.
     pub condition: Expression,
     /// Where `if:` stands, if it was written.
     pub condition_span: Option<Span>,
-    /// `permissions:`.
+    /// `permissions:`, or where absent those of its workflow, or else those that its caller was given. `None` means the
+    /// repository's default.
     pub permissions: Option<Permissions>,
     /// `strategy:`.
     pub strategy: Option<Strategy>,
@@ -100,13 +103,19 @@ pub struct ReusableCall {
 /// What a caller needs of the workflow that it calls.
 #[derive(Debug, Clone)]
 pub struct CalledWorkflow {
+    /// The file.
+    pub file: FileId,
+    /// `name:` there.
+    pub name: Option<Spanned<String>>,
     /// `on.workflow_call.inputs`.
     pub inputs: IndexMap<String, CallInput>,
     /// `on.workflow_call.secrets`.
     pub secrets: IndexMap<String, CallSecret>,
     /// `on.workflow_call.outputs`.
     pub outputs: IndexMap<String, CallOutput>,
-    /// `permissions:` there.
+    /// The three of them as written.
+    pub definitions: CallDefinitions,
+    /// `permissions:` there. `None` leaves the caller's in force.
     pub permissions: Option<Permissions>,
     /// `env:` there.
     pub env: Option<Token>,
@@ -116,6 +125,17 @@ pub struct CalledWorkflow {
     pub concurrency: Option<Token>,
     /// Its jobs, with the ids that they have there.
     pub jobs: IndexMap<JobId, Job>,
+}
+
+/// What stands below `on.workflow_call`, as written.
+#[derive(Debug, Clone, Default)]
+pub struct CallDefinitions {
+    /// `inputs:`.
+    pub inputs: Option<Token>,
+    /// `secrets:`.
+    pub secrets: Option<Token>,
+    /// `outputs:`.
+    pub outputs: Option<Token>,
 }
 
 /// `secrets:` of a call.

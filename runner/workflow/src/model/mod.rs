@@ -12,8 +12,8 @@ mod triggers;
 mod workflow;
 
 pub use id::{JobId, StepId};
-pub use job::{CalledWorkflow, Job, JobKind, ReusableCall, Secrets, StepsJob, Strategy};
-pub use permissions::{PermissionLevel, Permissions};
+pub use job::{CallDefinitions, CalledWorkflow, Job, JobKind, ReusableCall, Secrets, StepsJob, Strategy};
+pub use permissions::{PermissionLevel, Permissions, SCOPES, SHORTHAND_SCOPES};
 pub use step::{Step, StepKind, Uses};
 pub use triggers::{CallInput, CallOutput, CallSecret, DispatchInput, Filters, InputType, Schedule, Trigger, Triggers};
 pub use workflow::Workflow;

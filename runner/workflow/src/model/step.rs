@@ -8,7 +8,8 @@ use crate::template::Token;
 /// A step below `steps:`.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// `id:`, or a generated one.
+    /// `id:`, or a generated one. Unique, case ignored, in the list of steps that it stands in; the steps of a
+    /// `parallel:` block are a list of their own.
     pub id: StepId,
     /// Whether the id was written by the author (only then it is in the `steps` context).
     pub id_written: bool,
@@ -26,8 +27,8 @@ pub struct Step {
     pub timeout_minutes: Option<Token>,
     /// `env:`.
     pub env: Option<Token>,
-    /// `background: true`: the next step begins at once; see `wait`.
-    pub background: bool,
+    /// `background:`; with true the next step begins at once, see `wait`. `None`: not written, which means false.
+    pub background: Option<bool>,
     /// What it does.
     pub kind: StepKind,
 }
@@ -59,6 +60,28 @@ pub enum StepKind {
     Cancel(Spanned<StepId>),
     /// `parallel:`: these at once, then wait for all of them.
     Parallel(Vec<Step>),
+}
+
+impl Step {
+    /// Whether the next step begins without waiting for this one.
+    #[must_use]
+    pub fn runs_in_background(&self) -> bool {
+        self.background == Some(true)
+    }
+}
+
+impl StepKind {
+    /// The name that GitHub gives to a step of the newer kinds when it has none.
+    #[must_use]
+    pub const fn default_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Run { .. } | Self::Uses { .. } => None,
+            Self::Wait(_) => Some("Wait"),
+            Self::WaitAll => Some("Wait for all"),
+            Self::Cancel(_) => Some("Cancel"),
+            Self::Parallel(_) => Some("Parallel group"),
+        }
+    }
 }
 
 /// `uses:` of a step.

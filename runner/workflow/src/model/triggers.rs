@@ -20,6 +20,8 @@ pub struct Triggers {
 pub struct Trigger {
     /// Where the event's name stands.
     pub span: Span,
+    /// Its settings as written; `None` where only its name is.
+    pub written: Option<Token>,
     /// Its filters.
     pub filters: Filters,
     /// `schedule:` entries.
