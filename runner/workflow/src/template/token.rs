@@ -67,6 +67,18 @@ impl Token {
         pairs.iter().find(|(name, _)| name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(key))).map(|(_, v)| v)
     }
 
+    /// A literal scalar as text, as GitHub writes it: null is empty, numbers have at most fifteen digits.
+    #[must_use]
+    pub fn literal_text(&self) -> Option<Arc<str>> {
+        match &self.kind {
+            TokenKind::Null => Some("".into()),
+            TokenKind::Boolean(value) => Some(value.to_string().into()),
+            TokenKind::Number(value) => Some(crate::expression::Value::from(*value).to_display_string()),
+            TokenKind::String(text) => Some(Arc::clone(text)),
+            TokenKind::Sequence(_) | TokenKind::Mapping(_) | TokenKind::Expression(_) | TokenKind::Insert => None,
+        }
+    }
+
     /// The expression, where the whole value is one.
     #[must_use]
     pub const fn as_expression(&self) -> Option<&Expression> {
