@@ -8,10 +8,14 @@ pub mod annotation;
 pub mod artifacts;
 pub mod environment_file;
 pub mod line_splitter;
+pub mod matcher;
+mod matcher_config;
+mod matcher_regex;
 pub mod parse;
 pub mod processor;
 
 pub use self::annotation::{Annotation, AnnotationLevel};
 pub use self::line_splitter::{LineSplitter, Piece};
+pub use self::matcher::{Matched, MatcherSet};
 pub use self::parse::{RawCommand, WorkflowCommand, parse_command};
 pub use self::processor::{CommandProcessor, CommandSettings, Effect, Handled, LogLine};

@@ -149,22 +149,14 @@ impl CommandProcessor {
         let refuse = |reason: String| Err(unable(String::from_utf8_lossy(line), reason));
         match command {
             WorkflowCommand::SetOutput { name: output, value } => {
-                if !std::mem::replace(&mut self.warned_output, true) {
-                    warn(handled, deprecated(name));
-                }
-                if output.is_empty() {
-                    return refuse(format!("{SET_NAME} ##[{name}] command."));
-                }
+                let first = !std::mem::replace(&mut self.warned_output, true);
+                check_old(name, first, &output, handled).or_else(refuse)?;
                 self.debug(handled, &format!("{output}='{value}'"));
                 handled.effects.push(Effect::SetOutput { name: output, value });
             }
             WorkflowCommand::SaveState { name: state, value } => {
-                if !std::mem::replace(&mut self.warned_state, true) {
-                    warn(handled, deprecated(name));
-                }
-                if state.is_empty() {
-                    return refuse(format!("{SET_NAME} ##[{name}] command."));
-                }
+                let first = !std::mem::replace(&mut self.warned_state, true);
+                check_old(name, first, &state, handled).or_else(refuse)?;
                 self.debug(handled, &format!("Save intra-action state {state} = {value}"));
                 handled.effects.push(Effect::SaveState { name: state, value });
             }
@@ -350,6 +342,14 @@ fn fail(handled: &mut Handled<'_>, reasons: &[String]) {
         show(handled, Annotation::new(AnnotationLevel::Error, reason));
     }
     handled.effects.push(Effect::FailStep);
+}
+
+/// Warns about a deprecated command at its first use, and requires its `name` property.
+fn check_old(command: &str, first: bool, name: &str, handled: &mut Handled<'_>) -> Result<(), String> {
+    if first {
+        warn(handled, deprecated(command));
+    }
+    if name.is_empty() { Err(format!("{SET_NAME} ##[{command}] command.")) } else { Ok(()) }
 }
 
 fn deprecated(name: &str) -> String {
