@@ -1,0 +1,21 @@
+// Settings, all from the environment.
+
+export function configFrom(environment) {
+  return {
+    productsUrl: base(environment.PRODUCTS_URL || 'http://products:8000'),
+    ordersUrl: base(environment.ORDERS_URL || 'http://orders:8001'),
+    host: environment.HOST || '0.0.0.0',
+    port: number(environment, 'PORT', 8080),
+    version: environment.GIT_SHA || 'unknown',
+    shutdownSecondsMax: number(environment, 'SHUTDOWN_SECONDS_MAX', 10),
+    upstreamMillisecondsMax: number(environment, 'UPSTREAM_MILLISECONDS_MAX', 3_000),
+  };
+}
+
+const base = (url) => url.replace(/\/+$/, '');
+
+function number(environment, name, otherwise) {
+  const value = environment[name] ? Number(environment[name]) : otherwise;
+  if (!Number.isInteger(value) || value < 0) throw new Error(`${name} must be a whole number, not ${environment[name]}`);
+  return value;
+}
