@@ -1,7 +1,18 @@
 //! `strategy:` of a job: which legs it has, and how they run together.
 //!
-//! Legs are plain data (JSON values), so that a run can keep the legs of a dynamic matrix in its log.
+//! It multiplies, excludes and includes as GitHub's runner does, and gives display names. Whether a strategy can be
+//! expanded before the run is the plan's question. Legs are plain data (JSON values), so that a run can keep the legs of a dynamic matrix in its log.
 //! Follows <https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations>.
+
+mod build;
+pub(crate) mod evaluate;
+mod filter;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub use build::{SHAPE, TOO_MANY, expand};
+pub use name::{NAME_LENGTH_MAX, leg_name};
 
 use std::sync::Arc;
 
@@ -10,11 +21,14 @@ use serde_json::{Map, Value as Json};
 
 /// Most legs of one job, GitHub's limit.
 pub const LEGS_MAX: usize = 256;
+/// Most combinations that are tried against `exclude`, before any is left out.
+pub const COMBINATIONS_MAX: usize = 100_000;
 
 /// The legs of one job and how they run together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Legs {
-    /// In the order in which GitHub makes them, at most [`LEGS_MAX`]. Never empty: without `matrix:` one leg without values.
+    /// In the order in which GitHub makes them, at most [`LEGS_MAX`]. Without `matrix:` one leg without
+    /// values. Empty where `exclude` takes every combination: the job then has nothing to run and is skipped.
     pub legs: Vec<MatrixLeg>,
     /// Whether the failure of one leg cancels the others: `strategy.fail-fast`, true where not written.
     pub fail_fast: bool,
@@ -40,6 +54,25 @@ impl MatrixLeg {
     #[must_use]
     pub const fn single() -> Self {
         Self { index: 0, total: 1, values: None, segments: Vec::new() }
+    }
+}
+
+impl MatrixLeg {
+    /// The `strategy` context of this leg.
+    #[must_use]
+    pub fn strategy_context(&self, fail_fast: bool, max_parallel: Option<u32>) -> Map<String, Json> {
+        Map::from_iter([
+            ("fail-fast".to_owned(), Json::from(fail_fast)),
+            ("job-index".to_owned(), Json::from(self.index)),
+            ("job-total".to_owned(), Json::from(self.total)),
+            ("max-parallel".to_owned(), Json::from(max_parallel.unwrap_or(self.total))),
+        ])
+    }
+
+    /// The `matrix` context: an object, or null.
+    #[must_use]
+    pub fn matrix_context(&self) -> Json {
+        self.values.as_deref().map_or(Json::Null, |values| Json::Object(values.clone()))
     }
 }
 
