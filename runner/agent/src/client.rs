@@ -7,9 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::protocol::{
-    AgentHello, Decoder, Event, PROTOCOL_VERSION, ProtocolError, Request, encode,
-};
+use crate::protocol::{AgentHello, Decoder, Event, PROTOCOL_VERSION, ProtocolError, Request, encode};
 
 /// Bytes asked for in one read.
 const READ_BYTES: usize = 256 * 1024;
@@ -64,15 +62,9 @@ impl<S: Read + Write> Client<S> {
             out: Vec::new(),
             buffer: vec![0; READ_BYTES],
         };
-        client.send(&Request::Hello {
-            version: PROTOCOL_VERSION,
-        })?;
+        client.send(&Request::Hello { version: PROTOCOL_VERSION })?;
         let first = client.receive()?;
-        if let Event::Hello(hello) = first {
-            Ok((client, hello))
-        } else {
-            Err(ClientError::NotHello(Box::new(first)))
-        }
+        if let Event::Hello(hello) = first { Ok((client, hello)) } else { Err(ClientError::NotHello(Box::new(first))) }
     }
 
     /// The stream, for time-outs and for closing.
@@ -114,10 +106,7 @@ impl<S: Read + Write> Client<S> {
     ///
     /// # Errors
     /// As [`Client::receive`].
-    pub fn receive_matching<T>(
-        &mut self,
-        mut pick: impl FnMut(&Event) -> Option<T>,
-    ) -> Result<T, ClientError> {
+    pub fn receive_matching<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> Result<T, ClientError> {
         let mut passed = VecDeque::new();
         let found = loop {
             match self.receive() {

@@ -184,9 +184,7 @@ impl Cause {
         match self {
             Self::Exited(code) => *code,
             Self::Signalled(signal) => 128 + signal,
-            Self::TimedOut(ending) | Self::Cancelled(ending) | Self::OutOfMemory(ending) => {
-                ending.code()
-            }
+            Self::TimedOut(ending) | Self::Cancelled(ending) | Self::OutOfMemory(ending) => ending.code(),
             Self::StartFailed(_) => 127,
         }
     }

@@ -8,9 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{
-    Event, ExecId, FILE_BYTES_MAX, FRAME_BYTES_MAX, OUTPUT_BYTES_MAX, OUTPUT_HEADER_BYTES, Request,
-};
+use super::{Event, ExecId, FILE_BYTES_MAX, FRAME_BYTES_MAX, OUTPUT_BYTES_MAX, OUTPUT_HEADER_BYTES, Request};
 
 const KIND_JSON: u8 = 1;
 const KIND_JSON_RAW: u8 = 2;
@@ -70,11 +68,7 @@ impl Message for Request {
     }
 
     fn raw(&self) -> Option<&Bytes> {
-        if let Self::WriteFile { bytes, .. } = self {
-            Some(bytes)
-        } else {
-            None
-        }
+        if let Self::WriteFile { bytes, .. } = self { Some(bytes) } else { None }
     }
 
     fn set_raw(&mut self, raw: Bytes) {
@@ -86,11 +80,7 @@ impl Message for Request {
 
 impl Message for Event {
     fn output(&self) -> Option<(ExecId, u64, &Bytes)> {
-        if let Self::Output { id, offset, bytes } = self {
-            Some((*id, *offset, bytes))
-        } else {
-            None
-        }
+        if let Self::Output { id, offset, bytes } = self { Some((*id, *offset, bytes)) } else { None }
     }
 
     fn from_output(id: ExecId, offset: u64, bytes: Bytes) -> Option<Self> {
@@ -98,11 +88,7 @@ impl Message for Event {
     }
 
     fn raw(&self) -> Option<&Bytes> {
-        if let Self::File { bytes, .. } = self {
-            Some(bytes)
-        } else {
-            None
-        }
+        if let Self::File { bytes, .. } = self { Some(bytes) } else { None }
     }
 
     fn set_raw(&mut self, raw: Bytes) {
@@ -198,10 +184,7 @@ pub struct Decoder<M> {
 
 impl<M> Default for Decoder<M> {
     fn default() -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            message: PhantomData,
-        }
+        Self { buffer: BytesMut::new(), message: PhantomData }
     }
 }
 
@@ -232,10 +215,7 @@ impl<M: Message> Decoder<M> {
     ///
     /// # Errors
     /// A frame that is no message. Unless [`ProtocolError::is_fatal`], it was skipped, and `next` may be called again.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator's None is an end; here it means: feed more"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "an iterator's None is an end; here it means: feed more")]
     pub fn next(&mut self) -> Result<Option<M>, ProtocolError> {
         let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
@@ -245,8 +225,7 @@ impl<M: Message> Decoder<M> {
             return Err(ProtocolError::FrameLength(length));
         }
         if self.buffer.len() < LENGTH_BYTES + length {
-            self.buffer
-                .reserve(LENGTH_BYTES + length - self.buffer.len());
+            self.buffer.reserve(LENGTH_BYTES + length - self.buffer.len());
             return Ok(None);
         }
         let mut frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
@@ -260,9 +239,7 @@ fn decode_frame<M: Message>(mut frame: Bytes) -> Result<M, ProtocolError> {
     match kind {
         KIND_JSON => Ok(serde_json::from_slice(&frame)?),
         KIND_JSON_RAW => {
-            let header = frame
-                .try_get_u32()
-                .map_err(|_| ProtocolError::CutShort(kind))?;
+            let header = frame.try_get_u32().map_err(|_| ProtocolError::CutShort(kind))?;
             let header = usize::try_from(header).unwrap_or(usize::MAX);
             if header > frame.len() {
                 return Err(ProtocolError::CutShort(kind));
@@ -272,12 +249,8 @@ fn decode_frame<M: Message>(mut frame: Bytes) -> Result<M, ProtocolError> {
             Ok(message)
         }
         KIND_OUTPUT => {
-            let id = frame
-                .try_get_u64()
-                .map_err(|_| ProtocolError::CutShort(kind))?;
-            let offset = frame
-                .try_get_u64()
-                .map_err(|_| ProtocolError::CutShort(kind))?;
+            let id = frame.try_get_u64().map_err(|_| ProtocolError::CutShort(kind))?;
+            let offset = frame.try_get_u64().map_err(|_| ProtocolError::CutShort(kind))?;
             M::from_output(id, offset, frame).ok_or(ProtocolError::UnknownKind(kind))
         }
         unknown => Err(ProtocolError::UnknownKind(unknown)),

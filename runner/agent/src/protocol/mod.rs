@@ -36,9 +36,7 @@ mod frame;
 mod request;
 pub mod sync;
 
-pub use event::{
-    AgentHello, Cause, Ending, Event, ExecProgress, ExecState, ExitReport, Orphan, Subject,
-};
+pub use event::{AgentHello, Cause, Ending, Event, ExecProgress, ExecState, ExitReport, Orphan, Subject};
 pub use frame::{Decoder, Message, ProtocolError, encode, output_header};
 pub use request::{ExecId, ExecRequest, Ladder, Request, Ticket};
 

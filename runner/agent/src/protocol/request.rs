@@ -148,17 +148,11 @@ pub struct Ladder {
 
 impl Ladder {
     /// SIGKILL at once.
-    pub const KILL: Self = Self {
-        interrupt_ms: 0,
-        terminate_ms: 0,
-    };
+    pub const KILL: Self = Self { interrupt_ms: 0, terminate_ms: 0 };
 }
 
 impl Default for Ladder {
     fn default() -> Self {
-        Self {
-            interrupt_ms: 7_500,
-            terminate_ms: 2_500,
-        }
+        Self { interrupt_ms: 7_500, terminate_ms: 2_500 }
     }
 }

@@ -2,8 +2,7 @@
 
 use agent::protocol::sync::{Scanner, marker, preamble};
 use agent::protocol::{
-    Cause, Decoder, Ending, Event, ExecRequest, ExitReport, FRAME_BYTES_MAX, Ladder, Request,
-    Subject, encode,
+    Cause, Decoder, Ending, Event, ExecRequest, ExitReport, FRAME_BYTES_MAX, Ladder, Request, Subject, encode,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -20,15 +19,9 @@ fn requests() -> Vec<Request> {
     vec![
         Request::Hello { version: 1 },
         Request::Start(start),
-        Request::Cancel {
-            id: 1,
-            ladder: Some(Ladder::KILL),
-        },
+        Request::Cancel { id: 1, ladder: Some(Ladder::KILL) },
         Request::Signal { id: 1, signal: 10 },
-        Request::AckOutput {
-            id: 1,
-            offset: u64::MAX,
-        },
+        Request::AckOutput { id: 1, offset: u64::MAX },
         Request::AckExit { id: 1 },
         Request::Resume { id: 1, offset: 7 },
         Request::List,
@@ -39,24 +32,10 @@ fn requests() -> Vec<Request> {
             append: true,
             bytes: Bytes::from_static(b"\0{}\xff"),
         },
-        Request::ReadFile {
-            ticket: 2,
-            path: "/a".into(),
-            offset: 0,
-            max_bytes: 9,
-        },
-        Request::Remove {
-            ticket: 3,
-            path: "/a".into(),
-        },
-        Request::MkdirAll {
-            ticket: 4,
-            path: "/a".into(),
-            mode: 0o700,
-        },
-        Request::Shutdown {
-            ladder: Ladder::default(),
-        },
+        Request::ReadFile { ticket: 2, path: "/a".into(), offset: 0, max_bytes: 9 },
+        Request::Remove { ticket: 3, path: "/a".into() },
+        Request::MkdirAll { ticket: 4, path: "/a".into(), mode: 0o700 },
+        Request::Shutdown { ladder: Ladder::default() },
     ]
 }
 
@@ -70,39 +49,16 @@ fn events() -> Vec<Event> {
         wall_ms: 4,
     };
     vec![
-        Event::Output {
-            id: 1,
-            offset: 0,
-            bytes: Bytes::from_static(b"\0\x01\x02\x03"),
-        },
-        Event::Exited {
-            id: 1,
-            report,
-            output_bytes: 4,
-        },
-        Event::File {
-            ticket: 1,
-            mode: 0o644,
-            size: 3,
-            bytes: Bytes::from_static(b"abc"),
-        },
-        Event::Failed {
-            about: Subject::Frame,
-            reason: "x".into(),
-        },
-        Event::Output {
-            id: 2,
-            offset: 1 << 40,
-            bytes: Bytes::from(vec![7; 100_000]),
-        },
+        Event::Output { id: 1, offset: 0, bytes: Bytes::from_static(b"\0\x01\x02\x03") },
+        Event::Exited { id: 1, report, output_bytes: 4 },
+        Event::File { ticket: 1, mode: 0o644, size: 3, bytes: Bytes::from_static(b"abc") },
+        Event::Failed { about: Subject::Frame, reason: "x".into() },
+        Event::Output { id: 2, offset: 1 << 40, bytes: Bytes::from(vec![7; 100_000]) },
         Event::Stopped { orphans: vec![] },
     ]
 }
 
-fn check_splits<M: agent::protocol::Message + PartialEq + std::fmt::Debug>(
-    messages: &[M],
-    pieces: &[usize],
-) {
+fn check_splits<M: agent::protocol::Message + PartialEq + std::fmt::Debug>(messages: &[M], pieces: &[usize]) {
     let mut bytes = Vec::new();
     for message in messages {
         encode(message, &mut bytes).unwrap();
@@ -168,50 +124,19 @@ fn bytes_one_at_a_time() {
 #[test]
 fn what_is_no_message_is_named_and_skipped() {
     let cases: [(&[u8], &str, bool); 7] = [
-        (
-            &[0, 0, 0, 0],
-            "frame of 0 bytes, where 1 to 2097152 are allowed",
-            true,
-        ),
-        (
-            &[0xff, 0xff, 0xff, 0xff],
-            "frame of 4294967295 bytes, where 1 to 2097152 are allowed",
-            true,
-        ),
-        (
-            &[0, 0, 0, 2, 9, 9],
-            "unknown frame kind 9: the peer speaks a newer protocol",
-            false,
-        ),
-        (
-            &[0, 0, 0, 3, 3, 0, 0],
-            "frame of kind 3 is cut short",
-            false,
-        ),
-        (
-            &[0, 0, 0, 6, 2, 0, 0, 0, 9, 0],
-            "frame of kind 2 is cut short",
-            false,
-        ),
-        (
-            &[0, 0, 0, 2, 1, b'{'],
-            "unreadable message: EOF while parsing an object at line 1 column 1",
-            false,
-        ),
-        (
-            b"\0\0\0\x09\x01\"dance!\"",
-            "unreadable message: unknown variant `dance!`",
-            false,
-        ),
+        (&[0, 0, 0, 0], "frame of 0 bytes, where 1 to 2097152 are allowed", true),
+        (&[0xff, 0xff, 0xff, 0xff], "frame of 4294967295 bytes, where 1 to 2097152 are allowed", true),
+        (&[0, 0, 0, 2, 9, 9], "unknown frame kind 9: the peer speaks a newer protocol", false),
+        (&[0, 0, 0, 3, 3, 0, 0], "frame of kind 3 is cut short", false),
+        (&[0, 0, 0, 6, 2, 0, 0, 0, 9, 0], "frame of kind 2 is cut short", false),
+        (&[0, 0, 0, 2, 1, b'{'], "unreadable message: EOF while parsing an object at line 1 column 1", false),
+        (b"\0\0\0\x09\x01\"dance!\"", "unreadable message: unknown variant `dance!`", false),
     ];
     for (bytes, wanted, fatal) in cases {
         let mut decoder = Decoder::<Event>::new();
         decoder.feed(bytes);
         let error = decoder.next().unwrap_err();
-        assert!(
-            error.to_string().starts_with(wanted),
-            "{error} for {bytes:?}"
-        );
+        assert!(error.to_string().starts_with(wanted), "{error} for {bytes:?}");
         assert_eq!(error.is_fatal(), fatal, "{error}");
         if !fatal {
             let mut next = Vec::new();
@@ -226,35 +151,11 @@ fn what_is_no_message_is_named_and_skipped() {
 fn too_many_raw_bytes_are_refused_and_leave_no_trace() {
     let mut into = b"before".to_vec();
     let long = Bytes::from(vec![0; FRAME_BYTES_MAX]);
-    encode(
-        &Event::Output {
-            id: 1,
-            offset: 0,
-            bytes: long.clone(),
-        },
-        &mut into,
-    )
-    .unwrap_err();
-    encode(
-        &Request::WriteFile {
-            ticket: 1,
-            path: "/a".into(),
-            mode: 0,
-            append: false,
-            bytes: long,
-        },
-        &mut into,
-    )
-    .unwrap_err();
+    encode(&Event::Output { id: 1, offset: 0, bytes: long.clone() }, &mut into).unwrap_err();
+    encode(&Request::WriteFile { ticket: 1, path: "/a".into(), mode: 0, append: false, bytes: long }, &mut into)
+        .unwrap_err();
     let argv = vec!["x".repeat(FRAME_BYTES_MAX)];
-    encode(
-        &Request::Start(ExecRequest {
-            argv,
-            ..ExecRequest::default()
-        }),
-        &mut into,
-    )
-    .unwrap_err();
+    encode(&Request::Start(ExecRequest { argv, ..ExecRequest::default() }), &mut into).unwrap_err();
     assert_eq!(into, b"before");
 }
 
@@ -262,18 +163,8 @@ fn too_many_raw_bytes_are_refused_and_leave_no_trace() {
 fn a_newer_peer_may_say_more() {
     let mut decoder = Decoder::<Request>::new();
     let json = br#"{"start":{"id":1,"argv":["true"],"colour":"red"}}"#;
-    decoder.feed(
-        &[
-            &[0, 0, 0, u8::try_from(json.len() + 1).unwrap(), 1],
-            json.as_slice(),
-        ]
-        .concat(),
-    );
-    let wanted = ExecRequest {
-        id: 1,
-        argv: vec!["true".into()],
-        ..ExecRequest::default()
-    };
+    decoder.feed(&[&[0, 0, 0, u8::try_from(json.len() + 1).unwrap(), 1], json.as_slice()].concat());
+    let wanted = ExecRequest { id: 1, argv: vec!["true".into()], ..ExecRequest::default() };
     assert_eq!(decoder.next().unwrap(), Some(Request::Start(wanted)));
 }
 
