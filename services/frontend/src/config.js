@@ -2,8 +2,8 @@
 
 export function configFrom(environment) {
   return {
-    productsUrl: base(environment.PRODUCTS_URL || 'http://products:8000'),
-    ordersUrl: base(environment.ORDERS_URL || 'http://orders:8001'),
+    productsUrl: base(environment.PRODUCTS_URL || 'http://products:8080'),
+    ordersUrl: base(environment.ORDERS_URL || 'http://orders:8080'),
     host: environment.HOST || '0.0.0.0',
     port: number(environment, 'PORT', 8080),
     version: environment.GIT_SHA || 'unknown',

@@ -110,7 +110,7 @@ describe('every answer', () => {
 describe('settings', () => {
   it('come from the environment, or are those of a network of containers', () => {
     assert.equal(configFrom({ ORDERS_URL: 'http://o/' }).ordersUrl, 'http://o');
-    assert.equal(configFrom({}).productsUrl, 'http://products:8000');
+    assert.equal(configFrom({}).productsUrl, 'http://products:8080');
     assert.equal(configFrom({}).version, 'unknown');
     assert.throws(() => configFrom({ PORT: 'http' }), /PORT must be a whole number, not http/);
   });

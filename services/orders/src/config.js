@@ -7,7 +7,7 @@ export function configFrom(environment) {
     // Where the catalogue is. Without it, callers state names and prices themselves.
     productsUrl: environment.PRODUCTS_URL?.replace(/\/+$/, ''),
     host: environment.HOST || '0.0.0.0',
-    port: number(environment, 'PORT', 8001),
+    port: number(environment, 'PORT', 8080),
     version: environment.GIT_SHA || 'unknown',
     shutdownSecondsMax: number(environment, 'SHUTDOWN_SECONDS_MAX', 10),
     productsMillisecondsMax: number(environment, 'PRODUCTS_MILLISECONDS_MAX', 2_000),

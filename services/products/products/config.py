@@ -10,7 +10,7 @@ class Config:
     #: SQLAlchemy's form. Without DATABASE_URL, libpq's own variables (PGHOST, PGUSER, ...) say where the database is.
     database_url: str = "postgresql+psycopg://"
     host: str = "0.0.0.0"  # noqa: S104 - in a container, the network outside decides who gets in
-    port: int = 8000
+    port: int = 8080
     version: str = "unknown"
     shutdown_seconds_max: int = 10
 
