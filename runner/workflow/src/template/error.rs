@@ -3,8 +3,9 @@
 //! How it is shown is not decided here; [`ReadError::github_text`] is GitHub's own form, for comparing with it.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::expression::utf16_length;
+use crate::expression::{ExpressionError, utf16_length};
 use crate::source::{FileId, SourceFile, SourceMap, Span};
+use crate::yaml::{ScalarError, SyntaxError};
 
 /// GitHub cuts a message after this many UTF-16 code units.
 pub const MESSAGE_CHARS_MAX: usize = 500;
@@ -23,13 +24,97 @@ pub enum Place {
     Reading,
 }
 
+/// Why something is refused. Candidates are what would have been right there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Cause {
+    /// Said by the message alone.
+    #[default]
+    Other,
+    /// The text is not YAML.
+    Syntax(SyntaxError),
+    /// There is no document in the file.
+    EmptyFile,
+    /// There is a second document in the file.
+    AnotherDocument,
+    /// A key or item is itself a collection where a scalar is needed.
+    KeyNotScalar,
+    /// A scalar and its YAML tag do not fit.
+    Scalar(ScalarError),
+    /// This mapping has no such key.
+    UnexpectedKey {
+        /// The key.
+        key: String,
+        /// The keys that it may have and does not yet have.
+        candidates: Vec<&'static str>,
+    },
+    /// A key that must be there is missing.
+    MissingProperty {
+        /// The key.
+        name: &'static str,
+    },
+    /// The value is none that may be here.
+    UnexpectedValue {
+        /// The value as text.
+        value: String,
+        /// The constants that may be here; none where any text, number or the like may.
+        candidates: Vec<&'static str>,
+    },
+    /// The key was there before, perhaps in another case.
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// The first of the two.
+        first: Span,
+    },
+    /// A list stands where none may.
+    SequenceNotExpected,
+    /// A mapping stands where none may.
+    MappingNotExpected,
+    /// The keys fit several kinds of mapping.
+    NotEnoughInfo {
+        /// The keys that would tell them apart.
+        candidates: Vec<&'static str>,
+    },
+    /// An expression is wrong.
+    Expression(ExpressionError),
+    /// `${{` without `}}`.
+    ExpressionNotClosed,
+    /// `${{ }}`.
+    EmptyExpression,
+    /// No expression may be here.
+    ExpressionNotAllowed,
+    /// `${{ insert }}` is not all there is, or has more words in it.
+    Directive,
+    /// A budget is used up.
+    Limit(Limit),
+}
+
+/// The budgets of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Characters of a file.
+    FileSize,
+    /// Nesting.
+    Depth,
+    /// Values met.
+    Events,
+    /// Bytes of all values.
+    Bytes,
+    /// Nodes that aliases repeat.
+    Aliases,
+}
+
 /// Something that GitHub's reader refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError {
     /// Where.
     pub place: Place,
+    /// The very characters that are wrong, where that is narrower than what GitHub names, or known at all.
+    pub precise: Option<Span>,
     /// What is wrong, as GitHub words it.
     pub message: String,
+    /// The same as data, for advice.
+    pub cause: Cause,
     /// What to do about it, which GitHub does not say.
     pub help: Option<String>,
     /// For an error in a called workflow: the `uses:` that called it.
@@ -53,7 +138,21 @@ impl ReadError {
     }
 
     fn new(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), help: None, called_from: None }
+        Self { place, precise: None, message: message.into(), cause: Cause::Other, help: None, called_from: None }
+    }
+
+    /// Adds why, as data.
+    #[must_use]
+    pub fn because(mut self, cause: Cause) -> Self {
+        self.cause = cause;
+        self
+    }
+
+    /// Adds the very characters.
+    #[must_use]
+    pub fn precisely(mut self, span: impl Into<Option<Span>>) -> Self {
+        self.precise = span.into();
+        self
     }
 
     /// The file that it is in.
@@ -92,11 +191,11 @@ impl ReadError {
     /// The same as a diagnostic.
     #[must_use]
     pub fn to_diagnostic(&self, code: Code) -> Diagnostic {
-        let span = match self.place {
+        let span = self.precise.or(match self.place {
             Place::At(span) => Some(span),
             Place::File(file) => Some(Span::new(file, 0, 0)),
             Place::Reading => self.called_from,
-        };
+        });
         let mut diagnostic = Diagnostic::error(code, span, self.message.trim_end_matches('.'));
         diagnostic.help.clone_from(&self.help);
         if let Some(call) = self.called_from {
@@ -107,8 +206,18 @@ impl ReadError {
 }
 
 fn located(sources: &SourceMap, span: Span) -> String {
-    let Some((name, start, _)) = sources.locate(span) else { return String::new() };
-    format!("{name} (Line: {}, Col: {})", start.line, start.column)
+    let Some(file) = sources.get(span.file) else { return String::new() };
+    let (line, column) = github_position(file, span.start);
+    format!("{} (Line: {line}, Col: {column})", file.name())
+}
+
+/// Line and column as GitHub counts them: from 1, columns in UTF-16 code units.
+#[must_use]
+pub fn github_position(file: &SourceFile, offset: u32) -> (u32, u32) {
+    let position = file.position(offset);
+    let before = file.line(position.line).chars().take((position.column - 1) as usize);
+    let units: usize = before.map(char::len_utf16).sum();
+    (position.line, u32::try_from(units + 1).unwrap_or(u32::MAX))
 }
 
 fn cut(text: &str) -> String {
