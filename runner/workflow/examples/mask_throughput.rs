@@ -26,6 +26,7 @@ fn main() {
             log.extend((0..next() % 10 + 2).map(|_| letters[(next() % 26) as usize]));
             log.push(b' ');
         }
+        log.pop();
         log.push(b'\n');
     }
     for secrets in [0, 1, 3, 10, 30, 100] {

@@ -65,10 +65,8 @@ type Compiled = (MatcherConfig, Vec<Regex>);
 pub(super) fn parse_matchers(json: &[u8]) -> Result<(Vec<Compiled>, Vec<SkippedMatcher>), MatcherError> {
     let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
     let root: Value = serde_json::from_slice(json).map_err(|error| MatcherError::Json(error.to_string()))?;
-    let object = |value: &Value, key| match value {
-        Value::Object(object) => Ok(object.clone()),
-        _ => Err(MatcherError::Kind { key, expected: "an object" }),
-    };
+    let object =
+        |value: &Value, key| value.as_object().cloned().ok_or(MatcherError::Kind { key, expected: "an object" });
     let (mut compiled, mut skipped, mut owners) = (Vec::new(), Vec::new(), Vec::<String>::new());
     for matcher in list(&object(&root, "problemMatcher")?, "problemMatcher")? {
         let matcher = object(&matcher, "problemMatcher")?;

@@ -143,8 +143,13 @@ fn json_forms(text: &str) -> Vec<String> {
             forms.push(unicode_escaped(&plain, also, unicode_upper, true));
         }
     }
-    // C-like quoting with either quote: Go's %q, Rust's {:?}, Python's repr.
-    forms.extend([json(text, "'\\", false), json(text, "\"'\\", false), json(text, "\\", false)]);
+    let ascii = unicode_escaped(&plain, "", false, true);
+    forms.extend([json(&ascii, "\"\\", false), unicode_escaped(&forms[0], "", false, true)]);
+    // C-like quoting with either quote: Go's %q, Rust's {:?}, Python's repr; of bytes, with \xNN beyond ASCII.
+    for escaped in ["'\\", "\"'\\", "\\", "\"\\"] {
+        let quoted = json(text, escaped, false);
+        forms.extend([bytes_escaped(&quoted), quoted]);
+    }
     forms.push(json(text, "\"", true));
     forms.push(plain);
     forms
@@ -194,6 +199,19 @@ fn unicode_escaped(json: &str, also: &str, upper: bool, ascii: bool) -> String {
     out
 }
 
+/// `\xNN` for every byte beyond ASCII, as Python shows bytes.
+fn bytes_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii() {
+            out.push(char::from(byte));
+        } else {
+            let _infallible = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
 fn xml_forms(text: &str) -> Vec<String> {
     let element = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut forms = Vec::new();
@@ -202,18 +220,41 @@ fn xml_forms(text: &str) -> Vec<String> {
             forms.push(element.replace('"', quote).replace('\'', apostrophe));
         }
     }
+    // Line breaks within attributes, and documents in ASCII.
+    for at in 0..forms.len() {
+        forms.push(forms[at].replace('\r', "&#13;").replace('\n', "&#10;"));
+        forms.push(forms[at].replace('\r', "&#xD;").replace('\n', "&#xA;"));
+    }
+    if !text.is_ascii() {
+        for at in 0..forms.len() {
+            forms.push(character_references(&forms[at], |c| format!("&#{c};")));
+            forms.push(character_references(&forms[at], |c| format!("&#x{c:X};")));
+        }
+    }
     forms
 }
 
+fn character_references(text: &str, reference: impl Fn(u32) -> String) -> String {
+    let one = |c: char| if c.is_ascii() { c.to_string() } else { reference(u32::from(c)) };
+    text.chars().map(one).collect()
+}
+
 fn shell_forms(text: &str) -> Vec<String> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_./@%+:,=".contains(c) || !c.is_ascii();
-    let mut escaped = String::new();
-    for character in text.chars() {
-        // Bash's `printf %q` leaves these alone; everything else gets a backslash.
-        if !is_word(character) || character == ',' {
-            escaped.push('\\');
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_./@%+:=".contains(c) || !c.is_ascii();
+    let (mut escaped, mut bash) = (String::new(), String::new());
+    for (at, character) in text.char_indices() {
+        // Bash's `printf %q` escapes `#` and `~` only where they mean something, other shells always.
+        let meant = match character {
+            '#' => at == 0,
+            '~' => at == 0 || text[..at].ends_with(['=', ':']),
+            other => !is_word(other),
+        };
+        for (form, escapes) in [(&mut escaped, !is_word(character)), (&mut bash, meant)] {
+            if escapes {
+                form.push('\\');
+            }
+            form.push(character);
         }
-        escaped.push(character);
     }
     vec![
         // Within single quotes: bash (also `set -x`), Python's shlex and dash's `set -x`, fish.
@@ -225,6 +266,7 @@ fn shell_forms(text: &str) -> Vec<String> {
         json(text, "\"\\$`!", true),
         escaped.replace("\\,", ","),
         escaped,
+        bash,
         dollar_quoted(text, false),
         dollar_quoted(text, true),
         // Arguments of docker and of Windows programs; a pair of quotes is GitHub's expression and YAML's escape.

@@ -85,12 +85,19 @@ fn encodings_are_replaced() {
         r#"p\&ss\ \"wörd\"\<\'\$1\>/\\é"#,
         "p&ss `\"wörd`\"<'`$1>/\\é",
         r#"p&ss "wörd"<''$1>/\é"#,
+        r#"p&ss "w\xc3\xb6rd"<\'$1>/\\\xc3\xa9"#,
+        r#"p&ss \\\"w\\u00f6rd\\\"<'$1>/\\\\\\u00e9"#,
+        r#"p&ss \\\"w\u00f6rd\\\"<'$1>/\\\\\u00e9"#,
+        "p&amp;ss &quot;w&#246;rd&quot;&lt;'$1&gt;/\\&#233;",
+        "p&amp;ss \"w&#xF6;rd\"&lt;&apos;$1&gt;/\\&#xE9;",
         "70267373202277c3b67264223c2724313e2f5cc3a9",
         "70267373202277C3B67264223C2724313E2F5CC3A9",
     ] {
         check(&[secret], &format!("[{form}]"), "[***]");
     }
     check(&["a\u{1b}[1m\tb'é"], r"$'a\E[1m\tb\'\303\251'", "$'***'");
+    check(&["a#~b{,}=~c^"], r"a#~b\{\,\}=\~c\^", "***");
+    check(&["one<\ntwo>x"], "one&lt;&#10;two&gt;x", "***");
     check(&["\"quoted text\""], "quoted text", "***");
     check(&["left&+right part"], "left&+\u{1b}[1mr\u{1b}[0might part", "***\u{1b}[1mr\u{1b}[0m***");
 }
