@@ -82,7 +82,12 @@ fn finish(client: &mut SocketClient, id: u64) -> u64 {
                 return output_bytes;
             }
             Event::Started { .. } => {}
-            other => panic!("unexpected {other:?}"),
+            other @ (Event::Hello(_)
+            | Event::Execs { .. }
+            | Event::Done { .. }
+            | Event::File { .. }
+            | Event::Failed { .. }
+            | Event::Stopped { .. }) => panic!("unexpected {other:?}"),
         }
     }
 }

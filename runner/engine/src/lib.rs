@@ -2,5 +2,6 @@
 //!
 //! Decides nothing about a run: that is crate `workflow`. See ARCHITECTURE.md, decisions 3 to 5.
 
+pub mod agent_binary;
 pub mod image;
 pub mod placement;
