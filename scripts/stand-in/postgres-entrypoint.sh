@@ -45,7 +45,11 @@ initialise() {
   local file
   for file in /docker-entrypoint-initdb.d/*; do
     case $file in
-      *.sh) if [[ -x $file ]]; then "$file"; else . "$file"; fi ;;
+      *.sh)
+        # As the official one does: without the executable bit, a script is part of this shell.
+        # shellcheck source=/dev/null
+        if [[ -x $file ]]; then "$file"; else . "$file"; fi
+        ;;
       *.sql) "${psql[@]}" --dbname "$POSTGRES_DB" --file "$file" ;;
       *.sql.gz) gunzip --stdout "$file" | "${psql[@]}" --dbname "$POSTGRES_DB" ;;
     esac

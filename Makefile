@@ -1,0 +1,35 @@
+# Everything a person types. `make` alone lists it.
+SHELL := /bin/bash
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+PIPE := $(CARGO_TARGET_DIR)/release/pipe
+# nextest where it is installed: it runs tests in parallel, each in a process of its own
+TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint images setup bench release
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup images release ## run the shop's pipeline: test three services, build three images
+	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-done.sh
+
+test: setup images lint ## run all tests and checks
+	cargo $(TEST) --workspace --locked
+
+lint: setup images ## check formatting, clippy without warnings, the services' linters
+	cargo fmt --all --check
+	scripts/services.sh lint
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+images: setup ## pull the base images, or build stand-ins where no registry is reachable
+	@scripts/images.sh
+
+bench: setup images release ## measure speed, side by side with act where it is installed
+	benches/run.sh $(PIPE)
+
+setup: ## install or name what is missing on this machine
+	@scripts/setup.sh
+
+release:
+	cargo build --release --locked --package pipe
