@@ -6,9 +6,9 @@ use super::{Cause, Limit};
 use crate::expression::utf16_length;
 
 /// Estimated bytes of any value, without its text.
-const VALUE_BYTES: usize = 24;
+pub(super) const VALUE_BYTES: usize = 24;
 /// Estimated bytes of a text, without its characters.
-const TEXT_BYTES: usize = 26;
+pub(super) const TEXT_BYTES: usize = 26;
 
 /// The limits of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

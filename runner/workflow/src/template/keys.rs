@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::read::Reader;
 use super::{Cause, ReadError};
 use crate::expression::equal_ignoring_case;
-use crate::schema::MappingId;
+use crate::schema::{MappingId, Schema};
 use crate::source::Span;
 
 /// The keys of a mapping so far.
@@ -30,11 +30,7 @@ impl Keys {
             }
             [] | [_] => {}
             several => {
-                let mut names: Vec<&'static str> =
-                    several.iter().flat_map(|id| reader.schema.mapping(*id).properties.keys().copied()).collect();
-                names.sort_unstable();
-                let names: Vec<_> =
-                    names.chunk_by(|a, b| a == b).filter(|same| same.len() == 1).map(|same| same[0]).collect();
+                let names = telling(reader.schema, several);
                 let told = names.iter().copied().filter(|name| reader.background_steps.tells(name));
                 let told = told.collect::<Vec<_>>().join(", ");
                 let message =
@@ -43,6 +39,14 @@ impl Keys {
             }
         }
     }
+}
+
+/// The keys that only one of several mappings has, in alphabetical order: any of them tells which one is meant.
+pub(super) fn telling(schema: &Schema, mappings: &[MappingId]) -> Vec<&'static str> {
+    let keys = mappings.iter().flat_map(|id| schema.mapping(*id).properties.keys().copied());
+    let mut keys: Vec<&'static str> = keys.collect();
+    keys.sort_unstable();
+    keys.chunk_by(|a, b| a == b).filter(|same| same.len() == 1).map(|same| same[0]).collect()
 }
 
 /// Keys beyond this many are looked up by hash.

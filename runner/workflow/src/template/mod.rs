@@ -6,6 +6,8 @@
 
 mod budget;
 mod error;
+mod evaluate;
+mod fit;
 mod keys;
 mod literal;
 mod locate;
@@ -14,10 +16,13 @@ mod text;
 mod token;
 
 #[cfg(test)]
+mod evaluate_tests;
+#[cfg(test)]
 mod tests;
 
 pub use budget::{Budget, DEPTH_LIMIT_MAX, Exceeded, Limits};
 pub use error::{Cause, GITHUB_ERRORS_MAX, Limit, MESSAGE_CHARS_MAX, Place, ReadError, github_position};
+pub use evaluate::{EvaluateError, RESULT_DEPTH_MAX, evaluate, evaluate_as, evaluate_within};
 pub use locate::locate;
 pub use read::{Reading, read};
 pub use token::{Token, TokenKind};
