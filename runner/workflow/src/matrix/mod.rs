@@ -9,7 +9,7 @@ pub(crate) mod evaluate;
 mod filter;
 mod name;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use build::{SHAPE, TOO_MANY, expand};
 pub use name::{NAME_LENGTH_MAX, leg_name};

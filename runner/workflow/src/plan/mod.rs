@@ -5,15 +5,39 @@
 //! Follows <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax> and
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/reusing-workflow-configurations>.
 
-use std::collections::BTreeSet;
+mod build;
+mod explain;
+mod graph;
+mod known;
+mod layout;
+mod order;
+mod predict;
+mod secrets;
+mod select;
+#[cfg(test)]
+mod tests;
+
+pub use build::{CALL_DEPTH_MAX, JOBS_MAX, PlanFacts, STEPS_MANY, STEPS_MAX};
+pub use explain::{
+    Explanation, JobExplanation, LegsExplanation, NotTriggered, Reason, StepExplanation, explain, not_triggered,
+};
+pub use graph::{dot, levels, mermaid};
+pub use known::Known;
+pub use layout::{Edge, Layout, Node, layout};
+pub use order::CYCLE;
+pub use predict::Prediction;
+pub use secrets::UNDEFINED_SECRET;
+pub use select::UNKNOWN_JOB;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::matrix;
 use crate::model::{CallInput, CallOutput, CallSecret, Job, JobId, Permissions, Secrets};
-use crate::source::Spanned;
+use crate::source::Span;
 use crate::template::Token;
 
 /// Place of a job in [`Plan::jobs`].
@@ -44,6 +68,8 @@ pub struct Plan {
     /// The jobs so that each comes after those that it needs, a calling job before the jobs that it calls, and what
     /// needs a calling job after those. Among equals file order.
     pub order: Vec<JobIndex>,
+    /// What is odd, but keeps nothing from running.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// One workflow of a plan: the one that was triggered, or a called one. Its jobs see its `env`, `defaults` and inputs,
@@ -58,6 +84,10 @@ pub struct Frame {
     pub env: Option<Token>,
     /// `defaults:` of the workflow.
     pub defaults: Option<Token>,
+    /// `name:` of the workflow.
+    pub name: Option<String>,
+    /// What its expressions may know before the run: `github`, `vars`, and `inputs` where they are known.
+    pub known: Arc<Known>,
     /// `concurrency:` of the workflow.
     pub concurrency: Option<Token>,
     /// `permissions:` of the workflow.
@@ -94,8 +124,11 @@ pub struct PlannedJob {
     /// The display name as far as known: the text of `name:`, or the id. `None` where `name:` depends on something
     /// that only a run knows.
     pub name: Option<String>,
-    /// The secrets that it names, its workflow's `env:` included.
+    /// The secrets that it names, its workflow's `env:` included. In a called workflow these are the names there; see
+    /// [`Plan::secrets_of_run`].
     pub secrets: SecretNames,
+    /// Whether it will run, as far as `if:` and the jobs that it needs tell.
+    pub prediction: Prediction,
 }
 
 /// The legs of a job before the run.
@@ -113,7 +146,7 @@ pub enum PlannedLegs {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecretNames {
     /// `secrets.NAME` and `secrets['NAME']`, each with the first place that names it.
-    pub named: IndexMap<String, Spanned<()>>,
+    pub named: IndexMap<String, Span>,
     /// Whether an expression uses `secrets` as a whole or with a computed name: then it needs all of them.
     pub all: bool,
 }
@@ -137,14 +170,20 @@ impl Plan {
         (0u32..).zip(&self.jobs).find(|(_, job)| job.id.as_str() == id).map(|(index, _)| JobIndex(index))
     }
 
+    /// A job's display name as far as known: `caller / inner` for a job of a called workflow. What only a run knows is
+    /// shown as its id.
+    #[must_use]
+    pub fn display_name(&self, index: JobIndex) -> String {
+        let job = self.job(index);
+        let own = job.name.as_deref().unwrap_or_else(|| job.job.id.value.as_str());
+        match self.frame(job.frame).caller {
+            None => own.to_owned(),
+            Some(caller) => format!("{} / {own}", self.display_name(caller)),
+        }
+    }
+
     /// The jobs with their places.
     pub fn indexed(&self) -> impl Iterator<Item = (JobIndex, &PlannedJob)> {
         (0u32..).map(JobIndex).zip(&self.jobs)
-    }
-
-    /// Every secret that some job names.
-    #[must_use]
-    pub fn secret_names(&self) -> BTreeSet<&str> {
-        self.jobs.iter().flat_map(|job| job.secrets.named.keys().map(String::as_str)).collect()
     }
 }

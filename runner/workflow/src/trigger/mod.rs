@@ -12,7 +12,7 @@ mod glob;
 mod inputs;
 mod skip;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod why_not;
 
 pub use decide::{TriggerDecision, decide};
