@@ -1,0 +1,80 @@
+//! What a reading has found so far, and the counters that its files share.
+//!
+//! Errors are those that GitHub's own reader reports, worded as there, and end the reading. Findings are what GitHub's
+//! reader lets pass and its trigger refuses, or what will hardly do what was meant.
+
+use super::condition;
+use super::options::ReadOptions;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::expression::{Expression, ExpressionError};
+use crate::source::Span;
+use crate::template::{Cause, ReadError, Token};
+
+/// The state of a reading beyond its files.
+pub(super) struct Checks<'a> {
+    /// How to read.
+    pub(super) options: &'a ReadOptions,
+    /// In the order in which they were found.
+    pub(super) errors: Vec<ReadError>,
+    /// In the order in which they were found.
+    pub(super) findings: Vec<Diagnostic>,
+    /// Jobs of all files.
+    jobs: usize,
+    /// Shared by all that have no condition.
+    success: Expression,
+}
+
+impl<'a> Checks<'a> {
+    /// Nothing found yet.
+    pub(super) fn new(options: &'a ReadOptions) -> Self {
+        let success = condition::default_condition();
+        Self { options, errors: Vec::new(), findings: Vec::new(), jobs: 0, success }
+    }
+
+    /// The condition that is in force where none is written.
+    pub(super) fn success(&self) -> Expression {
+        self.success.clone()
+    }
+
+    /// Records an error at a place.
+    pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.error_with_help(span, message, None);
+    }
+
+    /// Records an error at a place with what to do about it, which GitHub does not say.
+    pub(super) fn error_with_help(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+        let mut error = ReadError::at(span, message);
+        error.help = help;
+        self.errors.push(error);
+    }
+
+    /// Records an error of the reading as a whole; GitHub's text of it names no place.
+    pub(super) fn unplaced(&mut self, message: impl Into<String>) {
+        self.errors.push(ReadError::unplaced(message));
+    }
+
+    /// Records that a value's expression cannot be read.
+    pub(super) fn expression_error(&mut self, written: &Token, error: &ExpressionError) {
+        let mut read_error = ReadError::at(written.span, error.to_string());
+        read_error.cause = Cause::Expression(error.clone());
+        self.errors.push(read_error);
+    }
+
+    /// Records a finding.
+    pub(super) fn warn(&mut self, code: Code, span: Span, message: impl Into<String>, help: &str) {
+        self.findings.push(Diagnostic::warning(code, span, message).help(help));
+    }
+
+    /// Records something that GitHub's trigger refuses.
+    pub(super) fn refuse(&mut self, code: Code, span: Span, message: impl Into<String>, help: &str) {
+        self.findings.push(Diagnostic::error(code, span, message).help(help));
+    }
+
+    /// Counts a job; the first beyond the limit is an error.
+    pub(super) fn count_job(&mut self, span: Span) {
+        self.jobs += 1;
+        if let Some(most) = self.options.jobs_max.filter(|most| self.jobs == most + 1) {
+            self.error(span, format!("Workflows may not contain more than {most} jobs across all referenced files"));
+        }
+    }
+}

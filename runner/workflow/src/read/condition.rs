@@ -1,0 +1,72 @@
+//! `if:` of a job, a step or a snapshot: always an expression, with `success()` added where no status function is named.
+//!
+//! It is parsed here rather than with the other values, because its braces may be left out. Follows
+//! <https://docs.github.com/en/actions/writing-workflows/workflow-syntax-for-github-actions#jobsjob_idif>.
+
+use super::checks::Checks;
+use crate::expression::{Allowed, AllowedFunction, Expression, Function};
+use crate::template::{Token, TokenKind};
+
+/// Whose condition it is: each may name other contexts and functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A job: nothing of it runs yet.
+    Job,
+    /// A step.
+    Step,
+    /// A snapshot, taken when the job's steps are done.
+    Snapshot,
+}
+
+const JOB: Allowed<'static> = Allowed::new(
+    &["github", "vars", "inputs", "needs"],
+    &[
+        AllowedFunction::new(Function::Always, 0, 0),
+        AllowedFunction::new(Function::Failure, 0, usize::MAX),
+        AllowedFunction::new(Function::Cancelled, 0, 0),
+        AllowedFunction::new(Function::Success, 0, usize::MAX),
+    ],
+);
+
+const STEP: Allowed<'static> = Allowed::new(
+    &["github", "vars", "inputs", "needs", "strategy", "matrix", "steps", "job", "runner", "env"],
+    Allowed::STEP_FUNCTIONS,
+);
+
+impl Owner {
+    const fn allowed(self) -> &'static Allowed<'static> {
+        match self {
+            Self::Job => &JOB,
+            Self::Step | Self::Snapshot => &STEP,
+        }
+    }
+}
+
+/// The condition that is in force where none is written.
+pub(super) fn default_condition() -> Expression {
+    Expression::parse("success()", &JOB).expect("a constant expression that the tests parse")
+}
+
+/// Reads a condition. What is wrong with it is recorded, and the default stands in for it.
+pub(super) fn read(checks: &mut Checks<'_>, written: &Token, owner: Owner) -> Expression {
+    let text = match &written.kind {
+        TokenKind::Expression(expression) => expression.text(),
+        TokenKind::String(text) => text,
+        TokenKind::Null
+        | TokenKind::Boolean(_)
+        | TokenKind::Number(_)
+        | TokenKind::Sequence(_)
+        | TokenKind::Mapping(_)
+        | TokenKind::Insert => "",
+    };
+    if text.trim().is_empty() {
+        return checks.success();
+    }
+    match Expression::parse(text, owner.allowed()) {
+        Ok(expression) => expression.into_condition(),
+        Err(error) => {
+            checks.expression_error(written, &error);
+            checks.success()
+        }
+    }
+}
