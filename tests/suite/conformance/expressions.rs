@@ -37,7 +37,7 @@ fn expressions_give_githubs_answers() {
 fn check(case: &Case) -> Result<(), String> {
     let actual = workflow::expression::wire::evaluate(&case.expr, &case.contexts);
     let agrees = match (&case.result, &case.err) {
-        (Some(answer), None) => actual["kind"] == answer.kind && same(&actual["value"], &answer.value),
+        (Some(answer), None) => actual["kind"] == answer.kind && super::same(&actual["value"], &answer.value),
         (None, Some(failure)) => {
             let message = actual["error"]["message"].as_str().unwrap_or_default();
             let whole = failure.value.contains(" within expression: ");
@@ -58,19 +58,4 @@ fn check(case: &Case) -> Result<(), String> {
         "  expression: {}\n  contexts: {}\n  expected: {expected}\n  actual: {actual}",
         case.expr, case.contexts
     ))
-}
-
-/// Equal values; numbers by value, whether written `1` or `1.0`. The order of names does not count.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len()
-                && left.iter().all(|(name, value)| right.get(name).is_some_and(|other| same(value, other)))
-        }
-        (left, right) => left == right,
-    }
 }

@@ -5,12 +5,15 @@
 //! listed-as-different and shows each failure in full. What it does not do: know any suite's format.
 
 mod expressions;
+mod github_form;
 mod webhooks;
+mod workflow_reader;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 const FOLDER_VARIABLE: &str = "PIPE_CONFORMANCE";
 const OPTIONAL_VARIABLE: &str = "PIPE_CONFORMANCE_OPTIONAL";
@@ -90,4 +93,19 @@ pub(crate) fn run<Case>(
     eprintln!("{report}conformance {suite}: {passed} passed, {failed} failed, {listed} listed as different");
     assert!(!cases.is_empty(), "conformance {suite}: no case was found");
     assert_eq!(failed, 0, "conformance {suite}: {failed} of {} cases failed, see above", cases.len());
+}
+
+/// Equal values; numbers by value, whether written `1` or `1.0`. The order of names does not count.
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(name, value)| right.get(name).is_some_and(|other| same(value, other)))
+        }
+        (left, right) => left == right,
+    }
 }

@@ -1,0 +1,158 @@
+//! GitHub's own reader cases: the whole tree, or the exact texts of the errors with line and column.
+//!
+//! Every option that GitHub's harness knows is honoured; one that it does not know fails its case. What it does not
+//! do: compare the order of names in an object, which says nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use workflow::read::{PermissionsPolicy, ReadOptions, WorkflowFiles, read_workflow};
+use workflow::source::SourceFile;
+use workflow::template::{BackgroundSteps, GITHUB_ERRORS_MAX};
+
+use super::github_form::{self, Form};
+
+#[derive(Deserialize)]
+struct Case {
+    file: String,
+    kind: String,
+    #[serde(default)]
+    options: BTreeMap<String, String>,
+    /// The implementations of GitHub that do not run the case.
+    #[serde(default)]
+    skip: Vec<String>,
+    workflow: String,
+    #[serde(default)]
+    reusable: Vec<CalledFile>,
+    expected: Value,
+}
+
+#[derive(Deserialize)]
+struct CalledFile {
+    name: String,
+    content: String,
+}
+
+const DIFFERENT: &[super::Different] = &[super::Different {
+    case: "is-partial-rerun.yml",
+    reason: "its tree holds jobs of a called workflow whose text the case does not carry",
+}];
+
+#[test]
+fn workflows_are_read_as_github_reads_them() {
+    let Some(cases) = super::load::<Case>("workflow-reader") else { return };
+    super::run("workflow-reader", &cases, |case| case.file.clone(), DIFFERENT, check);
+}
+
+/// Called files by their whole reference; a local reference finds the file of that path.
+struct Called<'a>(&'a [CalledFile]);
+
+impl WorkflowFiles for Called<'_> {
+    fn read(&self, reference: &str) -> Option<Result<SourceFile, String>> {
+        let local = reference.strip_prefix("./");
+        let is_meant = |name: &str| {
+            name == reference
+                || local.is_some_and(|path| {
+                    let bare = name.rsplit_once('@').map_or(name, |(bare, _)| bare);
+                    bare == path || bare.ends_with(&format!("/{path}"))
+                })
+        };
+        let found = self.0.iter().find(|file| is_meant(&file.name));
+        Some(found.map_or_else(
+            || Err("Unable to find reusable workflow".to_owned()),
+            |file| Ok(SourceFile::new(file.name.as_str(), file.content.as_str())),
+        ))
+    }
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    let (options, include_source) = options(case)?;
+    let path = format!(".github/workflows/{}", case.file);
+    let file = SourceFile::new(path, case.workflow.as_str());
+    let reading = read_workflow(file, &Called(&case.reusable), &options);
+    let errors: Vec<String> =
+        reading.errors.iter().take(GITHUB_ERRORS_MAX).map(|error| error.github_text(&reading.sources)).collect();
+    let shown = |lines: &[String]| lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+    if case.kind == "errors" {
+        let expected: Vec<String> = case.expected["errors"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice)
+            .iter()
+            .map(|error| error["Message"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        return if errors == expected {
+            Ok(())
+        } else {
+            Err(format!("  expected:{}\n  actual:{}", shown(&expected), shown(&errors)))
+        };
+    }
+    let Some(workflow) = &reading.workflow else {
+        return Err(format!("  a tree was expected\n  actual:{}", shown(&errors)));
+    };
+    // What runs in TypeScript alone has events and never places.
+    let typescript_only = ["go", "c#"].iter().all(|name| case.skip.iter().any(|skip| skip.eq_ignore_ascii_case(name)));
+    let form = Form { source: include_source && !typescript_only, events: typescript_only };
+    let actual = github_form::tree(&reading, workflow, form);
+    if super::same(&actual, &case.expected) {
+        return Ok(());
+    }
+    let mut differences = Vec::new();
+    differing(&case.expected, &actual, "", &mut differences);
+    Err(format!("  differs at:{}", shown(&differences)))
+}
+
+/// The options of a case, and whether places are written.
+fn options(case: &Case) -> Result<(ReadOptions, bool), String> {
+    // Only GitHub's TypeScript reader looks into events.
+    let known_events_only = !case.skip.iter().any(|skip| skip.eq_ignore_ascii_case("typescript"));
+    let mut options = ReadOptions { called_workflows_trusted: false, known_events_only, ..ReadOptions::default() };
+    let mut include_source = true;
+    for (name, value) in &case.options {
+        let value = value.split('#').next().unwrap_or_default().trim();
+        let number = || value.parse::<usize>().map_err(|error| format!("  option {name}: {value}: {error}"));
+        match name.as_str() {
+            "include-source" => include_source = value != "false",
+            "max-file-size" => options.limits.file_chars_max = number()?,
+            "max-result-size" => options.limits.result_bytes_max = number()?,
+            "max-depth" => options.limits.depth_max = number()?,
+            "max-files" => options.files_max = Some(number()?).filter(|most| *most > 0),
+            "max-job-limit" | "max-jobs" => options.jobs_max = Some(number()?).filter(|most| *most > 0),
+            "max-nested-reusable-workflows-depth" => options.nested_workflows_max = number()?,
+            "skip-reusable-workflows" => options.read_called_workflows = value != "true",
+            "permissions-policy" => {
+                options.permissions_policy = match value {
+                    "LimitedRead" => PermissionsPolicy::LimitedRead,
+                    "Write" => PermissionsPolicy::Write,
+                    other => return Err(format!("  option permissions-policy: unknown value {other}")),
+                }
+            }
+            "experimental-features" => options.background_steps = BackgroundSteps::Proposed,
+            // Who runs the case, features that we always have, and a flag that changes only what a rerun keeps.
+            "skip" | "is-partial-rerun" | "allow-anchors" => {}
+            other => return Err(format!("  unknown option {other}: {value}")),
+        }
+    }
+    Ok((options, include_source))
+}
+
+/// Where two trees part, with both sides.
+fn differing(expected: &Value, actual: &Value, path: &str, found: &mut Vec<String>) {
+    match (expected, actual) {
+        (Value::Object(left), Value::Object(right)) => {
+            for (name, value) in left {
+                differing(value, right.get(name).unwrap_or(&Value::Null), &format!("{path}/{name}"), found);
+            }
+            for (name, value) in right.iter().filter(|(name, _)| !left.contains_key(*name)) {
+                found.push(format!("{path}/{name}: not expected: {value}"));
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                differing(left, right, &format!("{path}/{index}"), found);
+            }
+        }
+        (left, right) if super::same(left, right) => {}
+        (left, right) => found.push(format!("{path}: expected {left}, actual {right}")),
+    }
+}
