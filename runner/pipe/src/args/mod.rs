@@ -1,0 +1,283 @@
+//! The command line: what can be asked, in the words that act's users know.
+//!
+//! Every flag has a variable, `PIPE_` and its long name in capitals; [`command`] gives them all, so that none is
+//! forgotten. Nothing is decided here.
+
+mod act;
+mod actrc;
+mod run;
+
+pub use act::{ActFlags, Answer};
+pub use actrc::with_actrc;
+pub use run::{EventArgs, RunArgs, ValueArgs};
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+use crate::terminal::ColorChoice;
+
+/// Runs GitHub Actions workflows here.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pipe",
+    version,
+    about = "Runs GitHub Actions workflows on your own machine",
+    after_help = "Every flag can be given by a variable as well: PIPE_ and its long name in capitals, such as \
+                  PIPE_COLOR=never.\nExit codes: 0 success, 1 a job failed, 2 usage, 3 workflow invalid, 4 nothing to \
+                  run, 6 environment, 130 cancelled.",
+    arg_required_else_help = true,
+    args_override_self = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Flags of all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of all commands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Work in this folder instead of the current one
+    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub directory: Option<PathBuf>,
+    /// When to show colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    pub color: ColorChoice,
+    /// User settings instead of $XDG_CONFIG_HOME/pipe/config.toml
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Say more; twice: still more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Say less: only results, warnings and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run workflows for an event
+    Run(Box<RunArgs>),
+    /// Say what would run for an event, in which order, and why the rest would not
+    Plan(Box<PlanArgs>),
+    /// List workflows, their events and jobs
+    List(ListArgs),
+    /// Draw the jobs of a workflow and what they need
+    Graph(GraphArgs),
+    /// Check workflow files
+    Check(CheckArgs),
+    /// Explain a diagnostic code
+    Explain(ExplainArgs),
+    /// Evaluate an expression
+    Eval(EvalArgs),
+    /// Check this machine: Docker, images, git, disk, settings
+    Doctor(DoctorArgs),
+    /// Print shell completions
+    Completions(CompletionsArgs),
+}
+
+/// Which workflow files are meant.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// A workflow file, a folder of them, or a workflow's name; may be repeated
+    #[arg(short = 'W', long = "workflows", value_name = "PATH")]
+    pub workflows: Vec<String>,
+    /// Do not look into folders below a folder given by -W
+    #[arg(long)]
+    pub no_recurse: bool,
+}
+
+/// `pipe plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The event
+    #[command(flatten)]
+    pub event: EventArgs,
+    /// The event's name, as a flag
+    #[arg(short = 'e', long = "event", value_name = "EVENT", conflicts_with = "event")]
+    pub event_flag: Option<String>,
+    /// The event's payload, a JSON file, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub event_file: Option<PathBuf>,
+    /// Which workflows
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only this job and those that it needs; may be repeated
+    #[arg(short, long = "job", value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// Only legs with this matrix value
+    #[arg(long, value_name = "KEY:VALUE")]
+    pub matrix: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only workflows that list this event
+    #[arg(value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Which workflows
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe graph`.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// A workflow file or name, as -W
+    #[arg(value_name = "WORKFLOW")]
+    pub workflow: Option<String>,
+    /// Which workflows
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only this job and those that it needs; may be repeated
+    #[arg(short, long = "job", value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// The form
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: GraphFormat,
+}
+
+/// Forms of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum GraphFormat {
+    /// For the terminal.
+    #[default]
+    Text,
+    /// For Markdown pages.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+    /// For programs.
+    Json,
+}
+
+/// `pipe check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Workflow files and folders; without any: this repository's
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The form of the result
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: CheckFormat,
+    /// Warnings count as errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Forms of the result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A line of JSON for each file.
+    Json,
+    /// SARIF 2.1.0, as code scanning reads it.
+    Sarif,
+    /// Workflow commands that become annotations on GitHub.
+    Github,
+}
+
+/// `pipe explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Such as P0103; without one: all codes
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+/// `pipe eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The expression, with or without `${{ }}`
+    #[arg(
+        value_name = "EXPR",
+        required_unless_present = "stdin",
+        conflicts_with = "stdin",
+        allow_hyphen_values = true
+    )]
+    pub expression: Option<String>,
+    /// Contexts: a JSON object such as {"github":{"ref":"refs/heads/main"}}; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub context: Option<PathBuf>,
+    /// Print {"kind":…,"value":…} or {"error":…}
+    #[arg(long)]
+    pub json: bool,
+    /// Read a request {"expr":…,"contexts":…} a line, answer a line of JSON each
+    #[arg(long)]
+    pub stdin: bool,
+}
+
+/// `pipe doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Prefix of the variables.
+const VARIABLE_PREFIX: &str = "PIPE_";
+
+/// The whole command line, every flag with its variable.
+pub fn command() -> clap::Command {
+    with_variables(Cli::command())
+}
+
+fn with_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(with_variable).mut_subcommands(with_variables)
+}
+
+fn with_variable(arg: clap::Arg) -> clap::Arg {
+    let Some(long) = arg.get_long() else { return arg };
+    let name = format!("{VARIABLE_PREFIX}{}", long.to_uppercase().replace('-', "_"));
+    let flag = matches!(arg.get_action(), ArgAction::SetTrue);
+    let arg = arg.env(name).hide_env(true);
+    if flag { arg.value_parser(FalseyValueParser::new()) } else { arg }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        let mut commands = vec![command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            for arg in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
+                assert!(arg.get_env().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+        }
+    }
+}

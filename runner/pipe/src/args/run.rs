@@ -1,0 +1,117 @@
+//! The flags of `pipe run`, in act's words where act has them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{ActFlags, Selection};
+
+/// `pipe run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The event
+    #[command(flatten)]
+    pub event: EventArgs,
+    /// The event's payload, a JSON file, `-` for standard input
+    #[arg(short = 'e', long, visible_alias = "event-file", value_name = "FILE")]
+    pub eventpath: Option<PathBuf>,
+    /// Which workflows
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only this job and those that it needs; may be repeated
+    #[arg(short, long = "job", value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// Secrets, variables, inputs
+    #[command(flatten)]
+    pub values: ValueArgs,
+    /// Only legs with this matrix value; may be repeated
+    #[arg(long, value_name = "KEY:VALUE", help_heading = "Jobs")]
+    pub matrix: Vec<String>,
+    /// The image for a label of runs-on, or `-self-hosted` for this machine; may be repeated
+    #[arg(short = 'P', long, value_name = "LABEL=IMAGE", help_heading = "Jobs", allow_hyphen_values = true)]
+    pub platform: Vec<String>,
+    /// Run every job on this machine instead of in containers
+    #[arg(long, help_heading = "Jobs")]
+    pub host: bool,
+    /// How many jobs run at once
+    #[arg(long, visible_alias = "concurrent-jobs", value_name = "N", help_heading = "Jobs")]
+    pub parallel: Option<std::num::NonZeroUsize>,
+    /// Pull images though they are there
+    #[arg(
+        short,
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL",
+        help_heading = "Jobs"
+    )]
+    pub pull: Option<bool>,
+    /// Only say what would run
+    #[arg(short = 'n', long)]
+    pub dryrun: bool,
+    /// Print events as JSON lines on standard output (docs/events.md)
+    #[arg(long)]
+    pub json: bool,
+    /// An undefined secret that is used is an error, not a warning
+    #[arg(long)]
+    pub strict_secrets: bool,
+    /// Run though this is no git repository, without saying so
+    #[arg(long)]
+    pub no_git: bool,
+    /// Flags of act that are ignored or refused
+    #[command(flatten)]
+    pub act: ActFlags,
+}
+
+/// Which event happened.
+#[derive(Debug, Clone, Args)]
+pub struct EventArgs {
+    /// The event's name, such as push; without it the only event of the workflows, or push
+    #[arg(value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Without an event's name take the first one that a workflow lists
+    #[arg(long, help_heading = "Event")]
+    pub detect_event: bool,
+    /// Who did it
+    #[arg(short, long, value_name = "LOGIN", help_heading = "Event")]
+    pub actor: Option<String>,
+    /// The default branch
+    #[arg(long, value_name = "BRANCH", help_heading = "Event")]
+    pub defaultbranch: Option<String>,
+    /// The git remote that names the repository
+    #[arg(long, value_name = "NAME", default_value = "origin", help_heading = "Event")]
+    pub remote_name: String,
+    /// The forge's host
+    #[arg(long, value_name = "HOST", default_value = "github.com", help_heading = "Event")]
+    pub github_instance: String,
+    /// An input of workflow_dispatch; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Event")]
+    pub input: Vec<String>,
+    /// Inputs from a file (without it .input, if there is one)
+    #[arg(long, value_name = "FILE", help_heading = "Event")]
+    pub input_file: Option<PathBuf>,
+}
+
+/// What a run is given.
+#[derive(Debug, Clone, Args)]
+pub struct ValueArgs {
+    /// A secret; NAME alone takes it from the environment or asks; may be repeated
+    #[arg(short, long, value_name = "NAME=VALUE", hide_env_values = true, help_heading = "Values")]
+    pub secret: Vec<String>,
+    /// Secrets from a file, dotenv or YAML (without it .secrets, if there is one)
+    #[arg(long, value_name = "FILE", help_heading = "Values")]
+    pub secret_file: Option<PathBuf>,
+    /// A variable (the vars context); may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Values")]
+    pub var: Vec<String>,
+    /// Variables from a file, dotenv or YAML (without it .vars, if there is one)
+    #[arg(long, value_name = "FILE", help_heading = "Values")]
+    pub var_file: Option<PathBuf>,
+    /// An environment variable for every step; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Values")]
+    pub env: Vec<String>,
+    /// Environment variables from a file, dotenv or YAML (without it .env, if there is one)
+    #[arg(long, value_name = "FILE", help_heading = "Values")]
+    pub env_file: Option<PathBuf>,
+}

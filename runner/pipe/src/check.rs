@@ -1,0 +1,162 @@
+//! `pipe check`: every diagnostic of many workflow files, without running anything.
+//!
+//! Files are read by several threads; results come in the order of the files. Needs no Docker and no network.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anstyle::AnsiColor;
+
+use crate::args::{CheckArgs, CheckFormat, Global};
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::explain;
+use crate::files::{self, FOLDERS};
+use crate::reading::{Reader, Reading};
+use crate::render::{self, Finding, Tally, count};
+use crate::terminal::{self, Terminal};
+
+/// Runs the command.
+pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    let root = files::repository_root(Path::new("."));
+    let settings = Settings::load(global, root.as_deref())?;
+    let files = wanted(&args.paths, root.as_deref())?;
+    let reader = Reader { root, bytes_max: settings.limits.workflow_file_bytes };
+    let readings = read_all(&files, &reader);
+    let mut tally = Tally::default();
+    for reading in &readings {
+        tally.add(&reading.diagnostics);
+    }
+    print(args.format, &readings, tally, global, begun.elapsed())?;
+    let invalid = tally.errors > 0 || args.strict && tally.warnings > 0;
+    Ok(if invalid { Exit::Invalid } else { Exit::Success })
+}
+
+/// The files that are meant, each with its name. What does not exist stays in the list, to be reported.
+fn wanted(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let found = files::search(path, true)
+                .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", path.display())))?;
+            if found.is_empty() {
+                return Err(Failure::new(
+                    Exit::Nothing,
+                    format!("there are no workflow files in `{}`", path.display()),
+                ));
+            }
+            files.extend(found);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    if paths.is_empty() {
+        let top = root.unwrap_or(Path::new("."));
+        let folder = files::default_folder(top).ok_or_else(|| no_folder(top))?;
+        files.extend(
+            files::search(&folder, true)
+                .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", folder.display())))?,
+        );
+    }
+    // What the user named keeps that name; what was found is named from the root.
+    let from = if paths.is_empty() { root } else { None };
+    let named = |path: PathBuf| {
+        let name = files::display_name(&path, from);
+        (path, name)
+    };
+    Ok(files.into_iter().map(named).collect())
+}
+
+fn no_folder(top: &Path) -> Failure {
+    let folders: Vec<_> = FOLDERS.iter().map(|folder| format!("`{folder}`")).collect();
+    Failure::new(Exit::Nothing, format!("there is no {} in `{}`", folders.join(", "), top.display()))
+        .help("name files or folders: `pipe check PATH…`")
+}
+
+fn read_all(files: &[(PathBuf, String)], reader: &Reader) -> Vec<Reading> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(files.len()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    let work = || {
+        let mut mine = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((path, name)) = files.get(index) else { break };
+            mine.push((index, reader.read(path, name.clone())));
+        }
+        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+    };
+    if threads < 2 {
+        work();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+    }
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, reading)| reading).collect()
+}
+
+fn print(
+    format: CheckFormat,
+    readings: &[Reading],
+    tally: Tally,
+    global: &Global,
+    time: Duration,
+) -> Result<(), Failure> {
+    let mut output = terminal::results();
+    let findings = readings.iter().map(Reading::finding);
+    match format {
+        CheckFormat::Text => {
+            let terminal = Terminal::stdout(global.color);
+            for finding in findings {
+                output.write_all(render::text::render(&finding, terminal).as_bytes())?;
+            }
+            if !global.quiet {
+                let wrong = readings.iter().filter(|reading| !reading.diagnostics.is_empty());
+                writeln!(output, "{}", summary(tally, wrong.clone().count(), readings.len(), time, terminal))?;
+                if let Some(first) = wrong.flat_map(|reading| &reading.diagnostics).next() {
+                    writeln!(output, "Explain one: pipe explain {}", first.code.0)?;
+                }
+            }
+        }
+        CheckFormat::Json => {
+            for finding in findings {
+                writeln!(output, "{}", render::json::file(&finding))?;
+            }
+        }
+        CheckFormat::Sarif => {
+            let findings: Vec<Finding<'_>> = findings.collect();
+            let document = render::sarif::document(&findings, &|code| explain::title(code).map(str::to_owned));
+            writeln!(output, "{document:#}")?;
+        }
+        CheckFormat::Github => {
+            for finding in findings {
+                output.write_all(render::github::render(&finding).as_bytes())?;
+            }
+        }
+    }
+    Ok(output.flush()?)
+}
+
+fn summary(tally: Tally, wrong: usize, all: usize, time: Duration, terminal: Terminal) -> String {
+    let checked = format!("checked {} in {} ms", count(all, "file"), time.as_millis());
+    let Tally { errors, warnings, notes } = tally;
+    if errors + warnings + notes == 0 {
+        return format!("{} ({checked})", terminal.strong(AnsiColor::Green, "No problems found"));
+    }
+    let parts: Vec<String> = [(errors, "error"), (warnings, "warning"), (notes, "note")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| count(number, noun))
+        .collect();
+    let color = if errors > 0 { AnsiColor::Red } else { AnsiColor::Yellow };
+    format!("{} in {} ({checked})", terminal.strong(color, &parts.join(", ")), count(wrong, "file"))
+}

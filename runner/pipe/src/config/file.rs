@@ -1,0 +1,140 @@
+//! One settings file: its form, and what is wrong with it at which place.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+use toml::Spanned;
+use workflow::diagnostic::{Code, Diagnostic};
+use workflow::source::{FileId, SourceFile, SourceMap, Span};
+
+use super::{Settings, size};
+
+const WRONG: Code = Code("P0901");
+const NOT_TRUSTED: Code = Code("P0902");
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The user's.
+    User,
+    /// The repository's: whoever wrote the workflows wrote it too.
+    Repository,
+}
+
+/// A file's content.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct File {
+    labels: IndexMap<String, Spanned<String>>,
+    limits: LimitsFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct LimitsFile {
+    parallel: Option<std::num::NonZeroUsize>,
+    memory: Option<Size>,
+    cpus: Option<f64>,
+    log: Option<Size>,
+    workflow_file: Option<Size>,
+}
+
+/// Bytes, written as a number or with a unit.
+#[derive(Debug, Clone, Copy)]
+struct Size(u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || D::Error::custom("expected a size such as 512 or \"64MiB\"");
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::Integer(number) => u64::try_from(number).map(Size).map_err(|_| wrong()),
+            toml::Value::String(text) => size::parse(&text).map(Size).ok_or_else(wrong),
+            toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_)
+            | toml::Value::Array(_)
+            | toml::Value::Table(_) => Err(wrong()),
+        }
+    }
+}
+
+/// Reads a file's text.
+///
+/// # Errors
+/// A diagnostic with its source.
+pub fn parse(name: &str, text: &str, trust: Trust) -> Result<File, (SourceMap, Box<Diagnostic>)> {
+    let refuse = |diagnostic: Diagnostic| {
+        let mut sources = SourceMap::default();
+        sources.add(SourceFile::new(name, text));
+        (sources, Box::new(diagnostic))
+    };
+    let file: File = toml::from_str(text).map_err(|error| {
+        let message = error.message().lines().next().unwrap_or_default();
+        refuse(Diagnostic::error(WRONG, error.span().map(span), message).help("see docs/configuration.md"))
+    })?;
+    let host = file.labels.iter().find(|(_, image)| is_host(image.get_ref()));
+    match (trust, host) {
+        (Trust::Repository, Some((label, image))) => {
+            let message = format!("a repository cannot put the jobs of `{label}` on this machine");
+            let help = format!("say it yourself: `-P {label}=-self-hosted`, or in your own settings");
+            Err(refuse(Diagnostic::error(NOT_TRUSTED, span(image.span()), message).help(help)))
+        }
+        (Trust::Repository | Trust::User, _) => Ok(file),
+    }
+}
+
+fn is_host(image: &str) -> bool {
+    matches!(image, "host" | "-self-hosted")
+}
+
+fn span(range: std::ops::Range<usize>) -> Span {
+    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span::new(FileId(0), offset(range.start), offset(range.end))
+}
+
+impl File {
+    /// Puts what it says above what is there.
+    pub fn apply(self, settings: &mut Settings) {
+        for (label, image) in self.labels {
+            settings.labels.insert(label.to_lowercase(), image.into_inner());
+        }
+        let limits = &mut settings.limits;
+        limits.parallel = self.limits.parallel.map(std::num::NonZeroUsize::get).or(limits.parallel);
+        limits.memory_bytes = self.limits.memory.map(|Size(bytes)| bytes).or(limits.memory_bytes);
+        limits.cpus = self.limits.cpus.or(limits.cpus);
+        limits.log_bytes = self.limits.log.map_or(limits.log_bytes, |Size(bytes)| bytes);
+        limits.workflow_file_bytes = self.limits.workflow_file.map_or(limits.workflow_file_bytes, |Size(bytes)| bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, trust: Trust, expected: Result<(), &str>) {
+        let result = parse("a.toml", text, trust).map(drop).map_err(|(sources, diagnostic)| {
+            let (_, start, _) = sources.locate(diagnostic.span.unwrap()).unwrap();
+            format!("{}:{}: {}", start.line, start.column, diagnostic.message)
+        });
+        assert_eq!(result, expected.map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        use Trust::{Repository, User};
+        check("", User, Ok(()));
+        check(
+            "[labels]\n\"ubuntu-22.04\" = 'debian:12'\n[limits]\nparallel = 2\nmemory = '2g'\nlog = 10",
+            Repository,
+            Ok(()),
+        );
+        check(
+            "[limits]\nparalel = 2",
+            User,
+            Err("2:1: unknown field `paralel`, expected one of `parallel`, `memory`, `cpus`, `log`, `workflow-file`"),
+        );
+        check("[limits]\nmemory = 'much'", User, Err("2:10: expected a size such as 512 or \"64MiB\""));
+        check("[labels]\na = 'host'", User, Ok(()));
+        check("[labels]\na = 'host'", Repository, Err("2:5: a repository cannot put the jobs of `a` on this machine"));
+    }
+}

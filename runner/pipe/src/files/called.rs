@@ -1,0 +1,51 @@
+//! Workflows that a workflow calls, as far as they lie in the same repository.
+//!
+//! Those of other repositories are left unread here.
+
+use std::path::{Component, Path, PathBuf};
+
+use workflow::diagnostic::suggest;
+use workflow::source::SourceFile;
+
+use super::{display_name, text};
+
+/// The files below one root.
+#[derive(Debug, Clone)]
+pub struct LocalFiles {
+    /// The repository's root.
+    pub root: PathBuf,
+    /// Largest file in bytes.
+    pub bytes_max: u64,
+}
+
+impl LocalFiles {
+    /// The file of a reference such as `./.github/workflows/build.yml`; `None` for other repositories.
+    ///
+    /// # Errors
+    /// A sentence for the person who wrote the reference.
+    pub fn get(&self, reference: &str) -> Option<Result<SourceFile, String>> {
+        let path = Path::new(reference.strip_prefix("./")?);
+        if path.components().any(|part| !matches!(part, Component::Normal(_))) {
+            return Some(Err(format!("`{reference}` must be a path in this repository, without `..`")));
+        }
+        let full = self.root.join(path);
+        let name = display_name(&full, Some(&self.root));
+        Some(match text::read(&full, Some(&self.root), self.bytes_max) {
+            Ok(text) => Ok(SourceFile::new(name, text)),
+            Err(problem) => {
+                let diagnostic = problem.diagnostic(&name);
+                let meant = self.neighbour(&full);
+                let help = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+                Err(format!("{}{help}", diagnostic.message))
+            }
+        })
+    }
+
+    /// A file of a similar name in the same folder.
+    fn neighbour(&self, path: &Path) -> Option<String> {
+        let wanted = path.file_name()?.to_str()?;
+        let entries = std::fs::read_dir(path.parent()?).ok()?.flatten();
+        let names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        suggest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
+    }
+}

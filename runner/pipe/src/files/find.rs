@@ -1,0 +1,87 @@
+//! Where workflow files are.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Folders that hold workflows, the first that exists counts.
+pub const FOLDERS: [&str; 3] = [".github/workflows", ".gitea/workflows", ".forgejo/workflows"];
+
+/// How deep folders are searched.
+const DEPTH_MAX: usize = 32;
+
+/// Folders that hold other people's files.
+const SKIPPED: [&str; 3] = [".git", "node_modules", "target"];
+
+/// The nearest folder, from `start` upwards, that is the root of a git repository.
+pub fn repository_root(start: &Path) -> Option<PathBuf> {
+    let start = std::path::absolute(start).ok()?;
+    start.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_path_buf)
+}
+
+/// The folder of workflows below a root.
+pub fn default_folder(root: &Path) -> Option<PathBuf> {
+    FOLDERS.iter().map(|folder| root.join(folder)).find(|folder| folder.is_dir())
+}
+
+/// The workflow files of a folder, sorted: those of its workflow folder where it has one (a repository), else every
+/// `.yml` and `.yaml` in it and, with `recurse`, below it. Symbolic links to folders are not followed.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn search(folder: &Path, recurse: bool) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let start = default_folder(folder);
+    walk(start.as_deref().unwrap_or(folder), recurse, DEPTH_MAX, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn walk(folder: &Path, recurse: bool, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            let name = entry.file_name();
+            let skipped = SKIPPED.iter().any(|skipped| name == *skipped);
+            if recurse && depth > 0 && !skipped {
+                walk(&path, recurse, depth - 1, found)?;
+            }
+        } else if is_workflow(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's name is that of a workflow; `action.yml` is that of an action.
+fn is_workflow(path: &Path) -> bool {
+    let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+    yaml && path.file_stem().is_some_and(|stem| stem != "action" && stem != "docker-compose" && stem != "compose")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(files: &[&str], recurse: bool, expected: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let found = search(folder.path(), recurse).unwrap();
+        let names: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_repository_or_a_folder() {
+        check(&["b.yml", "a.yaml", "c.txt", "action.yml"], true, &["a.yaml", "b.yml"]);
+        check(&["b.yml", "x/a.yml", "node_modules/c.yml"], true, &["b.yml", "x/a.yml"]);
+        check(&["b.yml", "x/a.yml"], false, &["b.yml"]);
+        check(&["b.yml", ".github/workflows/ci.yml", ".gitea/workflows/g.yml"], true, &[".github/workflows/ci.yml"]);
+        check(&["b.yml", ".forgejo/workflows/ci.yml"], true, &[".forgejo/workflows/ci.yml"]);
+    }
+}
