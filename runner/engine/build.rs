@@ -4,8 +4,6 @@
 //! `crt-static`, for the target of this build. Its target directory is its own as well, since this build holds the lock on
 //! the outer one. `PIPE_AGENT_BINARY` names a ready-made agent instead.
 
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
-
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
