@@ -62,7 +62,7 @@ fn put(from: &Path, to: &Path) {
 /// Beside the outer profiles, so that debug and release builds and tests share one agent; else below `OUT_DIR`.
 fn target_directory(out: &Path) -> PathBuf {
     let shared = out.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
-    shared.unwrap_or(out).join("pipe-agent")
+    shared.unwrap_or(out).join("pipe-agent-target")
 }
 
 /// The path of the agent.
