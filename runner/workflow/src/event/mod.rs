@@ -11,6 +11,8 @@ mod git_ref;
 pub mod local;
 mod name;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 pub use context::{GithubFacts, github_context};
 pub use git_ref::{GitRef, GitRefKind};

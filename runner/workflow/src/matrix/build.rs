@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::evaluate::value;
 use super::filter::Filter;
 use super::name::segments;
 use super::{COMBINATIONS_MAX, LEGS_MAX, Legs, MatrixLeg};
@@ -13,8 +12,10 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::expression::{Object, Scope, Value};
 use crate::model::Strategy;
 use crate::source::Span;
-use crate::template::Token;
+use crate::template::{Token, evaluate};
 
+/// An expression that failed.
+pub const EVALUATION: Code = Code("P0501");
 /// A value of a wrong type or without content.
 pub const SHAPE: Code = Code("P0502");
 /// Too many legs.
@@ -80,6 +81,10 @@ fn parts<'token>(strategy: &'token Strategy, scope: &dyn Scope) -> Result<Parts<
     Ok((fail_fast, max_parallel, matrix))
 }
 
+fn value(token: &Token, scope: &dyn Scope) -> Result<Value, Vec<Diagnostic>> {
+    evaluate(token, scope).map_err(|error| vec![Diagnostic::error(EVALUATION, error.span, error.message)])
+}
+
 /// At least 1; zero and less mean no limit, as on GitHub. A fraction is cut.
 fn count(number: f64) -> Option<u32> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32")]
@@ -119,7 +124,7 @@ impl Builder {
                     Diagnostic::error(
                         SHAPE,
                         places.of(name),
-                        format!("matrix vector `{name}` does not contain any values"),
+                        format!("Matrix vector '{name}' does not contain any values"),
                     )
                     .help("a job can be skipped with `if` when there is nothing to run"),
                 ),
@@ -137,14 +142,14 @@ impl Builder {
             builder.include(&entry, &names);
         }
         if names.is_empty() && matrix.get("include").is_none() {
-            wrong.push(Diagnostic::error(SHAPE, places.whole, "matrix must define at least one vector"));
+            wrong.push(Diagnostic::error(SHAPE, places.whole, "Matrix must define at least one vector"));
         }
         if wrong.is_empty() { Ok(builder) } else { Err(wrong) }
     }
 
     fn exclude(&mut self, entry: &Object, names: &Object, span: Span, wrong: &mut Vec<Diagnostic>) {
         for (name, _) in entry.iter().filter(|(name, _)| !names.contains(name)) {
-            let message = format!("matrix exclude key `{name}` does not match any key within the matrix");
+            let message = format!("Matrix exclude key '{name}' does not match any key within the matrix");
             wrong.push(Diagnostic::error(SHAPE, span, message));
         }
         self.excludes.push(Filter::new(entry));
@@ -254,7 +259,12 @@ fn entries(matrix: &Object, key: &str, places: &Places<'_>, wrong: &mut Vec<Diag
     for item in items.iter() {
         match item {
             Value::Object(entry) if entry.is_empty() => {
-                wrong.push(Diagnostic::error(SHAPE, span, format!("an entry of matrix {key} must not be empty")));
+                let message = if key == "exclude" {
+                    "Matrix exclude filter must not be empty"
+                } else {
+                    "Matrix include mapping does not contain any values"
+                };
+                wrong.push(Diagnostic::error(SHAPE, span, message));
             }
             Value::Object(entry) => entries.push(entry.clone()),
             Value::Null | Value::Boolean(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {

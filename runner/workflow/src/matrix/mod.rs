@@ -5,13 +5,12 @@
 //! Follows <https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations>.
 
 mod build;
-pub(crate) mod evaluate;
 mod filter;
 mod name;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use build::{SHAPE, TOO_MANY, expand};
+pub use build::{EVALUATION, SHAPE, TOO_MANY, expand};
 pub use name::{NAME_LENGTH_MAX, leg_name};
 
 use std::sync::Arc;

@@ -137,16 +137,16 @@ fn dynamic_values() {
 
 #[test]
 fn wrong_matrices() {
-    check(json!({ "a": [] }), &["error: matrix vector `a` does not contain any values"]);
+    check(json!({ "a": [] }), &["error: Matrix vector 'a' does not contain any values"]);
     check(json!({ "a": "x" }), &["error: matrix vector `a` must be a list, but is of type string"]);
-    check(json!({}), &["error: matrix must define at least one vector"]);
+    check(json!({}), &["error: Matrix must define at least one vector"]);
     check(json!("x"), &["error: matrix must be a mapping, but is of type string"]);
     check(json!({ "a": [1], "include": 1 }), &["error: matrix include must be a list, but is of type number"]);
-    check(json!({ "a": [1], "include": [{}] }), &["error: an entry of matrix include must not be empty"]);
+    check(json!({ "a": [1], "include": [{}] }), &["error: Matrix include mapping does not contain any values"]);
     check(
         json!({ "a": [1], "exclude": [{ "b": 1 }, 3] }),
         &["error: an entry of matrix exclude must be a mapping, but is of type number; \
-           matrix exclude key `b` does not match any key within the matrix"],
+           Matrix exclude key 'b' does not match any key within the matrix"],
     );
     check(
         json!({ "a": "${{ fromJSON('[') }}" }),

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::expression::{Object, Value};
 use crate::matrix;
 use crate::model::{CallInput, CalledWorkflow, InputType, Job, JobId, JobKind, ReusableCall, Secrets, Workflow};
-use crate::template::Token;
+use crate::template::{Token, evaluate};
 
 /// Most jobs of a run, called workflows included.
 pub const JOBS_MAX: usize = 1_000;
@@ -241,7 +241,7 @@ fn inputs(with: Option<&Token>, called: &CalledWorkflow, outer: &Known) -> Optio
     let mut values = Object::new();
     for (name, input) in &called.inputs {
         let value = match with.and_then(|with| with.get(name)).or(input.default.as_ref()) {
-            Some(token) if outer.covers_token(token) => matrix::evaluate::value(token, outer).ok()?,
+            Some(token) if outer.covers_token(token) => evaluate(token, outer).ok()?,
             Some(_) => return None,
             None => empty(input),
         };

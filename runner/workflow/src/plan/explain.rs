@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::{JobIndex, Plan, PlannedJob, PlannedLegs, Prediction};
+use super::{JobIndex, Known, Plan, PlannedJob, PlannedLegs, Prediction};
 use crate::diagnostic::Severity;
-use crate::matrix::leg_name;
+use crate::expression::Value;
 use crate::model::{JobKind, Step, StepKind, Workflow};
 use crate::source::{Position, SourceMap, Span};
 use crate::template::{Token, TokenKind};
@@ -99,6 +99,8 @@ pub struct LegExplanation {
     pub name: String,
     /// The `matrix` context.
     pub matrix: Option<Arc<Map<String, Json>>>,
+    /// Labels, as far as known.
+    pub runs_on: Option<Vec<String>>,
 }
 
 /// One step.
@@ -186,12 +188,12 @@ fn explain_job(plan: &Plan, index: JobIndex, level: usize) -> JobExplanation {
     let job = plan.job(index);
     let known = &plan.frame(job.frame).known;
     let name = plan.display_name(index);
-    let legs = explain_legs(job, &name);
+    let legs = explain_legs(plan, index, job);
     let (steps, environment, runs_on, uses) = match &job.job.kind {
         JobKind::Steps(steps) => (
             steps.steps.iter().map(explain_step).collect(),
             steps.environment.as_ref().and_then(|token| known.text(token.get("name").unwrap_or(token))),
-            labels(plan, job, &steps.runs_on),
+            labels(known, &steps.runs_on),
             None,
         ),
         JobKind::Call(call) => (Vec::new(), None, None, Some(call.reference.value.clone())),
@@ -219,7 +221,7 @@ fn explain_job(plan: &Plan, index: JobIndex, level: usize) -> JobExplanation {
     }
 }
 
-fn explain_legs(job: &PlannedJob, name: &str) -> LegsExplanation {
+fn explain_legs(plan: &Plan, index: JobIndex, job: &PlannedJob) -> LegsExplanation {
     match &job.legs {
         PlannedLegs::Single => LegsExplanation::Single,
         PlannedLegs::Dynamic => LegsExplanation::Dynamic,
@@ -227,7 +229,14 @@ fn explain_legs(job: &PlannedJob, name: &str) -> LegsExplanation {
             legs: legs
                 .legs
                 .iter()
-                .map(|leg| LegExplanation { name: leg_name(name, &leg.segments), matrix: leg.values.clone() })
+                .map(|leg| LegExplanation {
+                    name: plan.leg_name(index, legs, leg),
+                    matrix: leg.values.clone(),
+                    runs_on: match &job.job.kind {
+                        JobKind::Steps(steps) => labels(&plan.frame(job.frame).known.leg(legs, leg), &steps.runs_on),
+                        JobKind::Call(_) => None,
+                    },
+                })
                 .collect(),
             fail_fast: legs.fail_fast,
             max_parallel: legs.max_parallel,
@@ -236,17 +245,14 @@ fn explain_legs(job: &PlannedJob, name: &str) -> LegsExplanation {
 }
 
 /// The labels of `runs-on`, if none depends on the run.
-fn labels(plan: &Plan, job: &PlannedJob, runs_on: &Token) -> Option<Vec<String>> {
-    let known = &plan.frame(job.frame).known;
-    match &runs_on.kind {
-        TokenKind::Sequence(items) => items.iter().map(|item| known.text(item)).collect(),
-        TokenKind::Mapping(_) => labels(plan, job, runs_on.get("labels")?),
-        TokenKind::Null
-        | TokenKind::Boolean(_)
-        | TokenKind::Number(_)
-        | TokenKind::String(_)
-        | TokenKind::Expression(_)
-        | TokenKind::Insert => known.text(runs_on).map(|label| vec![label]),
+fn labels(known: &Known, runs_on: &Token) -> Option<Vec<String>> {
+    let value = known.value(runs_on)?;
+    let labels = value.get("labels").cloned().unwrap_or(value);
+    match &labels {
+        Value::Array(items) => Some(items.iter().map(|item| item.to_display_string().to_string()).collect()),
+        // `group:` alone.
+        Value::Null | Value::Object(_) => None,
+        Value::Boolean(_) | Value::Number(_) | Value::String(_) => Some(vec![labels.to_display_string().to_string()]),
     }
 }
 

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value as Json};
 
 use crate::expression::{Expression, Function, Node, NodeKind, Object, PathEnd, Scope, Status, Value};
-use crate::template::Token;
+use crate::matrix::{Legs, MatrixLeg};
+use crate::template::{Token, evaluate};
 
 /// Keys of `github` that only a run, a job or a step knows.
 const OF_THE_RUN: &[&str] = &[
@@ -45,6 +46,8 @@ pub struct Known {
     vars: Value,
     /// None in a called workflow whose inputs depend on the run.
     inputs: Option<Value>,
+    /// `matrix` and `strategy` of one leg.
+    leg: Option<(Value, Value)>,
 }
 
 impl Known {
@@ -55,12 +58,19 @@ impl Known {
             let object: Object = map.iter().map(|(name, json)| (name.as_str(), Value::from_json(json))).collect();
             Value::from(object)
         };
-        Self { github: value(github), vars: value(vars), inputs: Some(value(inputs)) }
+        Self { github: value(github), vars: value(vars), inputs: Some(value(inputs)), leg: None }
     }
 
     /// The same in a called workflow, with its inputs if they are known.
     pub(super) fn called(&self, inputs: Option<Value>) -> Self {
         Self { inputs, ..self.clone() }
+    }
+
+    /// The same in one leg of a job.
+    pub(super) fn leg(&self, legs: &Legs, leg: &MatrixLeg) -> Self {
+        let strategy = Json::Object(leg.strategy_context(legs.fail_fast, legs.max_parallel));
+        let leg = (Value::from_json(&leg.matrix_context()), Value::from_json(&strategy));
+        Self { leg: Some(leg), ..self.clone() }
     }
 
     /// Whether an expression depends on nothing but what is known.
@@ -84,6 +94,7 @@ impl Known {
         match context.to_ascii_lowercase().as_str() {
             "vars" => true,
             "inputs" => self.inputs.is_some(),
+            "matrix" | "strategy" => self.leg.is_some(),
             "github" => match (parts.get(1), end) {
                 (Some(key), _) => !OF_THE_RUN.iter().any(|of_the_run| of_the_run.eq_ignore_ascii_case(key)),
                 // The context as a whole holds facts of the run too.
@@ -93,12 +104,14 @@ impl Known {
         }
     }
 
+    /// The value of a token, if it is known.
+    pub(super) fn value(&self, token: &Token) -> Option<Value> {
+        self.covers_token(token).then(|| evaluate(token, self).ok())?
+    }
+
     /// The text of a token, if it is known.
     pub(super) fn text(&self, token: &Token) -> Option<String> {
-        if !self.covers_token(token) {
-            return None;
-        }
-        let value = crate::matrix::evaluate::value(token, self).ok()?;
+        let value = self.value(token)?;
         value.is_primitive().then(|| value.to_display_string().to_string())
     }
 
@@ -182,6 +195,8 @@ impl Scope for Known {
             "github" => Some(self.github.clone()),
             "vars" => Some(self.vars.clone()),
             "inputs" => self.inputs.clone(),
+            "matrix" => self.leg.as_ref().map(|(matrix, _)| matrix.clone()),
+            "strategy" => self.leg.as_ref().map(|(_, strategy)| strategy.clone()),
             _ => None,
         }
     }

@@ -175,7 +175,27 @@ impl Plan {
     #[must_use]
     pub fn display_name(&self, index: JobIndex) -> String {
         let job = self.job(index);
-        let own = job.name.as_deref().unwrap_or_else(|| job.job.id.value.as_str());
+        self.below_caller(job, job.name.as_deref().unwrap_or_else(|| job.job.id.value.as_str()))
+    }
+
+    /// The display name of one of a job's static legs: `test (1, ubuntu)`, or what the job's `name:` makes of it if that
+    /// holds an expression.
+    #[must_use]
+    pub fn leg_name(&self, index: JobIndex, legs: &matrix::Legs, leg: &matrix::MatrixLeg) -> String {
+        let job = self.job(index);
+        let computed = job.job.name.as_ref().filter(|name| name.has_expression()).map(|name| {
+            let known = self.frame(job.frame).known.leg(legs, leg);
+            known.text(name).filter(|text| !text.trim().is_empty())
+        });
+        let own = match computed {
+            Some(Some(name)) => name,
+            Some(None) => matrix::leg_name(job.job.id.value.as_str(), &leg.segments),
+            None => matrix::leg_name(job.name.as_deref().unwrap_or_default(), &leg.segments),
+        };
+        self.below_caller(job, &own)
+    }
+
+    fn below_caller(&self, job: &PlannedJob, own: &str) -> String {
         match self.frame(job.frame).caller {
             None => own.to_owned(),
             Some(caller) => format!("{} / {own}", self.display_name(caller)),

@@ -202,7 +202,7 @@ fn legs_are_static_where_nothing_depends_on_the_run() {
         assert_eq!(actual, expected, "{matrix}");
     }
     let errors = plan(json!({ "j": { "strategy": { "matrix": { "a": [] } } } })).unwrap_err();
-    assert_eq!(errors[0].message, "matrix vector `a` does not contain any values");
+    assert_eq!(errors[0].message, "Matrix vector 'a' does not contain any values");
 }
 
 /// What is predicted of the last job.
@@ -329,13 +329,13 @@ fn selected_jobs() {
 fn explained() {
     let plan = plan(json!({
         "test": {
-            "name": "Test ${{ github.ref_name }}",
+            "name": "${{ format('Test {0} {1}', github.ref_name, matrix.n) }}", "runs-on": "${{ matrix.n }}",
             "strategy": { "matrix": { "n": [1, 2] } },
             "steps": [{ "run": "\n  make test\n" }, { "run": "x", "name": "Say", "if": "failure()" }],
         },
         "ship": {
             "needs": ["test"], "if": "github.ref == 'refs/heads/main'", "environment": { "name": "production" },
-            "runs-on": ["self-hosted", "${{ needs.test.outputs.label }}"], "concurrency": { "group": "ship-${{ github.ref }}" },
+            "runs-on": ["self-hosted", "${{ needs.test.outputs.label }}"], "concurrency": { "group": "${{ github.ref }}" },
         },
     }))
     .unwrap();
