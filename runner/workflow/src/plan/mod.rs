@@ -6,6 +6,8 @@
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/reusing-workflow-configurations>.
 
 mod build;
+#[cfg(test)]
+mod by_hand;
 mod explain;
 mod graph;
 mod known;
