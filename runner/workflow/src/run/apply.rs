@@ -1,0 +1,195 @@
+//! The only place where a run changes.
+
+use jiff::Timestamp;
+
+use super::state::{HeldGroup, RunCancel};
+use super::{JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, Recorded, Run, RunEvent, StepRun};
+use crate::model::JobKind;
+
+/// An event that cannot follow what has happened so far: a damaged log, or a bug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("apply event {seq} ({event}): {reason}")]
+pub struct Illegal {
+    /// Number of the event.
+    pub seq: u64,
+    /// Its kind.
+    pub event: &'static str,
+    /// What does not fit.
+    pub reason: String,
+}
+
+impl Run {
+    /// Adds one fact.
+    ///
+    /// # Errors
+    /// [`Illegal`] when it cannot follow; the run is unchanged then.
+    pub fn apply(&mut self, recorded: &Recorded) -> Result<(), Illegal> {
+        let illegal = |reason: String| Illegal { seq: recorded.seq, event: recorded.event.kind(), reason };
+        if recorded.seq != self.seq + 1 {
+            return Err(illegal(format!("the one before it is {}", self.seq)));
+        }
+        if let Phase::Finished(_) = self.phase {
+            return Err(illegal("the run is over".into()));
+        }
+        self.change(&recorded.event, recorded.at).map_err(illegal)?;
+        self.seq = recorded.seq;
+        Ok(())
+    }
+
+    fn change(&mut self, event: &RunEvent, at: Timestamp) -> Result<(), String> {
+        match event {
+            RunEvent::GroupRequested { holder, group, .. } => {
+                let slot = self.group_slot(holder.as_ref())?;
+                if slot.is_some() {
+                    return Err("a group was asked for already".into());
+                }
+                *slot = Some(HeldGroup { name: group.clone(), acquired: false });
+            }
+            RunEvent::GroupAcquired { holder } => {
+                let slot = self.group_slot(holder.as_ref())?;
+                slot.as_mut().ok_or("no group was asked for")?.acquired = true;
+            }
+            RunEvent::RunStarted => {
+                if self.phase != Phase::Created {
+                    return Err("the run has begun already".into());
+                }
+                self.phase = Phase::Running;
+            }
+            RunEvent::JobSkipped { job, reason } => {
+                self.pending(job)?.status = JobStatus::Skipped(reason.clone());
+            }
+            RunEvent::JobRefused { job, message } => {
+                self.pending(job)?.status = JobStatus::Refused(message.clone());
+            }
+            RunEvent::JobExpanded { job, matrix, legs, fail_fast, max_parallel } => {
+                let state = self.pending(job)?;
+                state.status = JobStatus::Expanded;
+                state.matrix = *matrix;
+                state.runs = legs.iter().cloned().map(JobRun::queued).collect();
+                state.fail_fast = *fail_fast;
+                state.max_parallel = *max_parallel;
+            }
+            RunEvent::CallStarted { key, inputs } => {
+                self.start(key, at)?.call_inputs = Some(inputs.clone());
+                self.add_called_jobs(key)?;
+            }
+            RunEvent::JobRunStarted { key, .. } => {
+                self.start(key, at)?;
+            }
+            RunEvent::StepStarted { key, step, name } => {
+                let run = self.in_progress(key)?;
+                if run.steps.contains_key(step) {
+                    return Err(format!("step {} has begun already", step.0));
+                }
+                let step_run = StepRun { name: name.clone(), started: Some(at), finished: None };
+                run.steps.insert(*step, step_run);
+            }
+            RunEvent::StepFinished { key, step, result } => {
+                let run = self.in_progress(key)?;
+                let step_run = run.steps.entry(*step).or_insert_with(|| StepRun {
+                    name: String::new(),
+                    started: None,
+                    finished: None,
+                });
+                if step_run.finished.is_some() {
+                    return Err(format!("step {} has ended already", step.0));
+                }
+                step_run.finished = Some((at, result.clone()));
+            }
+            RunEvent::JobRunFinished { key, conclusion, outputs, message } => {
+                let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
+                if run.conclusion().is_some() {
+                    return Err(format!("{key} has ended already"));
+                }
+                run.status = JobRunStatus::Completed { conclusion: *conclusion };
+                run.outputs.clone_from(outputs);
+                run.message.clone_from(message);
+                let index = key.leg.unwrap_or(0) as usize;
+                self.jobs.get_mut(&key.job).ok_or("no such job")?.finished.push(index);
+            }
+            RunEvent::JobRunCancelRequested { key, reason } => {
+                let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
+                if run.conclusion().is_some() {
+                    return Err(format!("{key} has ended already"));
+                }
+                if run.cancel.is_none() {
+                    run.cancel = Some((reason.clone(), at));
+                }
+            }
+            RunEvent::RunCancelRequested { by, force } => {
+                let force = *force || self.cancel.as_ref().is_some_and(|cancel| cancel.force);
+                self.cancel = Some(RunCancel { by: by.clone(), force });
+            }
+            RunEvent::RunFinished { conclusion } => {
+                if self.jobs.values().any(|job| job.result().is_none()) {
+                    return Err("jobs are still open".into());
+                }
+                self.phase = Phase::Finished(*conclusion);
+            }
+        }
+        Ok(())
+    }
+
+    fn group_slot(&mut self, holder: Option<&JobRunKey>) -> Result<&mut Option<HeldGroup>, String> {
+        match holder {
+            None => Ok(&mut self.group),
+            Some(key) => {
+                self.job_run_mut(key).map(|run| &mut run.group).ok_or_else(|| format!("there is no job run {key}"))
+            }
+        }
+    }
+
+    fn pending(&mut self, job: &JobPath) -> Result<&mut JobState, String> {
+        if self.phase != Phase::Running {
+            return Err("the run has not begun".into());
+        }
+        let state = self.jobs.get_mut(job).ok_or_else(|| format!("there is no job {job}"))?;
+        if state.status == JobStatus::Pending { Ok(state) } else { Err(format!("{job} is decided already")) }
+    }
+
+    fn start(&mut self, key: &JobRunKey, at: Timestamp) -> Result<&mut JobRun, String> {
+        let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
+        if run.status != JobRunStatus::Queued {
+            return Err(format!("{key} is not queued"));
+        }
+        run.status = JobRunStatus::InProgress { since: at };
+        Ok(run)
+    }
+
+    fn in_progress(&mut self, key: &JobRunKey) -> Result<&mut JobRun, String> {
+        let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
+        if run.in_progress() { Ok(run) } else { Err(format!("{key} does not run")) }
+    }
+
+    fn add_called_jobs(&mut self, key: &JobRunKey) -> Result<(), String> {
+        let job = self.job(&key.job).ok_or_else(|| format!("there is no job {}", key.job))?;
+        let JobKind::Call(call) = &job.kind else { return Err(format!("{key} calls no workflow")) };
+        let called = call.called.as_ref().ok_or_else(|| format!("the workflow that {key} calls is not known"))?;
+        let paths: Vec<_> = called.jobs.keys().map(|id| JobPath::child(key, id)).collect();
+        self.jobs.extend(paths.into_iter().map(|path| (path, JobState::pending())));
+        Ok(())
+    }
+}
+
+impl RunEvent {
+    /// Its name in the log.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::GroupRequested { .. } => "group_requested",
+            Self::GroupAcquired { .. } => "group_acquired",
+            Self::RunStarted => "run_started",
+            Self::JobSkipped { .. } => "job_skipped",
+            Self::JobExpanded { .. } => "job_expanded",
+            Self::JobRefused { .. } => "job_refused",
+            Self::CallStarted { .. } => "call_started",
+            Self::JobRunStarted { .. } => "job_run_started",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepFinished { .. } => "step_finished",
+            Self::JobRunFinished { .. } => "job_run_finished",
+            Self::JobRunCancelRequested { .. } => "job_run_cancel_requested",
+            Self::RunCancelRequested { .. } => "run_cancel_requested",
+            Self::RunFinished { .. } => "run_finished",
+        }
+    }
+}

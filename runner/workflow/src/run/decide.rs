@@ -1,0 +1,384 @@
+//! What should happen next.
+//!
+//! `decide` reads the state and the time and gives a list: facts that follow at once, and work for the engine. It keeps
+//! no memory of its own. Work is asked for again until an event says that it was begun, so the engine keys what it does
+//! by job run and does nothing twice.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::contexts::JobScope;
+use super::expand::{self, Planned};
+use super::{
+    CancelReason, Conclusion, JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, QueueMode, Run,
+    RunEvent, SkipReason,
+};
+use crate::model::{JobId, JobKind};
+
+/// One thing that should happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// This is a fact; record it.
+    Record(RunEvent),
+    /// This is work; do it, and report what came of it as an event.
+    Do(Command),
+}
+
+/// Work for the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Ask for a concurrency group; answered by `GroupAcquired`, or by a cancel request.
+    AcquireGroup {
+        /// The job run; `None` for the run itself.
+        holder: Option<JobRunKey>,
+        /// The group.
+        group: String,
+        /// `cancel-in-progress`.
+        cancel_in_progress: bool,
+        /// `queue`.
+        queue: QueueMode,
+    },
+    /// Give a job run a runner; answered by `JobRunStarted`.
+    StartJobRun {
+        /// The job run.
+        key: JobRunKey,
+    },
+    /// Stop a job run's steps, politely at first; its `always()` steps still run. Answered by `JobRunFinished`.
+    CancelJobRun {
+        /// The job run.
+        key: JobRunKey,
+    },
+    /// Stop a job run now, nothing of it runs on.
+    KillJobRun {
+        /// The job run.
+        key: JobRunKey,
+    },
+}
+
+/// Bounds of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many job runs may go on at once.
+    pub parallel: usize,
+}
+
+impl Run {
+    /// What should happen now. Call it after every applied event and when [`Run::next_deadline`] has come.
+    #[must_use]
+    pub fn decide(&self, now: Timestamp, limits: &Limits) -> Vec<Decision> {
+        match self.phase {
+            Phase::Finished(_) => Vec::new(),
+            Phase::Created => self.begin(),
+            Phase::Running => self.go_on(now, limits),
+        }
+    }
+
+    /// When `decide` has something new to say though nothing happened: the nearest time-out of a job run.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.job_runs().filter_map(|(_, run)| run.deadline()).min()
+    }
+
+    fn begin(&self) -> Vec<Decision> {
+        if self.cancel.is_some() {
+            return vec![Decision::Record(RunEvent::RunStarted)];
+        }
+        let Some(token) = &self.facts.workflow.concurrency else {
+            return vec![Decision::Record(RunEvent::RunStarted)];
+        };
+        match &self.group {
+            Some(group) if group.acquired => vec![Decision::Record(RunEvent::RunStarted)],
+            Some(_) => self.group_command(None),
+            None => match expand::concurrency(token, &JobScope::of_run(self)) {
+                Ok(group) => vec![Decision::Record(group.requested(None))],
+                // The jobs will say what is wrong with the file; a run that cannot name its group runs alone.
+                Err(_) => vec![Decision::Record(RunEvent::RunStarted)],
+            },
+        }
+    }
+
+    fn group_command(&self, holder: Option<&JobRunKey>) -> Vec<Decision> {
+        let (token, scope) = match holder {
+            None => (self.facts.workflow.concurrency.as_ref(), Some(JobScope::of_run(self))),
+            Some(key) => (self.job(&key.job).and_then(|job| job.concurrency.as_ref()), JobScope::of_leg(self, key)),
+        };
+        let (Some(token), Some(scope)) = (token, scope) else { return Vec::new() };
+        let Ok(group) = expand::concurrency(token, &scope) else { return Vec::new() };
+        vec![Decision::Do(Command::AcquireGroup {
+            holder: holder.cloned(),
+            group: group.name,
+            cancel_in_progress: group.cancel_in_progress,
+            queue: group.queue,
+        })]
+    }
+
+    fn go_on(&self, now: Timestamp, limits: &Limits) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        let mut running = self.job_runs().filter(|(key, run)| run.in_progress() && !self.is_call(key)).count();
+        for (path, job) in &self.jobs {
+            match &job.status {
+                JobStatus::Pending => decisions.extend(self.plan_pending(path)),
+                JobStatus::Expanded => self.drive(path, job, now, limits, &mut running, &mut decisions),
+                JobStatus::Skipped(_) | JobStatus::Refused(_) => {}
+            }
+        }
+        if decisions.is_empty() && self.jobs.values().all(|job| job.result().is_some()) {
+            decisions.push(Decision::Record(RunEvent::RunFinished { conclusion: self.final_conclusion() }));
+        }
+        decisions
+    }
+
+    fn plan_pending(&self, path: &JobPath) -> Option<Decision> {
+        let job = self.job(path)?;
+        let open = job.needs.iter().any(|need| self.sibling_result(path, &need.value).is_none());
+        if open {
+            return None;
+        }
+        Some(Decision::Record(match expand::plan_job(self, path, job) {
+            Planned::Skip(reason) => RunEvent::JobSkipped { job: path.clone(), reason },
+            Planned::Refuse(message) => RunEvent::JobRefused { job: path.clone(), message },
+            Planned::Expand { matrix, legs, fail_fast, max_parallel } => {
+                RunEvent::JobExpanded { job: path.clone(), matrix, legs, fail_fast, max_parallel }
+            }
+        }))
+    }
+
+    pub(super) fn sibling_result(&self, path: &JobPath, id: &JobId) -> Option<Conclusion> {
+        self.jobs.get(&path.sibling(id.as_str()))?.result()
+    }
+
+    fn drive(
+        &self,
+        path: &JobPath,
+        job: &JobState,
+        now: Timestamp,
+        limits: &Limits,
+        running: &mut usize,
+        decisions: &mut Vec<Decision>,
+    ) {
+        let mut legs = job.runs.iter().filter(|run| run.in_progress()).count();
+        for (index, run) in job.runs.iter().enumerate() {
+            let key = job.key(path, index);
+            match run.status {
+                JobRunStatus::Completed { .. } => {}
+                JobRunStatus::InProgress { since } => {
+                    decisions.extend(self.supervise(job, &key, run, since, now));
+                }
+                JobRunStatus::Queued => {
+                    if let Some(reason) = self.stop_reason(job, &key, run) {
+                        decisions.push(Decision::Record(cancelled_before(&key, &reason)));
+                        continue;
+                    }
+                    let leg_free = job.max_parallel.is_none_or(|max| legs < max.max(1) as usize);
+                    if !leg_free {
+                        continue;
+                    }
+                    if let Some(wait) = self.group_first(&key, run) {
+                        decisions.extend(wait);
+                        continue;
+                    }
+                    if self.is_call(&key) {
+                        legs += 1;
+                        decisions.push(Decision::Record(self.begin_call(&key)));
+                    } else if *running < limits.parallel.max(1) {
+                        legs += 1;
+                        *running += 1;
+                        decisions.push(Decision::Do(Command::StartJobRun { key }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What has to happen before a queued job run may start because of its concurrency group; `None`: it may.
+    fn group_first(&self, key: &JobRunKey, run: &JobRun) -> Option<Vec<Decision>> {
+        let token = self.job(&key.job)?.concurrency.as_ref()?;
+        match &run.group {
+            Some(group) if group.acquired => None,
+            Some(_) => Some(self.group_command(Some(key))),
+            None => {
+                let scope = JobScope::of_leg(self, key)?;
+                Some(match expand::concurrency(token, &scope) {
+                    Ok(group) => vec![Decision::Record(group.requested(Some(key.clone())))],
+                    Err(message) => vec![Decision::Record(failed_before(key, message))],
+                })
+            }
+        }
+    }
+
+    fn begin_call(&self, key: &JobRunKey) -> RunEvent {
+        match expand::call_inputs(self, key) {
+            Ok(inputs) => RunEvent::CallStarted { key: key.clone(), inputs },
+            Err(message) => failed_before(key, message),
+        }
+    }
+
+    /// A job run that goes on: has it been long enough, should it stop, is its called workflow done?
+    fn supervise(
+        &self,
+        job: &JobState,
+        key: &JobRunKey,
+        run: &JobRun,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Option<Decision> {
+        if self.is_call(key) {
+            return self.finish_call(key).map(Decision::Record);
+        }
+        if let Some((reason, at)) = &run.cancel {
+            let force = self.cancel.as_ref().is_some_and(|cancel| cancel.force);
+            let overdue = now >= later(*at, run.leg.cancel_timeout_ms);
+            let timed_out_twice = matches!(reason, CancelReason::Timeout { .. }) && overdue;
+            let command = if force || overdue || timed_out_twice {
+                Command::KillJobRun { key: key.clone() }
+            } else {
+                Command::CancelJobRun { key: key.clone() }
+            };
+            return Some(Decision::Do(command));
+        }
+        if now >= later(since, run.leg.timeout_ms) {
+            let reason = CancelReason::Timeout { limit_ms: run.leg.timeout_ms };
+            return Some(Decision::Record(RunEvent::JobRunCancelRequested { key: key.clone(), reason }));
+        }
+        let reason = self.stop_reason(job, key, run)?;
+        Some(Decision::Record(RunEvent::JobRunCancelRequested { key: key.clone(), reason }))
+    }
+
+    /// Why a queued or running job run should stop, if it should. When a run is cancelled, a job whose `if:` still
+    /// holds (`always()`, `cancelled()`) goes on, as on GitHub.
+    fn stop_reason(&self, job: &JobState, key: &JobRunKey, run: &JobRun) -> Option<CancelReason> {
+        if let Some((reason, _)) = &run.cancel {
+            return Some(reason.clone());
+        }
+        if let Some(cancel) = &self.cancel
+            && (cancel.force || !self.condition_still_holds(&key.job))
+        {
+            return Some(CancelReason::Run { by: cancel.by.clone() });
+        }
+        let failed = |(index, other): (usize, &JobRun)| {
+            (other.result() == Some(Conclusion::Failure)).then(|| job.key(&key.job, index).to_string())
+        };
+        if job.matrix
+            && job.fail_fast
+            && let Some(leg) = job.runs.iter().enumerate().find_map(failed)
+        {
+            return Some(CancelReason::FailFast { leg });
+        }
+        self.parent_stop(key)
+    }
+
+    /// A called workflow stops when its caller is asked to.
+    fn parent_stop(&self, key: &JobRunKey) -> Option<CancelReason> {
+        let parent = key.job.parent()?;
+        let run = self.job_run(&parent)?;
+        if let Some((reason, _)) = &run.cancel {
+            return Some(reason.clone());
+        }
+        self.parent_stop(&parent)
+    }
+
+    fn condition_still_holds(&self, path: &JobPath) -> bool {
+        self.job(path)
+            .is_some_and(|job| expand::condition(&job.condition, &JobScope::of_job(self, path)).unwrap_or(false))
+    }
+
+    fn is_call(&self, key: &JobRunKey) -> bool {
+        self.job(&key.job).is_some_and(|job| matches!(job.kind, JobKind::Call(_)))
+    }
+
+    fn finish_call(&self, key: &JobRunKey) -> Option<RunEvent> {
+        let JobKind::Call(call) = &self.job(&key.job)?.kind else { return None };
+        let called = call.called.as_ref()?;
+        let mut all = Conclusion::Skipped;
+        for id in called.jobs.keys() {
+            all = all.merge(self.jobs.get(&JobPath::child(key, id))?.result()?);
+        }
+        let (outputs, message) = match expand::call_outputs(self, key, called) {
+            Ok(outputs) => (outputs, None),
+            Err(message) => {
+                all = all.merge(Conclusion::Failure);
+                (std::collections::BTreeMap::new(), Some(message))
+            }
+        };
+        Some(RunEvent::JobRunFinished { key: key.clone(), conclusion: all, outputs, message })
+    }
+
+    fn final_conclusion(&self) -> Conclusion {
+        let all = self
+            .jobs
+            .iter()
+            .filter(|(path, _)| path.parent().is_none())
+            .filter_map(|(_, job)| job.result())
+            .fold(Conclusion::Skipped, Conclusion::merge);
+        if self.cancel.is_some() { Conclusion::Cancelled } else { all }
+    }
+}
+
+impl JobRun {
+    fn deadline(&self) -> Option<Timestamp> {
+        let JobRunStatus::InProgress { since } = self.status else { return None };
+        Some(match &self.cancel {
+            Some((_, at)) => later(*at, self.leg.cancel_timeout_ms),
+            None => later(since, self.leg.timeout_ms),
+        })
+    }
+}
+
+fn later(at: Timestamp, milliseconds: u64) -> Timestamp {
+    at.checked_add(Duration::from_millis(milliseconds)).unwrap_or(Timestamp::MAX)
+}
+
+fn cancelled_before(key: &JobRunKey, reason: &CancelReason) -> RunEvent {
+    RunEvent::JobRunFinished {
+        key: key.clone(),
+        conclusion: Conclusion::Cancelled,
+        outputs: std::collections::BTreeMap::new(),
+        message: Some(reason.sentence()),
+    }
+}
+
+fn failed_before(key: &JobRunKey, message: String) -> RunEvent {
+    RunEvent::JobRunFinished {
+        key: key.clone(),
+        conclusion: Conclusion::Failure,
+        outputs: std::collections::BTreeMap::new(),
+        message: Some(message),
+    }
+}
+
+impl CancelReason {
+    /// For a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::FailFast { leg } => format!("cancelled because {leg} failed (strategy.fail-fast)"),
+            Self::Run { by } => format!("cancelled by {by}"),
+            Self::Group { group } => format!("cancelled by something newer in the concurrency group `{group}`"),
+            Self::Timeout { limit_ms } => {
+                format!("cancelled after {} (timeout-minutes)", minutes(*limit_ms))
+            }
+        }
+    }
+}
+
+impl SkipReason {
+    /// For a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Condition { expression } => format!("`if: {expression}` is false"),
+            Self::Needs { job, result } => format!("`{job}`, which it needs, ended as {}", result.word()),
+            Self::Cancelled => "the run was cancelled".into(),
+            Self::NotSelected => "not among the jobs asked for".into(),
+            Self::EmptyMatrix => "its matrix has no legs".into(),
+        }
+    }
+}
+
+fn minutes(milliseconds: u64) -> String {
+    match milliseconds {
+        ms if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
+        ms => format!("{} s", ms.div_ceil(1000)),
+    }
+}
