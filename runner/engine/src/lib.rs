@@ -1,7 +1,16 @@
-//! Makes plans real: where jobs run, what images they need, what they leave and how it is removed.
+//! Makes plans real: places jobs, runs their steps, keeps what happened.
 //!
-//! Decides nothing about a run: that is crate `workflow`. See ARCHITECTURE.md, decisions 3 to 5.
+//! It decides nothing about a run: what happens next is asked of crate `workflow`. The modules are listed in the order
+//! in which a run meets them. See ARCHITECTURE.md.
 
-pub mod agent_binary;
-pub mod image;
+pub mod clock;
+pub mod store;
+pub mod dispatcher;
+pub mod notice;
+pub mod runner_label;
+pub mod job;
 pub mod placement;
+pub mod image;
+pub mod agent_binary;
+pub mod step;
+pub mod hash_files;

@@ -1,0 +1,297 @@
+//! The loop that carries one run: event in, append, apply, decide, commands out.
+//!
+//! It alone writes the run's log. Job runners, the watcher's Ctrl-C and the clock only send it messages. A fact is
+//! appended to the store before it is applied, so that what is acted on is never lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use workflow::run::{
+    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, GroupChange, Groups, JobRunKey, Limits, Recorded, Run,
+    RunEvent, RunFacts,
+};
+
+use crate::clock::Clock;
+use crate::job::{JobControl, JobOrder, JobReport, JobRunner};
+use crate::notice::{Notice, Notices};
+use crate::store::{RunId, RunLog, StoreError};
+
+/// What steers a run from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// Cancel: steps are stopped politely and `always()` steps run.
+    Cancel {
+        /// Who.
+        by: String,
+    },
+    /// Stop everything now.
+    Kill {
+        /// Who.
+        by: String,
+    },
+}
+
+/// Everything that one run needs.
+#[derive(Debug)]
+pub struct Dispatch {
+    /// Its number.
+    pub id: RunId,
+    /// What it was started with.
+    pub facts: Arc<RunFacts>,
+    /// Bounds of this machine.
+    pub limits: Limits,
+}
+
+/// Carries a run to its end.
+#[derive(Debug)]
+pub struct Dispatcher {
+    /// Where facts are kept.
+    pub log: Arc<dyn RunLog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What performs jobs.
+    pub jobs: Arc<dyn JobRunner>,
+    /// Who watches.
+    pub notices: Notices,
+}
+
+struct Loop<'a> {
+    parts: &'a Dispatcher,
+    id: RunId,
+    run: Run,
+    limits: Limits,
+    groups: Groups<Option<JobRunKey>>,
+    controls: indexmap::IndexMap<JobRunKey, mpsc::UnboundedSender<JobControl>>,
+    told: BTreeSet<(JobRunKey, JobControl)>,
+    reports: mpsc::Sender<JobReport>,
+    tasks: JoinSet<JobRunKey>,
+    task_keys: std::collections::HashMap<tokio::task::Id, JobRunKey>,
+}
+
+/// Reports of jobs that wait for the dispatcher.
+const REPORTS_WAITING_MAX: usize = 256;
+
+impl Dispatcher {
+    /// Runs to the end and gives the final state.
+    ///
+    /// # Errors
+    /// The store cannot be written; jobs are stopped then.
+    pub async fn run(
+        &self,
+        dispatch: Dispatch,
+        mut control: mpsc::UnboundedReceiver<Control>,
+    ) -> Result<Run, StoreError> {
+        let (reports, mut inbox) = mpsc::channel(REPORTS_WAITING_MAX);
+        let mut this = Loop {
+            parts: self,
+            id: dispatch.id,
+            run: Run::new(dispatch.facts),
+            limits: dispatch.limits,
+            groups: Groups::default(),
+            controls: indexmap::IndexMap::new(),
+            told: BTreeSet::new(),
+            reports,
+            tasks: JoinSet::new(),
+            task_keys: std::collections::HashMap::new(),
+        };
+        let mut control_open = true;
+        this.settle().await?;
+        while this.run.conclusion().is_none() {
+            let deadline = this.run.next_deadline();
+            tokio::select! {
+                Some(report) = inbox.recv() => this.report(report).await?,
+                order = control.recv(), if control_open => match order {
+                    Some(order) => this.control(order).await?,
+                    None => control_open = false,
+                },
+                Some(ended) = this.tasks.join_next_with_id() => this.task_ended(ended, &mut inbox).await?,
+                () = self.clock.wait_until(deadline.unwrap_or(jiff::Timestamp::MAX)), if deadline.is_some() => {
+                    this.settle().await?;
+                }
+            }
+        }
+        while this.tasks.join_next().await.is_some() {}
+        Ok(this.run)
+    }
+}
+
+impl Loop<'_> {
+    /// Records, applies and performs until nothing new follows.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        loop {
+            let decisions = self.run.decide(self.parts.clock.now(), &self.limits);
+            let mut facts = Vec::new();
+            for decision in decisions {
+                match decision {
+                    Decision::Record(event) => facts.push(event),
+                    Decision::Do(command) => facts.extend(self.perform(command)),
+                }
+            }
+            if facts.is_empty() {
+                return Ok(());
+            }
+            self.record(facts).await?;
+        }
+    }
+
+    async fn record(&mut self, mut facts: Vec<RunEvent>) -> Result<(), StoreError> {
+        while !facts.is_empty() {
+            let at = self.parts.clock.now();
+            let mut recorded = Vec::with_capacity(facts.len());
+            for (index, event) in (1..).zip(facts.drain(..)) {
+                recorded.push(Recorded { v: EVENT_VERSION, seq: self.run.seq + index, at, event });
+            }
+            self.parts.log.append(self.id, &recorded).await?;
+            for fact in recorded {
+                if let Err(illegal) = self.run.apply(&fact) {
+                    // Only this loop writes the log, so this is a bug of ours: say which, and do not go on with a
+                    // wrong state.
+                    panic!("the run's own event does not fit its state: {illegal}");
+                }
+                facts.extend(self.after(&fact.event));
+                self.parts.notices.send(Notice::Recorded(Box::new(fact))).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows at once from a fact: a job run that has ended leaves its concurrency group.
+    fn after(&mut self, event: &RunEvent) -> Vec<RunEvent> {
+        let RunEvent::JobRunFinished { key, .. } = event else { return Vec::new() };
+        self.controls.shift_remove(key);
+        let group = self.run.job_run(key).and_then(|run| run.group.as_ref()).map(|group| group.name.clone());
+        let Some(group) = group else { return Vec::new() };
+        let changes = self.groups.release(&group, &Some(key.clone()));
+        self.group_events(&group, changes)
+    }
+
+    fn group_events(&self, group: &str, changes: Vec<GroupChange<Option<JobRunKey>>>) -> Vec<RunEvent> {
+        changes
+            .into_iter()
+            .map(|change| match change {
+                GroupChange::Acquired(holder) => RunEvent::GroupAcquired { holder },
+                GroupChange::Cancel(Some(key)) => {
+                    RunEvent::JobRunCancelRequested { key, reason: CancelReason::Group { group: group.to_owned() } }
+                }
+                GroupChange::Cancel(None) => {
+                    RunEvent::RunCancelRequested { by: format!("concurrency group `{group}`"), force: false }
+                }
+            })
+            .filter(|event| self.fits(event))
+            .collect()
+    }
+
+    /// A holder may have ended on its own by now.
+    fn fits(&self, event: &RunEvent) -> bool {
+        match event {
+            RunEvent::JobRunCancelRequested { key, .. } => {
+                self.run.job_run(key).is_some_and(|run| run.conclusion().is_none() && run.cancel.is_none())
+            }
+            RunEvent::GroupAcquired { holder: Some(key) } => {
+                self.run.job_run(key).is_some_and(|run| run.conclusion().is_none())
+            }
+            RunEvent::GroupAcquired { holder: None }
+            | RunEvent::GroupRequested { .. }
+            | RunEvent::RunStarted
+            | RunEvent::JobSkipped { .. }
+            | RunEvent::JobExpanded { .. }
+            | RunEvent::JobRefused { .. }
+            | RunEvent::CallStarted { .. }
+            | RunEvent::JobRunStarted { .. }
+            | RunEvent::StepStarted { .. }
+            | RunEvent::StepFinished { .. }
+            | RunEvent::JobRunFinished { .. }
+            | RunEvent::RunCancelRequested { .. }
+            | RunEvent::RunFinished { .. } => true,
+        }
+    }
+
+    /// Begins work, once. What follows at once comes back as facts.
+    fn perform(&mut self, command: Command) -> Vec<RunEvent> {
+        match command {
+            Command::AcquireGroup { holder, group, cancel_in_progress, queue } => {
+                let changes = self.groups.request(&group, &holder, cancel_in_progress, queue);
+                self.group_events(&group, changes)
+            }
+            Command::StartJobRun { key } => {
+                self.start(key);
+                Vec::new()
+            }
+            Command::CancelJobRun { key } => {
+                self.tell(key, JobControl::Cancel);
+                Vec::new()
+            }
+            Command::KillJobRun { key } => {
+                self.tell(key, JobControl::Kill);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Tells a job something, once.
+    fn tell(&mut self, key: JobRunKey, control: JobControl) {
+        if let Some(sender) = self.controls.get(&key)
+            && self.told.insert((key, control))
+        {
+            let _ended = sender.send(control);
+        }
+    }
+
+    fn start(&mut self, key: JobRunKey) {
+        if self.controls.contains_key(&key) {
+            return;
+        }
+        let Some(order) = JobOrder::of(&self.run, self.id, &key) else { return };
+        let (sender, control) = mpsc::unbounded_channel();
+        self.controls.insert(key.clone(), sender);
+        let jobs = Arc::clone(&self.parts.jobs);
+        let reports = self.reports.clone();
+        let task_key = key.clone();
+        let handle = self.tasks.spawn(async move {
+            jobs.run(order, control, reports).await;
+            task_key
+        });
+        self.task_keys.insert(handle.id(), key);
+    }
+
+    async fn report(&mut self, report: JobReport) -> Result<(), StoreError> {
+        let event = report.0;
+        // Steps change nothing that other jobs wait for, and there may be ten thousand of them.
+        let quiet = matches!(event, RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. });
+        self.record(vec![event]).await?;
+        if quiet { Ok(()) } else { self.settle().await }
+    }
+
+    async fn control(&mut self, control: Control) -> Result<(), StoreError> {
+        let (by, force) = match control {
+            Control::Cancel { by } => (by, false),
+            Control::Kill { by } => (by, true),
+        };
+        self.record(vec![RunEvent::RunCancelRequested { by, force }]).await?;
+        self.settle().await
+    }
+
+    /// A job's task is over. If it panicked, or forgot to say how it ended, the job failed: one bad job never stops a run.
+    async fn task_ended(
+        &mut self,
+        ended: Result<(tokio::task::Id, JobRunKey), tokio::task::JoinError>,
+        inbox: &mut mpsc::Receiver<JobReport>,
+    ) -> Result<(), StoreError> {
+        while let Ok(report) = inbox.try_recv() {
+            self.report(report).await?;
+        }
+        let (id, problem) = match ended {
+            Ok((id, _)) => (id, "the job ended without a result".to_owned()),
+            Err(error) => (error.id(), format!("a bug in pipe ended this job: {error}")),
+        };
+        let Some(key) = self.task_keys.remove(&id) else { return Ok(()) };
+        if self.run.job_run(&key).is_none_or(|run| run.conclusion().is_some()) {
+            return Ok(());
+        }
+        let outputs = std::collections::BTreeMap::new();
+        let conclusion = Conclusion::Failure;
+        self.report(JobReport(RunEvent::JobRunFinished { key, conclusion, outputs, message: Some(problem) })).await
+    }
+}

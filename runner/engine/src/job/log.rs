@@ -1,0 +1,271 @@
+//! The way of a step's output: cut into lines, commands taken out, secrets hidden, stored, shown live.
+//!
+//! The order matters. Commands are read from the text as the step wrote it, their effects (a new mask above all) are
+//! taken before the line is shown, and nothing is stored or shown that did not pass the masker.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use workflow::command::{
+    Annotation, AnnotationLevel, CommandProcessor, CommandSettings, Effect, LineSplitter, LogLine, Piece,
+};
+use workflow::mask::MaskStream;
+use workflow::run::{JobRunKey, StepIndex};
+
+use super::SharedMasker;
+use crate::notice::{Notice, Notices};
+
+/// How much of one step's output is stored where no other limit is set: 1 GiB.
+pub(super) const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// The log of one step, or of a job's set-up.
+pub struct StepLog {
+    key: JobRunKey,
+    step: Option<StepIndex>,
+    notices: Notices,
+    masker: Arc<SharedMasker>,
+    generation: u64,
+    stream: MaskStream,
+    splitter: LineSplitter,
+    processor: CommandProcessor,
+    file: LogFile,
+    effects: Vec<Effect>,
+    masked: Vec<u8>,
+}
+
+impl std::fmt::Debug for StepLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StepLog").field("key", &self.key).field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+/// Where a log belongs.
+#[derive(Debug, Clone)]
+pub(crate) struct LogPlace {
+    pub(crate) key: JobRunKey,
+    pub(crate) step: Option<StepIndex>,
+    /// Folder of the run's logs.
+    pub(crate) folder: PathBuf,
+    pub(crate) bytes_max: u64,
+}
+
+impl StepLog {
+    /// Opens the log. Where its file cannot be written the run goes on and the live output says so.
+    pub(crate) fn open(
+        place: LogPlace,
+        notices: Notices,
+        masker: Arc<SharedMasker>,
+        settings: CommandSettings,
+    ) -> Self {
+        let (current, generation) = masker.current();
+        let path = log_path(&place.folder, &place.key, place.step);
+        Self {
+            key: place.key,
+            step: place.step,
+            notices,
+            masker,
+            generation,
+            stream: MaskStream::new(current),
+            splitter: LineSplitter::new(),
+            processor: CommandProcessor::new(settings),
+            file: LogFile::create(&path, place.bytes_max),
+            effects: Vec::new(),
+            masked: Vec::new(),
+        }
+    }
+
+    /// Takes output of the step as it comes, commands and all.
+    pub async fn output(&mut self, bytes: &[u8]) {
+        let mut splitter = std::mem::take(&mut self.splitter);
+        let mut plain = Vec::with_capacity(bytes.len());
+        let mut annotations = Vec::new();
+        splitter.push(bytes, |piece| self.piece(piece, &mut plain, &mut annotations));
+        self.splitter = splitter;
+        self.store(&plain);
+        self.send(annotations).await;
+    }
+
+    /// Shows what is held back for the sake of commands, since nothing has come for a while (a prompt, say).
+    pub async fn idle(&mut self) {
+        let mut plain = Vec::new();
+        self.splitter.release(|piece| {
+            if let Piece::Part(part) = piece {
+                plain.extend_from_slice(part);
+            }
+        });
+        self.store(&plain);
+        self.stream.release(&mut self.masked);
+        self.send(Vec::new()).await;
+    }
+
+    /// The end of the step's output.
+    pub async fn finish(&mut self) {
+        let mut splitter = std::mem::take(&mut self.splitter);
+        let mut plain = Vec::new();
+        let mut annotations = Vec::new();
+        splitter.finish(|piece| self.piece(piece, &mut plain, &mut annotations));
+        self.store(&plain);
+        self.stream.flush(&mut self.masked);
+        self.send(annotations).await;
+        self.file.finish();
+    }
+
+    /// Writes a line of our own; it holds no commands, but may hold secrets.
+    pub async fn line(&mut self, text: &str) {
+        self.store(text.as_bytes());
+        self.store(b"\n");
+        self.stream.release(&mut self.masked);
+        self.send(Vec::new()).await;
+    }
+
+    /// Writes an error: a line of the log and an annotation.
+    pub async fn error(&mut self, message: &str) {
+        self.annotate(Annotation::new(AnnotationLevel::Error, message)).await;
+    }
+
+    /// Writes a warning: a line of the log and an annotation.
+    pub async fn warning(&mut self, message: &str) {
+        self.annotate(Annotation::new(AnnotationLevel::Warning, message)).await;
+    }
+
+    async fn annotate(&mut self, annotation: Annotation) {
+        self.store(format!("##[{}]{}\n", annotation.level.name(), annotation.message).as_bytes());
+        self.send(vec![annotation]).await;
+    }
+
+    /// What commands asked for since the last call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    fn piece(&mut self, piece: Piece<'_>, plain: &mut Vec<u8>, annotations: &mut Vec<Annotation>) {
+        let (text, ending) = match piece {
+            Piece::Part(part) => return plain.extend_from_slice(part),
+            Piece::Line { text, ending } => (text, ending),
+        };
+        let Some(handled) = self.processor.process(text) else {
+            plain.extend_from_slice(text);
+            return plain.extend_from_slice(ending);
+        };
+        // What came before the line is shown as it was; what the line hides counts from the line itself on.
+        self.store(plain);
+        plain.clear();
+        for effect in handled.effects {
+            match effect {
+                Effect::AddMask(secret) => self.add_mask(secret.expose()),
+                Effect::Annotate(annotation) => annotations.push(annotation),
+                Effect::SetOutput { .. }
+                | Effect::SaveState { .. }
+                | Effect::SetEnvironment { .. }
+                | Effect::AddPath(_)
+                | Effect::AddMatcher { .. }
+                | Effect::RemoveMatcherOwner(_)
+                | Effect::RemoveMatcherFile(_)
+                | Effect::FailStep => self.effects.push(effect),
+            }
+        }
+        for line in handled.lines {
+            show(&line, plain);
+        }
+    }
+
+    fn add_mask(&mut self, value: &str) {
+        // A value that is too short to hide is refused by the masker; hiding every "a" would help nobody.
+        let _refused = self.masker.add(value);
+        self.refresh();
+    }
+
+    fn refresh(&mut self) {
+        if self.masker.generation() != self.generation {
+            let (masker, generation) = self.masker.current();
+            self.generation = generation;
+            self.stream.replace_masker(masker);
+        }
+    }
+
+    fn store(&mut self, plain: &[u8]) {
+        self.refresh();
+        self.stream.write(plain, &mut self.masked);
+    }
+
+    async fn send(&mut self, annotations: Vec<Annotation>) {
+        if !self.masked.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut self.masked));
+            self.file.write(&bytes);
+            self.notices.send(Notice::Output { key: self.key.clone(), step: self.step, bytes }).await;
+        }
+        for annotation in annotations {
+            let annotation = Box::new(annotation.masked(&self.masker.current().0));
+            self.notices.send(Notice::Annotated { key: self.key.clone(), step: self.step, annotation }).await;
+        }
+    }
+}
+
+fn show(line: &LogLine<'_>, out: &mut Vec<u8>) {
+    match line {
+        LogLine::Plain(text) => out.extend_from_slice(text),
+        LogLine::Group(title) => out.extend_from_slice(format!("##[group]{title}").as_bytes()),
+        LogLine::EndGroup => out.extend_from_slice(b"##[endgroup]"),
+        LogLine::Debug(text) => out.extend_from_slice(format!("##[debug]{text}").as_bytes()),
+        LogLine::Message(level, text) => out.extend_from_slice(format!("##[{}]{text}", level.name()).as_bytes()),
+    }
+    out.push(b'\n');
+}
+
+/// The file of a step's log, below the folder of a run's logs.
+#[must_use]
+pub fn log_path(folder: &Path, key: &JobRunKey, step: Option<StepIndex>) -> PathBuf {
+    let job = key.to_string().replace('/', ".");
+    let file = step.map_or_else(|| "job.log".to_owned(), |step| format!("{:04}.log", step.0));
+    folder.join(job).join(file)
+}
+
+/// A file that stops growing at a limit, and says so in its last line.
+#[derive(Debug)]
+struct LogFile {
+    file: Option<File>,
+    written: u64,
+    dropped: u64,
+    bytes_max: u64,
+}
+
+impl LogFile {
+    fn create(path: &Path, bytes_max: u64) -> Self {
+        let file = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| File::create(path))
+            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "this log cannot be stored"))
+            .ok();
+        Self { file, written: 0, dropped: 0, bytes_max }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.bytes_max.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        let (kept, over) = bytes.split_at(room.min(bytes.len()));
+        self.dropped += over.len() as u64;
+        self.put(kept);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let Some(file) = &mut self.file else { return };
+        match file.write_all(bytes) {
+            Ok(()) => self.written += bytes.len() as u64,
+            Err(error) => {
+                tracing::warn!(%error, "the log is stored no further");
+                self.file = None;
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if self.dropped > 0 {
+            let note =
+                format!("\n##[warning]{} more bytes were not stored: the limit is {}\n", self.dropped, self.bytes_max);
+            self.put(note.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! One job run, from its order to its end: place it, run its steps, clean up.
+
+mod context;
+mod environment;
+mod files;
+mod log;
+mod order;
+mod perform;
+mod place;
+mod run;
+mod secrets;
+mod steps;
+
+pub use context::StepScope;
+pub use log::{StepLog, log_path};
+pub use order::{JobContexts, JobOrder};
+pub use run::{JobSettings, PlacedJobs};
+pub use secrets::{SecretStore, SharedMasker};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use workflow::run::RunEvent;
+
+/// A fact that a job run reports to the dispatcher.
+#[derive(Debug, Clone)]
+pub struct JobReport(pub RunEvent);
+
+/// What steers a job run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobControl {
+    /// Stop the steps politely; `always()` steps still run.
+    Cancel,
+    /// Stop at once.
+    Kill,
+}
+
+/// Performs job runs.
+#[async_trait]
+pub trait JobRunner: Send + Sync + std::fmt::Debug {
+    /// Runs one to its end. Its last report is `JobRunFinished`.
+    async fn run(
+        &self,
+        order: JobOrder,
+        control: mpsc::UnboundedReceiver<JobControl>,
+        reports: mpsc::Sender<JobReport>,
+    );
+}

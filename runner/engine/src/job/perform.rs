@@ -1,0 +1,427 @@
+//! One step, from evaluated keys to what it left behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+use workflow::command::environment_file::{self, EnvironmentFile};
+use workflow::command::{CommandSettings, Effect};
+use workflow::expression::{Status, Value};
+use workflow::model::{Step, StepKind, Uses};
+use workflow::run::{Conclusion, StepIndex};
+use workflow::template::{Token, evaluate};
+
+use super::context::{HashFiles, StepScope};
+use super::environment;
+use super::files::{JobFiles, StepFiles};
+use super::log::{LogPlace, StepLog};
+use super::steps::{JobFacing, evaluate_strings};
+use super::{JobOrder, SharedMasker};
+use crate::notice::{Notice, Notices};
+use crate::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder};
+use crate::step::script::Shell;
+use crate::step::{
+    ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, RepositoryFacts, RunFactsForAction,
+    StepEnd, StepOutputs, WorkspaceFacts,
+};
+
+/// How long a step may be silent before what is held back for the sake of commands and masks is shown.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What all steps of a job use.
+pub(super) struct StepTools {
+    pub(super) handle: Arc<dyn JobHandle>,
+    pub(super) files: JobFiles,
+    pub(super) masker: Arc<SharedMasker>,
+    pub(super) notices: Notices,
+    pub(super) hash_files: Box<HashFiles>,
+    pub(super) log_place: LogPlace,
+    pub(super) built_in: BuiltInActions,
+    pub(super) workspace: WorkspaceFacts,
+    pub(super) repository: RepositoryFacts,
+    pub(super) run: RunFactsForAction,
+    /// Values of the job's secrets, for actions that must refuse them.
+    pub(super) secrets: Vec<String>,
+    /// Variables of every step, without those of the workflow.
+    pub(super) base_env: IndexMap<String, String>,
+    /// `defaults.run` of job and workflow, the job's first.
+    pub(super) defaults: Vec<Token>,
+    /// PATH of the image or of this machine.
+    pub(super) own_path: String,
+    /// Whether there is a bash.
+    pub(super) has_bash: bool,
+    /// `ACTIONS_STEP_DEBUG`.
+    pub(super) debug: bool,
+}
+
+impl StepTools {
+    pub(super) fn open_log(&self, step: StepIndex) -> StepLog {
+        let place = LogPlace { step: Some(step), ..self.log_place.clone() };
+        let settings = CommandSettings { debug: self.debug, ..CommandSettings::default() };
+        StepLog::open(place, self.notices.clone(), Arc::clone(&self.masker), settings)
+    }
+}
+
+/// One step to perform.
+pub(super) struct StepTask {
+    pub(super) index: StepIndex,
+    pub(super) order: Arc<JobOrder>,
+    pub(super) tools: Arc<StepTools>,
+    pub(super) cancel: CancellationToken,
+    pub(super) name: String,
+}
+
+/// A step with everything evaluated.
+pub(super) struct Ready {
+    /// `env:` of the step alone, for the log.
+    shown_env: IndexMap<String, String>,
+    env: IndexMap<String, String>,
+    timeout: Option<Duration>,
+    kind: ReadyKind,
+}
+
+enum ReadyKind {
+    Script { text: String, shell: Option<Shell>, cwd: String },
+    BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String> },
+}
+
+impl StepTask {
+    /// Evaluates the keys of a step.
+    pub(super) fn prepare(&self, step: &Step, job: &JobFacing, status: Status) -> Result<Ready, String> {
+        let tools = &*self.tools;
+        let base = job.scope(&self.order, &job.env, status, Some(step), Some(&*tools.hash_files));
+        let shown_env = evaluate_strings(step.env.as_ref(), &base).map_err(|error| format!("`env`: {error}"))?;
+        let mut context_env = job.env.clone();
+        context_env.extend(shown_env.clone());
+        let scope = job.scope(&self.order, &context_env, status, Some(step), Some(&*tools.hash_files));
+        let timeout = timeout(step.timeout_minutes.as_ref(), &scope)?;
+        let kind = match &step.kind {
+            StepKind::Run { script, shell, working_directory } => {
+                let shell = text(shell.as_ref().or_else(|| self.default("shell")), &scope, "shell")?;
+                let cwd = text(
+                    working_directory.as_ref().or_else(|| self.default("working-directory")),
+                    &scope,
+                    "working-directory",
+                )?;
+                ReadyKind::Script {
+                    text: text(Some(script), &scope, "run")?.unwrap_or_default(),
+                    shell: shell.map(|shell| Shell::named(&shell)).transpose().map_err(|error| error.to_string())?,
+                    cwd: self.directory(cwd.as_deref()),
+                }
+            }
+            StepKind::Uses { uses, with } => {
+                let inputs = evaluate_strings(with.as_ref(), &scope).map_err(|error| format!("`with`: {error}"))?;
+                ReadyKind::BuiltIn { action: self.action(&uses.value)?, inputs }
+            }
+            StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) | StepKind::Parallel(_) => {
+                return Err("this step has nothing to run".into());
+            }
+        };
+        Ok(Ready { env: self.environment(job, &context_env, step), shown_env, timeout, kind })
+    }
+
+    fn default(&self, key: &str) -> Option<&Token> {
+        self.tools.defaults.iter().find_map(|defaults| defaults.get("run").and_then(|run| run.get(key)))
+    }
+
+    fn directory(&self, given: Option<&str>) -> String {
+        let workspace = &self.tools.workspace.inside;
+        match given {
+            None | Some("" | ".") => workspace.clone(),
+            Some(path) if path.starts_with('/') => path.to_owned(),
+            Some(path) => format!("{workspace}/{}", path.trim_start_matches("./")),
+        }
+    }
+
+    fn action(&self, uses: &Uses) -> Result<Arc<dyn BuiltInAction>, String> {
+        let known = &self.tools.built_in;
+        let name = match uses {
+            Uses::BuiltIn { name, .. } => format!("pipe/{name}"),
+            Uses::Repository { repository, path, .. } if path.is_empty() => repository.clone(),
+            Uses::Repository { repository, path, .. } => format!("{repository}/{path}"),
+            Uses::Local { path } => path.clone(),
+            Uses::Docker { image } => format!("docker://{image}"),
+        };
+        known.get(&name).cloned().ok_or_else(|| {
+            let near = workflow::diagnostic::suggest(&name, known.names());
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let list = known.names().collect::<Vec<_>>().join(", ");
+            format!("`uses: {}` cannot run yet: this version runs built-in actions only ({list}){hint}", uses.text())
+        })
+    }
+
+    fn environment(
+        &self,
+        job: &JobFacing,
+        context_env: &IndexMap<String, String>,
+        step: &Step,
+    ) -> IndexMap<String, String> {
+        let tools = &*self.tools;
+        let mut env = context_env.clone();
+        for (name, value) in &tools.base_env {
+            // A workflow may set CI or HOME; what starts with GITHUB_ and RUNNER_ is ours.
+            if name.starts_with("GITHUB_") || name.starts_with("RUNNER_") || !env.contains_key(name) {
+                env.insert(name.clone(), value.clone());
+            }
+        }
+        env.insert("GITHUB_ACTION".into(), step.id.as_str().to_owned());
+        let own = context_env.get("PATH").map_or(tools.own_path.as_str(), String::as_str);
+        let sudo = tools.handle.facts().sudo_directory.as_deref();
+        env.insert("PATH".into(), environment::path(&job.path, own, sudo));
+        env
+    }
+
+    /// Runs it.
+    pub(super) async fn perform(self, ready: Ready) -> StepEnd {
+        let mut log = self.tools.open_log(self.index);
+        let files = match self.tools.files.prepare(self.index).await {
+            Ok(files) => files,
+            Err(error) => {
+                log.error(&error.to_string()).await;
+                log.finish().await;
+                return StepEnd::plain(Conclusion::Failure, Some(error.to_string()));
+            }
+        };
+        let mut end = match ready.kind {
+            ReadyKind::Script { text, shell, cwd } => {
+                let script =
+                    Script { text, shell, cwd, env: ready.env, timeout: ready.timeout, shown: ready.shown_env };
+                self.script(script, &files, &mut log).await
+            }
+            ReadyKind::BuiltIn { action, inputs } => self.built_in(&*action, inputs, ready.timeout, &mut log).await,
+        };
+        self.take_effects(&mut log, &mut end);
+        self.take_files(&files, &mut log, &mut end).await;
+        if let Some(message) = end.message.as_ref().filter(|_| end.outcome != Conclusion::Success) {
+            log.error(message).await;
+        }
+        log.finish().await;
+        self.tools.files.discard(&files);
+        if let Some(markdown) = end.left.summary.take() {
+            let markdown = self.tools.masker.mask(&markdown);
+            let key = self.order.key.clone();
+            self.tools.notices.send(Notice::Summary { key, step: self.index, markdown }).await;
+        }
+        end
+    }
+
+    async fn script(&self, script: Script, files: &StepFiles, log: &mut StepLog) -> StepEnd {
+        let shell = script.shell.unwrap_or_else(|| Shell::unnamed(self.tools.has_bash));
+        self.header(&script.text, &shell, &script.shown, log).await;
+        let name = format!("script{}", shell.extension);
+        let content = Bytes::from(shell.script(&script.text));
+        let path = match self.tools.files.write(files, &name, content, 0o755).await {
+            Ok(path) => path,
+            Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
+        };
+        let mut env = script.env;
+        for (variable, _, path) in files.variables() {
+            env.insert(variable.to_owned(), path);
+        }
+        let mut request = ExecRequest::new(shell.argv(&path), script.cwd);
+        request.env = env.into_iter().collect();
+        request.timeout = script.timeout;
+        let outcome = self.execute(request, log).await;
+        let mut end = StepEnd::of(&outcome, script.timeout);
+        if let ExecOutcome::Exited { timed_out: true, .. } = outcome {
+            let minutes = script.timeout.map_or(0.0, |limit| limit.as_secs_f64() / 60.0);
+            end.message = Some(format!("The action '{}' has timed out after {minutes} minutes.", self.name));
+        }
+        end
+    }
+
+    async fn header(&self, text: &str, shell: &Shell, env: &IndexMap<String, String>, log: &mut StepLog) {
+        let mut lines = format!("##[group]Run {}\n", text.trim_start().lines().next().unwrap_or_default());
+        for line in text.lines() {
+            lines.push_str(&format!("\x1b[36;1m{line}\x1b[0m\n"));
+        }
+        lines.push_str(&format!("shell: {}\n", shell.template));
+        if !env.is_empty() {
+            lines.push_str("env:\n");
+            for (name, value) in env {
+                lines.push_str(&format!("  {name}: {value}\n"));
+            }
+        }
+        lines.push_str("##[endgroup]");
+        log.line(&lines).await;
+    }
+
+    async fn execute(&self, request: ExecRequest, log: &mut StepLog) -> ExecOutcome {
+        let handle = &self.tools.handle;
+        let mut exec = match handle.exec(request).await {
+            Ok(exec) => exec,
+            Err(error) => return ExecOutcome::Lost { reason: error.to_string() },
+        };
+        let mut asked = false;
+        let mut quiet = true;
+        loop {
+            tokio::select! {
+                event = exec.events.recv() => match event {
+                    Some(ExecEvent::Output { bytes, .. }) => {
+                        quiet = false;
+                        log.output(&bytes).await;
+                    }
+                    Some(ExecEvent::Ended(outcome)) => return outcome,
+                    None => return ExecOutcome::Lost { reason: "its output ended without an exit code".into() },
+                },
+                () = self.cancel.cancelled(), if !asked => {
+                    asked = true;
+                    cancel_exec(&**handle, exec.id).await;
+                }
+                () = tokio::time::sleep(IDLE), if !quiet => {
+                    quiet = true;
+                    log.idle().await;
+                }
+            }
+        }
+    }
+
+    async fn built_in(
+        &self,
+        action: &dyn BuiltInAction,
+        given: IndexMap<String, String>,
+        limit: Option<Duration>,
+        log: &mut StepLog,
+    ) -> StepEnd {
+        let tools = &*self.tools;
+        log.line(&format!("##[group]Run {}", action.name())).await;
+        if !given.is_empty() {
+            let lines: Vec<_> = given.iter().map(|(name, value)| format!("  {name}: {value}")).collect();
+            log.line(&format!("with:\n{}", lines.join("\n"))).await;
+        }
+        log.line("##[endgroup]").await;
+        let inputs = match CompleteInputs::of(action, given) {
+            Ok(inputs) => inputs,
+            Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
+        };
+        for warning in &inputs.warnings {
+            log.warning(warning).await;
+        }
+        let mut outputs = std::collections::BTreeMap::new();
+        let mut call = ActionCall {
+            inputs: inputs.values,
+            defaulted: inputs.defaulted,
+            workspace: &tools.workspace,
+            repository: &tools.repository,
+            job: &tools.handle,
+            log,
+            masker: &tools.masker,
+            secrets: &tools.secrets,
+            outputs: &mut outputs,
+            cancel: self.cancel.clone(),
+            run: tools.run.clone(),
+        };
+        let forever = Duration::from_secs(60 * 60 * 24 * 35);
+        let result = tokio::select! {
+            result = action.run(&mut call) => result,
+            () = self.cancel.cancelled() => Err(ActionError::Cancelled),
+            () = tokio::time::sleep(limit.unwrap_or(forever)) => {
+                let minutes = limit.map_or(0.0, |limit| limit.as_secs_f64() / 60.0);
+                Err(ActionError::Failed(format!("The action '{}' has timed out after {minutes} minutes.", self.name)))
+            }
+        };
+        let mut end = match result {
+            Ok(()) => StepEnd::plain(Conclusion::Success, None),
+            Err(ActionError::Cancelled) => {
+                StepEnd::plain(Conclusion::Cancelled, Some("The operation was canceled.".into()))
+            }
+            Err(ActionError::Failed(message)) => StepEnd::plain(Conclusion::Failure, Some(message)),
+        };
+        end.left.outputs = outputs;
+        end
+    }
+
+    fn take_effects(&self, log: &mut StepLog, end: &mut StepEnd) {
+        for effect in log.take_effects() {
+            match effect {
+                Effect::SetOutput { name, value } => {
+                    end.left.outputs.insert(name, value);
+                }
+                Effect::SetEnvironment { name, value } => end.left.env.push((name, value)),
+                Effect::AddPath(path) => end.left.path.push(path),
+                Effect::FailStep if end.outcome == Conclusion::Success => end.outcome = Conclusion::Failure,
+                Effect::FailStep
+                | Effect::SaveState { .. }
+                | Effect::AddMask(_)
+                | Effect::Annotate(_)
+                | Effect::AddMatcher { .. }
+                | Effect::RemoveMatcherOwner(_)
+                | Effect::RemoveMatcherFile(_) => {}
+            }
+        }
+    }
+
+    /// Takes what the step wrote to its files. A file that cannot be taken fails the step, as on GitHub.
+    async fn take_files(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
+        for kind in [EnvironmentFile::Output, EnvironmentFile::Env, EnvironmentFile::Path, EnvironmentFile::StepSummary]
+        {
+            let taken = match self.tools.files.read(files, kind).await {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => take_file(kind, &bytes, &mut end.left),
+                Err(refused) => Err(refused.0),
+            };
+            if let Err(message) = taken {
+                if kind == EnvironmentFile::StepSummary {
+                    log.warning(&message).await;
+                    continue;
+                }
+                log.error(&message).await;
+                end.outcome = Conclusion::Failure;
+            }
+        }
+    }
+}
+
+/// A script with all that its process needs.
+struct Script {
+    text: String,
+    shell: Option<Shell>,
+    cwd: String,
+    env: IndexMap<String, String>,
+    timeout: Option<Duration>,
+    shown: IndexMap<String, String>,
+}
+
+fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> Result<(), String> {
+    let pairs = || environment_file::parse_key_value_file(bytes).map_err(|error| error.to_string());
+    match kind {
+        EnvironmentFile::Output => left.outputs.extend(pairs()?),
+        EnvironmentFile::Env => {
+            for (name, value) in pairs()? {
+                environment_file::check_variable(&name, &value).map_err(|error| error.to_string())?;
+                left.env.push((name, value));
+            }
+        }
+        EnvironmentFile::Path => left.path.extend(environment_file::parse_path_file(bytes)),
+        EnvironmentFile::StepSummary => left.summary = Some(environment_file::decode(bytes).into_owned()),
+        EnvironmentFile::State | EnvironmentFile::Artifacts | EnvironmentFile::ArtifactsList => {}
+    }
+    Ok(())
+}
+
+async fn cancel_exec(handle: &dyn JobHandle, exec: ExecId) {
+    if let Err(error) = handle.cancel(exec, Ladder::default()).await {
+        // The agent is gone; that the step is lost arrives as its outcome.
+        tracing::debug!(%error, "the step could not be told to stop");
+    }
+}
+
+fn text(token: Option<&Token>, scope: &StepScope<'_>, what: &str) -> Result<Option<String>, String> {
+    let Some(token) = token else { return Ok(None) };
+    let value = evaluate(token, scope).map_err(|error| format!("`{what}`: {}", error.message))?;
+    Ok(Some(value.to_display_string().to_string()).filter(|text| !text.is_empty()))
+}
+
+fn timeout(token: Option<&Token>, scope: &StepScope<'_>) -> Result<Option<Duration>, String> {
+    let Some(token) = token else { return Ok(None) };
+    let value: Value = evaluate(token, scope).map_err(|error| format!("`timeout-minutes`: {}", error.message))?;
+    let minutes = value.to_number();
+    if minutes == 0.0 {
+        return Ok(None);
+    }
+    Duration::try_from_secs_f64(minutes * 60.0)
+        .map(Some)
+        .map_err(|_| format!("`timeout-minutes` must be a number above 0, not `{}`", value.to_display_string()))
+}

@@ -1,0 +1,391 @@
+//! From `runs-on`, `container` and `services` to a placed job, and back to a clean machine.
+//! See <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idruns-on>.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use workflow::expression::{Object, Status, Value};
+use workflow::template::{Token, evaluate};
+
+use super::JobOrder;
+use super::environment::{JobPaths, PATH_DEFAULT};
+use super::log::StepLog;
+use super::run::JobSettings;
+use super::steps::JobFacing;
+use crate::notice::Notice;
+use crate::placement::{
+    Credentials, ExecEvent, ExecOutcome, ExecRequest, ImageSpec, JobHandle, JobIdentity, JobShape, JobSpec, Mount,
+    NetworkAccess, Placement, RunDirectory, ServiceSpec,
+};
+use crate::runner_label::RunnerTarget;
+use crate::step::WorkspaceFacts;
+
+/// Where the run directory lies in a container.
+const RUN_DIRECTORY_INSIDE: &str = "/__pipe";
+
+/// A job's place, evaluated but not made.
+pub(super) struct Place {
+    target: RunnerTarget,
+    shape: JobShape,
+    container: Option<Container>,
+    services: Vec<ServiceSpec>,
+    placement: Arc<dyn Placement>,
+}
+
+/// An evaluated `container:`.
+struct Container {
+    image: ImageSpec,
+    env: IndexMap<String, String>,
+    ports: Vec<String>,
+    volumes: Vec<String>,
+    options: String,
+}
+
+/// A job that has its place.
+pub(super) struct Placed {
+    pub(super) handle: Arc<dyn JobHandle>,
+    /// For a person: `docker: node:20-bookworm-slim`, `this machine`.
+    pub(super) runner: String,
+    pub(super) paths: JobPaths,
+    pub(super) workspace: WorkspaceFacts,
+    pub(super) run_directory: RunDirectory,
+    pub(super) own_path: String,
+    pub(super) has_bash: bool,
+    folders: Vec<PathBuf>,
+}
+
+impl Place {
+    /// Evaluates where a job should run.
+    pub(super) fn of(settings: &JobSettings, order: &JobOrder, job: &JobFacing) -> Result<Self, String> {
+        let scope = job.scope(order, &job.env, Status::Success, None, None);
+        let value =
+            |token: &Token, what: &str| evaluate(token, &scope).map_err(|error| format!("`{what}`: {}", error.message));
+        let steps = order.steps_job();
+        let labels = labels(&value(&steps.runs_on, "runs-on")?);
+        let mut target = settings.labels.resolve(&labels).map_err(|error| error.0)?;
+        let container = match &steps.container {
+            Some(token) => Container::of(&value(token, "container")?)?,
+            None => None,
+        };
+        let services = match &steps.services {
+            Some(token) => services(&value(token, "services")?, settings)?,
+            None => Vec::new(),
+        };
+        let shape = if container.is_some() { JobShape::Container } else { JobShape::Runner };
+        if let Some(container) = &container {
+            target = RunnerTarget::Image(container.image.reference.clone());
+        }
+        let docker = || {
+            settings
+                .docker
+                .clone()
+                .ok_or_else(|| settings.docker_problem.clone().unwrap_or_else(|| "there is no Docker".into()))
+        };
+        let placement = match &target {
+            RunnerTarget::Image(_) => docker()?,
+            RunnerTarget::Host if services.is_empty() => Arc::clone(&settings.host),
+            RunnerTarget::Host => {
+                return Err("`services` need a container engine, and this job runs on this machine itself; \
+                            give the job a `container:` or a label that is mapped to an image"
+                    .into());
+            }
+        };
+        Ok(Self { target, shape, container, services, placement })
+    }
+
+    /// Makes folders and starts the job's container or agent.
+    pub(super) async fn start(
+        self,
+        settings: &JobSettings,
+        order: &Arc<JobOrder>,
+        log: &mut StepLog,
+    ) -> Result<Placed, String> {
+        let folders = Folders::make(settings, order, matches!(self.target, RunnerTarget::Host), self.shape)?;
+        let runner = match &self.target {
+            RunnerTarget::Image(image) => format!("docker: {image}"),
+            RunnerTarget::Host => "this machine".to_owned(),
+        };
+        log.line(&format!("Runner: {runner}")).await;
+        let spec = self.spec(settings, order, &folders);
+        let (key, notices) = (order.key.clone(), settings.notices.clone());
+        let progress = Arc::new(move |progress| notices.offer(Notice::Placing { key: key.clone(), progress }));
+        match self.placement.start(spec, progress).await {
+            Ok(handle) => Ok(folders.placed(handle, runner).await),
+            Err(error) => {
+                folders.remove();
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn spec(&self, settings: &JobSettings, order: &JobOrder, folders: &Folders) -> JobSpec {
+        let image = match (&self.container, &self.target) {
+            (Some(container), _) => container.image.clone(),
+            (None, RunnerTarget::Image(image)) => ImageSpec::new(image.clone()),
+            (None, RunnerTarget::Host) => ImageSpec::new(String::new()),
+        };
+        let container = self.container.as_ref();
+        JobSpec {
+            identity: JobIdentity { run: order.run.to_string(), job: order.key.to_string(), attempt: 1 },
+            shape: self.shape,
+            image,
+            env: container.map(|container| container.env.clone()).unwrap_or_default(),
+            user: None,
+            workdir: folders.paths.workspace.clone(),
+            run_directory: folders.run_directory.clone(),
+            mounts: folders.mounts.clone(),
+            services: self.services.iter().map(copy_service).collect(),
+            options: container.map(|container| container.options.clone()).unwrap_or_default(),
+            volumes: container.map(|container| container.volumes.clone()).unwrap_or_default(),
+            ports: container.map(|container| container.ports.clone()).unwrap_or_default(),
+            limits: settings.limits,
+            network: NetworkAccess::Internet,
+        }
+    }
+}
+
+fn copy_service(service: &ServiceSpec) -> ServiceSpec {
+    ServiceSpec {
+        id: service.id.clone(),
+        image: service.image.clone(),
+        env: service.env.clone(),
+        ports: service.ports.clone(),
+        volumes: service.volumes.clone(),
+        options: service.options.clone(),
+        entrypoint: service.entrypoint.clone(),
+        command: service.command.clone(),
+        limits: service.limits,
+    }
+}
+
+/// Folders of a job on this machine, and where the job sees them.
+struct Folders {
+    paths: JobPaths,
+    workspace: WorkspaceFacts,
+    run_directory: RunDirectory,
+    mounts: Vec<Mount>,
+    /// To be removed at the end.
+    temporary: Vec<PathBuf>,
+}
+
+impl Folders {
+    fn make(settings: &JobSettings, order: &JobOrder, on_host: bool, shape: JobShape) -> Result<Self, String> {
+        let unique = format!("{}-{:08x}", order.run, short_hash(&order.key.to_string()));
+        let work = settings.work.join(&unique);
+        let run = settings.run_directories.join(&unique);
+        let repository = settings.repository.name.rsplit('/').next().unwrap_or("workspace").to_owned();
+        let root = match (on_host, shape) {
+            (true, _) => work.display().to_string(),
+            (false, JobShape::Runner) => "/home/runner/work".to_owned(),
+            (false, JobShape::Container) => "/__w".to_owned(),
+        };
+        let own = work.join(&repository).join(&repository);
+        for folder in [&own, &work.join("_temp"), &work.join("_tool"), &work.join("_home"), &run] {
+            make_open(folder)?;
+        }
+        let inside = format!("{root}/{repository}/{repository}");
+        let mut mounts = Vec::new();
+        if !on_host {
+            mounts.push(Mount { host: work.clone(), inside: root.clone(), read_only: false });
+            if shape == JobShape::Container {
+                mounts.push(Mount { host: work.join("_home"), inside: "/github/home".into(), read_only: false });
+            }
+        }
+        let host = if settings.bind { settings.repository.folder.clone() } else { own };
+        if settings.bind && !on_host {
+            mounts.push(Mount { host: host.clone(), inside: inside.clone(), read_only: false });
+        }
+        let workspace_inside = if on_host { host.display().to_string() } else { inside };
+        let run_inside = if on_host { run.display().to_string() } else { RUN_DIRECTORY_INSIDE.to_owned() };
+        write_event(&run, order)?;
+        let home = match (on_host, shape) {
+            (true, _) => None,
+            (false, JobShape::Runner) => Some("/home/runner".to_owned()),
+            (false, JobShape::Container) => Some("/github/home".to_owned()),
+        };
+        let paths = JobPaths {
+            workspace: workspace_inside.clone(),
+            runner_workspace: format!("{root}/{repository}"),
+            temp: format!("{root}/_temp"),
+            tool_cache: format!("{root}/_tool"),
+            home,
+            event: format!("{run_inside}/event.json"),
+        };
+        Ok(Self {
+            paths,
+            workspace: WorkspaceFacts { host, inside: workspace_inside, shared: true },
+            run_directory: RunDirectory { host: run.clone(), inside: run_inside },
+            mounts,
+            temporary: vec![work, run],
+        })
+    }
+
+    async fn placed(self, handle: Arc<dyn JobHandle>, runner: String) -> Placed {
+        let facts = handle.facts();
+        let shared = facts.files_are_shared;
+        let own_path = match &facts.image {
+            Some(image) => {
+                let path = image.env.iter().find(|(name, _)| name == "PATH");
+                path.map_or_else(|| PATH_DEFAULT.to_owned(), |(_, path)| path.clone())
+            }
+            None => host_path(),
+        };
+        let has_bash = has_bash(&*handle, &self.paths.workspace, &own_path).await;
+        Placed {
+            runner,
+            paths: self.paths,
+            workspace: WorkspaceFacts { shared, ..self.workspace },
+            run_directory: self.run_directory,
+            own_path,
+            has_bash,
+            folders: self.temporary,
+            handle,
+        }
+    }
+
+    fn remove(&self) {
+        for folder in &self.temporary {
+            let _kept = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl Placed {
+    /// Removes the job's container or agent and its folders. What cannot be removed is named.
+    pub(super) async fn stop(self) -> Result<(), String> {
+        let stopped = self.handle.stop().await.map_err(|error| error.to_string());
+        let folders = self.folders.clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            let left: Vec<_> = folders
+                .iter()
+                .filter_map(|folder| match std::fs::remove_dir_all(folder) {
+                    Err(error) if folder.exists() => Some(format!("{}: {error}", folder.display())),
+                    Ok(()) | Err(_) => None,
+                })
+                .collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("could not remove {}", left.join(", "))) }
+        })
+        .await
+        .unwrap_or_else(|error| Err(format!("could not remove the job's folders: {error}")));
+        stopped.and(removed)
+    }
+}
+
+/// On this machine a job has the PATH of this process.
+fn host_path() -> String {
+    std::env::var("PATH").unwrap_or_else(|_| PATH_DEFAULT.to_owned())
+}
+
+/// Whether there is a bash to run scripts without a `shell:`.
+async fn has_bash(handle: &dyn JobHandle, cwd: &str, path: &str) -> bool {
+    let mut request = ExecRequest::new(["bash", "-c", ":"], cwd);
+    request.env = vec![("PATH".into(), path.to_owned())];
+    let Ok(mut exec) = handle.exec(request).await else { return false };
+    while let Some(event) = exec.events.recv().await {
+        if let ExecEvent::Ended(outcome) = event {
+            return matches!(outcome, ExecOutcome::Exited { code: 0, .. });
+        }
+    }
+    false
+}
+
+impl Container {
+    fn of(value: &Value) -> Result<Option<Self>, String> {
+        let Some(image) = image(value, "container")? else { return Ok(None) };
+        Ok(Some(Self {
+            image,
+            env: string_map(value.get("env")),
+            ports: string_list(value.get("ports")),
+            volumes: string_list(value.get("volumes")),
+            options: string(value.get("options")).unwrap_or_default(),
+        }))
+    }
+}
+
+fn services(value: &Value, settings: &JobSettings) -> Result<Vec<ServiceSpec>, String> {
+    let mut services = Vec::new();
+    for (id, service) in value.as_object().into_iter().flat_map(Object::iter) {
+        // A service whose image is empty is left out, so that an expression can switch it off, as on GitHub.
+        let Some(image) = image(service, &format!("services.{id}"))? else { continue };
+        services.push(ServiceSpec {
+            id: id.to_string(),
+            image,
+            env: string_map(service.get("env")),
+            ports: string_list(service.get("ports")),
+            volumes: string_list(service.get("volumes")),
+            options: string(service.get("options")).unwrap_or_default(),
+            entrypoint: string(service.get("entrypoint")),
+            command: string(service.get("command")),
+            limits: settings.limits,
+        });
+    }
+    Ok(services)
+}
+
+fn image(value: &Value, what: &str) -> Result<Option<ImageSpec>, String> {
+    let reference = match value.as_object() {
+        Some(mapping) => string(mapping.get("image")).unwrap_or_default(),
+        None => value.to_display_string().to_string(),
+    };
+    if reference.is_empty() {
+        return Ok(None);
+    }
+    let mut image = ImageSpec::new(reference);
+    if let Some(credentials) = value.get("credentials").filter(|credentials| credentials.as_object().is_some()) {
+        let part = |name: &str| {
+            string(credentials.get(name)).ok_or_else(|| format!("`{what}.credentials.{name}` is missing or empty"))
+        };
+        image.credentials = Some(Credentials { username: part("username")?, password: part("password")? });
+    }
+    Ok(Some(image))
+}
+
+fn labels(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().map(|item| item.to_display_string().to_string()).collect(),
+        Value::Object(mapping) => {
+            let labels = mapping.get("labels").map(labels).unwrap_or_default();
+            let group = || string(mapping.get("group")).into_iter().collect();
+            if labels.is_empty() { group() } else { labels }
+        }
+        Value::Null | Value::Boolean(_) | Value::Number(_) | Value::String(_) => {
+            vec![value.to_display_string().to_string()]
+        }
+    }
+}
+
+fn string(value: Option<&Value>) -> Option<String> {
+    value.map(|value| value.to_display_string().to_string()).filter(|text| !text.is_empty())
+}
+
+fn string_list(value: Option<&Value>) -> Vec<String> {
+    let items = value.and_then(Value::as_array).unwrap_or_default();
+    items.iter().map(|item| item.to_display_string().to_string()).collect()
+}
+
+fn string_map(value: Option<&Value>) -> IndexMap<String, String> {
+    let pairs = value.and_then(Value::as_object).into_iter().flat_map(Object::iter);
+    pairs.map(|(name, value)| (name.to_string(), value.to_display_string().to_string())).collect()
+}
+
+fn short_hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// A folder that steps of any user may write to.
+fn make_open(folder: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)))
+        .map_err(|error| format!("cannot create {}: {error}", folder.display()))
+}
+
+fn write_event(run: &Path, order: &JobOrder) -> Result<(), String> {
+    let event = order.contexts.github.get("event").map_or(serde_json::Value::Null, Value::to_json);
+    let path = run.join("event.json");
+    serde_json::to_vec(&event)
+        .map_err(std::io::Error::other)
+        .and_then(|bytes| std::fs::write(&path, bytes))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}

@@ -1,0 +1,266 @@
+//! Performs a job run: contexts, placement, steps, outputs, clean-up. The clean-up always runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use tokio::sync::mpsc;
+use workflow::command::CommandSettings;
+use workflow::expression::{Object, Status, Value};
+use workflow::run::{Conclusion, JobRunKey, RunEvent};
+use workflow::template::evaluate;
+
+use super::context::{StepsContext, job_context};
+use super::environment::{self, RunnerFacts};
+use super::files::JobFiles;
+use super::log::{LOG_BYTES_MAX, LogPlace, StepLog};
+use super::perform::StepTools;
+use super::place::{Place, Placed};
+use super::steps::{JobFacing, Stepper, evaluate_strings};
+use super::{JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
+use crate::notice::Notices;
+use crate::placement::{Limits, Placement};
+use crate::runner_label::RunnerLabels;
+use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
+
+/// What all job runs of a run share.
+#[derive(Debug)]
+pub struct JobSettings {
+    /// Containers, where an engine is reachable.
+    pub docker: Option<Arc<dyn Placement>>,
+    /// Why it is not reachable, for the message of a job that needs it.
+    pub docker_problem: Option<String>,
+    /// This machine.
+    pub host: Arc<dyn Placement>,
+    /// Which labels are served by what.
+    pub labels: RunnerLabels,
+    /// What a job's container may use.
+    pub limits: Limits,
+    /// Built-in actions.
+    pub built_in: BuiltInActions,
+    /// The run's secrets.
+    pub secrets: SecretStore,
+    /// Hides them.
+    pub masker: Arc<SharedMasker>,
+    /// Who watches.
+    pub notices: Notices,
+    /// The repository that the run is for.
+    pub repository: RepositoryFacts,
+    /// Folder of workspaces.
+    pub work: PathBuf,
+    /// Folder of sockets and step files; its path must be short.
+    pub run_directories: PathBuf,
+    /// Folder of this run's logs.
+    pub logs: PathBuf,
+    /// Folder for what runs leave to later runs.
+    pub state: PathBuf,
+    /// Variables given on the command line, over those of the workflow.
+    pub env: IndexMap<String, String>,
+    /// Most bytes of one step's log that are stored.
+    pub log_bytes_max: Option<u64>,
+    /// Where the workspace is this very folder (`--bind`); otherwise each job has its own.
+    pub bind: bool,
+}
+
+/// Job runs in containers or on this machine.
+#[derive(Debug, Clone)]
+pub struct PlacedJobs(pub Arc<JobSettings>);
+
+/// How a job run ended.
+struct JobEnd {
+    conclusion: Conclusion,
+    outputs: BTreeMap<String, String>,
+    message: Option<String>,
+}
+
+#[async_trait]
+impl JobRunner for PlacedJobs {
+    async fn run(
+        &self,
+        order: JobOrder,
+        control: mpsc::UnboundedReceiver<JobControl>,
+        reports: mpsc::Sender<JobReport>,
+    ) {
+        let key = order.key.clone();
+        let end = self.perform(Arc::new(order), control, &reports).await;
+        let JobEnd { conclusion, outputs, message } = end;
+        let event = RunEvent::JobRunFinished { key, conclusion, outputs, message };
+        let _gone = reports.send(JobReport(event)).await;
+    }
+}
+
+impl PlacedJobs {
+    fn log_place(&self, key: &JobRunKey) -> LogPlace {
+        let bytes_max = self.0.log_bytes_max.unwrap_or(LOG_BYTES_MAX);
+        LogPlace { key: key.clone(), step: None, folder: self.0.logs.clone(), bytes_max }
+    }
+
+    async fn perform(
+        &self,
+        order: Arc<JobOrder>,
+        mut control: mpsc::UnboundedReceiver<JobControl>,
+        reports: &mpsc::Sender<JobReport>,
+    ) -> JobEnd {
+        let settings = &*self.0;
+        let (notices, masker) = (settings.notices.clone(), Arc::clone(&settings.masker));
+        let place = self.log_place(&order.key);
+        let mut log = StepLog::open(place, notices, masker, CommandSettings::default());
+        let end = match self.contexts(&order) {
+            Ok((job, secrets)) => self.placed(&order, job, secrets, &mut control, reports, &mut log).await,
+            Err(message) => failed(message),
+        };
+        if let Some(message) = &end.message {
+            log.error(message).await;
+        }
+        log.finish().await;
+        JobEnd { message: end.message.map(|message| settings.masker.mask(&message)), ..end }
+    }
+
+    /// Secrets and environment, before there is a place.
+    fn contexts(&self, order: &JobOrder) -> Result<(JobFacing, Value), String> {
+        let secrets = self.0.secrets.context(order)?;
+        let mut job = JobFacing {
+            github: order.contexts.github.as_object().cloned().unwrap_or_default(),
+            secrets: secrets.clone(),
+            job: job_context(None),
+            runner: Value::Null,
+            env: IndexMap::new(),
+            path: Vec::new(),
+            steps: StepsContext::default(),
+        };
+        job.github.insert("job", Value::String(Arc::from(order.job.id.value.as_str())));
+        for token in [&order.workflow_env, &order.steps_job().env].into_iter().flatten() {
+            let scope = job.scope(order, &job.env, Status::Success, None, None);
+            let env = evaluate_strings(Some(token), &scope).map_err(|error| format!("`env`: {error}"))?;
+            job.env.extend(env);
+        }
+        job.env.extend(self.0.env.clone());
+        Ok((job, secrets))
+    }
+
+    async fn placed(
+        &self,
+        order: &Arc<JobOrder>,
+        mut job: JobFacing,
+        secrets: Value,
+        control: &mut mpsc::UnboundedReceiver<JobControl>,
+        reports: &mpsc::Sender<JobReport>,
+        log: &mut StepLog,
+    ) -> JobEnd {
+        let place = match Place::of(&self.0, order, &job) {
+            Ok(place) => place,
+            Err(message) => return failed(message),
+        };
+        let placed = tokio::select! {
+            placed = place.start(&self.0, order, log) => placed,
+            () = stopped(control) => return JobEnd {
+                conclusion: Conclusion::Cancelled,
+                outputs: BTreeMap::new(),
+                message: Some("The job was cancelled while it was being placed.".into()),
+            },
+        };
+        let placed = match placed {
+            Ok(placed) => placed,
+            Err(message) => return failed(message),
+        };
+        let started = RunEvent::JobRunStarted { key: order.key.clone(), runner: placed.runner.clone() };
+        let _gone = reports.send(JobReport(started)).await;
+        let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed));
+        let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);
+        let conclusion = stepper.run(control).await;
+        let mut end = JobEnd { conclusion, outputs: BTreeMap::new(), message: None };
+        if !stepper.is_killed() {
+            self.outputs(&stepper, &mut end, log).await;
+        }
+        drop(stepper);
+        if let Err(problem) = placed.stop().await {
+            log.error(&problem).await;
+        }
+        end
+    }
+
+    fn tools(&self, order: &Arc<JobOrder>, job: &mut JobFacing, secrets: &Value, placed: &Placed) -> StepTools {
+        let settings = &*self.0;
+        let debug = secrets.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true")
+            || order.contexts.vars.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true");
+        let runner = RunnerFacts::here("pipe".into(), debug);
+        job.job = job_context(Some(placed.handle.facts()));
+        job.runner = runner.context(&placed.paths);
+        job.github.insert("workspace", Value::String(Arc::from(placed.paths.workspace.as_str())));
+        job.github.insert("event_path", Value::String(Arc::from(placed.paths.event.as_str())));
+        let github = Value::Object(Arc::new(job.github.clone()));
+        let base_env = environment::defaults(&github, &placed.paths, &runner);
+        let text = |name: &str| github.get(name).map(|value| value.to_display_string().to_string()).unwrap_or_default();
+        let workspace = placed.workspace.clone();
+        let hashed = workspace.host.clone();
+        let workflow_defaults = order.workflow_defaults.clone();
+        StepTools {
+            handle: Arc::clone(&placed.handle),
+            files: JobFiles::new(placed.run_directory.clone(), Arc::clone(&placed.handle)),
+            masker: Arc::clone(&settings.masker),
+            notices: settings.notices.clone(),
+            hash_files: Box::new(move |patterns| crate::hash_files::hash_files(&hashed, patterns)),
+            log_place: self.log_place(&order.key),
+            built_in: settings.built_in.clone(),
+            workspace,
+            repository: settings.repository.clone(),
+            run: RunFactsForAction {
+                id: order.run,
+                job: order.key.to_string(),
+                workflow: order.facts.workflow.path.clone(),
+                git_ref: text("ref"),
+                sha: text("sha"),
+                event: text("event_name"),
+                state: settings.state.clone(),
+            },
+            secrets: secrets
+                .as_object()
+                .into_iter()
+                .flat_map(Object::values)
+                .map(|value| value.to_display_string().to_string())
+                .filter(|value| !value.is_empty())
+                .collect(),
+            base_env,
+            defaults: order.steps_job().defaults.iter().cloned().chain(workflow_defaults).collect(),
+            own_path: placed.own_path.clone(),
+            has_bash: placed.has_bash,
+            debug,
+        }
+    }
+
+    /// Evaluates `outputs:`. One that holds a secret is left out, as GitHub does it: other jobs log it in clear.
+    async fn outputs(&self, stepper: &Stepper, end: &mut JobEnd, log: &mut StepLog) {
+        let Some(token) = &stepper.order.steps_job().outputs else { return };
+        let hash_files = Some(&*stepper.tools.hash_files);
+        let scope = stepper.job.scope(&stepper.order, &stepper.job.env, stepper.status(), None, hash_files);
+        let value = match evaluate(token, &scope) {
+            Ok(value) => value,
+            Err(error) => {
+                end.conclusion = end.conclusion.merge(Conclusion::Failure);
+                end.message = Some(format!("`outputs`: {}", error.message));
+                return;
+            }
+        };
+        for (name, value) in value.as_object().into_iter().flat_map(Object::iter) {
+            let value = value.to_display_string();
+            if self.0.masker.mask(&value) != *value {
+                log.warning(&format!("Skip output '{name}' since it may contain secret.")).await;
+                continue;
+            }
+            end.outputs.insert(name.to_string(), value.to_string());
+        }
+    }
+}
+
+/// Returns when the job should stop.
+async fn stopped(control: &mut mpsc::UnboundedReceiver<JobControl>) {
+    if control.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn failed(message: String) -> JobEnd {
+    JobEnd { conclusion: Conclusion::Failure, outputs: BTreeMap::new(), message: Some(message) }
+}

@@ -1,0 +1,191 @@
+//! Secrets of a run: which of them a job gets, and hiding them in everything that leaves it.
+//!
+//! A job gets the secrets that its expressions name, and all of them only where an expression takes the whole context
+//! (`toJSON(secrets)`). A called workflow gets what its caller passes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use workflow::expression::{Expression, Object, Value};
+use workflow::mask::{Masker, TooShort};
+use workflow::model::{JobKind, Secrets, Step, StepKind};
+use workflow::secret::Secret;
+use workflow::template::{Token, evaluate};
+
+use super::JobOrder;
+use super::context::SecretsScope;
+
+/// The secrets that a run was given, by name. Names are compared without case, as GitHub does.
+#[derive(Default)]
+pub struct SecretStore {
+    values: BTreeMap<String, Secret>,
+}
+
+impl std::fmt::Debug for SecretStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values.keys()).finish()
+    }
+}
+
+impl SecretStore {
+    /// Adds one; a later one of the same name wins.
+    pub fn add(&mut self, name: &str, value: Secret) {
+        self.values.insert(name.to_uppercase(), value);
+    }
+
+    /// Names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.values.get(&name.to_uppercase())
+    }
+
+    /// The `secrets` context of a job: what it names and its callers let through.
+    ///
+    /// # Errors
+    /// An expression below `secrets:` of a caller failed.
+    pub fn context(&self, order: &JobOrder) -> Result<Value, String> {
+        let mut current: Object =
+            self.values.iter().map(|(name, value)| (Arc::from(name.as_str()), text(value.expose()))).collect();
+        for caller in &order.callers {
+            let JobKind::Call(call) = &caller.job.kind else { continue };
+            current = match &call.secrets {
+                Secrets::Inherit => current,
+                Secrets::None => without_all_but_token(&current),
+                Secrets::Mapping(token) => {
+                    let scope =
+                        SecretsScope { contexts: &caller.contexts, secrets: Value::Object(Arc::new(current.clone())) };
+                    let value = evaluate(token, &scope).map_err(|error| format!("`secrets`: {}", error.message))?;
+                    let mut passed = without_all_but_token(&current);
+                    for (name, value) in value.as_object().into_iter().flat_map(Object::iter) {
+                        passed.insert(name.clone(), text(&value.to_display_string()));
+                    }
+                    passed
+                }
+            };
+        }
+        let wanted = NamedSecrets::of(order);
+        if !wanted.all {
+            current =
+                current.iter().filter(|(name, _)| wanted.has(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        }
+        Ok(Value::Object(Arc::new(current)))
+    }
+}
+
+fn text(value: &str) -> Value {
+    Value::String(Arc::from(value))
+}
+
+/// The token reaches called workflows even where no secrets are passed, as on GitHub.
+fn without_all_but_token(all: &Object) -> Object {
+    all.iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("GITHUB_TOKEN"))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Which secrets the expressions of a job name.
+#[derive(Debug, Default)]
+struct NamedSecrets {
+    names: BTreeSet<String>,
+    all: bool,
+}
+
+impl NamedSecrets {
+    fn of(order: &JobOrder) -> Self {
+        let mut this = Self::default();
+        let job = order.steps_job();
+        let tokens = [&order.workflow_env, &job.env, &job.container, &job.services, &job.outputs, &job.environment];
+        for token in tokens.into_iter().flatten() {
+            this.token(token);
+        }
+        for step in &job.steps {
+            this.step(step);
+        }
+        this
+    }
+
+    fn has(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case("GITHUB_TOKEN") || self.names.contains(&name.to_uppercase())
+    }
+
+    fn step(&mut self, step: &Step) {
+        let mut tokens = vec![&step.name, &step.env, &step.continue_on_error, &step.timeout_minutes];
+        match &step.kind {
+            StepKind::Run { script, shell, working_directory } => {
+                self.token(script);
+                tokens.extend([shell, working_directory]);
+            }
+            StepKind::Uses { with, .. } => tokens.push(with),
+            StepKind::Parallel(steps) => steps.iter().for_each(|step| self.step(step)),
+            StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) => {}
+        }
+        for token in tokens.into_iter().flatten() {
+            self.token(token);
+        }
+    }
+
+    fn token(&mut self, token: &Token) {
+        token.each_expression(&mut |expression: &Expression, _| self.expression(expression));
+    }
+
+    fn expression(&mut self, expression: &Expression) {
+        for path in expression.names() {
+            let mut parts = path.parts.iter();
+            if !parts.next().is_some_and(|name| name.eq_ignore_ascii_case("secrets")) {
+                continue;
+            }
+            match parts.next() {
+                Some(name) => {
+                    self.names.insert(name.to_uppercase());
+                }
+                None => self.all = true,
+            }
+        }
+    }
+}
+
+/// The masker of a run. Adding a value reaches every stream that is open.
+#[derive(Debug, Default)]
+pub struct SharedMasker {
+    masker: RwLock<Masker>,
+    generation: AtomicU64,
+}
+
+impl SharedMasker {
+    /// Hides a value from now on.
+    ///
+    /// # Errors
+    /// [`TooShort`]: hiding it would hide half of the log.
+    pub fn add(&self, value: &str) -> Result<(), TooShort> {
+        let mut masker = self.masker.write().unwrap_or_else(PoisonError::into_inner);
+        masker.add(value)?;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// The masker as it is now, and a number that changes with it.
+    #[must_use]
+    pub fn current(&self) -> (Masker, u64) {
+        let masker = self.masker.read().unwrap_or_else(PoisonError::into_inner);
+        (masker.clone(), self.generation())
+    }
+
+    /// Changes whenever a value was added.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// A text without secrets.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.current().0.mask_str(text).into_owned()
+    }
+}

@@ -1,0 +1,361 @@
+//! The step loop of a placed job: asks the step machine what comes next, runs it, tells it what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use workflow::expression::{Object, Value};
+use workflow::model::{Step, StepKind};
+use workflow::run::steps::{FlatStep, JobSteps, StepDecision, StepFact};
+use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
+use workflow::template::{Token, evaluate};
+
+use super::context::{StepScope, StepsContext};
+use super::perform::{StepTask, StepTools};
+use super::{JobControl, JobOrder, JobReport};
+use crate::step::{StepEnd, StepOutputs};
+
+/// What changes while a job's steps run.
+pub(super) struct Stepper {
+    pub(super) order: Arc<JobOrder>,
+    pub(super) tools: Arc<StepTools>,
+    pub(super) reports: mpsc::Sender<JobReport>,
+    pub(super) job: JobFacing,
+    machine: JobSteps,
+    tasks: JoinSet<(StepIndex, StepEnd)>,
+    cancels: BTreeMap<StepIndex, CancellationToken>,
+    /// What background steps left, until others may see it.
+    hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
+    names: BTreeMap<StepIndex, String>,
+    killed: bool,
+}
+
+/// The part of a job that expressions see.
+pub(super) struct JobFacing {
+    pub(super) github: Object,
+    pub(super) secrets: Value,
+    pub(super) job: Object,
+    pub(super) runner: Value,
+    /// `env:` of workflow and job, and `GITHUB_ENV`.
+    pub(super) env: IndexMap<String, String>,
+    /// `GITHUB_PATH`.
+    pub(super) path: Vec<String>,
+    pub(super) steps: StepsContext,
+}
+
+impl JobFacing {
+    /// The contexts of a step whose own `env:` is laid over the job's.
+    pub(super) fn scope<'a>(
+        &'a self,
+        order: &'a JobOrder,
+        env: &'a IndexMap<String, String>,
+        status: workflow::expression::Status,
+        step: Option<&Step>,
+        hash_files: Option<&'a super::context::HashFiles>,
+    ) -> StepScope<'a> {
+        let mut github = self.github.clone();
+        if let Some(step) = step {
+            github.insert("action", Value::String(Arc::from(step.id.as_str())));
+        }
+        StepScope {
+            contexts: &order.contexts,
+            github: Value::Object(Arc::new(github)),
+            secrets: &self.secrets,
+            env,
+            steps: &self.steps,
+            job: &self.job,
+            runner: &self.runner,
+            status,
+            hash_files,
+        }
+    }
+}
+
+impl Stepper {
+    pub(super) fn new(
+        order: Arc<JobOrder>,
+        tools: Arc<StepTools>,
+        reports: mpsc::Sender<JobReport>,
+        job: JobFacing,
+    ) -> Self {
+        let machine = JobSteps::new(workflow::run::steps::flatten(&order.steps_job().steps));
+        Self {
+            order,
+            tools,
+            reports,
+            job,
+            machine,
+            tasks: JoinSet::new(),
+            cancels: BTreeMap::new(),
+            hidden: BTreeMap::new(),
+            names: BTreeMap::new(),
+            killed: false,
+        }
+    }
+
+    /// Runs all steps; gives the job's conclusion.
+    pub(super) async fn run(&mut self, control: &mut mpsc::UnboundedReceiver<JobControl>) -> Conclusion {
+        let mut control_open = true;
+        loop {
+            if self.killed {
+                return self.abandon().await;
+            }
+            let decisions = self.decide();
+            self.reveal();
+            let mut changed = false;
+            for decision in decisions {
+                match decision {
+                    StepDecision::Done(conclusion) => return conclusion,
+                    StepDecision::Start(step) => self.start(step).await,
+                    StepDecision::Cancel(step) => {
+                        changed |= !self.names.contains_key(&step);
+                        self.machine.apply(&StepFact::CancelAsked(step));
+                        if let Some(cancel) = self.cancels.get(&step) {
+                            cancel.cancel();
+                        }
+                    }
+                    StepDecision::Skip(step) => {
+                        changed = true;
+                        self.finish(step, StepEnd::plain(Conclusion::Skipped, None)).await;
+                    }
+                    StepDecision::Refuse(step, message) => {
+                        changed = true;
+                        self.begin(step).await;
+                        let message = format!("`if`: {message}");
+                        self.tools.open_log(step).error(&message).await;
+                        self.finish(step, StepEnd::plain(Conclusion::Failure, Some(message))).await;
+                    }
+                    StepDecision::Complete(step, outcome) => {
+                        changed = true;
+                        self.begin(step).await;
+                        self.finish(step, StepEnd::plain(outcome, None)).await;
+                    }
+                }
+            }
+            if changed {
+                continue;
+            }
+            tokio::select! {
+                ended = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended).await,
+                order = control.recv(), if control_open => match order {
+                    Some(JobControl::Cancel) => self.machine.apply(&StepFact::JobCancelled),
+                    Some(JobControl::Kill) => self.killed = true,
+                    None => control_open = false,
+                },
+            }
+        }
+    }
+
+    fn decide(&mut self) -> Vec<StepDecision> {
+        let Self { machine, job, order, tools, .. } = self;
+        machine.decide(&mut |machine: &JobSteps, index| {
+            let Some(step) = machine.steps().get(index.0 as usize).and_then(|flat| flat.find(&order.steps_job().steps))
+            else {
+                return Ok(true);
+            };
+            let mut env = job.env.clone();
+            let base = job.scope(order, &job.env, machine.status(), Some(step), Some(&*tools.hash_files));
+            env.extend(evaluate_strings(step.env.as_ref(), &base).unwrap_or_default());
+            let scope = job.scope(order, &env, machine.status(), Some(step), Some(&*tools.hash_files));
+            step.condition.evaluate(&scope).map(|value| value.is_truthy()).map_err(|error| error.message)
+        })
+    }
+
+    async fn begin(&mut self, index: StepIndex) {
+        let name = self.tools.masker.mask(&self.name(index));
+        self.names.insert(index, name.clone());
+        self.report(RunEvent::StepStarted { key: self.order.key.clone(), step: index, name }).await;
+    }
+
+    async fn start(&mut self, index: StepIndex) {
+        self.begin(index).await;
+        self.machine.apply(&StepFact::Started(index));
+        let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned() else {
+            return;
+        };
+        let cancel = CancellationToken::new();
+        self.cancels.insert(index, cancel.clone());
+        let task = StepTask {
+            index,
+            order: Arc::clone(&self.order),
+            tools: Arc::clone(&self.tools),
+            cancel,
+            name: self.names.get(&index).cloned().unwrap_or_default(),
+        };
+        match task.prepare(&step, &self.job, self.machine.status()) {
+            Ok(ready) => {
+                self.tasks.spawn(async move { (index, task.perform(ready).await) });
+            }
+            Err(message) => {
+                self.tools.open_log(index).error(&message).await;
+                let end = StepEnd::plain(Conclusion::Failure, Some(message));
+                self.tasks.spawn(async move { (index, end) });
+            }
+        }
+    }
+
+    async fn ended(&mut self, ended: Option<Result<(StepIndex, StepEnd), tokio::task::JoinError>>) {
+        match ended {
+            Some(Ok((index, end))) => {
+                if end.runner_lost {
+                    self.killed = true;
+                }
+                self.finish(index, end).await;
+            }
+            // A bug in a handler: the job cannot know which step it was, so it ends here and says so.
+            Some(Err(error)) => std::panic::resume_unwind(Box::new(format!("a step handler panicked: {error}"))),
+            None => {}
+        }
+    }
+
+    async fn finish(&mut self, index: StepIndex, mut end: StepEnd) {
+        self.cancels.remove(&index);
+        let conclusion = self.conclusion(index, &mut end);
+        let result = StepResult {
+            outcome: end.outcome,
+            conclusion,
+            outputs: self.recorded_outputs(&end.left.outputs),
+            exit_code: end.exit_code,
+            message: end.message.map(|message| self.tools.masker.mask(&message)),
+        };
+        self.machine.apply(&StepFact::Finished(index, result.clone()));
+        if self.machine.is_visible(index) {
+            self.show(index, &result, end.left);
+        } else {
+            self.hidden.insert(index, (result.clone(), end.left));
+        }
+        self.report(RunEvent::StepFinished { key: self.order.key.clone(), step: index, result }).await;
+    }
+
+    /// The log of a run keeps no secrets, so what holds one is kept there in its hidden form.
+    fn recorded_outputs(&self, outputs: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        outputs.iter().map(|(name, value)| (name.clone(), self.tools.masker.mask(value))).collect()
+    }
+
+    fn conclusion(&self, index: StepIndex, end: &mut StepEnd) -> Conclusion {
+        if end.outcome != Conclusion::Failure {
+            return end.outcome;
+        }
+        let step = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps));
+        let Some((step, token)) = step.and_then(|step| Some((step, step.continue_on_error.as_ref()?))) else {
+            return Conclusion::Failure;
+        };
+        let scope = self.job.scope(
+            &self.order,
+            &self.job.env,
+            self.machine.status(),
+            Some(step),
+            Some(&*self.tools.hash_files),
+        );
+        match evaluate(token, &scope) {
+            Ok(value) if value.is_truthy() => Conclusion::Success,
+            Ok(_) => Conclusion::Failure,
+            Err(error) => {
+                end.message = Some(format!("`continue-on-error`: {}", error.message));
+                Conclusion::Failure
+            }
+        }
+    }
+
+    /// Background steps that were waited for may be seen from now on.
+    fn reveal(&mut self) {
+        let visible: Vec<_> = self.hidden.keys().copied().filter(|step| self.machine.is_visible(*step)).collect();
+        for index in visible {
+            if let Some((result, left)) = self.hidden.remove(&index) {
+                self.show(index, &result, left);
+            }
+        }
+    }
+
+    fn show(&mut self, index: StepIndex, result: &StepResult, left: StepOutputs) {
+        let step = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps));
+        if let Some(id) = step.filter(|step| step.id_written).map(|step| step.id.as_str().to_owned()) {
+            self.job.steps.add(&id, &left.outputs, result);
+        }
+        self.job.env.extend(left.env);
+        for path in left.path {
+            self.job.path.retain(|other| *other != path);
+            self.job.path.push(path);
+        }
+    }
+
+    fn flat(&self, index: StepIndex) -> Option<&FlatStep> {
+        self.machine.steps().get(index.0 as usize)
+    }
+
+    fn name(&self, index: StepIndex) -> String {
+        let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)) else {
+            return "Post".to_owned();
+        };
+        let scope = self.job.scope(
+            &self.order,
+            &self.job.env,
+            self.machine.status(),
+            Some(step),
+            Some(&*self.tools.hash_files),
+        );
+        let written = step.name.as_ref().and_then(|name| evaluate(name, &scope).ok());
+        written.map_or_else(|| default_name(step), |name| name.to_display_string().to_string())
+    }
+
+    /// The job is killed: running steps are dropped with the runner, the others never begin.
+    async fn abandon(&mut self) -> Conclusion {
+        let running: Vec<_> = self.cancels.keys().copied().collect();
+        self.tasks.shutdown().await;
+        for index in running {
+            let end = StepEnd::plain(Conclusion::Cancelled, Some("The job was stopped.".into()));
+            self.finish(index, end).await;
+        }
+        self.machine.conclusion().merge(Conclusion::Cancelled)
+    }
+
+    async fn report(&self, event: RunEvent) {
+        // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
+        let _gone = self.reports.send(JobReport(event)).await;
+    }
+
+    /// Whether the runner was lost or the job killed, so that nothing more can be asked of it.
+    pub(super) const fn is_killed(&self) -> bool {
+        self.killed
+    }
+
+    pub(super) fn status(&self) -> workflow::expression::Status {
+        self.machine.status()
+    }
+}
+
+/// What a step without a name is called: `Run` and the first line of what it does.
+fn default_name(step: &Step) -> String {
+    match &step.kind {
+        StepKind::Run { script, .. } => {
+            let text = script.as_str().map_or_else(
+                || {
+                    script
+                        .as_expression()
+                        .map_or(String::new(), |expression| format!("${{{{ {} }}}}", expression.text()))
+                },
+                str::to_owned,
+            );
+            format!("Run {}", text.trim_start().lines().next().unwrap_or_default())
+        }
+        StepKind::Uses { uses, .. } => format!("Run {}", uses.value.text()),
+        StepKind::Wait(_) => "Wait".into(),
+        StepKind::WaitAll => "Wait for all".into(),
+        StepKind::Cancel(_) => "Cancel".into(),
+        StepKind::Parallel(_) => "Parallel".into(),
+    }
+}
+
+/// A mapping of strings, such as `env:`.
+pub(super) fn evaluate_strings(
+    token: Option<&Token>,
+    scope: &StepScope<'_>,
+) -> Result<IndexMap<String, String>, String> {
+    let Some(token) = token else { return Ok(IndexMap::new()) };
+    let value = evaluate(token, scope).map_err(|error| error.message)?;
+    let pairs = value.as_object().into_iter().flat_map(Object::iter);
+    Ok(pairs.map(|(name, value)| (name.to_string(), value.to_display_string().to_string())).collect())
+}

@@ -1,0 +1,191 @@
+//! Actions that are part of `pipe`: `actions/checkout`, and those below `pipe/`.
+//!
+//! A built-in action runs in the engine, not in the job's container, so it never looks at what the job's steps could
+//! have changed to mislead it: no PATH, no environment of the job, only its inputs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::job::{SharedMasker, StepLog};
+use crate::placement::JobHandle;
+use crate::store::RunId;
+
+/// One built-in action.
+#[async_trait]
+pub trait BuiltInAction: Send + Sync + std::fmt::Debug {
+    /// `owner/name` as `uses:` has it before the `@`, in lower case.
+    fn name(&self) -> &'static str;
+
+    /// Its inputs.
+    fn inputs(&self) -> &'static [InputFacts];
+
+    /// Does it. Outputs go to `call.outputs`, progress to `call.log`.
+    ///
+    /// # Errors
+    /// A sentence for the step's log; the step has failed then.
+    async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError>;
+}
+
+/// An input that an action takes.
+#[derive(Debug, Clone, Copy)]
+pub struct InputFacts {
+    /// Its name, in lower case with `-`.
+    pub name: &'static str,
+    /// What it has when it is not written.
+    pub default: &'static str,
+    /// Whether it must be written.
+    pub required: bool,
+    /// One line for a person.
+    pub description: &'static str,
+}
+
+/// A failed action.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// It failed; the text goes to the log.
+    #[error("{0}")]
+    Failed(String),
+    /// It was cancelled.
+    #[error("the operation was canceled")]
+    Cancelled,
+}
+
+/// Everything that an action may use.
+#[derive(Debug)]
+pub struct ActionCall<'a> {
+    /// Inputs by name, defaults filled in.
+    pub inputs: IndexMap<String, String>,
+    /// Names of the inputs that the workflow does not write.
+    pub defaulted: Vec<String>,
+    /// The job's workspace.
+    pub workspace: &'a WorkspaceFacts,
+    /// The repository on this machine that the run is for.
+    pub repository: &'a RepositoryFacts,
+    /// The placed job, for actions that act inside it.
+    pub job: &'a Arc<dyn JobHandle>,
+    /// The step's log.
+    pub log: &'a mut StepLog,
+    /// What hides secrets.
+    pub masker: &'a Arc<SharedMasker>,
+    /// Secret values of this job, to be refused where they must not go.
+    pub secrets: &'a [String],
+    /// The step's outputs.
+    pub outputs: &'a mut BTreeMap<String, String>,
+    /// Fires when the step should stop.
+    pub cancel: CancellationToken,
+    /// The run.
+    pub run: RunFactsForAction,
+}
+
+/// What an action may know of its run.
+#[derive(Debug, Clone)]
+pub struct RunFactsForAction {
+    /// Number of the run.
+    pub id: RunId,
+    /// Key of the job run.
+    pub job: String,
+    /// Path of the workflow.
+    pub workflow: String,
+    /// `github.ref`.
+    pub git_ref: String,
+    /// `github.sha`.
+    pub sha: String,
+    /// `github.event_name`.
+    pub event: String,
+    /// Folder for what runs leave to later runs of the same repository (state, not cache).
+    pub state: PathBuf,
+}
+
+/// A job's workspace.
+#[derive(Debug, Clone)]
+pub struct WorkspaceFacts {
+    /// On this machine.
+    pub host: PathBuf,
+    /// As the job sees it: `GITHUB_WORKSPACE`.
+    pub inside: String,
+    /// Whether the two are the same files.
+    pub shared: bool,
+}
+
+/// The repository that a run is for.
+#[derive(Debug, Clone)]
+pub struct RepositoryFacts {
+    /// Its folder on this machine (where `.git` is, or the plain folder where there is none).
+    pub folder: PathBuf,
+    /// `owner/name`.
+    pub name: String,
+    /// Whether the files as they lie in the folder are meant, changes that are not committed included: a local run
+    /// without a commit asked for.
+    pub working_tree: bool,
+}
+
+/// The built-in actions by name.
+#[derive(Debug, Clone, Default)]
+pub struct BuiltInActions(BTreeMap<&'static str, Arc<dyn BuiltInAction>>);
+
+impl BuiltInActions {
+    /// Adds one.
+    pub fn add(&mut self, action: Arc<dyn BuiltInAction>) {
+        self.0.insert(action.name(), action);
+    }
+
+    /// The one of that name, without case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn BuiltInAction>> {
+        self.0.get(name.to_lowercase().as_str())
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+}
+
+/// Inputs as the workflow writes them, completed with the defaults of the action.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompleteInputs {
+    /// By name in lower case.
+    pub values: IndexMap<String, String>,
+    /// Names that the workflow does not write.
+    pub defaulted: Vec<String>,
+    /// Sentences about inputs that the action does not know; GitHub warns of them too.
+    pub warnings: Vec<String>,
+}
+
+impl CompleteInputs {
+    /// Completes what is given.
+    ///
+    /// # Errors
+    /// A required input is missing or empty.
+    pub fn of(action: &dyn BuiltInAction, given: IndexMap<String, String>) -> Result<Self, ActionError> {
+        let known = action.inputs();
+        let mut this = Self::default();
+        for (name, value) in given {
+            let lower = name.to_lowercase();
+            if !known.iter().any(|input| input.name == lower) {
+                let near = workflow::diagnostic::suggest(&lower, known.iter().map(|input| input.name));
+                let hint = near.map_or_else(
+                    || format!("it takes {}", known.iter().map(|input| input.name).collect::<Vec<_>>().join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                this.warnings.push(format!("{} has no input `{name}`; {hint}", action.name()));
+            }
+            this.values.insert(lower, value);
+        }
+        for input in known {
+            if input.required && this.values.get(input.name).is_none_or(String::is_empty) {
+                return Err(ActionError::Failed(format!("{} needs the input `{}`", action.name(), input.name)));
+            }
+            if !this.values.contains_key(input.name) {
+                this.defaulted.push(input.name.to_owned());
+                this.values.insert(input.name.to_owned(), input.default.to_owned());
+            }
+        }
+        Ok(this)
+    }
+}

@@ -1,0 +1,77 @@
+//! What came of a step.
+
+use std::collections::BTreeMap;
+
+use workflow::run::Conclusion;
+
+use crate::placement::{ExecOutcome, Usage};
+
+/// What a step leaves behind.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepOutputs {
+    /// `GITHUB_OUTPUT` and `::set-output::`.
+    pub outputs: BTreeMap<String, String>,
+    /// `GITHUB_ENV`, in order.
+    pub env: Vec<(String, String)>,
+    /// `GITHUB_PATH`, in order.
+    pub path: Vec<String>,
+    /// `GITHUB_STEP_SUMMARY`.
+    pub summary: Option<String>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepEnd {
+    /// Success, failure or cancelled.
+    pub outcome: Conclusion,
+    /// Exit code, where a process ran.
+    pub exit_code: Option<i32>,
+    /// A sentence for a person, where the outcome alone says too little.
+    pub message: Option<String>,
+    /// What it left behind.
+    pub left: StepOutputs,
+    /// What its process used.
+    pub usage: Option<Usage>,
+    /// The job's runner is gone; nothing else can run there.
+    pub runner_lost: bool,
+}
+
+impl StepEnd {
+    /// A step without a process.
+    #[must_use]
+    pub fn plain(outcome: Conclusion, message: Option<String>) -> Self {
+        Self { outcome, exit_code: None, message, left: StepOutputs::default(), usage: None, runner_lost: false }
+    }
+
+    /// What a process' end means for its step. Success is exit code 0 and nothing else: a step whose shell hid that a
+    /// child was killed for lack of memory has failed.
+    #[must_use]
+    pub fn of(outcome: &ExecOutcome, timeout: Option<std::time::Duration>) -> Self {
+        match outcome {
+            ExecOutcome::Exited { code, signal, timed_out, cancelled, out_of_memory, usage, .. } => {
+                let (conclusion, message) = if *timed_out {
+                    let limit = timeout.map_or(0.0, |limit| limit.as_secs_f64() / 60.0);
+                    (Conclusion::Failure, Some(format!("The step has timed out after {limit} minutes.")))
+                } else if *cancelled {
+                    (Conclusion::Cancelled, Some("The operation was canceled.".to_owned()))
+                } else if *out_of_memory {
+                    (Conclusion::Failure, Some(OUT_OF_MEMORY.to_owned()))
+                } else if *code == 0 {
+                    (Conclusion::Success, None)
+                } else if let Some(signal) = signal {
+                    (Conclusion::Failure, Some(format!("Process was killed by signal {signal} (exit code {code}).")))
+                } else {
+                    (Conclusion::Failure, Some(format!("Process completed with exit code {code}.")))
+                };
+                Self { exit_code: Some(*code), usage: Some(*usage), ..Self::plain(conclusion, message) }
+            }
+            ExecOutcome::NotStarted { reason } => Self::plain(Conclusion::Failure, Some(reason.clone())),
+            ExecOutcome::Lost { reason } => Self {
+                runner_lost: true,
+                ..Self::plain(Conclusion::Failure, Some(format!("The runner was lost: {reason}")))
+            },
+        }
+    }
+}
+
+const OUT_OF_MEMORY: &str = "A process of this step was killed for lack of memory. Raise the limit (`memory` in the configuration) or use less.";

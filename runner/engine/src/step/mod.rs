@@ -1,0 +1,14 @@
+//! How one step runs: a script, or an action that is built in.
+//!
+//! A handler gets everything evaluated, and gives back what came of it; it knows nothing of conditions, order or
+//! `continue-on-error`.
+
+pub mod builtin;
+mod end;
+pub mod script;
+
+pub use builtin::{
+    ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, RepositoryFacts,
+    RunFactsForAction, WorkspaceFacts,
+};
+pub use end::{StepEnd, StepOutputs};
