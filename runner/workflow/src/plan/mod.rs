@@ -18,6 +18,8 @@ mod secrets;
 mod select;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 
 pub use build::{CALL_DEPTH_MAX, JOBS_MAX, PlanFacts, STEPS_MANY, STEPS_MAX};
 pub use explain::{
