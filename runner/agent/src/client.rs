@@ -72,6 +72,11 @@ impl<S: Read + Write> Client<S> {
         &self.stream
     }
 
+    /// The stream, for whoever goes on with it; bytes received and not yet taken are lost.
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+
     /// Sends one request.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ fn interpreter(program: &Path) -> Option<OsString> {
     let mut head = Vec::new();
     std::fs::File::open(program).ok()?.take(256).read_to_end(&mut head).ok()?;
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let name = line.trim_ascii().split(|byte| *byte == b' ' || *byte == b'\t').next()?;
+    let name = line.split(|byte| *byte == b' ' || *byte == b'\t').find(|word| !word.is_empty())?;
     // A carriage return at the end is the usual reason; it must be seen.
     Some(OsString::from(OsStr::from_bytes(name).to_string_lossy().replace('\r', "\\r")))
 }

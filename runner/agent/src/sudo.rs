@@ -204,18 +204,21 @@ fn run(wish: Wish) -> Result<std::convert::Infallible, String> {
     Err(format!("{}: {}", program.display(), process.exec()))
 }
 
-/// One line that a shell reads as these words.
+/// One line for the shell, escaped as sudo does it: all but letters, digits, `_`, `-` and `$`.
 fn quote(words: &[OsString]) -> OsString {
-    let mut line = OsString::new();
+    let mut line = String::new();
     for word in words {
         if !line.is_empty() {
-            line.push(" ");
+            line.push(' ');
         }
-        line.push("'");
-        line.push(word.to_string_lossy().replace('\'', r"'\''"));
-        line.push("'");
+        for letter in word.to_string_lossy().chars() {
+            if !(letter.is_alphanumeric() || matches!(letter, '_' | '-' | '$')) {
+                line.push('\\');
+            }
+            line.push(letter);
+        }
     }
-    line
+    line.into()
 }
 
 #[cfg(test)]
@@ -254,6 +257,6 @@ mod tests {
 
     #[test]
     fn words_are_quoted() {
-        assert_eq!(quote(&["a b".into(), "it's".into()]), OsString::from(r"'a b' 'it'\''s'"));
+        assert_eq!(quote(&["a b".into(), "it's".into(), "$X".into()]), OsString::from(r"a\ b it\'s $X"));
     }
 }

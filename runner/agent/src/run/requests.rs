@@ -129,7 +129,7 @@ impl Supervisor {
         if self.execs.len() >= EXECS_MAX {
             return Err(format!("there are {EXECS_MAX} execs whose exit is not acknowledged"));
         }
-        start::start(request, mark, self.home())
+        start::start(request, mark, &self.own)
     }
 
     fn cancel(&mut self, id: ExecId, ladder: Option<Ladder>) {

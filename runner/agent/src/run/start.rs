@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use agent::protocol::ExecRequest;
@@ -35,10 +36,32 @@ pub(crate) struct Started {
     pub(crate) pipe: File,
 }
 
-/// Runs the program. `home` is the agent's own directory.
+/// What of the agent itself a start has to mind.
+#[derive(Debug)]
+pub(crate) struct Own {
+    /// The directory in which the agent was started.
+    home: OwnedFd,
+    /// Descriptors that the agent got from whoever started it, and that no step shall get from the agent.
+    inherited: Vec<RawFd>,
+}
+
+impl Own {
+    /// To be called before the agent opens anything.
+    pub(crate) fn find() -> std::io::Result<Self> {
+        // The listing's own descriptor is among them; closing a number that is free does no harm.
+        let numbers = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+        let inherited = numbers.filter(|number| *number > 2).collect();
+        let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+        let home = OpenOptions::new().read(true).custom_flags(flags).open(".")?.into();
+        Ok(Self { home, inherited })
+    }
+}
+
+/// Runs the program.
 ///
 /// Errors are lower-case fragments for the user.
-pub(crate) fn start(request: &ExecRequest, mark: &str, home: BorrowedFd<'_>) -> Result<Started, String> {
+pub(crate) fn start(request: &ExecRequest, mark: &str, own: &Own) -> Result<Started, String> {
     let name = request.argv.first().ok_or("no program is named")?;
     let environment = environment(request, mark)?;
     let account = match &request.user {
@@ -48,9 +71,9 @@ pub(crate) fn start(request: &ExecRequest, mark: &str, home: BorrowedFd<'_>) -> 
     if let Some(directory) = &request.cwd {
         enter(directory)?;
     }
-    let started = start_here(request, OsStr::new(name), &environment, account.as_ref());
+    let started = start_here(request, OsStr::new(name), &environment, account.as_ref(), own);
     if request.cwd.is_some() {
-        fchdir(home).map_err(|error| format!("cannot return to the agent's directory: {}", error.desc()))?;
+        fchdir(&own.home).map_err(|error| format!("cannot return to the agent's directory: {}", error.desc()))?;
     }
     started
 }
@@ -88,6 +111,7 @@ fn start_here(
     name: &OsStr,
     environment: &[(OsString, OsString)],
     account: Option<&Account>,
+    own: &Own,
 ) -> Result<Started, String> {
     let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
     let program = find_program(name, path)?;
@@ -104,15 +128,25 @@ fn start_here(
         arguments.push(c_string(OsStr::new(argument), "an argument")?);
     }
     let variables: Result<Vec<CString>, String> = environment.iter().map(variable).collect();
-    let pid = spawn(file, &arguments, &variables?, &writer).map_err(|error| explain_exec(&program, error))?;
+    let pid =
+        spawn(file, &arguments, &variables?, &writer, &own.inherited).map_err(|error| explain_exec(&program, error))?;
     Ok(Started { pid, pipe: File::from(reader) })
 }
 
-fn spawn(file: &Path, arguments: &[CString], variables: &[CString], output: &OwnedFd) -> nix::Result<Pid> {
+fn spawn(
+    file: &Path,
+    arguments: &[CString],
+    variables: &[CString],
+    output: &OwnedFd,
+    inherited: &[RawFd],
+) -> nix::Result<Pid> {
     let mut actions = PosixSpawnFileActions::init()?;
     actions.add_open(0, "/dev/null", OFlag::O_RDONLY, Mode::empty())?;
     actions.add_dup2(output.as_raw_fd(), 1)?;
     actions.add_dup2(output.as_raw_fd(), 2)?;
+    for number in inherited {
+        actions.add_close(*number)?;
+    }
     let mut attributes = PosixSpawnAttr::init()?;
     // Signals as after a login, whatever the agent was started with: a step must hear SIGINT and SIGPIPE.
     attributes.set_sigmask(&SigSet::empty())?;

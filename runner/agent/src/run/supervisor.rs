@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ use super::connection::{Connection, READ_BYTES};
 use super::exec::Exec;
 use super::journal::Journal;
 use super::spool::Spares;
+use super::start::Own;
 use super::stopping::Stopping;
 use crate::options::{Options, Transport};
 
@@ -54,7 +55,7 @@ pub(crate) struct Supervisor {
     pub(crate) spares: Spares,
     pub(crate) scratch: Vec<u8>,
     pub(crate) buffer: Vec<u8>,
-    home: OwnedFd,
+    pub(crate) own: Own,
 }
 
 /// Runs the agent until it is told to stop.
@@ -77,6 +78,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
 
 impl Supervisor {
     fn new(options: Options) -> io::Result<Self> {
+        let own = Own::find()?;
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         // No terminal may reach the steps. It fails where the agent leads a group already, as PID 1 may.
         let _ = nix::unistd::setsid();
@@ -117,13 +119,8 @@ impl Supervisor {
             spares: Spares::default(),
             scratch: Vec::new(),
             buffer: vec![0; READ_BYTES],
-            home: File::open(".")?.into(),
+            own,
         })
-    }
-
-    /// The directory in which the agent was started.
-    pub(crate) fn home(&self) -> BorrowedFd<'_> {
-        self.home.as_fd()
     }
 }
 

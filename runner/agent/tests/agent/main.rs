@@ -1,7 +1,17 @@
 //! The agent's tests: its frames as data, and the real binary with real processes.
 //!
-//! Container placement is checked by the engine's tests; here every agent runs on the host.
+//! Every agent here runs on the host, where it is no PID 1; what only a container shows is in `tests/container.sh`.
+//! Nothing sleeps in place of an event: tests wait for frames, for ends of named pipes, or for a process to go.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test waits for one event and lets all others pass")]
 
+mod daemons;
+mod ends;
 mod frames;
+mod output;
+mod requests;
+mod shim;
+mod starts;
+mod stdio;
+mod world;
