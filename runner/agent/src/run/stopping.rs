@@ -93,6 +93,8 @@ impl Supervisor {
                 }
             }
             if left.is_empty() || *rounds > KILL_ROUNDS_MAX {
+                // Dead is not gone: what waits to be reaped would outlive us as someone else's zombie.
+                self.reap();
                 let orphans = std::mem::take(orphans);
                 self.farewell = Some(Event::Stopped { orphans });
                 stopping.phase = Phase::Farewell { until: now + FAREWELL };

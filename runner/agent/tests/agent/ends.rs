@@ -95,7 +95,7 @@ fn time_is_not_up_before_its_time() {
 #[test]
 fn a_signal_of_ones_own() {
     let (_agent, mut world) = agent_and_client();
-    world.start(shell(1, "trap 'echo got it; exit 6' USR1; echo ready; while :; do sleep 0.01; done"));
+    world.start(shell(1, "trap 'echo got it; exit 6' USR1; echo ready; while :; do :; done"));
     world.output_until(1, "ready\n");
     world.send(Request::Signal { id: 1, signal: 10 });
     let outcome = world.finish(1, 6);

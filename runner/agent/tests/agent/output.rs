@@ -30,6 +30,8 @@ fn much_output_leaves_memory_flat() {
     world.start(shell(1, "head -c 209715200 /dev/zero"));
     let (report, bytes) = world.finish_with(1, 0, |_| {});
     assert_eq!((report.cause, bytes), (Cause::Exited(0), 209_715_200));
+    // An answer to this one means that the last acknowledgement was heard.
+    world.list();
     assert_eq!(agent.spool_files(), Vec::<std::path::PathBuf>::new(), "acknowledged files are gone");
     let peak = agent.peak_memory_kib();
     assert!(peak < 24 * 1024, "{peak} KiB");
