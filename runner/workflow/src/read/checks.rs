@@ -7,7 +7,7 @@ use super::condition;
 use super::options::ReadOptions;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expression::{Expression, ExpressionError};
-use crate::source::Span;
+use crate::source::{SourceFile, Span};
 use crate::template::{Cause, ReadError, Token};
 
 /// The state of a reading beyond its files.
@@ -18,6 +18,8 @@ pub(super) struct Checks<'a> {
     pub(super) errors: Vec<ReadError>,
     /// In the order in which they were found.
     pub(super) findings: Vec<Diagnostic>,
+    /// The file that is being read.
+    source: Option<SourceFile>,
     /// Jobs of all files.
     jobs: usize,
     /// Shared by all that have no condition.
@@ -28,7 +30,12 @@ impl<'a> Checks<'a> {
     /// Nothing found yet.
     pub(super) fn new(options: &'a ReadOptions) -> Self {
         let success = condition::default_condition();
-        Self { options, errors: Vec::new(), findings: Vec::new(), jobs: 0, success }
+        Self { options, errors: Vec::new(), findings: Vec::new(), source: None, jobs: 0, success }
+    }
+
+    /// Another file is read from here on.
+    pub(super) fn enter(&mut self, source: SourceFile) {
+        self.source = Some(source);
     }
 
     /// The condition that is in force where none is written.
@@ -48,16 +55,23 @@ impl<'a> Checks<'a> {
         self.errors.push(error);
     }
 
-    /// Records an error of the reading as a whole; GitHub's text of it names no place.
-    pub(super) fn unplaced(&mut self, message: impl Into<String>) {
-        self.errors.push(ReadError::unplaced(message));
+    /// Records an error of which GitHub's text names no place; people are shown the call that led to it.
+    pub(super) fn unplaced(&mut self, call: Option<Span>, message: impl Into<String>) {
+        self.errors.push(ReadError::unplaced(message).precisely(call));
     }
 
-    /// Records that a value's expression cannot be read.
-    pub(super) fn expression_error(&mut self, written: &Token, error: &ExpressionError) {
-        let mut read_error = ReadError::at(written.span, error.to_string());
-        read_error.cause = Cause::Expression(error.clone());
-        self.errors.push(read_error);
+    /// Records that a value's expression, of that text, cannot be read.
+    pub(super) fn expression_error(&mut self, written: &Token, text: &str, error: &ExpressionError) {
+        let precise = self.find(written.span, text).map(|span| span.part(error.span.start, error.span.end));
+        let read_error = ReadError::at(written.span, error.to_string()).precisely(precise);
+        self.errors.push(read_error.because(Cause::Expression(error.clone())));
+    }
+
+    /// Where a text stands inside a value, if it stands there as it is.
+    fn find(&self, span: Span, text: &str) -> Option<Span> {
+        let whole = self.source.as_ref()?.text().get(span.start as usize..span.end as usize)?;
+        let at = whole.find(text)?;
+        Some(span.part(at, at + text.len()))
     }
 
     /// Records a finding.

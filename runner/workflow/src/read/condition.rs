@@ -65,7 +65,7 @@ pub(super) fn read(checks: &mut Checks<'_>, written: &Token, owner: Owner) -> Ex
     match Expression::parse(text, owner.allowed()) {
         Ok(expression) => expression.into_condition(),
         Err(error) => {
-            checks.expression_error(written, &error);
+            checks.expression_error(written, text, &error);
             checks.success()
         }
     }

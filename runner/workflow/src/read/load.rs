@@ -62,7 +62,7 @@ impl<'a> Loader<'a> {
         let JobKind::Call(call) = kind else { return };
         if depth > self.checks.options.nested_workflows_max {
             let most = self.checks.options.nested_workflows_max;
-            self.checks.unplaced(format!("Nested reusable workflow depth exceeded {most}."));
+            self.checks.unplaced(Some(call.reference.span), format!("Nested reusable workflow depth exceeded {most}."));
             return;
         }
         let reference = call.reference.span;
@@ -164,7 +164,7 @@ impl<'a> Loader<'a> {
             Some(id) => *id,
             None if checks.options.files_max.is_some_and(|most| self.known.len() >= most) => {
                 let most = checks.options.files_max.unwrap_or_default();
-                checks.unplaced(format!("The maximum file count of {most} has been exceeded"));
+                checks.unplaced(None, format!("The maximum file count of {most} has been exceeded"));
                 return None;
             }
             None => {
@@ -173,6 +173,7 @@ impl<'a> Loader<'a> {
                 id
             }
         };
+        checks.enter(file.clone());
         let root = if checks.options.known_events_only { WORKFLOW_ROOT } else { WORKFLOW_ROOT_RELAXED };
         let reading = template::Reading {
             schema: Schema::workflow(),

@@ -5,8 +5,6 @@ use workflow::model::{CallInput, CallSecret, DispatchInput, Filters, InputType, 
 use workflow::source::Spanned;
 use workflow::template::{Token, TokenKind};
 
-use super::Fields;
-
 pub(super) fn events(triggers: &Triggers) -> Value {
     let event = |(name, trigger): (&String, &Trigger)| (name.clone(), self::trigger(name, trigger));
     Value::Object(triggers.entries.iter().map(event).collect())
@@ -17,19 +15,19 @@ fn trigger(name: &str, trigger: &Trigger) -> Value {
     match name {
         "schedule" => trigger.schedule.iter().map(schedule).collect(),
         "workflow_dispatch" => {
-            let mut fields = Fields::default();
+            let mut fields = Map::new();
             let inputs = trigger.dispatch_inputs.iter();
             let value = |settings| objects(inputs.clone(), settings, dispatch_input);
-            fields.put("inputs", written("inputs").map(value));
-            fields.value()
+            put(&mut fields, "inputs", written("inputs").map(value));
+            Value::Object(fields)
         }
         "workflow_call" => {
-            let mut fields = Fields::default();
+            let mut fields = Map::new();
             let inputs = |settings| objects(trigger.call_inputs.iter(), settings, call_input);
-            fields.put("inputs", written("inputs").map(inputs));
+            put(&mut fields, "inputs", written("inputs").map(inputs));
             let secrets = |settings| objects(trigger.call_secrets.iter(), settings, secret);
-            fields.put("secrets", written("secrets").map(secrets));
-            fields.value()
+            put(&mut fields, "secrets", written("secrets").map(secrets));
+            Value::Object(fields)
         }
         _ => filters(&trigger.filters),
     }
@@ -46,26 +44,26 @@ fn objects<'a, T: 'a>(
 }
 
 fn schedule(schedule: &Schedule) -> Value {
-    let mut fields = Fields::default();
-    fields.put("cron", Value::from(schedule.cron.value.as_str()));
-    fields.put("timezone", schedule.timezone.as_ref().map(|zone| Value::from(zone.value.as_str())));
-    fields.value()
+    let mut fields = Map::new();
+    put(&mut fields, "cron", Value::from(schedule.cron.value.as_str()));
+    put(&mut fields, "timezone", schedule.timezone.as_ref().map(|zone| Value::from(zone.value.as_str())));
+    Value::Object(fields)
 }
 
 fn filters(filters: &Filters) -> Value {
     let list = |list: &Option<Vec<Spanned<String>>>| list.as_deref().map(strings);
-    let mut fields = Fields::default();
-    fields.put("branches", list(&filters.branches));
-    fields.put("branches-ignore", list(&filters.branches_ignore));
-    fields.put("tags", list(&filters.tags));
-    fields.put("tags-ignore", list(&filters.tags_ignore));
-    fields.put("paths", list(&filters.paths));
-    fields.put("paths-ignore", list(&filters.paths_ignore));
-    fields.put("types", list(&filters.types));
-    fields.put("versions", list(&filters.versions));
-    fields.put("names", list(&filters.names));
-    fields.put("workflows", list(&filters.workflows));
-    fields.value()
+    let mut fields = Map::new();
+    put(&mut fields, "branches", list(&filters.branches));
+    put(&mut fields, "branches-ignore", list(&filters.branches_ignore));
+    put(&mut fields, "tags", list(&filters.tags));
+    put(&mut fields, "tags-ignore", list(&filters.tags_ignore));
+    put(&mut fields, "paths", list(&filters.paths));
+    put(&mut fields, "paths-ignore", list(&filters.paths_ignore));
+    put(&mut fields, "types", list(&filters.types));
+    put(&mut fields, "versions", list(&filters.versions));
+    put(&mut fields, "names", list(&filters.names));
+    put(&mut fields, "workflows", list(&filters.workflows));
+    Value::Object(fields)
 }
 
 fn strings(list: &[Spanned<String>]) -> Value {
@@ -74,41 +72,45 @@ fn strings(list: &[Spanned<String>]) -> Value {
 
 fn dispatch_input(input: &DispatchInput, written: Option<&Token>) -> Value {
     let mut fields = input_fields(input.kind, input.description.as_ref(), input.default.as_ref());
-    fields.put("required", required(input.required, written));
+    put(&mut fields, "required", required(input.required, written));
     let options = written.and_then(|written| written.get("options")).map(|_| strings(&input.options));
-    fields.put("options", options);
-    fields.value()
+    put(&mut fields, "options", options);
+    Value::Object(fields)
 }
 
 fn call_input(input: &CallInput, written: Option<&Token>) -> Value {
     let mut fields = input_fields(input.kind, input.description.as_ref(), input.default.as_ref());
-    fields.put("required", required(input.required, written));
-    fields.value()
+    put(&mut fields, "required", required(input.required, written));
+    Value::Object(fields)
 }
 
 /// That reader does not know the type `number`, and keeps a default only where it is a literal of its type.
-fn input_fields(kind: InputType, description: Option<&String>, default: Option<&Token>) -> Fields {
+fn input_fields(kind: InputType, description: Option<&String>, default: Option<&Token>) -> Map<String, Value> {
     let default = default.and_then(|default| match (kind, &default.kind) {
         (InputType::Boolean, TokenKind::Boolean(value)) => Some(json!(value)),
         (InputType::String | InputType::Choice | InputType::Environment, TokenKind::String(text)) => Some(json!(text)),
         _ => None,
     });
-    let mut fields = Fields::default();
+    let mut fields = Map::new();
     let known = kind != InputType::Number;
-    fields.put("type", known.then(|| serde_json::to_value(kind).expect("the name of a type")));
-    fields.put("description", description.map(|text| Value::from(text.as_str())));
-    fields.put("default", default);
+    put(&mut fields, "type", known.then(|| serde_json::to_value(kind).expect("the name of a type")));
+    put(&mut fields, "description", description.map(|text| Value::from(text.as_str())));
+    put(&mut fields, "default", default);
     fields
 }
 
 fn secret(secret: &CallSecret, written: Option<&Token>) -> Value {
-    let mut fields = Fields::default();
-    fields.put("description", secret.description.as_ref().map(|text| Value::from(text.as_str())));
-    fields.put("required", required(secret.required, written));
-    fields.value()
+    let mut fields = Map::new();
+    put(&mut fields, "description", secret.description.as_ref().map(|text| Value::from(text.as_str())));
+    put(&mut fields, "required", required(secret.required, written));
+    Value::Object(fields)
 }
 
 /// Only where it is written.
 fn required(required: bool, written: Option<&Token>) -> Option<Value> {
     written.and_then(|written| written.get("required")).map(|_| Value::from(required))
+}
+
+fn put(fields: &mut Map<String, Value>, name: &str, value: impl Into<Option<Value>>) {
+    fields.extend(value.into().map(|value| (name.to_owned(), value)));
 }

@@ -37,12 +37,14 @@ impl Writer<'_> {
             JobKind::Steps(steps) => self.steps_job(&mut fields, job, steps),
             JobKind::Call(call) => self.call(&mut fields, job, call),
         }
-        fields.value()
+        fields.value(self.form)
     }
 
     fn steps_job(&self, fields: &mut Fields, job: &Job, steps: &StepsJob) {
         let optional = |token: &Option<Token>| self.optional(token.as_ref());
-        fields.put("continue-on-error", optional(&job.continue_on_error));
+        if !self.form.typescript {
+            fields.put("continue-on-error", optional(&job.continue_on_error));
+        }
         fields.put("timeout-minutes", optional(&steps.timeout_minutes));
         fields.put("cancel-timeout-minutes", optional(&steps.cancel_timeout_minutes));
         fields.put("permissions", Self::permissions(job.permissions.as_ref()));
@@ -53,7 +55,7 @@ impl Writer<'_> {
         fields.put("container", optional(&steps.container));
         fields.put("services", optional(&steps.services));
         fields.put("outputs", optional(&steps.outputs));
-        fields.put("steps", (!steps.steps.is_empty()).then(|| self.steps(&steps.steps)));
+        fields.put("steps", (self.form.typescript || !steps.steps.is_empty()).then(|| self.steps(&steps.steps)));
         fields.put("snapshot", optional(&steps.snapshot));
     }
 

@@ -18,8 +18,8 @@ use workflow::source::{SourceFile, SourceMap};
 pub(crate) struct Form {
     /// File, line and column of every value, and the table of files.
     pub(crate) source: bool,
-    /// The events that start it; only one of GitHub's readers keeps them.
-    pub(crate) events: bool,
+    /// What GitHub's TypeScript reader keeps: the events too, but of jobs and steps only what an editor needs.
+    pub(crate) typescript: bool,
 }
 
 /// Writes values, with places or without.
@@ -33,6 +33,19 @@ struct Writer<'a> {
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
+/// Fields that GitHub's TypeScript reader does not keep, anywhere.
+const NOT_IN_TYPESCRIPT: &[&str] = &[
+    "cancel-timeout-minutes",
+    "defaults",
+    "embedded-concurrency",
+    "input-types",
+    "permissions",
+    "shell",
+    "timeout-minutes",
+    "with",
+    "working-directory",
+];
+
 impl Fields {
     fn put(&mut self, name: &str, value: impl Into<Option<Value>>) {
         if let Some(value) = value.into() {
@@ -40,7 +53,10 @@ impl Fields {
         }
     }
 
-    fn value(self) -> Value {
+    fn value(mut self, form: Form) -> Value {
+        if form.typescript {
+            self.0.retain(|name, _| !NOT_IN_TYPESCRIPT.contains(&name.as_str()));
+        }
         Value::Object(self.0)
     }
 }
@@ -54,14 +70,14 @@ pub(crate) fn tree(reading: &Reading, workflow: &Workflow, form: Form) -> Value 
     fields.put("permissions", workflow.permissions.as_ref().map(permissions));
     fields.put("defaults", writer.optional(workflow.defaults.as_ref()));
     fields.put("concurrency", writer.optional(workflow.concurrency.as_ref()));
-    if form.events {
+    if form.typescript {
         fields.put("events", events::events(&workflow.on));
     }
     fields.put("jobs", writer.jobs(&workflow.jobs));
     if form.source {
         fields.put("file-table", reading.sources.iter().map(SourceFile::name).collect::<Value>());
     }
-    fields.value()
+    fields.value(form)
 }
 
 fn input_types(workflow: &Workflow) -> Option<Value> {

@@ -40,7 +40,7 @@ impl Writer<'_> {
             StepKind::Cancel(target) => fields.put("cancel", self.target(target)),
             StepKind::Parallel(steps) => fields.put("parallel", self.steps(steps)),
         }
-        fields.value()
+        fields.value(self.form)
     }
 
     fn target(&self, target: &Spanned<StepId>) -> Value {
