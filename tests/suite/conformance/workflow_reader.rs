@@ -123,9 +123,12 @@ struct Settings {
 }
 
 fn settings(case: &Case) -> Result<Settings, String> {
-    // Only GitHub's TypeScript reader looks into events.
+    // GitHub calls background steps an experiment.
+    let background_steps = BackgroundSteps::Refused;
+    // Only its TypeScript reader looks into events.
     let known_events_only = !case.skip.iter().any(|skip| skip.eq_ignore_ascii_case("typescript"));
-    let mut options = ReadOptions { called_workflows_trusted: false, known_events_only, ..ReadOptions::default() };
+    let mut options =
+        ReadOptions { called_workflows_trusted: false, known_events_only, background_steps, ..ReadOptions::default() };
     let mut include_source = true;
     let mut unknown = Vec::new();
     for (name, value) in &case.options {

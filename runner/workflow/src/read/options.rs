@@ -37,7 +37,7 @@ pub struct ReadOptions {
     pub called_workflows_trusted: bool,
     /// Whether every event and its settings must be ones that GitHub has. Its servers leave that to the trigger.
     pub known_events_only: bool,
-    /// Whether steps may run in the background.
+    /// Whether steps may run in the background, which GitHub still calls an experiment and we do not.
     pub background_steps: BackgroundSteps,
     /// What applies where no permissions are written.
     pub permissions_policy: PermissionsPolicy,
@@ -53,7 +53,7 @@ impl Default for ReadOptions {
             read_called_workflows: true,
             called_workflows_trusted: true,
             known_events_only: true,
-            background_steps: BackgroundSteps::default(),
+            background_steps: BackgroundSteps::Proposed,
             permissions_policy: PermissionsPolicy::default(),
         }
     }
