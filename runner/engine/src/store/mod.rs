@@ -1,5 +1,9 @@
 //! Where facts are kept. The log of a run is the truth; everything else can be made from it.
 
+mod sqlite;
+
+pub use sqlite::{NewRun, RunNumbers, SqliteStore};
+
 use async_trait::async_trait;
 use workflow::run::Recorded;
 
