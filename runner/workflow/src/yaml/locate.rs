@@ -49,9 +49,20 @@ impl<'a> Locator<'a> {
         at
     }
 
+    /// The first place from `end` on that is no tag or anchor of a collection that begins there either.
+    fn skip_properties(&self, end: usize) -> usize {
+        let mut at = self.skip_blank(end);
+        while matches!(self.byte(at), Some(b'!' | b'&')) {
+            let rest = &self.text.as_bytes()[at..];
+            let length = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+            at = self.skip_blank(at + length);
+        }
+        at
+    }
+
     /// After the `:`, `-` or `?` that follows `end`, the end of the event before; `end` itself where there is none.
     fn after_indicator(&self, end: usize) -> Option<usize> {
-        let at = self.skip_blank(end);
+        let at = self.skip_properties(end);
         matches!(self.byte(at), Some(b':' | b'-' | b'?')).then_some(at + 1)
     }
 
@@ -65,7 +76,7 @@ impl<'a> Locator<'a> {
         if matches!(self.byte(reported), Some(b'!' | b'&')) {
             return reported;
         }
-        let mut at = self.skip_blank(end);
+        let mut at = self.skip_properties(end);
         while let Some(next) = self.after_indicator(at) {
             at = self.skip_blank(next);
         }
@@ -74,9 +85,6 @@ impl<'a> Locator<'a> {
 
     /// The place of a sequence.
     pub(super) fn sequence(&self, end: usize, reported: usize) -> usize {
-        if matches!(self.byte(reported), Some(b'[' | b'!' | b'&')) {
-            return reported;
-        }
         // Only the value of a key may be a sequence that is not indented.
         let colon = self.skip_blank(end);
         if !matches!(self.byte(colon), Some(b':' | b'?')) {
