@@ -139,6 +139,7 @@ fn settings(case: &Case) -> Result<Settings, String> {
             "max-file-size" => options.limits.file_chars_max = number()?,
             "max-result-size" => options.limits.result_bytes_max = number()?,
             "max-depth" => options.limits.depth_max = number()?,
+            "max-events" | "max-parse-events" => options.limits.events_max = number()?,
             "max-files" => options.files_max = Some(number()?).filter(|most| *most > 0),
             "max-job-limit" | "max-jobs" => options.jobs_max = Some(number()?).filter(|most| *most > 0),
             "max-nested-reusable-workflows-depth" => options.nested_workflows_max = number()?,

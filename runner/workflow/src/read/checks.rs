@@ -55,6 +55,13 @@ impl<'a> Checks<'a> {
         self.errors.push(error);
     }
 
+    /// Records an error in an event's settings, which GitHub's servers leave to the trigger.
+    pub(super) fn event_error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+        if self.options.known_events_only {
+            self.error_with_help(span, message, help);
+        }
+    }
+
     /// Records an error of which GitHub's text names no place; people are shown the call that led to it.
     pub(super) fn unplaced(&mut self, call: Option<Span>, message: impl Into<String>) {
         self.errors.push(ReadError::unplaced(message).precisely(call));

@@ -41,10 +41,10 @@ pub(super) fn read_dispatch(checks: &mut Checks<'_>, written: Option<&Token>) ->
 fn check_dispatch(checks: &mut Checks<'_>, input: &DispatchInput, value: &Token) {
     let choice = input.kind == InputType::Choice;
     if choice && input.options.is_empty() {
-        checks.error(value.span, "Missing 'options' for choice input");
+        checks.event_error(value.span, "Missing 'options' for choice input", None);
     }
     if !choice && value.get("options").is_some() {
-        checks.error(value.span, "Input type is not 'choice', but 'options' is defined");
+        checks.event_error(value.span, "Input type is not 'choice', but 'options' is defined", None);
     }
     check_default(checks, input.kind, input.default.as_ref());
     let Some((default, text)) = input.default.as_ref().and_then(|default| Some((default, default.as_str()?))) else {

@@ -302,6 +302,22 @@ fn limits() {
 }
 
 #[test]
+fn the_server_leaves_events_to_the_trigger() {
+    let text = "on: {schedule: [{cron: x}], push: {other: 1}, strange: }\njobs: {a: {runs-on: x}}";
+    let options = ReadOptions { known_events_only: false, ..ReadOptions::default() };
+    assert_eq!(shown(&read(text, &[], &options)), "");
+    assert!(!read(text, &[], &ReadOptions::default()).errors.is_empty());
+}
+
+#[test]
+fn errors_point_at_the_very_characters() {
+    let text = job("steps:\n- run: x\n  if: ${{ success() && secrets.a }}");
+    let reading = read(&text, &[], &ReadOptions::default());
+    let precise = reading.errors[0].precise.expect("the condition stands in the file as it is");
+    assert_eq!(&text[precise.start as usize..precise.end as usize], "secrets");
+}
+
+#[test]
 fn large_files_are_linear() {
     let ids: Vec<String> = (0..500).map(|index| format!("j{index}")).collect();
     let needs = |index: usize| ids[index.saturating_sub(3)..index].join(", ");

@@ -92,7 +92,7 @@ fn read_schedule(checks: &mut Checks<'_>, settings: &Token) -> Vec<Schedule> {
     let mut schedule = Vec::new();
     for entry in settings.as_sequence().unwrap_or_default() {
         let Some(cron) = entry.get("cron").and_then(string) else {
-            checks.error(entry.span, "Missing required key 'cron' in schedule entry");
+            checks.event_error(entry.span, "Missing required key 'cron' in schedule entry", None);
             continue;
         };
         let timezone = entry.get("timezone").and_then(string);
@@ -107,7 +107,7 @@ fn check_schedule(checks: &mut Checks<'_>, cron: &Spanned<String>, timezone: Opt
     match Cron::parse(&cron.value, None) {
         Err(error) => {
             let message = "Invalid cron expression. Expected format: '* * * * *' (minute hour day month weekday)";
-            checks.error_with_help(cron.span, message, Some(error.to_string()));
+            checks.event_error(cron.span, message, Some(error.to_string()));
         }
         Ok(line) if line.is_too_frequent() => {
             let message = format!("`{}` asks for runs less than five minutes apart", cron.value);
