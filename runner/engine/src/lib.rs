@@ -3,14 +3,16 @@
 //! It decides nothing about a run: what happens next is asked of crate `workflow`. The modules are listed in the order
 //! in which a run meets them. See ARCHITECTURE.md.
 
-pub mod clock;
-pub mod store;
-pub mod dispatcher;
-pub mod notice;
-pub mod runner_label;
-pub mod job;
-pub mod placement;
-pub mod image;
 pub mod agent_binary;
-pub mod step;
+pub mod clock;
+pub mod dispatcher;
+pub mod folders;
 pub mod hash_files;
+pub mod image;
+pub mod job;
+pub mod machine;
+pub mod notice;
+pub mod placement;
+pub mod runner_label;
+pub mod step;
+pub mod store;

@@ -91,10 +91,8 @@ impl SqliteStore {
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
     ) -> Result<T, StoreError> {
-        let gone = || StoreError::Database {
-            path: self.path.display().to_string(),
-            reason: "its thread has ended".into(),
-        };
+        let gone =
+            || StoreError::Database { path: self.path.display().to_string(), reason: "its thread has ended".into() };
         let (answer, answered) = oneshot::channel();
         self.requests.send(request(answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -132,7 +130,9 @@ fn prepare(path: &Path) -> Result<Connection, String> {
     };
     let (connection, version) = open().map_err(|error| error.to_string())?;
     if version > SCHEMA_VERSION {
-        return Err(format!("it was made by a newer version of pipe (form {version}, this one knows {SCHEMA_VERSION})"));
+        return Err(format!(
+            "it was made by a newer version of pipe (form {version}, this one knows {SCHEMA_VERSION})"
+        ));
     }
     connection.execute_batch(include_str!("schema.sql")).map_err(|error| error.to_string())?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(|error| error.to_string())?;
@@ -165,9 +165,8 @@ fn perform(connection: &mut Connection, batch: Vec<Request>, path: &Path) {
                 answers.push(Box::new(move |failed| drop(answer.send(failed.map_or(result, Err)))));
             }
             Request::Append(run, rows, answer) => {
-                let result = append(&transaction, run, &rows).map_err(|error| {
-                    if is_conflict(&error) { StoreError::Conflict { run } } else { database(&error) }
-                });
+                let result = append(&transaction, run, &rows)
+                    .map_err(|error| if is_conflict(&error) { StoreError::Conflict { run } } else { database(&error) });
                 answers.push(Box::new(move |failed| drop(answer.send(failed.map_or(result, Err)))));
             }
             Request::Read(run, answer) => {
@@ -284,7 +283,8 @@ mod tests {
     fn a_file_that_is_no_database_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe.db");
-        std::fs::write(&path, "not a database, but long enough to be looked at as one, or so it seems to be here").unwrap();
+        std::fs::write(&path, "not a database, but long enough to be looked at as one, or so it seems to be here")
+            .unwrap();
         let error = SqliteStore::open(&path).unwrap_err().to_string();
         assert!(error.contains("pipe.db"), "{error}");
     }

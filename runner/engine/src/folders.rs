@@ -1,0 +1,115 @@
+//! Where a machine keeps what belongs to runs: state that stays, and what lives only as long as a run.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::store::{RunId, StoreError};
+
+/// The folders of one user, or of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    /// `$XDG_STATE_HOME/pipe`: database, logs, what runs leave to later runs.
+    pub state: PathBuf,
+    /// Sockets and step files of running jobs; short, since a socket's path may have 108 bytes.
+    pub runtime: PathBuf,
+}
+
+/// Folders of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunFolders {
+    pub(crate) logs: PathBuf,
+    pub(crate) work: PathBuf,
+    pub(crate) run_directories: PathBuf,
+}
+
+impl Folders {
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state.join("pipe.db")
+    }
+
+    /// The logs of a run.
+    #[must_use]
+    pub fn logs(&self, run: RunId) -> PathBuf {
+        self.state.join("runs").join(run.to_string()).join("logs")
+    }
+
+    /// Makes the folders of a run. Those that only live as long as it carry the number of this process, so that
+    /// [`Folders::remove_abandoned`] knows what a killed process left.
+    pub(crate) fn make(&self, run: RunId) -> Result<RunFolders, StoreError> {
+        let process = std::process::id();
+        let name = format!("{process}-{run}");
+        let folders = RunFolders {
+            logs: self.logs(run),
+            work: self.state.join("work").join(&name),
+            run_directories: self.runtime.join(&name),
+        };
+        for (folder, mode) in [(&folders.logs, 0o700), (&folders.work, 0o711), (&folders.run_directories, 0o711)] {
+            let failed = |error: std::io::Error| StoreError::File {
+                action: "create",
+                path: folder.display().to_string(),
+                reason: error.to_string(),
+            };
+            std::fs::create_dir_all(folder).map_err(failed)?;
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+        }
+        Ok(folders)
+    }
+
+    /// Removes what runs of killed processes left behind. Gives what could not be removed.
+    #[must_use]
+    pub fn remove_abandoned(&self) -> Vec<PathBuf> {
+        let mut kept = Vec::new();
+        for parent in [self.state.join("work"), self.runtime.clone()] {
+            let Ok(entries) = std::fs::read_dir(&parent) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let process = name.to_str().and_then(|name| name.split_once('-')).and_then(|(id, _)| id.parse().ok());
+                if process.is_some_and(|process: u32| !is_alive(process))
+                    && std::fs::remove_dir_all(entry.path()).is_err()
+                {
+                    kept.push(entry.path());
+                }
+            }
+        }
+        kept
+    }
+}
+
+impl RunFolders {
+    /// Removes what lives only as long as the run. Jobs have removed their own parts already.
+    pub(crate) fn remove(&self) {
+        for folder in [&self.work, &self.run_directories] {
+            if let Err(error) = std::fs::remove_dir_all(folder) {
+                tracing::warn!(folder = %folder.display(), %error, "this folder is left; the next start removes it");
+            }
+        }
+    }
+}
+
+fn is_alive(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = Folders { state: root.path().join("state"), runtime: root.path().join("run") };
+        let own = folders.make(RunId(7)).unwrap();
+        // No process has the highest number that Linux gives.
+        let dead = folders.state.join("work").join("4194304-3");
+        std::fs::create_dir_all(dead.join("deep")).unwrap();
+        let other = folders.runtime.join("not-ours");
+        std::fs::create_dir_all(&other).unwrap();
+        assert_eq!(folders.remove_abandoned(), Vec::<PathBuf>::new());
+        assert!(!dead.exists());
+        assert!(own.work.exists() && own.run_directories.exists() && other.exists());
+        own.remove();
+        assert!(!own.work.exists() && own.logs.exists());
+    }
+}

@@ -1,0 +1,233 @@
+//! A machine that runs workflows: store, placements, built-in actions and folders, put together once; and a run on it,
+//! from what was asked to how it ended.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value as Json};
+use tokio::sync::mpsc;
+use workflow::event::{Event, GithubFacts, github_context};
+use workflow::expression::Value;
+use workflow::model::{JobId, Workflow};
+use workflow::run::{Conclusion, JobScope, Limits as RunLimits, Run, RunFacts};
+use workflow::template::evaluate;
+
+use crate::clock::Clock;
+use crate::dispatcher::{Control, Dispatch, Dispatcher};
+use crate::folders::Folders;
+use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
+use crate::notice::Notices;
+use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError};
+use crate::runner_label::RunnerLabels;
+use crate::step::{BuiltInActions, RepositoryFacts};
+use crate::store::{NewRun, RunNumbers, SqliteStore, StoreError};
+
+/// What runs are performed with.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Where facts are kept.
+    pub store: SqliteStore,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Containers, where an engine is reachable.
+    pub docker: Option<Arc<dyn Placement>>,
+    /// Why it is not.
+    pub docker_problem: Option<String>,
+    /// This machine.
+    pub host: Arc<dyn Placement>,
+    /// Built-in actions.
+    pub built_in: BuiltInActions,
+    /// Where things are kept.
+    pub folders: Folders,
+}
+
+/// A run that somebody asked for.
+#[derive(Debug)]
+pub struct RunRequest {
+    /// The workflow.
+    pub workflow: Arc<Workflow>,
+    /// What happened.
+    pub event: Arc<Event>,
+    /// The `inputs` context, an object.
+    pub inputs: Json,
+    /// The `vars` context.
+    pub vars: IndexMap<String, String>,
+    /// The secrets.
+    pub secrets: SecretStore,
+    /// Only these jobs; `None`: all.
+    pub selected: Option<Vec<JobId>>,
+    /// Only legs with these matrix values.
+    pub legs: Vec<(String, String)>,
+    /// Which labels are served by what.
+    pub labels: RunnerLabels,
+    /// What a job's container may use.
+    pub limits: Limits,
+    /// How many job runs go on at once.
+    pub parallel: usize,
+    /// Variables over those of the workflow.
+    pub env: IndexMap<String, String>,
+    /// The repository.
+    pub repository: RepositoryFacts,
+    /// Whether jobs work in the repository's own folder.
+    pub bind: bool,
+    /// Most bytes of one step's log that are stored; 1 GiB where absent.
+    pub log_bytes_max: Option<u64>,
+    /// Such as `https://github.com`.
+    pub server_url: String,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its numbers.
+    pub numbers: RunNumbers,
+    /// `run-name`, evaluated and masked; empty where there is none.
+    pub title: String,
+    /// Its final state.
+    pub run: Run,
+}
+
+impl Machine {
+    /// Performs a run to its end. `begun` is told the run's numbers as soon as there are any.
+    ///
+    /// # Errors
+    /// The store or the folders cannot be used; jobs that had begun are stopped.
+    pub async fn run(
+        &self,
+        request: RunRequest,
+        notices: Notices,
+        control: mpsc::UnboundedReceiver<Control>,
+        begun: impl FnOnce(RunNumbers) + Send,
+    ) -> Result<Finished, StoreError> {
+        let numbers = self.store.create_run(self.row(&request)).await?;
+        begun(numbers);
+        let folders = self.folders.make(numbers.id)?;
+        let masker = Arc::new(SharedMasker::default());
+        for name in request.secrets.names() {
+            let value = request.secrets.get(name).map(workflow::secret::Secret::expose).unwrap_or_default();
+            if let Err(too_short) = masker.add(value)
+                && too_short.characters > 0
+            {
+                tracing::warn!(secret = name, "too short to be hidden in logs: use at least 4 characters");
+            }
+        }
+        let facts = Arc::new(facts(&request, numbers));
+        let jobs = JobSettings {
+            docker: self.docker.clone(),
+            docker_problem: self.docker_problem.clone(),
+            host: Arc::clone(&self.host),
+            labels: request.labels,
+            limits: request.limits,
+            built_in: self.built_in.clone(),
+            secrets: request.secrets,
+            masker: Arc::clone(&masker),
+            notices: notices.clone(),
+            repository: request.repository,
+            work: folders.work.clone(),
+            run_directories: folders.run_directories.clone(),
+            logs: folders.logs.clone(),
+            state: self.folders.state.clone(),
+            env: request.env,
+            log_bytes_max: request.log_bytes_max,
+            bind: request.bind,
+        };
+        let dispatcher = Dispatcher {
+            log: Arc::new(self.store.clone()),
+            clock: Arc::clone(&self.clock),
+            jobs: Arc::new(PlacedJobs(Arc::new(jobs))),
+            notices,
+        };
+        let limits = RunLimits { parallel: request.parallel };
+        let result = dispatcher.run(Dispatch { id: numbers.id, facts, limits }, control).await;
+        folders.remove();
+        let run = result?;
+        let title = title(&run).map(|title| masker.mask(&title)).unwrap_or_default();
+        Ok(Finished { numbers, title, run })
+    }
+
+    /// Removes what killed processes of ours left behind, on the container engine and in our folders.
+    ///
+    /// # Errors
+    /// The container engine refused; what is left is named.
+    pub async fn remove_abandoned(&self) -> Result<(), PlacementError> {
+        let host = self.host.remove_leftovers(LeftoverFilter::Abandoned).await;
+        let docker = match &self.docker {
+            Some(docker) => docker.remove_leftovers(LeftoverFilter::Abandoned).await.map(drop),
+            None => Ok(()),
+        };
+        let folders = self.folders.clone();
+        // Folders last: the processes that wrote to them are gone by now.
+        let kept = tokio::task::spawn_blocking(move || folders.remove_abandoned()).await.unwrap_or_default();
+        for folder in kept {
+            tracing::warn!(folder = %folder.display(), "this folder of a killed run cannot be removed");
+        }
+        host.map(drop).and(docker)
+    }
+
+    /// Removes everything that this process made on the container engine, quickly; for the second Ctrl-C.
+    ///
+    /// # Errors
+    /// The container engine refused; what is left is named.
+    pub async fn remove_own(&self) -> Result<(), PlacementError> {
+        let host = self.host.remove_leftovers(LeftoverFilter::Own).await.map(drop);
+        match &self.docker {
+            Some(docker) => docker.remove_leftovers(LeftoverFilter::Own).await.map(drop).and(host),
+            None => host,
+        }
+    }
+
+    fn row(&self, request: &RunRequest) -> NewRun {
+        NewRun {
+            repository: request.repository.name.clone(),
+            workflow: request.workflow.path.clone(),
+            event: request.event.name.as_str().to_owned(),
+            git_ref: request.event.git_ref.as_str().to_owned(),
+            sha: request.event.sha.clone().unwrap_or_default(),
+            started_at: self.clock.now().to_string(),
+        }
+    }
+}
+
+fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
+    let server = request.server_url.trim_end_matches('/').to_owned();
+    let token = request.secrets.get("GITHUB_TOKEN").map(|token| token.expose().to_owned());
+    let api = if server == "https://github.com" { "https://api.github.com".into() } else { format!("{server}/api/v3") };
+    let graphql =
+        if server == "https://github.com" { format!("{api}/graphql") } else { format!("{server}/api/graphql") };
+    let github = GithubFacts {
+        workflow: request.workflow.display_name().to_owned(),
+        workflow_path: request.workflow.path.clone(),
+        run_id: numbers.id.0,
+        run_number: numbers.number,
+        run_attempt: 1,
+        server_url: server,
+        api_url: api,
+        graphql_url: graphql,
+        retention_days: 90,
+        token,
+        ..GithubFacts::default()
+    };
+    let object = |map: Map<String, Json>| Value::from_json(&Json::Object(map));
+    let vars = request.vars.iter().map(|(name, value)| (name.clone(), Json::String(value.clone()))).collect();
+    RunFacts {
+        workflow: Arc::clone(&request.workflow),
+        github: object(github_context(&request.event, &github)),
+        inputs: object(request.inputs.as_object().cloned().unwrap_or_default()),
+        vars: object(vars),
+        selected: request.selected.clone(),
+        legs: request.legs.clone(),
+    }
+}
+
+fn title(run: &Run) -> Option<String> {
+    let token = run.facts.workflow.run_name.as_ref()?;
+    Some(evaluate(token, &JobScope::of_run(run)).ok()?.to_display_string().to_string())
+}
+
+impl Finished {
+    /// How it ended.
+    #[must_use]
+    pub fn conclusion(&self) -> Conclusion {
+        self.run.conclusion().unwrap_or(Conclusion::Failure)
+    }
+}
