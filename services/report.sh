@@ -13,10 +13,9 @@ if [[ ! -s $reports/junit.xml ]]; then
   exit 0
 fi
 
-# One record per tag. Text between tags is not looked at, so output of tests can't be taken for results.
+# One record per tag, known by its first word: what tests print is escaped there, and can't be taken for results.
 awk '
   BEGIN { RS = "<"; tests = failed = skipped = 0 }
-  { sub(/>.*/, "") }
   /^testcase[ \t\n]/ {
     tests++
     title = attribute("name")
@@ -43,7 +42,6 @@ awk '
 echo
 awk '
   BEGIN { RS = "<" }
-  { sub(/>.*/, "") }
   /^coverage[ \t\n]/ {
     printf "**Coverage**: %.1f %% of lines, %.1f %% of branches\n\n", 100 * attribute("line-rate"), 100 * attribute("branch-rate")
     print "<details><summary>Files</summary>\n\n| file | lines | branches |\n|---|---:|---:|"
