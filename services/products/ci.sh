@@ -7,8 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # Installs the locked dependencies into .venv, once for each state of the lock file.
 install() {
   local stamp=.venv/installed-requirements.txt
+  # Without its interpreter, it was made elsewhere (in a container, say): begun anew.
+  [[ -x .venv/bin/python ]] || python3 -m venv --without-pip --clear .venv
   cmp -s requirements-dev.txt "$stamp" && return 0
-  [[ -x .venv/bin/python ]] || python3 -m venv --without-pip .venv
   python3 -m pip --python .venv install --quiet --disable-pip-version-check --root-user-action=ignore \
     --no-compile --no-deps --require-hashes -r requirements-dev.txt
   cp requirements-dev.txt "$stamp"
