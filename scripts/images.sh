@@ -37,6 +37,7 @@ trap 'rm -rf "$scratch"' EXIT
 pull() {
   [[ $registry_answers != no ]] || return 1
   local log=$scratch/pull deadline=$((SECONDS + PULL_ANSWER_SECONDS_MAX)) pid
+  : >"$log"
   docker pull "$1" >"$log" 2>&1 &
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
