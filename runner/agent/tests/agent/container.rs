@@ -42,6 +42,11 @@ fn wanted(test: &str) -> Option<PathBuf> {
 
 /// An image of busybox, `sh` and `tail`, or of nothing at all.
 fn image(with_busybox: bool) -> &'static str {
+    let name = if with_busybox { "pipe-test/busybox:latest" } else { "pipe-test/empty:latest" };
+    // Importing anew each time would leave the one before behind without a name.
+    if docker(&["image", "inspect", name]).is_some() {
+        return name;
+    }
     let tree = tempfile::tempdir().unwrap();
     if with_busybox {
         std::fs::create_dir_all(tree.path().join("bin")).unwrap();
@@ -50,7 +55,6 @@ fn image(with_busybox: bool) -> &'static str {
             std::os::unix::fs::symlink("busybox", tree.path().join("bin").join(name)).unwrap();
         }
     }
-    let name = if with_busybox { "pipe-test/busybox:latest" } else { "pipe-test/empty:latest" };
     let import = "tar -C \"$0\" -c . | docker import - \"$1\"";
     let done = Command::new("sh").args(["-c", import]).arg(tree.path()).arg(name).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
