@@ -3,22 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use workflow::diagnostic::{Code, Diagnostic};
-use workflow::source::{FileId, SourceFile, SourceMap, Span};
-use workflow::yaml::{self, Ending};
+use workflow::model::Workflow;
+use workflow::read::{ReadOptions, read_workflow};
+use workflow::source::{SourceFile, SourceMap};
 
-use crate::files::{self, LocalFiles};
+use crate::files::{self, FOLDERS, LocalFiles};
 use crate::render::Finding;
+
+/// What GitHub's reader refuses, in its words.
+const REFUSED: Code = Code("P0100");
 
 /// A file that was looked at.
 #[derive(Debug)]
 pub struct Reading {
     /// The name that messages use.
     pub name: String,
-    /// Where it lies.
-    pub path: PathBuf,
     /// Its text and those of the workflows that it calls; empty where it could not be read.
     pub sources: SourceMap,
-    /// What was found.
+    /// The workflow, unless there are errors.
+    pub workflow: Option<Workflow>,
+    /// What was found, by place.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -27,17 +31,12 @@ impl Reading {
     pub fn finding(&self) -> Finding<'_> {
         Finding { file: &self.name, sources: &self.sources, diagnostics: &self.diagnostics }
     }
-
-    /// Whether it cannot run.
-    pub fn is_invalid(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
-    }
 }
 
 /// How to read.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    /// The repository's root, if there is one: links out of it are refused, names start there.
+    /// The repository's root, if there is one: links out of it are refused, called workflows are found from there.
     pub root: Option<PathBuf>,
     /// Largest file in bytes.
     pub bytes_max: u64,
@@ -46,35 +45,30 @@ pub struct Reader {
 impl Reader {
     /// Reads a file under a name.
     pub fn read(&self, path: &Path, name: String) -> Reading {
-        let mut sources = SourceMap::default();
-        let diagnostics = match files::read(path, self.root.as_deref(), self.bytes_max) {
-            Err(problem) => vec![problem.diagnostic(&name)],
-            Ok(text) => {
-                let stream = yaml::parse(&text, FileId(0));
-                let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
-                sources.add(SourceFile::new(name.clone(), text));
-                syntax(&stream.ending, end)
+        let text = match files::read(path, self.root.as_deref(), self.bytes_max) {
+            Ok(text) => text,
+            Err(problem) => {
+                let diagnostics = vec![problem.diagnostic(&name)];
+                return Reading { name, sources: SourceMap::default(), workflow: None, diagnostics };
             }
         };
-        Reading { name, path: path.to_path_buf(), sources, diagnostics }
+        let called = LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max };
+        let read = read_workflow(SourceFile::new(name.clone(), text), &called, &ReadOptions::default());
+        let mut diagnostics: Vec<Diagnostic> = read.errors.iter().map(|error| error.to_diagnostic(REFUSED)).collect();
+        diagnostics.extend(read.findings);
+        diagnostics.sort_by_key(|found| found.span.map(|span| (span.file, span.start)));
+        Reading { name, sources: read.sources, workflow: read.workflow, diagnostics }
     }
 
-    /// Where called workflows lie: below the root, or below the folder that a file's workflow folder is in.
-    pub fn called(&self, path: &Path) -> LocalFiles {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let root = self.root.clone().unwrap_or_else(|| folder.to_path_buf());
-        LocalFiles { root, bytes_max: self.bytes_max }
-    }
-}
-
-fn syntax(ending: &Ending, end: u32) -> Vec<Diagnostic> {
-    let code = Code("P0010");
-    match ending {
-        Ending::Complete => Vec::new(),
-        Ending::Empty => vec![Diagnostic::error(code, Span::new(FileId(0), 0, end), "the file holds only comments")],
-        Ending::AnotherDocument(span) => {
-            vec![Diagnostic::error(code, *span, "a second document starts here, a workflow is one")]
+    /// Where the paths of called workflows start: at the repository's root, or above the workflow folder, or beside the
+    /// file.
+    fn root_of(&self, path: &Path) -> PathBuf {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        if let Some(root) = self.root.as_ref().filter(|root| path.starts_with(root)) {
+            return root.clone();
         }
-        Ending::Broken(error) => vec![Diagnostic::error(code, error.span, error.message.trim_end_matches('.'))],
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let above = FOLDERS.iter().find(|name| folder.ends_with(name)).and_then(|_| folder.parent()?.parent());
+        above.unwrap_or(folder).to_path_buf()
     }
 }

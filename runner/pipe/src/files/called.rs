@@ -5,6 +5,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use workflow::diagnostic::suggest;
+use workflow::read::WorkflowFiles;
 use workflow::source::SourceFile;
 
 use super::{display_name, text};
@@ -18,12 +19,8 @@ pub struct LocalFiles {
     pub bytes_max: u64,
 }
 
-impl LocalFiles {
-    /// The file of a reference such as `./.github/workflows/build.yml`; `None` for other repositories.
-    ///
-    /// # Errors
-    /// A sentence for the person who wrote the reference.
-    pub fn get(&self, reference: &str) -> Option<Result<SourceFile, String>> {
+impl WorkflowFiles for LocalFiles {
+    fn read(&self, reference: &str) -> Option<Result<SourceFile, String>> {
         let path = Path::new(reference.strip_prefix("./")?);
         if path.components().any(|part| !matches!(part, Component::Normal(_))) {
             return Some(Err(format!("`{reference}` must be a path in this repository, without `..`")));
@@ -40,7 +37,9 @@ impl LocalFiles {
             }
         })
     }
+}
 
+impl LocalFiles {
     /// A file of a similar name in the same folder.
     fn neighbour(&self, path: &Path) -> Option<String> {
         let wanted = path.file_name()?.to_str()?;
