@@ -4,8 +4,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
@@ -14,9 +12,10 @@ use crate::args::{CheckArgs, CheckFormat, Global};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::explain;
-use crate::files::{self, FOLDERS};
+use crate::files;
 use crate::reading::{Reader, Reading};
 use crate::render::{self, Finding, Tally, count};
+use crate::select;
 use crate::terminal::{self, Terminal};
 
 /// Runs the command.
@@ -26,7 +25,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     let settings = Settings::load(global, root.as_deref())?;
     let files = wanted(&args.paths, root.as_deref())?;
     let reader = Reader { root, bytes_max: settings.limits.workflow_file_bytes };
-    let readings = read_all(&files, &reader);
+    let readings = reader.read_all(&files);
     let mut tally = Tally::default();
     for reading in &readings {
         tally.add(&reading.diagnostics);
@@ -56,7 +55,7 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<(PathBuf, String
     }
     if paths.is_empty() {
         let top = root.unwrap_or(Path::new("."));
-        let folder = files::default_folder(top).ok_or_else(|| no_folder(top))?;
+        let folder = files::default_folder(top).ok_or_else(|| select::no_folder(top))?;
         files.extend(
             files::search(&folder, true)
                 .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", folder.display())))?,
@@ -69,39 +68,6 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<(PathBuf, String
         (path, name)
     };
     Ok(files.into_iter().map(named).collect())
-}
-
-fn no_folder(top: &Path) -> Failure {
-    let folders: Vec<_> = FOLDERS.iter().map(|folder| format!("`{folder}`")).collect();
-    Failure::new(Exit::Nothing, format!("there is no {} in `{}`", folders.join(", "), top.display()))
-        .help("name files or folders: `pipe check PATH…`")
-}
-
-fn read_all(files: &[(PathBuf, String)], reader: &Reader) -> Vec<Reading> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(files.len()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    let work = || {
-        let mut mine = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((path, name)) = files.get(index) else { break };
-            mine.push((index, reader.read(path, name.clone())));
-        }
-        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
-    };
-    if threads < 2 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
-        });
-    }
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, reading)| reading).collect()
 }
 
 fn print(

@@ -4,14 +4,24 @@
 
 mod args;
 mod check;
+mod completions;
 mod config;
 mod eval;
 mod exit;
 mod explain;
 mod files;
+mod graph;
+mod happening;
+mod list;
+mod plan;
+mod planning;
 mod reading;
 mod render;
+mod repository;
+mod select;
+mod table;
 mod terminal;
+mod values;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -61,15 +71,14 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             .map_err(|error| Failure::usage(format!("cannot work in `{}`: {error}", folder.display())))?;
     }
     match cli.command {
+        Command::Plan(args) => plan::run(&args, &cli.global),
+        Command::List(args) => list::run(&args, &cli.global),
+        Command::Graph(args) => graph::run(&args, &cli.global),
+        Command::Completions(args) => completions::run(&args),
         Command::Check(args) => check::run(&args, &cli.global),
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
-        Command::Run(_)
-        | Command::Plan(_)
-        | Command::List(_)
-        | Command::Graph(_)
-        | Command::Doctor(_)
-        | Command::Completions(_) => Err(Failure::usage("this command is not there yet")),
+        Command::Run(_) | Command::Doctor(_) => Err(Failure::usage("this command is not there yet")),
     }
 }
 

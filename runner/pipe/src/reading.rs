@@ -1,6 +1,8 @@
 //! A workflow file read and checked: its text from the disk, its meaning from crate `workflow`.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::model::Workflow;
@@ -58,6 +60,34 @@ impl Reader {
         diagnostics.extend(read.findings);
         diagnostics.sort_by_key(|found| found.span.map(|span| (span.file, span.start)));
         Reading { name, sources: read.sources, workflow: read.workflow, diagnostics }
+    }
+
+    /// Reads files, each under its name, by several threads; the readings come in the order of the files.
+    pub fn read_all(&self, files: &[(PathBuf, String)]) -> Vec<Reading> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(files.len()));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+        let work = || {
+            let mut mine = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some((path, name)) = files.get(index) else { break };
+                mine.push((index, self.read(path, name.clone())));
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+        };
+        if threads < 2 {
+            work();
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(work);
+                }
+            });
+        }
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, reading)| reading).collect()
     }
 
     /// Where the paths of called workflows start: at the repository's root, or above the workflow folder, or beside the
