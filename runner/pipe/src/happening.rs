@@ -45,7 +45,8 @@ pub fn choose(wish: &Wish<'_>, workflows: &[&Workflow]) -> Result<EventName, Fai
     let mut listed: Vec<EventName> = Vec::new();
     for workflow in workflows.iter().filter(has_job) {
         for name in workflow.on.entries.keys().filter_map(|name| EventName::parse(name)) {
-            if !listed.contains(&name) {
+            // A call is no event: nothing but a workflow makes it.
+            if name != EventName::WorkflowCall && !listed.contains(&name) {
                 listed.push(name);
             }
         }
