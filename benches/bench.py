@@ -1,0 +1,204 @@
+"""Side-by-side measurements: each figure is the median of several runs, taken in turn with the rival's (A B A B …), so
+that a machine that is busy is busy for both. Prints a table and the machine's load; writes nothing into the project.
+
+Usage: bench.py PATH_TO_PIPE [NAME…]   names as in the first column; none: all. ACT=/path/to/act or `act` on PATH adds
+nektos/act. Every measurement checks that what it timed really happened (exit code, counts), else it is an error.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PIPE = str(Path(sys.argv[1]).resolve())
+ONLY = set(sys.argv[2:])
+ROOT = Path(__file__).resolve().parent.parent
+IMAGE = os.environ.get("BENCH_IMAGE", "buildpack-deps:bookworm")
+ACT = os.environ.get("ACT") or shutil.which("act")
+ROWS = []
+
+
+def run(command, cwd=None, expect=0, stdin=None, env=None):
+    """Wall seconds, peak memory of the child in MiB and its output."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(command, cwd=cwd, stdout=out, stderr=subprocess.STDOUT, stdin=stdin or subprocess.DEVNULL,
+                                 env={**os.environ, **(env or {})})
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - begin
+        out.seek(0)
+        text = out.read(2_000_000).decode(errors="replace")
+    if expect is not None and child.returncode != expect:
+        raise SystemExit(f"{' '.join(command)} gave {child.returncode} instead of {expect}:\n{text[-3000:]}")
+    return wall, usage.ru_maxrss / 1024, text
+
+
+def compare(name, target, ours, rival=None, rival_name="", runs=5, unit="s", scale=1.0):
+    """Medians of `runs` runs of each in turn, after one that does not count."""
+    if ONLY and name not in ONLY:
+        return
+    try:
+        ours()
+        if rival:
+            rival()
+        a, b = [], []
+        for _ in range(runs):
+            a.append(ours() * scale)
+            if rival:
+                b.append(rival() * scale)
+        mine, other = statistics.median(a), statistics.median(b) if b else None
+        ratio = f"{statistics.median(x / y for x, y in zip(a, b)):.3f}" if b else ""
+        row = [name, f"{mine:.4g} {unit}", f"{min(a):.4g}–{max(a):.4g}", target,
+               f"{rival_name} {other:.4g} {unit}" if b else "", ratio]
+    except SystemExit as problem:
+        row = [name, "FAILED", str(problem).splitlines()[0][:100], target, "", ""]
+        print(problem, file=sys.stderr)
+    ROWS.append(row)
+    print("  ".join(str(cell) for cell in row), flush=True)
+
+
+def repository(folder, workflows):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in workflows.items():
+        path = folder / ".github/workflows" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@example.com"]
+    run([*git, "init", "-q", "-b", "main"], cwd=folder)
+    run([*git, "add", "-A"], cwd=folder)
+    run([*git, "commit", "-q", "-m", "bench"], cwd=folder)
+    return folder
+
+
+def steps(count, runs_on="ubuntu-latest"):
+    lines = "".join("      - run: 'true'\n" for _ in range(count))
+    return f"on: push\njobs:\n  a:\n    runs-on: {runs_on}\n    steps:\n{lines}"
+
+
+def pipe(folder, *arguments, expect=0):
+    return lambda: run([PIPE, *arguments], cwd=folder, expect=expect)[0]
+
+
+def act(folder, workflow):
+    if not ACT:
+        return None
+    return lambda: run([ACT, "push", "-W", f".github/workflows/{workflow}", "-P", f"ubuntu-latest={IMAGE}", "--pull=false", "--rm"],
+                       cwd=folder)[0]
+
+
+def job_speed(base):
+    folder = repository(base / "steps", {"fifty.yml": steps(50), "one.yml": steps(1)})
+    ours = lambda name: pipe(folder, "run", "push", "-W", f".github/workflows/{name}", "-P", f"ubuntu-latest={IMAGE}")
+    compare("steps50", "≤ 1.2 s", ours("fifty.yml"), act(folder, "fifty.yml"), "act", runs=5)
+    one, fifty = ours("one.yml"), ours("fifty.yml")
+    compare("step-extra", "≤ 3 ms", lambda: (fifty() - one()) / 49, unit="ms", scale=1000, runs=7)
+    host = lambda name: pipe(folder, "run", "push", "-W", f".github/workflows/{name}", "--host")
+    h1, h50 = host("one.yml"), host("fifty.yml")
+    compare("step-extra-host", "≤ 2 ms", lambda: (h50() - h1()) / 49, unit="ms", scale=1000, runs=7)
+    docker = lambda: run(["docker", "run", "--rm", IMAGE, "true"])[0]
+    compare("one-step", "≤ 1.1 × docker run", ours("one.yml"), docker, "docker run", runs=9)
+    if ACT:
+        compare("one-step-act", "", ours("one.yml"), act(folder, "one.yml"), "act", runs=3)
+
+
+def reading(base):
+    sources = [path for path in (ROOT / "tests/cases").rglob("*.yml") if "mistakes" not in path.parts]
+    sources += list((ROOT / "pipelines").glob("*.yml"))
+    texts = [path.read_text() for path in sources]
+    folder = base / "check"
+    folder.mkdir()
+    for index in range(800):
+        (folder / f"w{index}.yml").write_text(texts[index % len(texts)])
+    size = sum(len(texts[index % len(texts)]) for index in range(800)) / 1e6
+
+    def check():
+        wall, _, text = run([PIPE, "check", "--format", "json", str(folder)], expect=None)
+        if len(text.splitlines()) < 800:
+            raise SystemExit(f"only {len(text.splitlines())} answers for 800 files")
+        return wall
+    compare(f"check800 ({size:.1f} MB)", "≤ 0.3 s", check)
+
+
+def planning(base):
+    names = [[f"j{level}_{index}" for index in range(25)] for level in range(20)]
+    jobs = []
+    for level, row in enumerate(names):
+        for index, name in enumerate(row):
+            needs = f"    needs: [{', '.join(names[level - 1][(index + k) % 25] for k in range(3))}]\n" if level else ""
+            jobs.append(f"  {name}:\n    runs-on: ubuntu-latest\n{needs}    steps:\n      - run: echo\n")
+    diamond = "on: push\njobs:\n" + "".join(jobs)
+    many = steps(10_000).replace("'true'", "echo some words to fill it up")
+    matrix = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    strategy:\n      matrix:\n" + "".join(
+        f"        k{key}: [{', '.join(map(str, range(10)))}]\n" for key in range(4)) + "    steps:\n      - run: echo\n"
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(9)) + "on: push\njobs: *j\n"
+    brackets = "on: push\njobs: " + "[" * 100_000
+    folder = repository(base / "plans", {"diamond.yml": diamond, "many.yml": many[:499_000].rsplit("\n", 1)[0] + "\n"})
+    refused = repository(base / "refused", {"matrix.yml": matrix, "bomb.yml": bomb, "brackets.yml": brackets})
+    plan = lambda where, name, expect=0: pipe(where, "plan", "-e", "push", "-W", f".github/workflows/{name}", "--json", expect=expect)
+    compare("plan-500-jobs", "≤ 0.1 s", plan(folder, "diamond.yml"), runs=9)
+    compare("plan-10000-steps", "≤ 0.1 s", plan(folder, "many.yml"), runs=9)
+    compare("matrix-10^4", "≤ 0.1 s, an error", plan(refused, "matrix.yml", 3), runs=9)
+    for name in ("bomb", "brackets"):
+        compare(name, "≤ 0.1 s, an error", plan(refused, f"{name}.yml", 3), runs=9)
+        compare(f"{name}-memory", "≤ 50 MB",
+                lambda: run([PIPE, "check", f".github/workflows/{name}.yml"], cwd=refused, expect=3)[1], unit="MiB", runs=3)
+
+
+def masking(base):
+    def megabytes():
+        text = run(["cargo", "run", "--release", "--quiet", "-p", "workflow", "--example", "mask_throughput"], cwd=ROOT)[2]
+        line = next(line for line in text.splitlines() if "100" in line)
+        return float(next(word for word in reversed(line.split()) if word.replace(".", "").isdigit()))
+    compare("mask-100-patterns", "≥ 300 MB/s", megabytes, unit="MB/s", runs=3)
+
+
+def output(base):
+    gigabyte = "head -c 1000000000 /dev/zero | tr '\\0' x | fold -w 100"
+    text = f"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: {gigabyte}\n"
+    folder = repository(base / "output", {"big.yml": text})
+    memory = []
+
+    def ours():
+        wall, peak, text = run([PIPE, "run", "push", "-P", f"ubuntu-latest={IMAGE}", "--json"], cwd=folder,
+                               env={"PIPE_LOG_BYTES_MAX": "4GB"})
+        memory.append(peak)
+        return wall
+    name = subprocess.check_output(["docker", "run", "-d", "--rm", IMAGE, "sleep", "3600"], text=True).strip()
+    try:
+        rival = lambda: run(["sh", "-c", f"test $(docker exec {name} sh -c \"{gigabyte}\" | wc -c) -gt 1000000000"])[0]
+        compare("output-1GB", "≤ docker exec | wc -c", ours, rival, "docker exec", runs=3)
+    finally:
+        subprocess.run(["docker", "rm", "-f", name], stdout=subprocess.DEVNULL)
+    if memory:
+        compare("output-1GB-memory", "≤ 64 MB", lambda: max(memory), unit="MiB", runs=1)
+
+
+def start(base):
+    compare("version", "≤ 10 ms", pipe(ROOT, "--version"), unit="ms", scale=1000, runs=21)
+    compare("list", "≤ 30 ms", pipe(ROOT, "list"), unit="ms", scale=1000, runs=21)
+
+
+def main():
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; image {IMAGE}; act {ACT or 'not installed'}")
+    print("name  median  min–max  target  rival  ratio ours/rival")
+    with tempfile.TemporaryDirectory(prefix="bench-") as base:
+        for part in (start, reading, planning, masking, job_speed, output):
+            try:
+                part(Path(base))
+            except SystemExit as problem:
+                ROWS.append([part.__name__, "FAILED", str(problem)[:200], "", "", ""])
+                print(problem, file=sys.stderr)
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+    if "BENCH_JSON" in os.environ:
+        Path(os.environ["BENCH_JSON"]).write_text(json.dumps(ROWS, ensure_ascii=False, indent=1))
+    sys.exit(any(row[1] == "FAILED" for row in ROWS))
+
+
+main()
