@@ -200,6 +200,7 @@ impl Loop<'_> {
             | RunEvent::JobRefused { .. }
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
+            | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. }
@@ -216,8 +217,8 @@ impl Loop<'_> {
                 self.group_events(&group, changes)
             }
             Command::StartJobRun { key } => {
-                self.start(key);
-                Vec::new()
+                // Recorded before anything is made, so that from here on only the job itself says how it ends.
+                if self.start(&key) { vec![RunEvent::JobRunStarted { key }] } else { Vec::new() }
             }
             Command::CancelJobRun { key } => {
                 self.tell(key, JobControl::Cancel);
@@ -239,11 +240,11 @@ impl Loop<'_> {
         }
     }
 
-    fn start(&mut self, key: JobRunKey) {
-        if self.controls.contains_key(&key) {
-            return;
+    fn start(&mut self, key: &JobRunKey) -> bool {
+        if self.controls.contains_key(key) {
+            return false;
         }
-        let Some(order) = JobOrder::of(&self.run, self.id, &key) else { return };
+        let Some(order) = JobOrder::of(&self.run, self.id, key) else { return false };
         let (sender, control) = mpsc::unbounded_channel();
         self.controls.insert(key.clone(), sender);
         let jobs = Arc::clone(&self.parts.jobs);
@@ -253,7 +254,8 @@ impl Loop<'_> {
             jobs.run(order, control, reports).await;
             task_key
         });
-        self.task_keys.insert(handle.id(), key);
+        self.task_keys.insert(handle.id(), key.clone());
+        true
     }
 
     async fn report(&mut self, report: JobReport) -> Result<(), StoreError> {

@@ -165,7 +165,7 @@ impl PlacedJobs {
             Ok(placed) => placed,
             Err(message) => return failed(message),
         };
-        let started = RunEvent::JobRunStarted { key: order.key.clone(), runner: placed.runner.clone() };
+        let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.runner.clone() };
         let _gone = reports.send(JobReport(started)).await;
         let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed));
         let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);

@@ -73,9 +73,10 @@ impl Run {
                 self.start(key, at)?.call_inputs = Some(inputs.clone());
                 self.add_called_jobs(key)?;
             }
-            RunEvent::JobRunStarted { key, .. } => {
+            RunEvent::JobRunStarted { key } => {
                 self.start(key, at)?;
             }
+            RunEvent::JobRunPlaced { key, runner } => self.in_progress(key)?.runner = Some(runner.clone()),
             RunEvent::StepStarted { key, step, name } => {
                 let run = self.in_progress(key)?;
                 if run.steps.contains_key(step) {
@@ -184,6 +185,7 @@ impl RunEvent {
             Self::JobRefused { .. } => "job_refused",
             Self::CallStarted { .. } => "call_started",
             Self::JobRunStarted { .. } => "job_run_started",
+            Self::JobRunPlaced { .. } => "job_run_placed",
             Self::StepStarted { .. } => "step_started",
             Self::StepFinished { .. } => "step_finished",
             Self::JobRunFinished { .. } => "job_run_finished",

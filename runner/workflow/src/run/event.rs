@@ -80,8 +80,13 @@ pub enum RunEvent {
         /// The values of `with:`, completed with defaults.
         inputs: Json,
     },
-    /// A job run has its runner.
+    /// A job run was handed to a runner and is being set up.
     JobRunStarted {
+        /// The job run.
+        key: JobRunKey,
+    },
+    /// A job run has its place; steps begin.
+    JobRunPlaced {
         /// The job run.
         key: JobRunKey,
         /// What runs it, such as `docker: buildpack-deps:bookworm`.

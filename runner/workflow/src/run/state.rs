@@ -97,6 +97,8 @@ pub struct JobRun {
     pub group: Option<HeldGroup>,
     /// Why and when it was asked to stop.
     pub cancel: Option<(CancelReason, Timestamp)>,
+    /// What runs it, once it has its place.
+    pub runner: Option<String>,
     /// Inputs of the called workflow, for a calling job.
     pub call_inputs: Option<Json>,
     /// Outputs, once it has ended.
@@ -252,6 +254,7 @@ impl JobRun {
             status: JobRunStatus::Queued,
             group: None,
             cancel: None,
+            runner: None,
             call_inputs: None,
             outputs: BTreeMap::new(),
             steps: BTreeMap::new(),
