@@ -15,4 +15,5 @@ pub mod notice;
 pub mod placement;
 pub mod runner_label;
 pub mod step;
+pub mod git;
 pub mod store;

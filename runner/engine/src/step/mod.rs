@@ -4,6 +4,7 @@
 //! `continue-on-error`.
 
 pub mod builtin;
+pub mod checkout;
 mod end;
 pub mod script;
 

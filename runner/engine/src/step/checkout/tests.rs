@@ -1,0 +1,1 @@
+//! Tables of repositories, and what a job finds of them.
