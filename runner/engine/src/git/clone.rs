@@ -5,18 +5,18 @@
 //! <https://github.com/actions/checkout/blob/main/src/git-source-provider.ts>.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::fmt::Write as _;
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use git2::{Index, IndexEntry, IndexTime, Oid, Repository};
 
+use super::GitError;
 use super::files::{FileKind, SnapshotFile, commit_files};
 use super::objects::{copy_all, copy_of_commits, object_folders};
 use super::refs::{Head, Target};
-use super::GitError;
 
 /// The bit of an index entry whose file a sparse checkout leaves out.
 const SKIP_WORKTREE: u16 = 1 << 14;
@@ -256,7 +256,8 @@ fn write_index(order: &CloneOrder<'_>, root: &Path, files: &[SnapshotFile]) -> R
     let mut index = Index::open(&path).map_err(GitError::library("make the index"))?;
     for file in commit_files(order.repository, commit)? {
         let same = known.get(file.path.as_path()).filter(|other| other.id == file.id && other.kind == file.kind);
-        let mut entry = index_entry(&file, same.and_then(|_| fs::symlink_metadata(root.join(&file.path)).ok()).as_ref());
+        let mut entry =
+            index_entry(&file, same.and_then(|_| fs::symlink_metadata(root.join(&file.path)).ok()).as_ref());
         if !(order.keeps)(&file.path) {
             entry.flags_extended |= SKIP_WORKTREE;
         }

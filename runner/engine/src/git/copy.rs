@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use nix::fcntl::OFlag;
 use nix::unistd::Whence;
 
-use super::files::{FileKind, SnapshotFile, on_disk};
 use super::GitError;
+use super::files::{FileKind, SnapshotFile, on_disk};
 
 /// Files below which threads cost more than they bring.
 const FILES_FOR_THREADS_MIN: usize = 64;

@@ -109,10 +109,7 @@ pub fn default_branch(repository: &Repository) -> String {
 pub fn origin_url(repository: &Repository) -> Option<String> {
     let remotes = repository.remotes().ok()?;
     let only = || (remotes.len() == 1).then(|| remotes.get(0).ok().flatten().map(str::to_owned)).flatten();
-    let remote = repository
-        .find_remote("origin")
-        .ok()
-        .or_else(|| repository.find_remote(&only()?).ok())?;
+    let remote = repository.find_remote("origin").ok().or_else(|| repository.find_remote(&only()?).ok())?;
     remote.url().ok().map(without_credentials)
 }
 
@@ -142,9 +139,7 @@ fn split_url(url: &str) -> Option<(String, String)> {
 #[must_use]
 pub fn repository_name(repository: &Repository, folder: &Path) -> String {
     let url = origin_url(repository);
-    url.as_deref()
-        .and_then(split_url)
-        .map_or_else(|| format!("local/{}", folder_name(folder)), |(_, name)| name)
+    url.as_deref().and_then(split_url).map_or_else(|| format!("local/{}", folder_name(folder)), |(_, name)| name)
 }
 
 /// Where the remote is, as `https://host`; GitHub where there is none.

@@ -18,8 +18,8 @@ pub use clone::{CloneOrder, Depth, make_git_folder};
 pub use copy::{CopyJob, copy_files, folder_files};
 pub use facts::{default_branch, local_facts, origin_url, repository_name, server_url};
 pub use files::{FileKind, SnapshotFile, WorkingFiles, commit_files, working_files};
-pub(crate) use install::is_same_folder;
 pub use install::install;
+pub(crate) use install::is_same_folder;
 pub use refs::{Head, Target, resolve, unborn_or_head};
 
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub enum GitError {
     )]
     Owner(PathBuf),
     /// libgit2 said no.
-    #[error("{action}: {reason}")]
+    #[error("cannot {action}: {reason}")]
     Library {
         /// Such as `read the index`.
         action: &'static str,
@@ -49,7 +49,7 @@ pub enum GitError {
     #[error("{0}")]
     NoSuchRef(String),
     /// A file.
-    #[error("{action} {path}: {reason}")]
+    #[error("cannot {action} {path}: {reason}")]
     File {
         /// `copy`, `create`, `read` …
         action: &'static str,

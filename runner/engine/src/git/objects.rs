@@ -46,7 +46,10 @@ pub(super) fn copy_all(folders: &[PathBuf], to: &Path, stop: &AtomicBool) -> Res
             let Ok(entries) = fs::read_dir(folder.join(&name)) else { continue };
             make(&to.join(&name))?;
             pairs.extend(
-                entries.flatten().filter(|entry| entry.file_name().len() > 30).map(|entry| Pair::new(entry.path(), to.join(&name).join(entry.file_name()))),
+                entries
+                    .flatten()
+                    .filter(|entry| entry.file_name().len() > 30)
+                    .map(|entry| Pair::new(entry.path(), to.join(&name).join(entry.file_name()))),
             );
         }
     }
@@ -148,7 +151,8 @@ fn unpack(repository: &Repository, objects: &[(Oid, PathBuf)], stop: &AtomicBool
             return Ok(());
         }
         let object = odb.read(*id).map_err(GitError::library("read an object"))?;
-        write_loose(path, object.kind().str().as_ref(), object.data()).map_err(GitError::file("write an object of", &source))?;
+        write_loose(path, object.kind().str().as_ref(), object.data())
+            .map_err(GitError::file("write an object of", &source))?;
     }
     Ok(())
 }

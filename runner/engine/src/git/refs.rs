@@ -46,7 +46,9 @@ pub fn resolve(repository: &Repository, text: &str) -> Result<Target, GitError> 
     let missing = || GitError::NoSuchRef(format!("A branch or tag with the name '{text}' could not be found"));
     if let Some(id) = whole_id(text) {
         let commit = repository.find_commit(id).map_err(|_| {
-            GitError::NoSuchRef(format!("the commit {id} is not in the local repository; fetch it first (git fetch origin {id})"))
+            GitError::NoSuchRef(format!(
+                "the commit {id} is not in the local repository; fetch it first (git fetch origin {id})"
+            ))
         })?;
         return Ok(Target { commit: Some(commit.id()), head: Head::Detached(None) });
     }
@@ -55,7 +57,8 @@ pub fn resolve(repository: &Repository, text: &str) -> Result<Target, GitError> 
         reference.peel_to_commit().ok().map(|commit| commit.id())
     };
     let branch = |short: &str| {
-        let commit = commit(&format!("refs/heads/{short}")).or_else(|| commit(&format!("refs/remotes/origin/{short}")))?;
+        let commit =
+            commit(&format!("refs/heads/{short}")).or_else(|| commit(&format!("refs/remotes/origin/{short}")))?;
         Some(Target { commit: Some(commit), head: Head::Branch(short.to_owned()) })
     };
     let tag = |short: &str| {

@@ -38,6 +38,11 @@ pub(super) fn defaults(github: &Value, paths: &JobPaths, runner: &RunnerFacts) -
     set("GITHUB_EVENT_PATH", &paths.event);
     if let Some(home) = &paths.home {
         set("HOME", home);
+        // In a container the workspace belongs to whoever runs `pipe`, which git would call dubious. Said through the
+        // environment, since it then holds for every user, HOME and image.
+        set("GIT_CONFIG_COUNT", "1");
+        set("GIT_CONFIG_KEY_0", "safe.directory");
+        set("GIT_CONFIG_VALUE_0", "*");
     }
     set("RUNNER_ARCH", runner.arch);
     set("RUNNER_ENVIRONMENT", "self-hosted");

@@ -77,6 +77,17 @@ impl StepLog {
         }
     }
 
+    /// Where [`Self::alone`] writes, below its folder.
+    pub const ALONE: &str = "alone/job.log";
+
+    /// A log that nobody watches, for an action that runs by itself.
+    #[must_use]
+    pub fn alone(folder: &Path, masker: Arc<SharedMasker>) -> Self {
+        let key = JobRunKey::parse("alone");
+        let place = LogPlace { key, step: None, folder: folder.to_path_buf(), bytes_max: LOG_BYTES_MAX };
+        Self::open(place, Notices::default(), masker, CommandSettings::default())
+    }
+
     /// Takes output of the step as it comes, commands and all.
     pub async fn output(&mut self, bytes: &[u8]) {
         let mut splitter = std::mem::take(&mut self.splitter);

@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod checkout;
 mod end;
 pub mod script;
+pub mod trial;
 
 pub use builtin::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, RepositoryFacts,

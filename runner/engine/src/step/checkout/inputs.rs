@@ -86,7 +86,8 @@ impl Inputs {
             "recursive" => Submodules::Recursive,
             other => return Err(format!("`submodules` must be true, false or recursive, not `{other}`")),
         };
-        let sparse = sparse(text("sparse-checkout"), boolean("sparse-checkout-cone-mode", text("sparse-checkout-cone-mode"))?)?;
+        let sparse =
+            sparse(text("sparse-checkout"), boolean("sparse-checkout-cone-mode", text("sparse-checkout-cone-mode"))?)?;
         Ok(Self {
             reference: Some(text("ref").to_owned()).filter(|name| !name.is_empty()),
             path: below(text("path"), &call.workspace.inside)?,
@@ -119,12 +120,16 @@ fn boolean(name: &str, text: &str) -> Result<bool, String> {
 }
 
 fn sparse(text: &str, cone: bool) -> Result<Option<Vec<PathBuf>>, String> {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     if lines.is_empty() {
         return Ok(None);
     }
     if !cone || lines.iter().any(|line| line.contains(['*', '?', '[', '!'])) {
-        return Err("`sparse-checkout` takes folders only in this version, not patterns (`sparse-checkout-cone-mode: false`)".into());
+        return Err(
+            "`sparse-checkout` takes folders only in this version, not patterns (`sparse-checkout-cone-mode: false`)"
+                .into(),
+        );
     }
     Ok(Some(lines.into_iter().map(|line| PathBuf::from(line.trim_matches('/'))).collect()))
 }

@@ -80,7 +80,10 @@ impl Prepare {
     /// A folder without git: all that is in it.
     fn folder_into(&self, stage: &Path, stop: &AtomicBool) -> Result<CheckedOut, GitError> {
         if let Some(name) = &self.inputs.reference {
-            return Err(GitError::NoSuchRef(format!("`ref: {name}`: {} is not a git repository", self.repository.folder.display())));
+            return Err(GitError::NoSuchRef(format!(
+                "`ref: {name}`: {} is not a git repository",
+                self.repository.folder.display()
+            )));
         }
         let own = self.workspace.ancestors().nth(2).unwrap_or(&self.workspace);
         let mut files = folder_files(&self.repository.folder, own)?;
@@ -164,10 +167,15 @@ impl Prepare {
         copy_files(&CopyJob { from: root, to: stage, files: &listing.files, stop })?;
         lines.push(match listing.changed {
             0 => format!("{} files, as in the last commit", listing.files.len()),
-            changed => format!("{} files as they lie in {}, {changed} of them not as in the index", listing.files.len(), root.display()),
+            changed => format!(
+                "{} files as they lie in {}, {changed} of them not as in the index",
+                listing.files.len(),
+                root.display()
+            ),
         });
         if !listing.nested.is_empty() {
-            let names: Vec<_> = listing.nested.iter().take(NAMES_SHOWN_MAX).map(|path| path.display().to_string()).collect();
+            let names: Vec<_> =
+                listing.nested.iter().take(NAMES_SHOWN_MAX).map(|path| path.display().to_string()).collect();
             lines.push(format!("Repositories inside the folder are left out, as git does: {}", names.join(", ")));
         }
         if self.inputs.submodules != Submodules::None {
@@ -180,7 +188,9 @@ impl Prepare {
     /// Files of a commit, written from the clone that was just made: line ends as `.gitattributes` says.
     fn commit(&self, target: &Target, stage: &Path, lines: &mut Vec<String>) -> Result<(), GitError> {
         let Some(id) = target.commit else { return Ok(()) };
-        let refused = |what: &str| Err(GitError::NoSuchRef(format!("`{what}` works only without `ref`, from the files in the folder")));
+        let refused = |what: &str| {
+            Err(GitError::NoSuchRef(format!("`{what}` works only without `ref`, from the files in the folder")))
+        };
         if self.inputs.submodules != Submodules::None && stage_has(stage, ".gitmodules", id)? {
             return refused("submodules");
         }
@@ -208,11 +218,20 @@ impl Prepare {
 
 fn stage_has(stage: &Path, name: &str, commit: git2::Oid) -> Result<bool, GitError> {
     let clone = git::open(stage)?;
-    let tree = clone.find_commit(commit).and_then(|commit| commit.tree()).map_err(GitError::library("read the commit's tree"))?;
+    let tree = clone
+        .find_commit(commit)
+        .and_then(|commit| commit.tree())
+        .map_err(GitError::library("read the commit's tree"))?;
     Ok(tree.get_name(name).is_some())
 }
 
-fn submodules(root: &Path, stage: &Path, files: &[SnapshotFile], depth: usize, stop: &AtomicBool) -> Result<(), GitError> {
+fn submodules(
+    root: &Path,
+    stage: &Path,
+    files: &[SnapshotFile],
+    depth: usize,
+    stop: &AtomicBool,
+) -> Result<(), GitError> {
     for file in files.iter().filter(|file| file.kind == FileKind::Submodule) {
         let (from, to) = (root.join(&file.path), stage.join(&file.path));
         let repository = git::open(&from).map_err(|_| {

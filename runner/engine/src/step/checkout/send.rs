@@ -30,7 +30,10 @@ pub(super) async fn send(call: &ActionCall<'_>, done: &CheckedOut, below: &Path)
     }
     let target = Path::new(&call.workspace.inside).join(below);
     let path = format!("{}/.checkout.tar", call.workspace.inside);
-    call.job.write_file(&path, Bytes::from(archive), 0o600).await.map_err(|error| ActionError::Failed(error.to_string()))?;
+    call.job
+        .write_file(&path, Bytes::from(archive), 0o600)
+        .await
+        .map_err(|error| ActionError::Failed(error.to_string()))?;
     // The script is fixed; paths are its arguments.
     let script = r#"mkdir -p "$2" && tar -xf "$1" -C "$2" && rm -f "$1""#;
     let arguments = ["/bin/sh", "-c", script, "sh", path.as_str(), &target.to_string_lossy()];

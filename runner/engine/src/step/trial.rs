@@ -1,0 +1,156 @@
+//! Running a built-in action by itself, without a workflow: for tests of actions, here and in other crates.
+//!
+//! Has no container: an action that wants to act inside the job is told that there is none.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ActionCall, ActionError, BuiltInAction, CompleteInputs, RepositoryFacts, RunFactsForAction, WorkspaceFacts,
+};
+use crate::job::{SharedMasker, StepLog};
+use crate::placement::{Exec, ExecId, ExecRequest, JobFacts, JobHandle, Ladder, PlacementError};
+use crate::store::RunId;
+
+/// An action's surroundings.
+#[derive(Debug)]
+pub struct Trial {
+    /// The workspace.
+    pub workspace: WorkspaceFacts,
+    /// The repository.
+    pub repository: RepositoryFacts,
+    /// The run.
+    pub run: RunFactsForAction,
+    /// Secrets of the job; they are hidden in the log.
+    pub secrets: Vec<String>,
+    /// Stops the action.
+    pub cancel: CancellationToken,
+    /// Folder of the log.
+    pub logs: PathBuf,
+}
+
+/// What an action did.
+#[derive(Debug)]
+pub struct Tried {
+    /// How it ended.
+    pub result: Result<(), ActionError>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// Its log, masked.
+    pub log: String,
+}
+
+impl Trial {
+    /// Surroundings in folders: state and logs below `scratch`.
+    #[must_use]
+    pub fn new(repository: PathBuf, workspace: PathBuf, scratch: &std::path::Path) -> Self {
+        Self {
+            workspace: WorkspaceFacts {
+                host: workspace,
+                inside: "/home/runner/work/repository/repository".into(),
+                shared: true,
+            },
+            repository: RepositoryFacts { folder: repository, name: "local/repository".into(), working_tree: true },
+            run: RunFactsForAction {
+                id: RunId(1),
+                job: "job".into(),
+                workflow: ".github/workflows/ci.yml".into(),
+                git_ref: "refs/heads/main".into(),
+                sha: String::new(),
+                event: "push".into(),
+                state: scratch.join("state"),
+            },
+            secrets: Vec::new(),
+            cancel: CancellationToken::new(),
+            logs: scratch.join("logs"),
+        }
+    }
+
+    /// Runs an action with inputs as a workflow would write them.
+    pub async fn run(&self, action: &dyn BuiltInAction, inputs: &[(&str, &str)]) -> Tried {
+        let masker = Arc::new(SharedMasker::default());
+        for secret in &self.secrets {
+            let _too_short = masker.add(secret);
+        }
+        let given = inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut outputs = BTreeMap::new();
+        let mut log = StepLog::alone(&self.logs, Arc::clone(&masker));
+        let result = match CompleteInputs::of(action, given) {
+            Ok(inputs) => self.call(action, inputs, &mut log, &masker, &mut outputs).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &result {
+            log.error(&error.to_string()).await;
+        }
+        log.finish().await;
+        let log = std::fs::read_to_string(self.logs.join(StepLog::ALONE)).unwrap_or_default();
+        Tried { result, outputs, log }
+    }
+
+    async fn call(
+        &self,
+        action: &dyn BuiltInAction,
+        inputs: CompleteInputs,
+        log: &mut StepLog,
+        masker: &Arc<SharedMasker>,
+        outputs: &mut BTreeMap<String, String>,
+    ) -> Result<(), ActionError> {
+        let job: Arc<dyn JobHandle> = Arc::new(NoJob(JobFacts::default()));
+        let mut call = ActionCall {
+            inputs: inputs.values.into_iter().collect::<IndexMap<_, _>>(),
+            defaulted: inputs.defaulted,
+            workspace: &self.workspace,
+            repository: &self.repository,
+            job: &job,
+            log,
+            masker,
+            secrets: &self.secrets,
+            outputs,
+            cancel: self.cancel.clone(),
+            run: self.run.clone(),
+        };
+        action.run(&mut call).await
+    }
+}
+
+#[derive(Debug)]
+struct NoJob(JobFacts);
+
+impl NoJob {
+    fn none<T>() -> Result<T, PlacementError> {
+        Err(PlacementError::Agent { reason: "does not exist: the action runs by itself".to_owned() })
+    }
+}
+
+#[async_trait]
+impl JobHandle for NoJob {
+    fn facts(&self) -> &JobFacts {
+        &self.0
+    }
+
+    async fn exec(&self, _request: ExecRequest) -> Result<Exec, PlacementError> {
+        Self::none()
+    }
+
+    async fn cancel(&self, _exec: ExecId, _ladder: Ladder) -> Result<(), PlacementError> {
+        Self::none()
+    }
+
+    async fn write_file(&self, _path: &str, _content: Bytes, _mode: u32) -> Result<(), PlacementError> {
+        Self::none()
+    }
+
+    async fn read_file(&self, _path: &str, _bytes_max: u64) -> Result<Option<Bytes>, PlacementError> {
+        Self::none()
+    }
+
+    async fn stop(&self) -> Result<(), PlacementError> {
+        Ok(())
+    }
+}
