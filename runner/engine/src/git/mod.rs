@@ -6,21 +6,21 @@
 
 mod clone;
 mod copy;
-mod facts;
 mod files;
 mod install;
 mod objects;
 mod refs;
+mod remote;
 #[cfg(test)]
 pub(crate) mod test_repository;
 
 pub use clone::{CloneOrder, Depth, make_git_folder};
 pub use copy::{CopyJob, copy_files, folder_files};
-pub use facts::{default_branch, local_facts, origin_url, repository_name, server_url};
 pub use files::{FileKind, SnapshotFile, WorkingFiles, commit_files, working_files};
 pub use install::install;
 pub(crate) use install::is_same_folder;
 pub use refs::{Head, Target, resolve, unborn_or_head};
+pub use remote::{default_branch, origin_url, server_url};
 
 use std::path::{Path, PathBuf};
 
@@ -79,9 +79,13 @@ impl GitError {
 /// There is none, or it belongs to another user.
 pub fn open(folder: &Path) -> Result<Repository, GitError> {
     let none: [&std::ffi::OsStr; 0] = [];
-    Repository::open_ext(folder, RepositoryOpenFlags::NO_SEARCH, none).map_err(|error| match error.code() {
-        ErrorCode::NotFound => GitError::NotARepository(folder.to_path_buf()),
-        ErrorCode::Owner => GitError::Owner(folder.to_path_buf()),
-        _ => GitError::Library { action: "open the repository", reason: error.message().to_owned() },
+    Repository::open_ext(folder, RepositoryOpenFlags::NO_SEARCH, none).map_err(|error| {
+        if error.code() == ErrorCode::NotFound {
+            GitError::NotARepository(folder.to_path_buf())
+        } else if error.code() == ErrorCode::Owner {
+            GitError::Owner(folder.to_path_buf())
+        } else {
+            GitError::library("open the repository")(error)
+        }
     })
 }

@@ -144,15 +144,14 @@ impl Wanted<'_> {
 /// Takes objects out of their packs, as loose objects.
 fn unpack(repository: &Repository, objects: &[(Oid, PathBuf)], stop: &AtomicBool) -> Result<(), GitError> {
     let source = repository.path().to_path_buf();
-    // One handle for each thread would read the packs' indexes again; the handle of libgit2 is not to be shared.
+    // On one thread: a handle of libgit2 is not to be shared, and another one would read the packs' indexes again.
     let odb = repository.odb().map_err(GitError::library("open the objects"))?;
     for (id, path) in objects {
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(());
         }
         let object = odb.read(*id).map_err(GitError::library("read an object"))?;
-        write_loose(path, object.kind().str().as_ref(), object.data())
-            .map_err(GitError::file("write an object of", &source))?;
+        write_loose(path, object.kind().str(), object.data()).map_err(GitError::file("write an object of", &source))?;
     }
     Ok(())
 }
