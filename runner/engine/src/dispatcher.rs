@@ -259,10 +259,13 @@ impl Loop<'_> {
     }
 
     async fn report(&mut self, report: JobReport) -> Result<(), StoreError> {
-        let event = report.0;
+        let JobReport { event, recorded } = report;
         // Steps change nothing that other jobs wait for, and there may be ten thousand of them.
         let quiet = matches!(event, RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. });
         self.record(vec![event]).await?;
+        if let Some(recorded) = recorded {
+            let _gone = recorded.send(());
+        }
         if quiet { Ok(()) } else { self.settle().await }
     }
 
@@ -294,6 +297,7 @@ impl Loop<'_> {
         }
         let outputs = std::collections::BTreeMap::new();
         let conclusion = Conclusion::Failure;
-        self.report(JobReport(RunEvent::JobRunFinished { key, conclusion, outputs, message: Some(problem) })).await
+        let event = RunEvent::JobRunFinished { key, conclusion, outputs, message: Some(problem) };
+        self.report(JobReport::new(event)).await
     }
 }

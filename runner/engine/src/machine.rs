@@ -2,6 +2,7 @@
 //! from what was asked to how it ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
@@ -20,7 +21,7 @@ use crate::notice::Notices;
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts};
-use crate::store::{NewRun, RunNumbers, SqliteStore, StoreError};
+use crate::store::{NewRun, RunId, RunNumbers, SqliteStore, StoreError};
 
 /// What runs are performed with.
 #[derive(Debug, Clone)]
@@ -130,19 +131,32 @@ impl Machine {
             env: request.env,
             log_bytes_max: request.log_bytes_max,
             bind: request.bind,
+            unfinished_starts: AtomicBool::new(false),
         };
+        let jobs = Arc::new(jobs);
         let dispatcher = Dispatcher {
             log: Arc::new(self.store.clone()),
             clock: Arc::clone(&self.clock),
-            jobs: Arc::new(PlacedJobs(Arc::new(jobs))),
+            jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
             notices,
         };
         let limits = RunLimits { parallel: request.parallel };
         let result = dispatcher.run(Dispatch { id: numbers.id, facts, limits }, control).await;
+        if jobs.unfinished_starts.load(Ordering::Relaxed) {
+            self.remove_parts(numbers.id).await;
+        }
         folders.remove();
         let run = result?;
         let title = title(&run).map(|title| masker.mask(&title)).unwrap_or_default();
         Ok(Finished { numbers, title, run })
+    }
+
+    /// Removes parts of jobs that were cancelled while they were being placed.
+    async fn remove_parts(&self, run: RunId) {
+        let Some(docker) = &self.docker else { return };
+        if let Err(error) = docker.remove_leftovers(LeftoverFilter::Run(run.to_string())).await {
+            tracing::error!(%error, "parts of a cancelled job are left");
+        }
     }
 
     /// Removes what killed processes of ours left behind, on the container engine and in our folders.

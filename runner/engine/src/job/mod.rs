@@ -18,12 +18,32 @@ pub use run::{JobSettings, PlacedJobs};
 pub use secrets::{SecretStore, SharedMasker};
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use workflow::run::RunEvent;
 
 /// A fact that a job run reports to the dispatcher.
-#[derive(Debug, Clone)]
-pub struct JobReport(pub RunEvent);
+#[derive(Debug)]
+pub struct JobReport {
+    /// The fact.
+    pub event: RunEvent,
+    /// Told once the fact is recorded and watchers know of it.
+    pub recorded: Option<oneshot::Sender<()>>,
+}
+
+impl JobReport {
+    /// A report that nobody waits for.
+    #[must_use]
+    pub const fn new(event: RunEvent) -> Self {
+        Self { event, recorded: None }
+    }
+
+    /// A report, and what to wait for until it is recorded.
+    #[must_use]
+    pub fn awaited(event: RunEvent) -> (Self, oneshot::Receiver<()>) {
+        let (recorded, wait) = oneshot::channel();
+        (Self { event, recorded: Some(recorded) }, wait)
+    }
+}
 
 /// What steers a job run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

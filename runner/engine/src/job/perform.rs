@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use workflow::command::environment_file::{self, EnvironmentFile};
 use workflow::command::{CommandSettings, Effect};
@@ -174,9 +175,14 @@ impl StepTask {
     }
 
     /// Runs it.
-    pub(super) async fn perform(self, ready: Ready) -> StepEnd {
+    ///
+    /// Nothing of it happens before `recorded` says that its beginning is: what was done without a trace would be done
+    /// again after a crash, and its output would be shown before itself.
+    pub(super) async fn perform(self, ready: Ready, recorded: oneshot::Receiver<()>) -> StepEnd {
         let mut log = self.tools.open_log(self.index);
-        let files = match self.tools.files.prepare(self.index).await {
+        let prepared = self.tools.files.prepare(self.index).await;
+        let _dispatcher_gone = recorded.await;
+        let files = match prepared {
             Ok(files) => files,
             Err(error) => {
                 log.error(&error.to_string()).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
@@ -60,6 +61,8 @@ pub struct JobSettings {
     pub env: IndexMap<String, String>,
     /// Most bytes of one step's log that are stored.
     pub log_bytes_max: Option<u64>,
+    /// Set when a job was cancelled while it was being placed, so that parts of it may stand.
+    pub unfinished_starts: AtomicBool,
     /// Where the workspace is this very folder (`--bind`); otherwise each job has its own.
     pub bind: bool,
 }
@@ -87,7 +90,7 @@ impl JobRunner for PlacedJobs {
         let end = self.perform(Arc::new(order), control, &reports).await;
         let JobEnd { conclusion, outputs, message } = end;
         let event = RunEvent::JobRunFinished { key, conclusion, outputs, message };
-        let _gone = reports.send(JobReport(event)).await;
+        let _gone = reports.send(JobReport::new(event)).await;
     }
 }
 
@@ -155,18 +158,18 @@ impl PlacedJobs {
         };
         let placed = tokio::select! {
             placed = place.start(&self.0, order, log) => placed,
-            () = stopped(control) => return JobEnd {
-                conclusion: Conclusion::Cancelled,
-                outputs: BTreeMap::new(),
-                message: Some("The job was cancelled while it was being placed.".into()),
-            },
+            () = stopped(control) => {
+                self.0.unfinished_starts.store(true, Ordering::Relaxed);
+                let message = Some("The job was cancelled while it was being placed.".into());
+                return JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message };
+            }
         };
         let placed = match placed {
             Ok(placed) => placed,
             Err(message) => return failed(message),
         };
         let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.runner.clone() };
-        let _gone = reports.send(JobReport(started)).await;
+        let _gone = reports.send(JobReport::new(started)).await;
         let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed));
         let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);
         let conclusion = stepper.run(control).await;

@@ -171,7 +171,11 @@ impl Stepper {
     }
 
     async fn start(&mut self, index: StepIndex) {
-        self.begin(index).await;
+        let name = self.tools.masker.mask(&self.name(index));
+        self.names.insert(index, name.clone());
+        let event = RunEvent::StepStarted { key: self.order.key.clone(), step: index, name };
+        let (report, recorded) = JobReport::awaited(event);
+        let _gone = self.reports.send(report).await;
         self.machine.apply(&StepFact::Started(index));
         let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned() else {
             return;
@@ -187,7 +191,7 @@ impl Stepper {
         };
         match task.prepare(&step, &self.job, self.machine.status()) {
             Ok(ready) => {
-                self.tasks.spawn(async move { (index, task.perform(ready).await) });
+                self.tasks.spawn(async move { (index, task.perform(ready, recorded).await) });
             }
             Err(message) => {
                 self.tools.open_log(index).error(&message).await;
@@ -298,7 +302,7 @@ impl Stepper {
             Some(&*self.tools.hash_files),
         );
         let written = step.name.as_ref().and_then(|name| evaluate(name, &scope).ok());
-        written.map_or_else(|| default_name(step), |name| name.to_display_string().to_string())
+        written.map_or_else(|| default_name(step, &scope), |name| name.to_display_string().to_string())
     }
 
     /// The job is killed: running steps are dropped with the runner, the others never begin.
@@ -314,7 +318,7 @@ impl Stepper {
 
     async fn report(&self, event: RunEvent) {
         // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
-        let _gone = self.reports.send(JobReport(event)).await;
+        let _gone = self.reports.send(JobReport::new(event)).await;
     }
 
     /// Whether the runner was lost or the job killed, so that nothing more can be asked of it.
@@ -328,17 +332,10 @@ impl Stepper {
 }
 
 /// What a step without a name is called: `Run` and the first line of what it does.
-fn default_name(step: &Step) -> String {
+fn default_name(step: &Step, scope: &StepScope<'_>) -> String {
     match &step.kind {
         StepKind::Run { script, .. } => {
-            let text = script.as_str().map_or_else(
-                || {
-                    script
-                        .as_expression()
-                        .map_or(String::new(), |expression| format!("${{{{ {} }}}}", expression.text()))
-                },
-                str::to_owned,
-            );
+            let text = evaluate(script, scope).map(|text| text.to_display_string()).unwrap_or_default();
             format!("Run {}", text.trim_start().lines().next().unwrap_or_default())
         }
         StepKind::Uses { uses, .. } => format!("Run {}", uses.value.text()),
