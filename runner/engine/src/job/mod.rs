@@ -7,6 +7,7 @@ mod log;
 mod order;
 mod perform;
 mod place;
+mod prepare;
 mod run;
 mod secrets;
 mod steps;

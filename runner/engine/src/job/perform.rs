@@ -9,16 +9,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use workflow::command::environment_file::{self, EnvironmentFile};
 use workflow::command::{CommandSettings, Effect};
-use workflow::expression::{Status, Value};
-use workflow::model::{Step, StepKind, Uses};
 use workflow::run::{Conclusion, StepIndex};
-use workflow::template::{Token, evaluate};
+use workflow::template::Token;
 
-use super::context::{HashFiles, StepScope};
-use super::environment;
+use super::context::HashFiles;
 use super::files::{JobFiles, StepFiles};
 use super::log::{LogPlace, StepLog};
-use super::steps::{JobFacing, evaluate_strings};
+use super::prepare::{Ready, ReadyKind};
 use super::{JobOrder, SharedMasker};
 use crate::notice::{Notice, Notices};
 use crate::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder};
@@ -74,106 +71,7 @@ pub(super) struct StepTask {
     pub(super) name: String,
 }
 
-/// A step with everything evaluated.
-pub(super) struct Ready {
-    /// `env:` of the step alone, for the log.
-    shown_env: IndexMap<String, String>,
-    env: IndexMap<String, String>,
-    timeout: Option<Duration>,
-    kind: ReadyKind,
-}
-
-enum ReadyKind {
-    Script { text: String, shell: Option<Shell>, cwd: String },
-    BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String> },
-}
-
 impl StepTask {
-    /// Evaluates the keys of a step.
-    pub(super) fn prepare(&self, step: &Step, job: &JobFacing, status: Status) -> Result<Ready, String> {
-        let tools = &*self.tools;
-        let base = job.scope(&self.order, &job.env, status, Some(step), Some(&*tools.hash_files));
-        let shown_env = evaluate_strings(step.env.as_ref(), &base).map_err(|error| format!("`env`: {error}"))?;
-        let mut context_env = job.env.clone();
-        context_env.extend(shown_env.clone());
-        let scope = job.scope(&self.order, &context_env, status, Some(step), Some(&*tools.hash_files));
-        let timeout = timeout(step.timeout_minutes.as_ref(), &scope)?;
-        let kind = match &step.kind {
-            StepKind::Run { script, shell, working_directory } => {
-                let shell = text(shell.as_ref().or_else(|| self.default("shell")), &scope, "shell")?;
-                let cwd = text(
-                    working_directory.as_ref().or_else(|| self.default("working-directory")),
-                    &scope,
-                    "working-directory",
-                )?;
-                ReadyKind::Script {
-                    text: text(Some(script), &scope, "run")?.unwrap_or_default(),
-                    shell: shell.map(|shell| Shell::named(&shell)).transpose().map_err(|error| error.to_string())?,
-                    cwd: self.directory(cwd.as_deref()),
-                }
-            }
-            StepKind::Uses { uses, with } => {
-                let inputs = evaluate_strings(with.as_ref(), &scope).map_err(|error| format!("`with`: {error}"))?;
-                ReadyKind::BuiltIn { action: self.action(&uses.value)?, inputs }
-            }
-            StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) | StepKind::Parallel(_) => {
-                return Err("this step has nothing to run".into());
-            }
-        };
-        Ok(Ready { env: self.environment(job, &context_env, step), shown_env, timeout, kind })
-    }
-
-    fn default(&self, key: &str) -> Option<&Token> {
-        self.tools.defaults.iter().find_map(|defaults| defaults.get("run").and_then(|run| run.get(key)))
-    }
-
-    fn directory(&self, given: Option<&str>) -> String {
-        let workspace = &self.tools.workspace.inside;
-        match given {
-            None | Some("" | ".") => workspace.clone(),
-            Some(path) if path.starts_with('/') => path.to_owned(),
-            Some(path) => format!("{workspace}/{}", path.trim_start_matches("./")),
-        }
-    }
-
-    fn action(&self, uses: &Uses) -> Result<Arc<dyn BuiltInAction>, String> {
-        let known = &self.tools.built_in;
-        let name = match uses {
-            Uses::BuiltIn { name, .. } => format!("pipe/{name}"),
-            Uses::Repository { repository, path, .. } if path.is_empty() => repository.clone(),
-            Uses::Repository { repository, path, .. } => format!("{repository}/{path}"),
-            Uses::Local { path } => path.clone(),
-            Uses::Docker { image } => format!("docker://{image}"),
-        };
-        known.get(&name).cloned().ok_or_else(|| {
-            let near = workflow::diagnostic::suggest(&name, known.names());
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            let list = known.names().collect::<Vec<_>>().join(", ");
-            format!("`uses: {}` cannot run yet: this version runs built-in actions only ({list}){hint}", uses.text())
-        })
-    }
-
-    fn environment(
-        &self,
-        job: &JobFacing,
-        context_env: &IndexMap<String, String>,
-        step: &Step,
-    ) -> IndexMap<String, String> {
-        let tools = &*self.tools;
-        let mut env = context_env.clone();
-        for (name, value) in &tools.base_env {
-            // A workflow may set CI or HOME; what starts with GITHUB_ and RUNNER_ is ours.
-            if name.starts_with("GITHUB_") || name.starts_with("RUNNER_") || !env.contains_key(name) {
-                env.insert(name.clone(), value.clone());
-            }
-        }
-        env.insert("GITHUB_ACTION".into(), step.id.as_str().to_owned());
-        let own = context_env.get("PATH").map_or(tools.own_path.as_str(), String::as_str);
-        let sudo = tools.handle.facts().sudo_directory.as_deref();
-        env.insert("PATH".into(), environment::path(&job.path, own, sudo));
-        env
-    }
-
     /// Runs it.
     ///
     /// Nothing of it happens before `recorded` says that its beginning is: what was done without a trace would be done
@@ -412,22 +310,4 @@ async fn cancel_exec(handle: &dyn JobHandle, exec: ExecId) {
         // The agent is gone; that the step is lost arrives as its outcome.
         tracing::debug!(%error, "the step could not be told to stop");
     }
-}
-
-fn text(token: Option<&Token>, scope: &StepScope<'_>, what: &str) -> Result<Option<String>, String> {
-    let Some(token) = token else { return Ok(None) };
-    let value = evaluate(token, scope).map_err(|error| format!("`{what}`: {}", error.message))?;
-    Ok(Some(value.to_display_string().to_string()).filter(|text| !text.is_empty()))
-}
-
-fn timeout(token: Option<&Token>, scope: &StepScope<'_>) -> Result<Option<Duration>, String> {
-    let Some(token) = token else { return Ok(None) };
-    let value: Value = evaluate(token, scope).map_err(|error| format!("`timeout-minutes`: {}", error.message))?;
-    let minutes = value.to_number();
-    if minutes == 0.0 {
-        return Ok(None);
-    }
-    Duration::try_from_secs_f64(minutes * 60.0)
-        .map(Some)
-        .map_err(|_| format!("`timeout-minutes` must be a number above 0, not `{}`", value.to_display_string()))
 }

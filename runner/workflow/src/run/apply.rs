@@ -77,6 +77,35 @@ impl Run {
                 self.start(key, at)?;
             }
             RunEvent::JobRunPlaced { key, runner } => self.in_progress(key)?.runner = Some(runner.clone()),
+            RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. } | RunEvent::JobRunFinished { .. } => {
+                return self.change_job_run(event, at);
+            }
+            RunEvent::JobRunCancelRequested { key, reason } => {
+                let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
+                if run.conclusion().is_some() {
+                    return Err(format!("{key} has ended already"));
+                }
+                if run.cancel.is_none() {
+                    run.cancel = Some((reason.clone(), at));
+                }
+            }
+            RunEvent::RunCancelRequested { by, force } => {
+                let force = *force || self.cancel.as_ref().is_some_and(|cancel| cancel.force);
+                self.cancel = Some(RunCancel { by: by.clone(), force });
+            }
+            RunEvent::RunFinished { conclusion } => {
+                if self.jobs.values().any(|job| job.result().is_none()) {
+                    return Err("jobs are still open".into());
+                }
+                self.phase = Phase::Finished(*conclusion);
+            }
+        }
+        Ok(())
+    }
+
+    /// Facts from inside a job run.
+    fn change_job_run(&mut self, event: &RunEvent, at: Timestamp) -> Result<(), String> {
+        match event {
             RunEvent::StepStarted { key, step, name } => {
                 let run = self.in_progress(key)?;
                 if run.steps.contains_key(step) {
@@ -108,25 +137,18 @@ impl Run {
                 let index = key.leg.unwrap_or(0) as usize;
                 self.jobs.get_mut(&key.job).ok_or("no such job")?.finished.push(index);
             }
-            RunEvent::JobRunCancelRequested { key, reason } => {
-                let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
-                if run.conclusion().is_some() {
-                    return Err(format!("{key} has ended already"));
-                }
-                if run.cancel.is_none() {
-                    run.cancel = Some((reason.clone(), at));
-                }
-            }
-            RunEvent::RunCancelRequested { by, force } => {
-                let force = *force || self.cancel.as_ref().is_some_and(|cancel| cancel.force);
-                self.cancel = Some(RunCancel { by: by.clone(), force });
-            }
-            RunEvent::RunFinished { conclusion } => {
-                if self.jobs.values().any(|job| job.result().is_none()) {
-                    return Err("jobs are still open".into());
-                }
-                self.phase = Phase::Finished(*conclusion);
-            }
+            RunEvent::GroupRequested { .. }
+            | RunEvent::GroupAcquired { .. }
+            | RunEvent::RunStarted
+            | RunEvent::JobSkipped { .. }
+            | RunEvent::JobExpanded { .. }
+            | RunEvent::JobRefused { .. }
+            | RunEvent::CallStarted { .. }
+            | RunEvent::JobRunStarted { .. }
+            | RunEvent::JobRunPlaced { .. }
+            | RunEvent::JobRunCancelRequested { .. }
+            | RunEvent::RunCancelRequested { .. }
+            | RunEvent::RunFinished { .. } => return Err(format!("{} is no fact of a job run", event.kind())),
         }
         Ok(())
     }

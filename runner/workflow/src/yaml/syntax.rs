@@ -45,83 +45,81 @@ pub struct SyntaxError {
     pub message: String,
 }
 
+/// Part of the parser's message, kind, and GitHub's sentence; empty: the parser's own words.
+const KNOWN: &[(&str, SyntaxKind, &str)] = &[
+    ("mapping values are not allowed", SyntaxKind::MappingValue, "Mapping values are not allowed in this context."),
+    (
+        "block mapping, did not find expected key",
+        SyntaxKind::Indentation,
+        "While parsing a block mapping, did not find expected key.",
+    ),
+    (
+        "block collection, did not find expected '-'",
+        SyntaxKind::Indentation,
+        "While parsing a block collection, did not find expected '-' indicator.",
+    ),
+    ("simple key expect ':'", SyntaxKind::MissingColon, "While scanning a simple key, could not find expected ':'."),
+    ("simple key expected", SyntaxKind::MissingColon, "While scanning a simple key, could not find expected ':'."),
+    (
+        "flow mapping, did not find expected",
+        SyntaxKind::FlowNotClosed,
+        "While parsing a flow mapping, did not find expected ',' or '}'.",
+    ),
+    (
+        "flow sequence, expected",
+        SyntaxKind::FlowNotClosed,
+        "While parsing a flow sequence, did not find expected ',' or ']'.",
+    ),
+    (
+        "did not find expected node content",
+        SyntaxKind::Other,
+        "While parsing a node, did not find expected node content.",
+    ),
+    (
+        "found unexpected end of stream",
+        SyntaxKind::QuoteNotClosed,
+        "While scanning a quoted scalar, found unexpected end of stream.",
+    ),
+    (
+        "found unexpected document indicator",
+        SyntaxKind::QuoteNotClosed,
+        "While scanning a quoted scalar, found unexpected document indicator.",
+    ),
+    (
+        "found unknown escape character",
+        SyntaxKind::Escape,
+        "While parsing a quoted scalar, found unknown escape character.",
+    ),
+    (
+        "did not find expected hexadecimal",
+        SyntaxKind::Escape,
+        "While parsing a quoted scalar, did not find expected hexadecimal number.",
+    ),
+    (
+        "unexpected character: `",
+        SyntaxKind::ReservedCharacter,
+        "While scanning for the next token, found character that cannot start any token.",
+    ),
+    (
+        "block sequence entries are not allowed",
+        SyntaxKind::Indentation,
+        "Block sequence entries are not allowed in this context.",
+    ),
+    ("mapping keys are not allowed", SyntaxKind::Indentation, "Mapping keys are not allowed in this context."),
+    (
+        "while scanning a plain scalar, found a tab",
+        SyntaxKind::Tab,
+        "While scanning a plain scalar, found a tab character that violate indentation.",
+    ),
+    ("tab", SyntaxKind::Tab, "While scanning for the next token, found character that cannot start any token."),
+    ("invalid indentation in flow construct", SyntaxKind::Indentation, ""),
+    ("indent", SyntaxKind::Indentation, ""),
+    ("recursion limit exceeded", SyntaxKind::TooDeep, "Maximum object depth exceeded"),
+];
+
 /// Kind and sentence for a message of the parser below.
 pub(super) fn translate(info: &str) -> (SyntaxKind, String) {
-    let known = [
-        ("mapping values are not allowed", SyntaxKind::MappingValue, "Mapping values are not allowed in this context."),
-        (
-            "block mapping, did not find expected key",
-            SyntaxKind::Indentation,
-            "While parsing a block mapping, did not find expected key.",
-        ),
-        (
-            "block collection, did not find expected '-'",
-            SyntaxKind::Indentation,
-            "While parsing a block collection, did not find expected '-' indicator.",
-        ),
-        (
-            "simple key expect ':'",
-            SyntaxKind::MissingColon,
-            "While scanning a simple key, could not find expected ':'.",
-        ),
-        ("simple key expected", SyntaxKind::MissingColon, "While scanning a simple key, could not find expected ':'."),
-        (
-            "flow mapping, did not find expected",
-            SyntaxKind::FlowNotClosed,
-            "While parsing a flow mapping, did not find expected ',' or '}'.",
-        ),
-        (
-            "flow sequence, expected",
-            SyntaxKind::FlowNotClosed,
-            "While parsing a flow sequence, did not find expected ',' or ']'.",
-        ),
-        (
-            "did not find expected node content",
-            SyntaxKind::Other,
-            "While parsing a node, did not find expected node content.",
-        ),
-        (
-            "found unexpected end of stream",
-            SyntaxKind::QuoteNotClosed,
-            "While scanning a quoted scalar, found unexpected end of stream.",
-        ),
-        (
-            "found unexpected document indicator",
-            SyntaxKind::QuoteNotClosed,
-            "While scanning a quoted scalar, found unexpected document indicator.",
-        ),
-        (
-            "found unknown escape character",
-            SyntaxKind::Escape,
-            "While parsing a quoted scalar, found unknown escape character.",
-        ),
-        (
-            "did not find expected hexadecimal",
-            SyntaxKind::Escape,
-            "While parsing a quoted scalar, did not find expected hexadecimal number.",
-        ),
-        (
-            "unexpected character: `",
-            SyntaxKind::ReservedCharacter,
-            "While scanning for the next token, found character that cannot start any token.",
-        ),
-        (
-            "block sequence entries are not allowed",
-            SyntaxKind::Indentation,
-            "Block sequence entries are not allowed in this context.",
-        ),
-        ("mapping keys are not allowed", SyntaxKind::Indentation, "Mapping keys are not allowed in this context."),
-        (
-            "while scanning a plain scalar, found a tab",
-            SyntaxKind::Tab,
-            "While scanning a plain scalar, found a tab character that violate indentation.",
-        ),
-        ("tab", SyntaxKind::Tab, "While scanning for the next token, found character that cannot start any token."),
-        ("invalid indentation in flow construct", SyntaxKind::Indentation, ""),
-        ("indent", SyntaxKind::Indentation, ""),
-        ("recursion limit exceeded", SyntaxKind::TooDeep, "Maximum object depth exceeded"),
-    ];
-    let found = known.iter().find(|(part, _, _)| info.contains(part));
+    let found = KNOWN.iter().find(|(part, _, _)| info.contains(part));
     let (kind, text) = found.map_or((SyntaxKind::Other, ""), |(_, kind, text)| (*kind, *text));
     (kind, if text.is_empty() { sentence(info) } else { text.to_owned() })
 }
