@@ -2,32 +2,36 @@
 //!
 //! Not the frames that travel to the agent: those are crate `agent`, module `protocol`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+
+/// Stored output is acknowledged each time it has grown by so much; the end of a command acknowledges the rest.
+const ACKNOWLEDGE_BYTES: u64 = 1024 * 1024;
 
 /// Names a command within one job. Chosen by the placement, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecId(pub u64);
 
 /// A command to run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecRequest {
     /// Program and arguments; a program without `/` is looked up on the PATH of `env`.
     pub argv: Vec<String>,
     /// The whole environment, unless `inherit_env`.
     pub env: Vec<(String, String)>,
-    /// Whether `env` is laid over the environment of the container (or of `pipe`'s agent on the host).
+    /// Whether `env` is laid over the environment of the container (on the host: of `pipe`).
     pub inherit_env: bool,
     /// Working directory, absolute, as the job sees it.
     pub cwd: String,
+    /// Another user than that of the job: `name`, `uid`, `uid:gid`.
+    pub user: Option<String>,
     /// Ended by `ladder` after this time.
     pub timeout: Option<Duration>,
     /// How it is ended on timeout.
     pub ladder: Ladder,
-    /// Bytes that the agent keeps until they are delivered, at most.
-    pub output_bytes_max: Option<u64>,
 }
 
 impl ExecRequest {
@@ -39,9 +43,9 @@ impl ExecRequest {
             env: Vec::new(),
             inherit_env: true,
             cwd: cwd.into(),
+            user: None,
             timeout: None,
             ladder: Ladder::default(),
-            output_bytes_max: None,
         }
     }
 }
@@ -49,9 +53,9 @@ impl ExecRequest {
 /// How a command is ended. GitHub's runner waits 7.5 s after SIGINT and 2.5 s after SIGTERM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ladder {
-    /// From SIGINT to SIGTERM.
+    /// From SIGINT to SIGTERM; zero: no SIGINT.
     pub after_interrupt: Duration,
-    /// From SIGTERM to SIGKILL.
+    /// From SIGTERM to SIGKILL; zero: no SIGTERM.
     pub after_terminate: Duration,
 }
 
@@ -66,24 +70,85 @@ impl Ladder {
     pub const KILL: Self = Self { after_interrupt: Duration::ZERO, after_terminate: Duration::ZERO };
 }
 
-/// A command that was started.
-#[derive(Debug)]
+/// A command that was started. Its events must be taken: all commands of a job share one connection, so that one whose
+/// output nobody takes holds the others back. Dropped, it runs on and its output is thrown away.
 pub struct Exec {
     /// Its name.
     pub id: ExecId,
-    /// What it does; ends after exactly one [`ExecEvent::Ended`]. Not reading holds the command back, once the agent's spool
-    /// is full.
-    pub events: mpsc::Receiver<ExecEvent>,
+    events: mpsc::Receiver<ExecEvent>,
+    acknowledge: Arc<dyn Fn(Acknowledgement) + Send + Sync>,
+    stored: u64,
+    acknowledged: u64,
+}
+
+/// What the reader of a command has stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// Output before this offset: the agent may forget it.
+    Output(u64),
+    /// How it ended: the agent may forget the command.
+    End,
+}
+
+impl std::fmt::Debug for Exec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exec").field("id", &self.id).field("stored", &self.stored).finish_non_exhaustive()
+    }
+}
+
+impl Exec {
+    /// For implementations of a placement. `events` ends after one [`ExecEvent::Ended`].
+    pub fn new(
+        id: ExecId,
+        events: mpsc::Receiver<ExecEvent>,
+        acknowledge: impl Fn(Acknowledgement) + Send + Sync + 'static,
+    ) -> Self {
+        Self { id, events, acknowledge: Arc::new(acknowledge), stored: 0, acknowledged: 0 }
+    }
+
+    /// The next event; `None` after the end. Asking says that what came before is stored.
+    pub async fn next(&mut self) -> Option<ExecEvent> {
+        if self.stored - self.acknowledged >= ACKNOWLEDGE_BYTES {
+            self.acknowledged = self.stored;
+            (self.acknowledge)(Acknowledgement::Output(self.stored));
+        }
+        let event = self.events.recv().await?;
+        if let ExecEvent::Output { offset, bytes } = &event {
+            self.stored = offset + bytes.len() as u64;
+        }
+        Some(event)
+    }
+
+    /// Says that the end is stored. Until then the agent keeps what it knows of the command.
+    pub fn acknowledge_end(&self) {
+        (self.acknowledge)(Acknowledgement::End);
+    }
+
+    /// Waits for the end and collects the output, the first `bytes_max` of it. For short commands and tests.
+    pub async fn output(mut self, bytes_max: usize) -> (ExecOutcome, Vec<u8>) {
+        let mut output = Vec::new();
+        while let Some(event) = self.next().await {
+            match event {
+                ExecEvent::Output { offset: _, bytes } => {
+                    let room = bytes_max.saturating_sub(output.len()).min(bytes.len());
+                    output.extend(bytes.iter().take(room));
+                }
+                ExecEvent::Ended(outcome) => {
+                    self.acknowledge_end();
+                    return (outcome, output);
+                }
+            }
+        }
+        (ExecOutcome::Lost { reason: "its events ended without an outcome".to_owned() }, output)
+    }
 }
 
 /// Something that a command did.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ExecEvent {
-    /// It wrote. Chunks of one stream come in order and without gaps, unless `offset` says otherwise.
+    /// It wrote, to stdout or stderr. Chunks come in order and without gaps.
     Output {
-        /// Where to.
-        stream: OutputStream,
-        /// Position of the first byte in all that the command wrote to both streams.
+        /// Position of the first byte in all that the command wrote.
         offset: u64,
         /// The bytes, cut anywhere.
         bytes: Bytes,
@@ -92,17 +157,8 @@ pub enum ExecEvent {
     Ended(ExecOutcome),
 }
 
-/// Where a command writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OutputStream {
-    /// Descriptor 1.
-    Stdout,
-    /// Descriptor 2.
-    Stderr,
-}
-
 /// How a command ended. Success is `Exited` with code 0 and nothing else.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecOutcome {
     /// It exited or was killed by a signal.
     Exited {
@@ -116,8 +172,6 @@ pub enum ExecOutcome {
         cancelled: bool,
         /// The kernel killed one of its processes for lack of memory, even if the shell exited with 0.
         out_of_memory: bool,
-        /// What it left running was killed.
-        leftover_processes: u32,
         /// What it used.
         usage: Usage,
     },
@@ -128,7 +182,7 @@ pub enum ExecOutcome {
     },
     /// Nobody knows: the agent is gone and left no exit code.
     Lost {
-        /// What was seen of it.
+        /// What was seen of it, as a lower-case fragment.
         reason: String,
     },
 }
@@ -137,7 +191,7 @@ impl ExecOutcome {
     /// Whether the command ended by itself with code 0.
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self, Self::Exited { code: 0, timed_out: false, cancelled: false, out_of_memory: false, .. })
+        matches!(self, Self::Exited { code: 0, timed_out: false, cancelled: false, .. })
     }
 }
 

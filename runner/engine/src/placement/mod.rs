@@ -3,12 +3,18 @@
 //! Knows nothing of workflows, steps or expressions; whoever calls has evaluated everything. A new engine (Swarm, ECS,
 //! Kubernetes) is one more implementation of [`Placement`]. See ARCHITECTURE.md, decision 5.
 
+mod client;
+mod docker;
 mod error;
 mod exec;
+mod owner;
 mod spec;
 
+pub(crate) use docker::{docker_message, docker_status};
+
 pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
-pub use exec::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, OutputStream, Usage};
+pub use exec::{Acknowledgement, Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, Usage};
+pub use owner::Owner;
 pub use spec::{
     Credentials, ImageSpec, JobIdentity, JobShape, JobSpec, Limits, Mount, NetworkAccess, PullPolicy, RunDirectory,
     ServiceSpec,
@@ -72,6 +78,13 @@ pub trait JobHandle: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// It cannot be read, or is longer.
     async fn read_file(&self, path: &str, bytes_max: u64) -> Result<Option<Bytes>, PlacementError>;
+
+    /// Removes a path of the job with all that is in it, as the job's root: files there may belong to users that this
+    /// process may not touch. A mounted folder itself stays, empty.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    async fn remove_path(&self, path: &str) -> Result<(), PlacementError>;
 
     /// Ends everything in the job and removes what `start` made. Idempotent. Commands that still run are lost.
     ///

@@ -1,0 +1,370 @@
+//! The task that owns a connection: writes requests, reads events, hands each to who waits for it, connects again.
+//!
+//! It never waits for two things in turn: while a reader is slow, requests (a cancel, say) still go out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::protocol::{
+    AgentHello, Decoder, Event, ExecProgress, ExecRequest, ExecState, PROTOCOL_VERSION, Request, Subject, encode,
+};
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::{Command, Connect, FileAnswer, Link, outcome};
+use crate::placement::{ExecEvent, ExecOutcome};
+
+/// Room for one read.
+const READ_BYTES: usize = 512 * 1024;
+
+/// Pauses between tries to connect again; after the last one the agent is given up.
+const RECONNECT_PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+/// How long a new connection may take until the agent has said hello.
+const HELLO_SECONDS_MAX: u64 = 10;
+
+/// A connection after the hellos.
+pub(super) struct Connection {
+    link: Link,
+    decoder: Decoder<Event>,
+    out: BytesMut,
+}
+
+/// Opens a connection and exchanges hellos.
+pub(super) async fn connect(connect: &dyn Connect) -> Result<(Connection, AgentHello), String> {
+    let greet = async {
+        let link = connect.connect().await.map_err(|error| format!("cannot be reached: {error}"))?;
+        let mut connection = Connection { link, decoder: Decoder::new(), out: BytesMut::new() };
+        connection.push(&Request::Hello { version: PROTOCOL_VERSION })?;
+        loop {
+            tokio::select! {
+                written = connection.link.writer.write_buf(&mut connection.out), if !connection.out.is_empty() => {
+                    written.map_err(|error| format!("cannot be reached: {error}"))?;
+                }
+                event = connection.link.reader.read_buf(connection.decoder.buffer_mut()) => {
+                    if event.map_err(|error| format!("cannot be reached: {error}"))? == 0 {
+                        return Err("closed the connection".to_owned());
+                    }
+                    match connection.decoder.next().map_err(|error| format!("is not understood: {error}"))? {
+                        Some(Event::Hello(hello)) => return Ok((connection, hello)),
+                        Some(Event::Failed { about: Subject::Hello, reason }) => return Err(reason),
+                        Some(other) => return Err(format!("began with {other:?} in place of a hello")),
+                        None => {}
+                    }
+                }
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(HELLO_SECONDS_MAX), greet)
+        .await
+        .unwrap_or_else(|_| Err(format!("gave no answer in {HELLO_SECONDS_MAX} s")))
+}
+
+impl Connection {
+    fn push(&mut self, request: &Request) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        encode(request, &mut bytes).map_err(|error| error.to_string())?;
+        self.out.extend_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// A command that has not ended.
+struct Running {
+    request: ExecRequest,
+    events: mpsc::Sender<ExecEvent>,
+    /// Bytes of output that were handed on.
+    received: u64,
+    /// The agent has told something of it.
+    known: bool,
+}
+
+type Answer = oneshot::Sender<Result<FileAnswer, String>>;
+
+#[derive(Default)]
+struct State {
+    execs: BTreeMap<u64, Running>,
+    files: BTreeMap<u64, Answer>,
+    next_ticket: u64,
+    stopping: Option<oneshot::Sender<()>>,
+    /// An event whose reader has no room yet; nothing is read meanwhile.
+    waiting: Option<(mpsc::Sender<ExecEvent>, ExecEvent)>,
+    /// Ends that are told apart from the connection.
+    farewells: JoinSet<()>,
+}
+
+/// Why a connection is over.
+enum End {
+    /// It broke.
+    Broken(String),
+    /// Nobody asks any more.
+    Abandoned,
+    /// The agent said goodbye.
+    Stopped,
+}
+
+/// Runs until the agent is gone or nobody asks any more.
+pub(super) async fn drive(
+    connect: Arc<dyn Connect>,
+    mut connection: Connection,
+    boot_id: String,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut state = State::default();
+    let reason = loop {
+        match state.converse(&mut connection, &mut commands).await {
+            End::Abandoned => return,
+            End::Stopped => break "was stopped".to_owned(),
+            End::Broken(reason) if state.stopping.is_some() => break reason,
+            End::Broken(reason) => match reconnect(&*connect, &boot_id, &reason).await {
+                Ok(next) => connection = next,
+                Err(reason) => break reason,
+            },
+        }
+        // Answers to file requests do not outlive their connection.
+        for (_, answer) in std::mem::take(&mut state.files) {
+            let _ = answer.send(Err("the connection to the agent broke".to_owned()));
+        }
+        if state.take_up(&mut connection).is_err() {
+            break "is not understood".to_owned();
+        }
+    };
+    commands.close();
+    state.lose(&reason, commands).await;
+}
+
+async fn reconnect(connect: &dyn Connect, boot_id: &str, reason: &str) -> Result<Connection, String> {
+    let mut last = reason.to_owned();
+    for pause in RECONNECT_PAUSES {
+        tokio::time::sleep(pause).await;
+        if let Some(cause) = connect.autopsy().await {
+            return Err(cause);
+        }
+        match self::connect(connect).await {
+            Ok((connection, hello)) if hello.boot_id == boot_id => return Ok(connection),
+            Ok(_) => return Err("was started anew and knows nothing of this job".to_owned()),
+            Err(reason) => last = reason,
+        }
+    }
+    Err(last)
+}
+
+impl State {
+    /// Asks what the agent knows; the answer tells where each command is taken up.
+    fn take_up(&mut self, connection: &mut Connection) -> Result<(), String> {
+        connection.push(&Request::List)
+    }
+
+    async fn converse(&mut self, connection: &mut Connection, commands: &mut mpsc::UnboundedReceiver<Command>) -> End {
+        loop {
+            while self.waiting.is_none() {
+                match connection.decoder.next() {
+                    Ok(Some(Event::Stopped { orphans: _ })) => return End::Stopped,
+                    Ok(Some(event)) => {
+                        if let Err(reason) = self.handle(event, connection) {
+                            return End::Broken(reason);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) if error.is_fatal() => return End::Broken(error.to_string()),
+                    Err(error) => tracing::warn!(%error, "a frame of the agent was skipped"),
+                }
+            }
+            let reading = self.waiting.is_none();
+            if reading {
+                connection.decoder.buffer_mut().reserve(READ_BYTES);
+            }
+            tokio::select! {
+                command = commands.recv() => match command {
+                    None => return End::Abandoned,
+                    Some(command) => {
+                        if let Err(reason) = self.obey(command, connection) {
+                            tracing::warn!(reason, "a request could not be encoded");
+                        }
+                    }
+                },
+                written = connection.link.writer.write(connection.out.chunk()), if !connection.out.is_empty() => match written {
+                    Ok(0) => return End::Broken("closed the connection".to_owned()),
+                    Ok(count) => connection.out.advance(count),
+                    Err(error) => return End::Broken(error.to_string()),
+                },
+                read = connection.link.reader.read_buf(connection.decoder.buffer_mut()), if reading => match read {
+                    Ok(0) => return End::Broken("closed the connection".to_owned()),
+                    Ok(_) => {}
+                    Err(error) => return End::Broken(error.to_string()),
+                },
+                () = deliver(&mut self.waiting), if !reading => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, connection: &mut Connection) -> Result<(), String> {
+        match command {
+            Command::Start(request, events) => {
+                let encoded = connection.push(&Request::Start(request.clone()));
+                if let Err(reason) = &encoded {
+                    let outcome = ExecOutcome::NotStarted { reason: reason.clone() };
+                    // A fresh channel has room.
+                    let _ = events.try_send(ExecEvent::Ended(outcome));
+                    return Ok(());
+                }
+                self.execs.insert(request.id, Running { request, events, received: 0, known: false });
+                encoded
+            }
+            Command::Send(request) => connection.push(&request),
+            Command::File(request, answer) => {
+                self.next_ticket += 1;
+                match connection.push(&request.with(self.next_ticket)) {
+                    Ok(()) => drop(self.files.insert(self.next_ticket, answer)),
+                    Err(reason) => drop(answer.send(Err(reason))),
+                }
+                Ok(())
+            }
+            Command::Shutdown(stopped) => {
+                self.stopping = Some(stopped);
+                connection.push(&Request::Shutdown { ladder: agent::protocol::Ladder::KILL })
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, connection: &mut Connection) -> Result<(), String> {
+        match event {
+            Event::Output { id, offset, bytes } => {
+                let Some(exec) = self.execs.get_mut(&id) else { return Ok(()) };
+                if offset != exec.received {
+                    return Err(format!("sent output at {offset} where {} was due", exec.received));
+                }
+                exec.received += bytes.len() as u64;
+                exec.known = true;
+                let end = exec.received;
+                let event = ExecEvent::Output { offset, bytes };
+                match exec.events.try_send(event) {
+                    Ok(()) => {}
+                    Err(mpsc::error::TrySendError::Full(event)) => self.waiting = Some((exec.events.clone(), event)),
+                    // Nobody listens: the agent need not keep it.
+                    Err(mpsc::error::TrySendError::Closed(_)) => {
+                        connection.push(&Request::AckOutput { id, offset: end })?
+                    }
+                }
+            }
+            Event::Started { id, pid: _ } => {
+                if let Some(exec) = self.execs.get_mut(&id) {
+                    exec.known = true;
+                }
+            }
+            Event::Exited { id, report, output_bytes } => return self.ended(id, report, output_bytes, connection),
+            Event::Execs { execs } => return self.resume(&execs, connection),
+            Event::Done { ticket } => self.answer(ticket, Ok(FileAnswer::Done)),
+            Event::File { ticket, mode: _, size, bytes } => self.answer(ticket, Ok(FileAnswer::Piece { size, bytes })),
+            Event::Failed { about: Subject::File(ticket), reason } => self.answer(ticket, Err(reason)),
+            Event::Failed { about: Subject::Exec(id), reason } => {
+                tracing::debug!(id, reason, "the agent refused a request")
+            }
+            Event::Failed { about: Subject::Hello | Subject::Frame, reason } => return Err(reason),
+            Event::Hello(_) | Event::Stopped { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn ended(
+        &mut self,
+        id: u64,
+        report: agent::protocol::ExitReport,
+        output_bytes: u64,
+        connection: &mut Connection,
+    ) -> Result<(), String> {
+        let Some(exec) = self.execs.remove(&id) else { return Ok(()) };
+        if output_bytes != exec.received {
+            let reason = format!("ended a command at {output_bytes} bytes where {} had come", exec.received);
+            self.execs.insert(id, exec);
+            return Err(reason);
+        }
+        match exec.events.try_send(ExecEvent::Ended(outcome::outcome(report))) {
+            Err(mpsc::error::TrySendError::Full(event)) => self.waiting = Some((exec.events, event)),
+            Err(mpsc::error::TrySendError::Closed(_)) => connection.push(&Request::AckExit { id })?,
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, ticket: u64, answer: Result<FileAnswer, String>) {
+        if let Some(waiting) = self.files.remove(&ticket) {
+            // Who asked may have gone.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// After a new connection: goes on where each command was, and starts those that never arrived.
+    fn resume(&mut self, listed: &[ExecState], connection: &mut Connection) -> Result<(), String> {
+        for exec in listed {
+            if let (Some(running), ExecProgress::Running | ExecProgress::Exited(_)) =
+                (self.execs.get(&exec.id), &exec.progress)
+            {
+                connection.push(&Request::Resume { id: exec.id, offset: running.received })?;
+            }
+        }
+        let mut gone = Vec::new();
+        for (id, running) in &self.execs {
+            if listed.iter().any(|exec| exec.id == *id) {
+                continue;
+            }
+            if running.known {
+                gone.push(*id);
+            } else {
+                connection.push(&Request::Start(running.request.clone()))?;
+            }
+        }
+        for id in gone {
+            if let Some(running) = self.execs.remove(&id) {
+                let outcome = ExecOutcome::Lost { reason: "the agent does not know the command any more".to_owned() };
+                self.farewells.spawn(async move {
+                    // Who asked may have gone.
+                    let _ = running.events.send(ExecEvent::Ended(outcome)).await;
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells everyone that the agent is gone.
+    async fn lose(mut self, reason: &str, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut execs = self.execs;
+        while let Ok(command) = commands.try_recv() {
+            if let Command::Start(request, events) = command {
+                execs.insert(request.id, Running { request, events, received: 0, known: false });
+            }
+        }
+        if let Some((events, event)) = self.waiting {
+            // Who asked may have gone; so below.
+            let _ = events.send(event).await;
+        }
+        let ends = execs.into_values().map(|running| {
+            let outcome = ExecOutcome::Lost { reason: format!("the agent {reason}") };
+            async move { running.events.send(ExecEvent::Ended(outcome)).await }
+        });
+        futures_util::future::join_all(ends).await;
+        while self.farewells.join_next().await.is_some() {}
+        if let Some(stopped) = self.stopping {
+            let _ = stopped.send(());
+        }
+    }
+}
+
+/// Waits for room, then hands the waiting event over. Cancelled, it has done nothing.
+async fn deliver(waiting: &mut Option<(mpsc::Sender<ExecEvent>, ExecEvent)>) {
+    let Some((room, _)) = waiting else { return };
+    let permit = room.clone().reserve_owned().await;
+    if let (Ok(permit), Some((_, event))) = (permit, waiting.take()) {
+        permit.send(event);
+    }
+}
