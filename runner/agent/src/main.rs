@@ -4,6 +4,7 @@
 //! expected of the image that it runs in.
 
 mod account;
+mod forward;
 mod init_copy;
 mod options;
 mod run;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let rest = arguments.get(2..).unwrap_or_default();
     match first {
         run_as::VERB => run_as::main(rest),
+        forward::VERB => forward::main(rest),
         "init-copy" => init_copy::init_copy(rest),
         "--version" => {
             let done = writeln!(std::io::stdout(), "pipe-agent {}", env!("CARGO_PKG_VERSION"));

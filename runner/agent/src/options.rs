@@ -8,6 +8,7 @@ pub(crate) const USAGE: &str = "\
 usage: pipe-agent --socket PATH [--spool DIR] [--spool-bytes-max N] [--linger SECONDS]
        pipe-agent --stdio [--token TOKEN] [--spool DIR] [--spool-bytes-max N]
        pipe-agent init-copy DESTINATION
+       pipe-agent forward PORT=ADDRESS:PORT...
        pipe-agent --version";
 
 /// Unacknowledged output bytes of one exec, beyond which its pipe is read no further.

@@ -8,10 +8,12 @@ mod docker;
 mod error;
 mod exec;
 mod owner;
+mod shared_files;
 mod spec;
 
 pub(crate) use docker::{docker_message, docker_status};
 
+pub use docker::{DockerPlacement, DockerSettings, TransportChoice};
 pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
 pub use exec::{Acknowledgement, Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, Usage};
 pub use owner::Owner;

@@ -97,6 +97,8 @@ struct State {
     files: BTreeMap<u64, Answer>,
     next_ticket: u64,
     stopping: Option<oneshot::Sender<()>>,
+    /// Whoever owns the agent ends it.
+    ending: bool,
     /// An event whose reader has no room yet; nothing is read meanwhile.
     waiting: Option<(mpsc::Sender<ExecEvent>, ExecEvent)>,
     /// Ends that are told apart from the connection.
@@ -125,7 +127,7 @@ pub(super) async fn drive(
         match state.converse(&mut connection, &mut commands).await {
             End::Abandoned => return,
             End::Stopped => break "was stopped".to_owned(),
-            End::Broken(reason) if state.stopping.is_some() => break reason,
+            End::Broken(_) if state.ending => break "was stopped".to_owned(),
             End::Broken(reason) => match reconnect(&*connect, &boot_id, &reason).await {
                 Ok(next) => connection = next,
                 Err(reason) => break reason,
@@ -230,7 +232,12 @@ impl State {
                 }
                 Ok(())
             }
+            Command::ExpectEnd => {
+                self.ending = true;
+                Ok(())
+            }
             Command::Shutdown(stopped) => {
+                self.ending = true;
                 self.stopping = Some(stopped);
                 connection.push(&Request::Shutdown { ladder: agent::protocol::Ladder::KILL })
             }

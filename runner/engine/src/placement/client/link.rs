@@ -14,8 +14,8 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// Both directions of a connection.
 pub(crate) struct Link {
-    pub(crate) reader: Box<dyn AsyncRead + Send + Sync + Unpin>,
-    pub(crate) writer: Box<dyn AsyncWrite + Send + Sync + Unpin>,
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
 /// Opens connections to one agent.

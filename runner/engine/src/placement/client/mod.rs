@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Send(Request),
     /// Is answered under the ticket that the driver draws.
     File(FileRequest, oneshot::Sender<Result<FileAnswer, String>>),
+    /// A broken connection is the end.
+    ExpectEnd,
     /// Ends the agent; answered when it said that it stopped, or is gone.
     Shutdown(oneshot::Sender<()>),
 }
@@ -167,6 +169,12 @@ impl AgentClient {
             // Whoever removes the container ends what does not end by itself.
             let _ = tokio::time::timeout(patience, stopped).await;
         }
+    }
+
+    /// The agent is about to be removed: a connection that breaks is not made anew.
+    pub(crate) fn expect_end(&self) {
+        // Without an agent there is nothing to expect.
+        let _ = self.tell(Command::ExpectEnd);
     }
 
     fn tell(&self, command: Command) -> Result<(), String> {

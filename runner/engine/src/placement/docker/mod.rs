@@ -1,12 +1,185 @@
 //! Jobs in containers of a Docker engine.
 //!
-//! Knows nothing of workflows.
+//! Knows nothing of workflows. In the order in which a job meets them: the engine is found ([`address`], [`connection`]),
+//! the job is judged ([`options`], [`volumes`], [`ports`], [`prepared`]), made ([`start`], [`create`], [`network`],
+//! [`services`], [`upload`]), reached ([`transport`], [`job`]) and removed ([`resources`], [`leftovers`]).
 
 mod address;
 mod connection;
+mod create;
+mod job;
+mod leftovers;
+mod network;
 mod options;
 mod ports;
+mod prepared;
+mod resources;
+mod services;
+mod start;
+mod transport;
+mod upload;
 mod volumes;
 mod words;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bollard::Docker;
+
+use self::address::{Surroundings, hex};
+use self::connection::Connection;
+use self::prepared::Prepared;
+use self::resources::Resources;
+use self::start::Start;
+use super::{JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink, Removed, Resource};
+use crate::image::Images;
+
 pub(crate) use connection::{message as docker_message, status as docker_status};
+pub(crate) use start::{AGENT, SOCKET, SPOOL, SUDO_FOLDER};
+
+/// What the docker placement is told.
+#[derive(Debug, Clone)]
+pub struct DockerSettings {
+    /// Whose containers are made.
+    pub owner: Owner,
+    /// A folder of this machine with the static agent (`pipe-agent`) and `sudo/sudo`, a link to it.
+    pub agent_folder: PathBuf,
+    /// How agents are reached.
+    pub transport: TransportChoice,
+    /// A network of its own for every job, also for those without services.
+    pub isolate: bool,
+    /// Options of containers beyond the usual ones: only `--cap-add` can be named.
+    pub allowed_options: Vec<String>,
+    /// Folders of this machine that `volumes:` may name, with all below them.
+    pub allowed_folders: Vec<PathBuf>,
+}
+
+/// How agents are reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// A socket where the engine runs on this machine, else the container's stdio.
+    #[default]
+    Auto,
+    /// A socket in the shared run directory.
+    Socket,
+    /// The container's stdio; files travel in archives and frames.
+    Stdio,
+}
+
+impl std::str::FromStr for TransportChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "socket" => Ok(Self::Socket),
+            "stdio" => Ok(Self::Stdio),
+            other => Err(format!("`{other}` is none of auto, socket, stdio")),
+        }
+    }
+}
+
+/// How an agent is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Socket,
+    Stdio,
+}
+
+/// Jobs in containers.
+#[derive(Debug)]
+pub struct DockerPlacement {
+    settings: DockerSettings,
+    connection: Connection,
+    images: Images,
+    count: AtomicU64,
+}
+
+impl DockerPlacement {
+    /// Connects to the engine that `DOCKER_HOST`, the Docker context or the usual socket names.
+    ///
+    /// # Errors
+    /// There is none, it does not run, or this user may not use it.
+    pub async fn connect(settings: DockerSettings) -> Result<Self, PlacementError> {
+        let connection = Connection::open(&Surroundings::of_process()).await?;
+        let images = Images::new(connection.docker.clone(), address::config_directory());
+        Ok(Self { settings, connection, images, count: AtomicU64::new(0) })
+    }
+
+    /// The images of the engine.
+    #[must_use]
+    pub const fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// The engine's client, for what is not a job: building images, say.
+    #[must_use]
+    pub const fn client(&self) -> &Docker {
+        &self.connection.docker
+    }
+
+    /// Where the engine is and which version of its API it speaks, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let capabilities = &self.connection.capabilities;
+        format!("Docker at {} (API {}.{})", capabilities.address, capabilities.api.0, capabilities.api.1)
+    }
+
+    fn transport(&self) -> Transport {
+        match self.settings.transport {
+            TransportChoice::Auto if self.connection.capabilities.same_kernel => Transport::Socket,
+            TransportChoice::Socket => Transport::Socket,
+            TransportChoice::Auto | TransportChoice::Stdio => Transport::Stdio,
+        }
+    }
+
+    async fn start_over(
+        &self,
+        spec: &JobSpec,
+        progress: &ProgressSink,
+        transport: Transport,
+    ) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        let unique = hex(&transport::unique(self.count.fetch_add(1, Ordering::Relaxed))[..4]);
+        let prepared = Prepared::new(spec, &self.settings, &unique)?;
+        let resources = Arc::new(Resources::new(self.connection.docker.clone()));
+        let start = Start { placement: self, spec, prepared: &prepared, resources: &resources, progress, transport };
+        match start.run().await {
+            Ok(job) => Ok(Arc::new(job)),
+            Err(error) => {
+                if let Err(left) = resources.remove().await {
+                    tracing::warn!(%left, "a job that could not be placed was not removed whole");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Placement for DockerPlacement {
+    async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        let transport = self.transport();
+        let first = self.start_over(&spec, &progress, transport).await;
+        match first {
+            // Same kernel, other files: pipe itself runs in a container that has the engine's socket.
+            Err(PlacementError::Engine { action: _, reason })
+                if self.settings.transport == TransportChoice::Auto
+                    && transport == Transport::Socket
+                    && reason.contains("bind source path does not exist") =>
+            {
+                self.start_over(&spec, &progress, Transport::Stdio).await
+            }
+            other => other,
+        }
+    }
+
+    async fn ours(&self) -> Result<Vec<Resource>, PlacementError> {
+        leftovers::ours(&self.connection, &self.settings.owner).await
+    }
+
+    async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
+        leftovers::remove(&self.connection, &self.settings.owner, &filter).await
+    }
+}

@@ -1,0 +1,91 @@
+//! A job in its container: commands, files, the end.
+//!
+//! How it came to be is in [`super::start`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::resources::Resources;
+use crate::placement::client::AgentClient;
+use crate::placement::shared_files::{SharedFiles, Unreached};
+use crate::placement::{Exec, ExecId, ExecRequest, JobFacts, JobHandle, Ladder, PlacementError};
+
+/// See [`JobHandle`].
+#[derive(Debug)]
+pub(super) struct DockerJob {
+    pub(super) client: AgentClient,
+    pub(super) resources: Arc<Resources>,
+    pub(super) facts: JobFacts,
+    /// The user of commands that name none; absent: root.
+    pub(super) user: Option<String>,
+    /// The directory of commands that name none.
+    pub(super) workdir: String,
+    /// Absent with a remote engine.
+    pub(super) files: Option<Arc<SharedFiles>>,
+}
+
+#[async_trait]
+impl JobHandle for DockerJob {
+    fn facts(&self) -> &JobFacts {
+        &self.facts
+    }
+
+    async fn exec(&self, mut request: ExecRequest) -> Result<Exec, PlacementError> {
+        if request.user.is_none() {
+            request.user.clone_from(&self.user);
+        }
+        if request.cwd.is_empty() {
+            request.cwd.clone_from(&self.workdir);
+        }
+        self.client.exec(request).map_err(agent)
+    }
+
+    async fn cancel(&self, exec: ExecId, ladder: Ladder) -> Result<(), PlacementError> {
+        self.client.cancel(exec, ladder).map_err(agent)
+    }
+
+    async fn write_file(&self, path: &str, content: Bytes, mode: u32) -> Result<(), PlacementError> {
+        if let Some(files) = &self.files {
+            match files.write(path, &content, mode) {
+                Ok(()) => return Ok(()),
+                Err(Unreached::Failed(reason)) => return Err(file("write", path, reason)),
+                Err(Unreached::AskAgent) => {}
+            }
+        }
+        self.client.write_file(path, mode, content).await.map_err(|reason| file("write", path, reason))
+    }
+
+    async fn read_file(&self, path: &str, bytes_max: u64) -> Result<Option<Bytes>, PlacementError> {
+        if let Some(files) = &self.files {
+            match files.read(path, bytes_max) {
+                Ok(content) => return Ok(content),
+                Err(Unreached::Failed(reason)) => return Err(file("read", path, reason)),
+                Err(Unreached::AskAgent) => {}
+            }
+        }
+        self.client.read_file(path, bytes_max).await.map_err(|reason| file("read", path, reason))
+    }
+
+    async fn remove_path(&self, path: &str) -> Result<(), PlacementError> {
+        match self.client.remove(path).await {
+            // The folder of a mount cannot go, its content has gone.
+            Err(reason) if !reason.to_ascii_lowercase().contains("busy") => Err(file("remove", path, reason)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn stop(&self) -> Result<(), PlacementError> {
+        self.client.expect_end();
+        self.resources.remove().await.map(|_| ())
+    }
+}
+
+fn agent(reason: String) -> PlacementError {
+    PlacementError::Agent { reason }
+}
+
+fn file(action: &'static str, path: &str, reason: String) -> PlacementError {
+    PlacementError::File { action, path: path.into(), reason }
+}

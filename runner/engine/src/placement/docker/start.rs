@@ -1,0 +1,362 @@
+//! From a judged job to one whose steps can run, with as little waiting in turn as can be.
+//!
+//! Images, network and containers are asked for at the same time; the agent's socket is looked for while the engine still
+//! starts the container.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agent::protocol::sync::NONCE_BYTES;
+use bollard::models::{ContainerCreateBody, Mount as EngineMount, MountType};
+use bollard::query_parameters::CreateContainerOptionsBuilder;
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::address::hex;
+use super::connection::{message, refused};
+use super::create::{self, Container};
+use super::job::DockerJob;
+use super::prepared::Prepared;
+use super::resources::Resources;
+use super::services::{self, Started};
+use super::transport::{SocketTransport, StdioTransport, unique};
+use super::{DockerPlacement, Transport, network, upload};
+use crate::image::ImageFacts;
+use crate::placement::client::{AgentClient, SocketPath};
+use crate::placement::shared_files::SharedFiles;
+use crate::placement::{
+    ExecEvent, ExecOutcome, ExecRequest, JobFacts, JobSpec, Mount, PlacementError, PlacementProgress, ProgressSink,
+    ResourceKind, ServiceFacts, ServiceSpec,
+};
+
+/// Name of the socket in the run directory.
+pub(crate) const SOCKET: &str = "agent.sock";
+
+/// Name of the folder for output that was not delivered yet.
+pub(crate) const SPOOL: &str = "spool";
+
+/// Name of the agent in its folder.
+pub(crate) const AGENT: &str = "pipe-agent";
+
+/// Folder beside the agent that holds `sudo`.
+pub(crate) const SUDO_FOLDER: &str = "sudo";
+
+/// One job on its way up.
+pub(super) struct Start<'a> {
+    pub(super) placement: &'a DockerPlacement,
+    pub(super) spec: &'a JobSpec,
+    pub(super) prepared: &'a Prepared,
+    pub(super) resources: &'a Arc<Resources>,
+    pub(super) progress: &'a ProgressSink,
+    pub(super) transport: Transport,
+}
+
+/// What is known before containers are made.
+struct Ground {
+    image: ImageFacts,
+    service_images: Vec<ImageFacts>,
+    network: String,
+}
+
+impl Start<'_> {
+    pub(super) async fn run(&self) -> Result<DockerJob, PlacementError> {
+        let ground = self.ground().await?;
+        let (job, services) = tokio::join!(self.job(&ground), self.services(&ground));
+        let (client, container) = job?;
+        let services = services?;
+        let addresses = self.ready(&services, &ground.network).await?;
+        self.forward(&client, &addresses).await?;
+        let last_look =
+            services.iter().map(|started| services::check_running(&self.placement.connection.docker, started));
+        futures_util::future::try_join_all(last_look).await?;
+        (self.progress)(PlacementProgress::Ready);
+        Ok(self.handle(client, container, ground, &services))
+    }
+
+    /// All of it is waited for, also when one part fails: what is under way must be known to be removed.
+    async fn ground(&self) -> Result<Ground, PlacementError> {
+        let DockerPlacement { connection, images, settings, .. } = self.placement;
+        let service_images = self.spec.services.iter().zip(&self.prepared.services).map(async |(service, prepared)| {
+            let mut wanted = service.image.clone();
+            wanted.platform = wanted.platform.or_else(|| prepared.options.platform.clone());
+            images.ensure(&wanted, self.progress).await
+        });
+        let mut wanted = self.spec.image.clone();
+        wanted.platform = wanted.platform.or_else(|| self.prepared.options.platform.clone());
+        let name = &self.prepared.name;
+        let (image, service_images, network) = tokio::join!(
+            images.ensure(&wanted, self.progress),
+            join_all(service_images),
+            network::make(
+                &connection.docker,
+                self.prepared.network,
+                name,
+                &self.spec.identity,
+                &settings.owner,
+                self.resources
+            ),
+        );
+        let service_images = service_images.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Ground { image: image?, service_images, network: network? })
+    }
+
+    fn labels(&self, role: &str) -> HashMap<String, String> {
+        self.placement.settings.owner.labels(&self.spec.identity, role)
+    }
+
+    async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, PlacementError> {
+        self.resources.note(ResourceKind::Container, name);
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        let docker = &self.placement.connection.docker;
+        let created = docker.create_container(Some(options), body).await;
+        Ok(created.map_err(refused(format!("create container {name}")))?.id)
+    }
+
+    async fn start(&self, container: &str, name: &str) -> Result<(), PlacementError> {
+        let docker = &self.placement.connection.docker;
+        docker.start_container(container, None).await.map_err(refused(format!("start container {name}")))
+    }
+
+    /// Where the agent is in the container.
+    fn agent_folder(&self) -> String {
+        format!("{}_agent", self.spec.run_directory.inside)
+    }
+
+    /// The job's container with its agent connected.
+    async fn job(&self, ground: &Ground) -> Result<(AgentClient, String), PlacementError> {
+        let (spec, name) = (self.spec, &self.prepared.name);
+        let run = &spec.run_directory;
+        let program = format!("{}/{AGENT}", self.agent_folder());
+        let spool = format!("{}/{SPOOL}", run.inside);
+        let token = hex(&unique(0)[..NONCE_BYTES]);
+        let (command, stdio) = match self.transport {
+            Transport::Socket => {
+                (vec![program, "--socket".into(), format!("{}/{SOCKET}", run.inside), "--spool".into(), spool], false)
+            }
+            Transport::Stdio => {
+                (vec![program, "--stdio".into(), "--token".into(), token.clone(), "--spool".into(), spool], true)
+            }
+        };
+        let mut env: Vec<(String, String)> = spec.env.clone().into_iter().collect();
+        env.retain(|(name, _)| !name.is_empty());
+        let container = Container {
+            image: &ground.image.id,
+            labels: self.labels("job"),
+            options: &self.prepared.options,
+            limits: spec.limits,
+            env,
+            network: &ground.network,
+            aliases: vec![],
+            capabilities: &self.placement.connection.capabilities,
+        };
+        let body = create::job(container, command, self.mounts(), stdio);
+        let id = self.create(name, body).await?;
+        let client = match self.transport {
+            Transport::Socket => self.over_socket(&id).await?,
+            Transport::Stdio => self.over_stdio(&id, token).await?,
+        };
+        Ok((client, id))
+    }
+
+    fn mounts(&self) -> Vec<EngineMount> {
+        let spec = self.spec;
+        let mut mounts = Vec::new();
+        match self.transport {
+            Transport::Socket => {
+                let run = &spec.run_directory;
+                let agent = self.placement.settings.agent_folder.clone();
+                mounts.push(create::bind(&Mount {
+                    host: run.host.clone(),
+                    inside: run.inside.clone(),
+                    read_only: false,
+                }));
+                mounts.push(create::bind(&Mount { host: agent, inside: self.agent_folder(), read_only: true }));
+                mounts.extend(spec.mounts.iter().map(create::bind));
+            }
+            Transport::Stdio => {}
+        }
+        mounts.extend(self.volumes(&self.prepared.volumes));
+        mounts
+    }
+
+    fn volumes(&self, volumes: &[super::volumes::Volume]) -> Vec<EngineMount> {
+        let labels = self.labels("volume");
+        let name = &self.prepared.name;
+        let mounts: Vec<_> = volumes.iter().map(|volume| create::volume(volume, name, &labels)).collect();
+        for named in
+            mounts.iter().filter(|mount| mount.typ == Some(MountType::VOLUME)).filter_map(|mount| mount.source.clone())
+        {
+            self.resources.note(ResourceKind::Volume, named);
+        }
+        mounts
+    }
+
+    async fn over_socket(&self, id: &str) -> Result<AgentClient, PlacementError> {
+        let run = &self.spec.run_directory;
+        let failed = |reason: String| PlacementError::Agent { reason };
+        let socket =
+            SocketPath::new(&run.host.join(SOCKET)).map_err(|error| failed(format!("has no socket: {error}")))?;
+        let docker = self.placement.connection.docker.clone();
+        let transport = Arc::new(SocketTransport { docker, container: id.to_owned(), socket });
+        let name = &self.prepared.name;
+        let starting = self.start(id, name);
+        let listening = transport.wait();
+        tokio::pin!(starting, listening);
+        // The agent often listens before the engine says that it started.
+        tokio::select! {
+            started = &mut starting => {
+                started?;
+                listening.await.map_err(failed)?;
+                AgentClient::start(Arc::<SocketTransport>::clone(&transport)).await.map_err(failed)
+            }
+            listens = &mut listening => {
+                listens.map_err(failed)?;
+                let connecting = AgentClient::start(Arc::<SocketTransport>::clone(&transport));
+                let (started, client) = tokio::join!(starting, connecting);
+                started?;
+                client.map_err(failed)
+            }
+        }
+    }
+
+    async fn over_stdio(&self, id: &str, token: String) -> Result<AgentClient, PlacementError> {
+        let docker = &self.placement.connection.docker;
+        let failed = |reason: String| PlacementError::Agent { reason };
+        let agent = self.placement.settings.agent_folder.join(AGENT);
+        let program = tokio::fs::read(&agent).await.map(Bytes::from).map_err(|error| PlacementError::File {
+            action: "read",
+            path: agent,
+            reason: error.to_string(),
+        })?;
+        let folder = self.agent_folder();
+        let files = vec![
+            (format!("{folder}/{AGENT}"), program.clone(), 0o755),
+            (format!("{folder}/{SUDO_FOLDER}/sudo"), program, 0o755),
+        ];
+        upload::put_files(docker, id, files).await?;
+        let run = &self.spec.run_directory;
+        let run = Mount { host: run.host.clone(), inside: run.inside.clone(), read_only: false };
+        for mount in std::iter::once(&run).chain(&self.spec.mounts) {
+            upload::put_folder(docker, id, mount).await?;
+        }
+        let transport = StdioTransport { docker: docker.clone(), container: id.to_owned(), token };
+        self.start(id, &self.prepared.name).await?;
+        AgentClient::start(Arc::new(transport)).await.map_err(failed)
+    }
+
+    /// The services' containers, started.
+    async fn services(&self, ground: &Ground) -> Result<Vec<Started>, PlacementError> {
+        let numbered = self.spec.services.iter().enumerate();
+        let starting = numbered.map(|(index, service)| self.service(index, service, ground));
+        join_all(starting).await.into_iter().collect()
+    }
+
+    async fn service(&self, index: usize, service: &ServiceSpec, ground: &Ground) -> Result<Started, PlacementError> {
+        let (Some(prepared), Some(image)) = (self.prepared.services.get(index), ground.service_images.get(index))
+        else {
+            return Err(PlacementError::Agent { reason: "lost count of the services".to_owned() });
+        };
+        let name = format!("{}-{}", self.prepared.name, service.id);
+        let container = Container {
+            image: &image.id,
+            labels: self.labels(&format!("service {}", service.id)),
+            options: &prepared.options,
+            limits: service.limits,
+            env: service.env.clone().into_iter().collect(),
+            network: &ground.network,
+            aliases: vec![service.id.clone()],
+            capabilities: &self.placement.connection.capabilities,
+        };
+        let body = create::service(container, service, self.volumes(&prepared.volumes))?;
+        let container = self.create(&name, body).await?;
+        let ports =
+            self.prepared.ports.get(&service.id).map(|ports| ports.keys().copied().collect()).unwrap_or_default();
+        let started = Started { service: service.id.clone(), image: service.image.reference.clone(), container, ports };
+        let docker = &self.placement.connection.docker;
+        if let Err(error) = docker.start_container(&started.container, None).await {
+            let what = format!("could not be started: {}", message(&error));
+            return Err(services::failure(docker, &started, what, None).await);
+        }
+        (self.progress)(PlacementProgress::ServiceStarted { service: service.id.clone() });
+        Ok(started)
+    }
+
+    /// Waits for all services; gives their addresses.
+    async fn ready(&self, services: &[Started], network: &str) -> Result<HashMap<String, String>, PlacementError> {
+        let connection = &self.placement.connection;
+        let waiting = services.iter().map(async |started| {
+            let address = services::wait_ready(connection, started, network, self.progress).await?;
+            Ok::<_, PlacementError>((started.service.clone(), address))
+        });
+        futures_util::future::try_join_all(waiting).await.map(|pairs| pairs.into_iter().collect())
+    }
+
+    /// Opens the services' ports on the job's localhost.
+    async fn forward(&self, client: &AgentClient, addresses: &HashMap<String, String>) -> Result<(), PlacementError> {
+        let forwards = self.prepared.forwards(self.spec.shape);
+        if forwards.is_empty() {
+            return Ok(());
+        }
+        let failed = |reason: String| PlacementError::Agent { reason: format!("could not forward ports: {reason}") };
+        let mut argv = vec![format!("{}/{AGENT}", self.agent_folder()), "forward".to_owned()];
+        for (port, (service, inside)) in forwards {
+            let address = addresses.get(service).map_or("", String::as_str);
+            argv.push(format!("{port}={address}:{inside}"));
+        }
+        let mut exec = client.exec(ExecRequest::new(argv, "/")).map_err(failed)?;
+        let mut said = Vec::new();
+        while let Some(event) = exec.next().await {
+            match event {
+                ExecEvent::Output { offset: _, bytes } => {
+                    said.extend_from_slice(&bytes);
+                    if said.ends_with(b"ready\n") {
+                        return Ok(());
+                    }
+                }
+                ExecEvent::Ended(ExecOutcome::NotStarted { reason } | ExecOutcome::Lost { reason }) => {
+                    return Err(failed(reason));
+                }
+                ExecEvent::Ended(ExecOutcome::Exited { .. }) => break,
+            }
+        }
+        Err(failed(String::from_utf8_lossy(&said).trim().to_owned()))
+    }
+
+    fn handle(&self, client: AgentClient, container: String, ground: Ground, services: &[Started]) -> DockerJob {
+        let spec = self.spec;
+        let shared = match self.transport {
+            Transport::Socket => true,
+            Transport::Stdio => false,
+        };
+        let own = self.spec.user.clone().or_else(|| self.prepared.options.user.clone());
+        let user = own.or_else(|| Some(ground.image.user.clone()));
+        let ports = |started: &Started| self.prepared.ports.get(&started.service).cloned().unwrap_or_default();
+        let facts = JobFacts {
+            container_id: Some(container),
+            network: Some(ground.network.clone()),
+            image: Some(ground.image),
+            services: services
+                .iter()
+                .map(|started| {
+                    let facts = ServiceFacts {
+                        container_id: started.container.clone(),
+                        network: ground.network.clone(),
+                        ports: ports(started),
+                    };
+                    (started.service.clone(), facts)
+                })
+                .collect(),
+            run_directory: spec.run_directory.inside.clone(),
+            sudo_directory: Some(format!("{}/{SUDO_FOLDER}", self.agent_folder())),
+            files_are_shared: shared,
+        };
+        DockerJob {
+            client,
+            resources: Arc::clone(self.resources),
+            facts,
+            user: user.filter(|user| !matches!(user.as_str(), "" | "0" | "root" | "0:0" | "root:root")),
+            workdir: if spec.workdir.is_empty() { "/".to_owned() } else { spec.workdir.clone() },
+            files: shared.then(|| Arc::new(SharedFiles::new(&spec.mounts, &spec.run_directory))),
+        }
+    }
+}
