@@ -50,7 +50,8 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
             Err(error) => return complain(&format!("port {} on localhost: {error}", forward.port), PORT_TAKEN),
         }
         // Where there is no IPv6, localhost means the other address alone.
-        listeners.extend(TcpListener::bind((Ipv6Addr::LOCALHOST, forward.port)).ok().map(|listener| (listener, forward.to)));
+        listeners
+            .extend(TcpListener::bind((Ipv6Addr::LOCALHOST, forward.port)).ok().map(|listener| (listener, forward.to)));
     }
     let accepting: Vec<_> =
         listeners.into_iter().map(|(listener, to)| thread::spawn(move || accept(&listener, to))).collect();

@@ -162,12 +162,15 @@ impl StepTask {
         let mut quiet = true;
         loop {
             tokio::select! {
-                event = exec.events.recv() => match event {
+                event = exec.next() => match event {
                     Some(ExecEvent::Output { bytes, .. }) => {
                         quiet = false;
                         log.output(&bytes).await;
                     }
-                    Some(ExecEvent::Ended(outcome)) => return outcome,
+                    Some(ExecEvent::Ended(outcome)) => {
+                        exec.acknowledge_end();
+                        return outcome;
+                    }
                     None => return ExecOutcome::Lost { reason: "its output ended without an exit code".into() },
                 },
                 () = self.cancel.cancelled(), if !asked => {

@@ -15,8 +15,8 @@ use super::run::JobSettings;
 use super::steps::JobFacing;
 use crate::notice::Notice;
 use crate::placement::{
-    Credentials, ExecEvent, ExecOutcome, ExecRequest, ImageSpec, JobHandle, JobIdentity, JobShape, JobSpec, Mount,
-    NetworkAccess, Placement, RunDirectory, ServiceSpec,
+    Credentials, ExecOutcome, ExecRequest, ImageSpec, JobHandle, JobIdentity, JobShape, JobSpec, Mount, NetworkAccess,
+    Placement, RunDirectory, ServiceSpec,
 };
 use crate::runner_label::RunnerTarget;
 use crate::step::WorkspaceFacts;
@@ -281,13 +281,8 @@ fn host_path() -> String {
 async fn has_bash(handle: &dyn JobHandle, cwd: &str, path: &str) -> bool {
     let mut request = ExecRequest::new(["bash", "-c", ":"], cwd);
     request.env = vec![("PATH".into(), path.to_owned())];
-    let Ok(mut exec) = handle.exec(request).await else { return false };
-    while let Some(event) = exec.events.recv().await {
-        if let ExecEvent::Ended(outcome) = event {
-            return matches!(outcome, ExecOutcome::Exited { code: 0, .. });
-        }
-    }
-    false
+    let Ok(exec) = handle.exec(request).await else { return false };
+    matches!(exec.output(0).await.0, ExecOutcome::Exited { code: 0, .. })
 }
 
 impl Container {

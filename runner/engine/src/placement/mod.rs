@@ -7,6 +7,7 @@ mod client;
 mod docker;
 mod error;
 mod exec;
+mod host;
 mod owner;
 mod shared_files;
 mod spec;
@@ -16,6 +17,7 @@ pub(crate) use docker::{docker_message, docker_status};
 pub use docker::{DockerPlacement, DockerSettings, TransportChoice};
 pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
 pub use exec::{Acknowledgement, Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, Usage};
+pub use host::HostPlacement;
 pub use owner::Owner;
 pub use spec::{
     Credentials, ImageSpec, JobIdentity, JobShape, JobSpec, Limits, Mount, NetworkAccess, PullPolicy, RunDirectory,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use agent::protocol::{AgentHello, FILE_BYTES_MAX, Request, Ticket};
+use agent::protocol::{FILE_BYTES_MAX, Request, Ticket};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -28,7 +28,6 @@ const CHUNKS_WAITING_MAX: usize = 16;
 pub(crate) struct AgentClient {
     commands: mpsc::UnboundedSender<Command>,
     next_id: AtomicU64,
-    hello: AgentHello,
     driver: JoinHandle<()>,
 }
 
@@ -79,13 +78,8 @@ impl AgentClient {
     pub(crate) async fn start(connect: Arc<dyn Connect>) -> Result<Self, String> {
         let (connection, hello) = driver::connect(&*connect).await?;
         let (commands, receiver) = mpsc::unbounded_channel();
-        let driver = tokio::spawn(driver::drive(connect, connection, hello.boot_id.clone(), receiver));
-        Ok(Self { commands, next_id: AtomicU64::new(1), hello, driver })
-    }
-
-    /// Who the agent is.
-    pub(crate) const fn hello(&self) -> &AgentHello {
-        &self.hello
+        let driver = tokio::spawn(driver::drive(connect, connection, hello.boot_id, receiver));
+        Ok(Self { commands, next_id: AtomicU64::new(1), driver })
     }
 
     /// Starts a command.

@@ -37,15 +37,15 @@ use super::{JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError
 use crate::image::Images;
 
 pub(crate) use connection::{message as docker_message, status as docker_status};
-pub(crate) use start::{AGENT, SOCKET, SPOOL, SUDO_FOLDER};
+pub(crate) use start::{SOCKET, SPOOL};
 
 /// What the docker placement is told.
 #[derive(Debug, Clone)]
 pub struct DockerSettings {
     /// Whose containers are made.
     pub owner: Owner,
-    /// A folder of this machine with the static agent (`pipe-agent`) and `sudo/sudo`, a link to it.
-    pub agent_folder: PathBuf,
+    /// The static agent as an executable file, see [`crate::agent_binary::install`].
+    pub agent: PathBuf,
     /// How agents are reached.
     pub transport: TransportChoice,
     /// A network of its own for every job, also for those without services.

@@ -36,10 +36,10 @@ pub(crate) const SOCKET: &str = "agent.sock";
 pub(crate) const SPOOL: &str = "spool";
 
 /// Name of the agent in its folder.
-pub(crate) const AGENT: &str = "pipe-agent";
+const AGENT: &str = "pipe-agent";
 
 /// Folder beside the agent that holds `sudo`.
-pub(crate) const SUDO_FOLDER: &str = "sudo";
+const SUDO_FOLDER: &str = "sudo";
 
 /// One job on its way up.
 pub(super) struct Start<'a> {
@@ -164,13 +164,16 @@ impl Start<'_> {
         match self.transport {
             Transport::Socket => {
                 let run = &spec.run_directory;
-                let agent = self.placement.settings.agent_folder.clone();
                 mounts.push(create::bind(&Mount {
                     host: run.host.clone(),
                     inside: run.inside.clone(),
                     read_only: false,
                 }));
-                mounts.push(create::bind(&Mount { host: agent, inside: self.agent_folder(), read_only: true }));
+                for name in [AGENT.to_owned(), format!("{SUDO_FOLDER}/sudo")] {
+                    let host = self.placement.settings.agent.clone();
+                    let inside = format!("{}/{name}", self.agent_folder());
+                    mounts.push(create::bind(&Mount { host, inside, read_only: true }));
+                }
                 mounts.extend(spec.mounts.iter().map(create::bind));
             }
             Transport::Stdio => {}
@@ -222,7 +225,7 @@ impl Start<'_> {
     async fn over_stdio(&self, id: &str, token: String) -> Result<AgentClient, PlacementError> {
         let docker = &self.placement.connection.docker;
         let failed = |reason: String| PlacementError::Agent { reason };
-        let agent = self.placement.settings.agent_folder.join(AGENT);
+        let agent = self.placement.settings.agent.clone();
         let program = tokio::fs::read(&agent).await.map(Bytes::from).map_err(|error| PlacementError::File {
             action: "read",
             path: agent,

@@ -1,0 +1,283 @@
+//! Jobs on this machine itself: `runs-on: self-hosted`, `--host`. The agent is a process in place of a container.
+//!
+//! No walls: the job may do what this user may. Services are not for this placement, nor are images.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+use super::client::{AgentClient, Connect, Link, SocketPath, connect_socket};
+use super::docker::{SOCKET, SPOOL};
+use super::owner::ProcessMark;
+use super::{
+    Exec, ExecId, ExecRequest, JobFacts, JobHandle, JobSpec, Ladder, LeftoverFilter, Owner, Placement, PlacementError,
+    PlacementProgress, ProgressSink, Removed, Resource, ResourceKind,
+};
+
+/// Seconds that an agent without a client and without a command waits for one.
+const LINGER_SECONDS: &str = "60";
+
+/// Between two looks for the agent's socket.
+const SOCKET_PAUSE: Duration = Duration::from_micros(300);
+
+/// How long the agent may take to open its socket.
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the agent may take to end all that it started.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the marks of agents lie, in the folder that the placement was given.
+const MARK_SUFFIX: &str = ".agent";
+
+/// Jobs on this machine.
+#[derive(Debug)]
+pub struct HostPlacement {
+    owner: Owner,
+    agent: PathBuf,
+    marks: PathBuf,
+}
+
+impl HostPlacement {
+    /// `agent` is the agent as an executable file; in `marks` each agent has a small file for as long as it runs, by which
+    /// a later process finds what a killed one left.
+    #[must_use]
+    pub const fn new(owner: Owner, agent: PathBuf, marks: PathBuf) -> Self {
+        Self { owner, agent, marks }
+    }
+
+    fn spawn(&self, run: &Path) -> std::io::Result<Child> {
+        let mut command = std::process::Command::new(&self.agent);
+        // Relative, so that a long path fits the address of a socket. A group of its own: Ctrl-C is not for the agent.
+        command.args(["--socket", SOCKET, "--spool", SPOOL, "--linger", LINGER_SECONDS]).current_dir(run);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0);
+        Command::from(command).kill_on_drop(true).spawn()
+    }
+
+    /// Who owns an agent and which agent it is, one line each.
+    fn mark(&self, spec: &JobSpec, pid: u32) -> std::io::Result<PathBuf> {
+        std::fs::create_dir_all(&self.marks)?;
+        let path = self.marks.join(format!("{pid}{MARK_SUFFIX}"));
+        let agent = ProcessMark::of(pid).map(|mark| mark.to_string()).unwrap_or_default();
+        let identity = &spec.identity;
+        let text =
+            format!("{}\n{agent}\n{}\n{}\n", self.owner.process(), one_line(&identity.run), one_line(&identity.job));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    fn marked(&self) -> Vec<Marked> {
+        let entries = std::fs::read_dir(&self.marks).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Marked::read(entry.path())).collect()
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
+}
+
+/// An agent that has a mark.
+struct Marked {
+    path: PathBuf,
+    owner: String,
+    agent: ProcessMark,
+    run: String,
+    job: String,
+}
+
+impl Marked {
+    fn read(path: PathBuf) -> Option<Self> {
+        path.to_str()?.strip_suffix(MARK_SUFFIX)?;
+        let text = std::fs::read_to_string(&path).ok()?;
+        let mut lines = text.lines().map(str::to_owned);
+        let owner = lines.next()?;
+        let agent = ProcessMark::parse(&lines.next()?)?;
+        Some(Self { path, owner, agent, run: lines.next()?, job: lines.next()? })
+    }
+
+    fn owner_alive(&self) -> bool {
+        ProcessMark::parse(&self.owner).is_some_and(|owner| owner.is_alive())
+    }
+
+    /// Ends the agent, who ends all that it started.
+    async fn remove(&self) -> Result<(), String> {
+        let pid = i32::try_from(self.agent.pid()).map_err(|error| error.to_string())?;
+        let deadline = tokio::time::Instant::now() + STOP_TIMEOUT;
+        let mut signal = Signal::SIGTERM;
+        while self.agent.is_alive() {
+            if tokio::time::Instant::now() > deadline {
+                signal = Signal::SIGKILL;
+            }
+            if tokio::time::Instant::now() > deadline + STOP_TIMEOUT {
+                return Err(format!("process {pid} does not end"));
+            }
+            // It may end between the look and the signal.
+            let _ = kill(Pid::from_raw(pid), signal);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Someone else may have removed it.
+        let _ = std::fs::remove_file(&self.path);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Placement for HostPlacement {
+    async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        let run = spec.run_directory.host.clone();
+        let failed = |reason: String| PlacementError::Agent { reason: format!("could not be started: {reason}") };
+        let child = self.spawn(&run).map_err(|error| failed(error.to_string()))?;
+        let mark = child.id().map(|pid| self.mark(&spec, pid));
+        let socket = SocketPath::new(&run.join(SOCKET)).map_err(|error| failed(error.to_string()))?;
+        let process = Arc::new(Process { socket, child: Mutex::new(child) });
+        process.wait().await.map_err(failed)?;
+        let client = AgentClient::start(Arc::<Process>::clone(&process)).await.map_err(failed)?;
+        progress(PlacementProgress::Ready);
+        let facts = JobFacts {
+            run_directory: run.to_string_lossy().into_owned(),
+            files_are_shared: true,
+            ..JobFacts::default()
+        };
+        Ok(Arc::new(HostJob {
+            client,
+            process,
+            facts,
+            user: spec.user,
+            workdir: spec.workdir,
+            mark: mark.and_then(Result::ok),
+        }))
+    }
+
+    async fn ours(&self) -> Result<Vec<Resource>, PlacementError> {
+        let resource = |marked: Marked| Resource {
+            kind: ResourceKind::Process,
+            id: marked.agent.pid().to_string(),
+            owner_alive: marked.owner_alive(),
+            run: marked.run,
+            job: marked.job,
+        };
+        Ok(self.marked().into_iter().map(resource).collect())
+    }
+
+    async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
+        let mut removed = Removed::default();
+        let mut left = Vec::new();
+        let wanted = |marked: &Marked| match &filter {
+            LeftoverFilter::Abandoned => !marked.owner_alive(),
+            LeftoverFilter::Own => marked.owner == self.owner.process(),
+            LeftoverFilter::Run(run) => marked.run == *run,
+        };
+        for marked in self.marked().into_iter().filter(wanted) {
+            match marked.remove().await {
+                Ok(()) => removed.processes += 1,
+                Err(reason) => left.push(format!("the agent of job `{}` ({reason})", marked.job)),
+            }
+        }
+        if left.is_empty() { Ok(removed) } else { Err(PlacementError::NotRemoved(left)) }
+    }
+}
+
+/// A running agent.
+#[derive(Debug)]
+struct Process {
+    socket: SocketPath,
+    child: Mutex<Child>,
+}
+
+impl Process {
+    async fn wait(&self) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + SOCKET_TIMEOUT;
+        while connect_socket(&self.socket).await.is_err() {
+            if let Some(reason) = self.autopsy().await {
+                return Err(reason);
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err("it opened no socket".to_owned());
+            }
+            tokio::time::sleep(SOCKET_PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Connect for Process {
+    async fn connect(&self) -> std::io::Result<Link> {
+        connect_socket(&self.socket).await
+    }
+
+    async fn autopsy(&self) -> Option<String> {
+        let ended = self.child.lock().await.try_wait().ok().flatten()?;
+        Some(format!("is gone: its process ended with {ended}"))
+    }
+}
+
+/// A job on this machine.
+#[derive(Debug)]
+struct HostJob {
+    client: AgentClient,
+    process: Arc<Process>,
+    facts: JobFacts,
+    user: Option<String>,
+    workdir: String,
+    mark: Option<PathBuf>,
+}
+
+#[async_trait]
+impl JobHandle for HostJob {
+    fn facts(&self) -> &JobFacts {
+        &self.facts
+    }
+
+    async fn exec(&self, mut request: ExecRequest) -> Result<Exec, PlacementError> {
+        if request.user.is_none() {
+            request.user.clone_from(&self.user);
+        }
+        if request.cwd.is_empty() {
+            request.cwd.clone_from(&self.workdir);
+        }
+        self.client.exec(request).map_err(|reason| PlacementError::Agent { reason })
+    }
+
+    async fn cancel(&self, exec: ExecId, ladder: Ladder) -> Result<(), PlacementError> {
+        self.client.cancel(exec, ladder).map_err(|reason| PlacementError::Agent { reason })
+    }
+
+    async fn write_file(&self, path: &str, content: Bytes, mode: u32) -> Result<(), PlacementError> {
+        self.client.write_file(path, mode, content).await.map_err(|reason| file("write", path, reason))
+    }
+
+    async fn read_file(&self, path: &str, bytes_max: u64) -> Result<Option<Bytes>, PlacementError> {
+        self.client.read_file(path, bytes_max).await.map_err(|reason| file("read", path, reason))
+    }
+
+    async fn remove_path(&self, path: &str) -> Result<(), PlacementError> {
+        self.client.remove(path).await.map_err(|reason| file("remove", path, reason))
+    }
+
+    async fn stop(&self) -> Result<(), PlacementError> {
+        self.client.shut_down(STOP_TIMEOUT).await;
+        let mut child = self.process.child.lock().await;
+        if tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
+            child.kill().await.map_err(|error| PlacementError::NotRemoved(vec![format!("the agent ({error})")]))?;
+        }
+        if let Some(mark) = &self.mark {
+            // A second call finds it gone.
+            let _ = std::fs::remove_file(mark);
+        }
+        Ok(())
+    }
+}
+
+fn file(action: &'static str, path: &str, reason: String) -> PlacementError {
+    PlacementError::File { action, path: path.into(), reason }
+}
