@@ -20,7 +20,9 @@ const CAPABILITIES: [&str; 9] =
     ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL", "NET_BIND_SERVICE", "SYS_CHROOT"];
 
 /// Open files of one process.
-const OPEN_FILES_MAX: i64 = 65_536;
+pub(super) const OPEN_FILES_MAX: u64 = 65_536;
+
+const OPEN_FILES: i64 = OPEN_FILES_MAX.cast_signed();
 
 /// Shared memory of a container; browsers and databases need more than Docker's 64 MiB.
 const SHARED_MEMORY_BYTES: i64 = 256 * 1024 * 1024;
@@ -39,6 +41,8 @@ pub(super) struct Container<'a> {
     pub(super) network: &'a str,
     pub(super) aliases: Vec<String>,
     pub(super) capabilities: &'a Capabilities,
+    /// Whether the engine may set the number of open files; one that may not hands on its own.
+    pub(super) sets_open_files: bool,
 }
 
 impl Container<'_> {
@@ -63,14 +67,20 @@ impl Container<'_> {
             hostname: options.hostname.clone(),
             env: Some(env),
             labels: Some(labels),
-            host_config: Some(host_config(options, self.limits, self.network, self.capabilities)),
+            host_config: Some(host_config(options, self.limits, self.network, self.capabilities, self.sets_open_files)),
             networking_config: networking,
             ..ContainerCreateBody::default()
         }
     }
 }
 
-fn host_config(options: &Options, limits: Limits, network: &str, capabilities: &Capabilities) -> HostConfig {
+fn host_config(
+    options: &Options,
+    limits: Limits,
+    network: &str,
+    capabilities: &Capabilities,
+    sets_open_files: bool,
+) -> HostConfig {
     let drop_all = options.cap_drop.iter().any(|name| name == "ALL");
     let mut cap_add: Vec<String> = CAPABILITIES
         .iter()
@@ -83,14 +93,14 @@ fn host_config(options: &Options, limits: Limits, network: &str, capabilities: &
     let cpus_limit = limits.cpus.map(|cpus| words::truncate(cpus * 1e9));
     let pids = at_most(options.pids, Some(i64::from(limits.pids)));
     let open_files =
-        ResourcesUlimits { name: Some("nofile".to_owned()), soft: Some(OPEN_FILES_MAX), hard: Some(OPEN_FILES_MAX) };
+        ResourcesUlimits { name: Some("nofile".to_owned()), soft: Some(OPEN_FILES), hard: Some(OPEN_FILES) };
     let asked = options.ulimits.iter().map(|limit| ResourcesUlimits {
         name: Some(limit.name.clone()),
         soft: Some(limit.soft),
         hard: Some(limit.hard),
     });
     let names_files = options.ulimits.iter().any(|limit| limit.name == "nofile");
-    let ulimits = asked.chain((!names_files).then_some(open_files)).collect();
+    let ulimits = asked.chain((sets_open_files && !names_files).then_some(open_files)).collect();
     HostConfig {
         cap_drop: Some(vec!["ALL".to_owned()]),
         cap_add: Some(cap_add),
@@ -254,6 +264,7 @@ mod tests {
             network: "bridge",
             aliases: vec![],
             capabilities: &capabilities,
+            sets_open_files: true,
         };
         job(container, vec!["/a/agent".into(), "--socket".into(), "/s".into()], vec![], false)
     }

@@ -23,7 +23,7 @@ mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bollard::Docker;
@@ -95,6 +95,8 @@ pub struct DockerPlacement {
     connection: Connection,
     images: Images,
     count: AtomicU64,
+    /// See [`create::Container::sets_open_files`].
+    sets_open_files: AtomicBool,
 }
 
 impl DockerPlacement {
@@ -105,7 +107,11 @@ impl DockerPlacement {
     pub async fn connect(settings: DockerSettings) -> Result<Self, PlacementError> {
         let connection = Connection::open(&Surroundings::of_process()).await?;
         let images = Images::new(connection.docker.clone(), address::config_directory());
-        Ok(Self { settings, connection, images, count: AtomicU64::new(0) })
+        // Where this process may not have so many, the engine beside it hardly may.
+        let here = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+        let sets = !connection.capabilities.same_kernel || here.is_ok_and(|(_, hard)| hard >= create::OPEN_FILES_MAX);
+        let sets_open_files = AtomicBool::new(sets);
+        Ok(Self { settings, connection, images, count: AtomicU64::new(0), sets_open_files })
     }
 
     /// The images of the engine.
@@ -125,6 +131,10 @@ impl DockerPlacement {
     pub fn describe(&self) -> String {
         let capabilities = &self.connection.capabilities;
         format!("Docker at {} (API {}.{})", capabilities.address, capabilities.api.0, capabilities.api.1)
+    }
+
+    fn sets_open_files(&self) -> bool {
+        self.sets_open_files.load(Ordering::Relaxed)
     }
 
     fn transport(&self) -> Transport {
@@ -160,18 +170,22 @@ impl DockerPlacement {
 #[async_trait]
 impl Placement for DockerPlacement {
     async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError> {
-        let transport = self.transport();
-        let first = self.start_over(&spec, &progress, transport).await;
-        match first {
-            // Same kernel, other files: pipe itself runs in a container that has the engine's socket.
-            Err(PlacementError::Engine { action: _, reason })
-                if self.settings.transport == TransportChoice::Auto
-                    && transport == Transport::Socket
-                    && reason.contains("bind source path does not exist") =>
-            {
-                self.start_over(&spec, &progress, Transport::Stdio).await
+        let mut transport = self.transport();
+        loop {
+            let error = match self.start_over(&spec, &progress, transport).await {
+                Ok(job) => return Ok(job),
+                Err(error) => error,
+            };
+            let PlacementError::Engine { action: _, reason } = &error else { return Err(error) };
+            let auto = self.settings.transport == TransportChoice::Auto && transport == Transport::Socket;
+            if reason.contains("setting rlimit") && self.sets_open_files.swap(false, Ordering::Relaxed) {
+                tracing::debug!("this engine may not set limits of open files");
+            } else if auto && reason.contains("bind source path does not exist") {
+                // Same kernel, other files: pipe itself runs in a container that has the engine's socket.
+                transport = Transport::Stdio;
+            } else {
+                return Err(error);
             }
-            other => other,
         }
     }
 

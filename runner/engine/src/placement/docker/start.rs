@@ -148,6 +148,7 @@ impl Start<'_> {
             network: &ground.network,
             aliases: vec![],
             capabilities: &self.placement.connection.capabilities,
+            sets_open_files: self.placement.sets_open_files(),
         };
         let body = create::job(container, command, self.mounts(), stdio);
         let id = self.create(name, body).await?;
@@ -269,6 +270,7 @@ impl Start<'_> {
             network: &ground.network,
             aliases: vec![service.id.clone()],
             capabilities: &self.placement.connection.capabilities,
+            sets_open_files: self.placement.sets_open_files(),
         };
         let body = create::service(container, service, self.volumes(&prepared.volumes))?;
         let container = self.create(&name, body).await?;

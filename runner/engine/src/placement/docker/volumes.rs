@@ -74,7 +74,9 @@ fn resolve(source: &str, allowed: Allowed<'_>) -> Result<PathBuf, &'static str> 
         workspace.host.join(source)
     };
     // The folder as it really is: `..`, links and /proc/self/root all end here.
-    let real = path.canonicalize().map_err(|_| "names a folder that does not exist")?;
+    let Ok(real) = path.canonicalize() else {
+        return Err(if path.starts_with(&workspace.host) { "names a folder that does not exist" } else { OUTSIDE });
+    };
     let within = |folder: &Path| folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
     if within(&workspace.host) || allowed.folders.iter().any(|folder| within(folder)) {
         return Ok(real);
