@@ -150,6 +150,10 @@ impl JobHandle for NoJob {
         Self::none()
     }
 
+    async fn remove_path(&self, _path: &str) -> Result<(), PlacementError> {
+        Self::none()
+    }
+
     async fn stop(&self) -> Result<(), PlacementError> {
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::prepare::CheckedOut;
-use crate::placement::{ExecEvent, ExecRequest};
+use crate::placement::ExecRequest;
 use crate::step::{ActionCall, ActionError};
 
 /// Archives above this size are not sent: they pass through memory on both sides.
@@ -38,17 +38,10 @@ pub(super) async fn send(call: &ActionCall<'_>, done: &CheckedOut, below: &Path)
     let script = r#"mkdir -p "$2" && tar -xf "$1" -C "$2" && rm -f "$1""#;
     let arguments = ["/bin/sh", "-c", script, "sh", path.as_str(), &target.to_string_lossy()];
     let request = ExecRequest::new(arguments, call.workspace.inside.as_str());
-    let mut exec = call.job.exec(request).await.map_err(|error| ActionError::Failed(error.to_string()))?;
-    let mut said = Vec::new();
-    while let Some(event) = exec.events.recv().await {
-        match event {
-            ExecEvent::Output { bytes, .. } => {
-                said.extend_from_slice(&bytes);
-                said.truncate(MESSAGE_BYTES_MAX);
-            }
-            ExecEvent::Ended(outcome) if outcome.is_success() => return Ok(()),
-            ExecEvent::Ended(_) => break,
-        }
+    let exec = call.job.exec(request).await.map_err(|error| ActionError::Failed(error.to_string()))?;
+    let (outcome, said) = exec.output(MESSAGE_BYTES_MAX).await;
+    if outcome.is_success() {
+        return Ok(());
     }
     Err(ActionError::Failed(format!(
         "the files could not be unpacked in the job's container, which is on another machine and needs `tar` for that: {}",
