@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use workflow::run::{
@@ -62,6 +63,8 @@ struct Loop<'a> {
     id: RunId,
     run: Run,
     limits: Limits,
+    /// The time of the last decision.
+    decided: Timestamp,
     groups: Groups<Option<JobRunKey>>,
     controls: indexmap::IndexMap<JobRunKey, mpsc::UnboundedSender<JobControl>>,
     told: BTreeSet<(JobRunKey, JobControl)>,
@@ -89,6 +92,7 @@ impl Dispatcher {
             id: dispatch.id,
             run: Run::new(dispatch.facts),
             limits: dispatch.limits,
+            decided: self.clock.now(),
             groups: Groups::default(),
             controls: indexmap::IndexMap::new(),
             told: BTreeSet::new(),
@@ -96,37 +100,69 @@ impl Dispatcher {
             tasks: JoinSet::new(),
             task_keys: std::collections::HashMap::new(),
         };
-        let mut control_open = true;
-        this.settle().await?;
-        while this.run.conclusion().is_none() {
-            let deadline = this.run.next_deadline();
-            tokio::select! {
-                Some(report) = inbox.recv() => this.report(report).await?,
-                order = control.recv(), if control_open => match order {
-                    Some(order) => this.control(order).await?,
-                    None => control_open = false,
-                },
-                Some(ended) = this.tasks.join_next_with_id() => this.task_ended(ended, &mut inbox).await?,
-                () = self.clock.wait_until(deadline.unwrap_or(jiff::Timestamp::MAX)), if deadline.is_some() => {
-                    this.settle().await?;
-                }
-            }
+        let ended = this.go_on(&mut inbox, &mut control).await;
+        if ended.is_err() {
+            this.abandon();
         }
+        // Nobody listens any more, so that no job waits for a place in the channel.
+        drop(inbox);
         while this.tasks.join_next().await.is_some() {}
-        Ok(this.run)
+        ended.map(|()| this.run)
     }
 }
 
 impl Loop<'_> {
+    async fn go_on(
+        &mut self,
+        inbox: &mut mpsc::Receiver<JobReport>,
+        control: &mut mpsc::UnboundedReceiver<Control>,
+    ) -> Result<(), StoreError> {
+        let clock = Arc::clone(&self.parts.clock);
+        let mut control_open = true;
+        self.settle().await?;
+        while self.run.conclusion().is_none() {
+            let deadline = self.run.next_deadline(self.decided);
+            tokio::select! {
+                Some(report) = inbox.recv() => self.report(report).await?,
+                order = control.recv(), if control_open => match order {
+                    Some(order) => self.control(order).await?,
+                    None => control_open = false,
+                },
+                Some(ended) = self.tasks.join_next_with_id() => self.task_ended(ended, inbox).await?,
+                () = clock.wait_until(deadline.unwrap_or(Timestamp::MAX)), if deadline.is_some() => {
+                    self.settle().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The run cannot go on: its jobs are stopped, so that they remove what they made.
+    fn abandon(&mut self) {
+        for (_, sender) in self.controls.drain(..) {
+            let _ended = sender.send(JobControl::Kill);
+        }
+    }
+
     /// Records, applies and performs until nothing new follows.
     async fn settle(&mut self) -> Result<(), StoreError> {
         loop {
-            let decisions = self.run.decide(self.parts.clock.now(), &self.limits);
-            let mut facts = Vec::new();
-            for decision in decisions {
+            self.decided = self.parts.clock.now();
+            let (mut facts, mut commands) = (Vec::new(), Vec::new());
+            for decision in self.run.decide(self.decided, &self.limits) {
                 match decision {
                     Decision::Record(event) => facts.push(event),
-                    Decision::Do(command) => facts.extend(self.perform(command)),
+                    Decision::Do(command) => commands.push(command),
+                }
+            }
+            // Work is begun only when no fact is left that could make it needless; so too after a change of groups.
+            if facts.is_empty() {
+                for command in commands {
+                    let of_group = matches!(command, Command::AcquireGroup { .. });
+                    facts.extend(self.perform(command));
+                    if of_group && !facts.is_empty() {
+                        break;
+                    }
                 }
             }
             if facts.is_empty() {
@@ -153,6 +189,8 @@ impl Loop<'_> {
                 facts.extend(self.after(&fact.event));
                 self.parts.notices.send(Notice::Recorded(Box::new(fact))).await;
             }
+            // Another one of the batch may have ended what was about to go on.
+            facts.retain(|event| self.fits(event));
         }
         Ok(())
     }

@@ -70,8 +70,9 @@ impl Run {
                 state.max_parallel = *max_parallel;
             }
             RunEvent::CallStarted { key, inputs } => {
+                let called = self.called_jobs(key)?;
                 self.start(key, at)?.call_inputs = Some(inputs.clone());
-                self.add_called_jobs(key)?;
+                self.jobs.extend(called.into_iter().map(|path| (path, JobState::pending())));
             }
             RunEvent::JobRunStarted { key } => {
                 self.start(key, at)?;
@@ -184,13 +185,11 @@ impl Run {
         if run.in_progress() { Ok(run) } else { Err(format!("{key} does not run")) }
     }
 
-    fn add_called_jobs(&mut self, key: &JobRunKey) -> Result<(), String> {
+    fn called_jobs(&self, key: &JobRunKey) -> Result<Vec<JobPath>, String> {
         let job = self.job(&key.job).ok_or_else(|| format!("there is no job {}", key.job))?;
         let JobKind::Call(call) = &job.kind else { return Err(format!("{key} calls no workflow")) };
         let called = call.called.as_ref().ok_or_else(|| format!("the workflow that {key} calls is not known"))?;
-        let paths: Vec<_> = called.jobs.keys().map(|id| JobPath::child(key, id)).collect();
-        self.jobs.extend(paths.into_iter().map(|path| (path, JobState::pending())));
-        Ok(())
+        Ok(called.jobs.keys().map(|id| JobPath::child(key, id)).collect())
     }
 }
 

@@ -3,10 +3,9 @@
 //!
 //! See <https://docs.github.com/en/actions/learn-github-actions/contexts>.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Conclusion, JobPath, JobRunKey, JobState, Run};
+use super::{Conclusion, JobPath, JobRunKey, JobState, JobStatus, Run, SkipReason};
 use crate::expression::{Function, Object, Scope, Status, Value};
 use crate::model::{JobId, Workflow};
 
@@ -34,6 +33,8 @@ pub struct JobScope<'a> {
     job: Option<&'a JobPath>,
     leg: Option<LegContexts>,
     called_by: Option<&'a JobRunKey>,
+    /// Inputs of a called workflow that has not begun.
+    coming_inputs: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -46,19 +47,19 @@ impl<'a> JobScope<'a> {
     /// For keys of the workflow itself.
     #[must_use]
     pub const fn of_run(run: &'a Run) -> Self {
-        Self { run, job: None, leg: None, called_by: None }
+        Self { run, job: None, leg: None, called_by: None, coming_inputs: None }
     }
 
     /// For keys of a job that are evaluated before its matrix.
     #[must_use]
     pub const fn of_job(run: &'a Run, job: &'a JobPath) -> Self {
-        Self { run, job: Some(job), leg: None, called_by: None }
+        Self { run, job: Some(job), leg: None, called_by: None, coming_inputs: None }
     }
 
     /// For keys that may use `matrix` and `strategy`, before the job is expanded.
     #[must_use]
     pub fn with_leg(run: &'a Run, job: &'a JobPath, matrix: Value, strategy: Value) -> Self {
-        Self { run, job: Some(job), leg: Some(LegContexts { matrix, strategy }), called_by: None }
+        Self { run, job: Some(job), leg: Some(LegContexts { matrix, strategy }), called_by: None, coming_inputs: None }
     }
 
     /// For one leg of an expanded job.
@@ -74,10 +75,19 @@ impl<'a> JobScope<'a> {
     /// For the outputs of the workflow that a job run calls.
     #[must_use]
     pub const fn of_call(run: &'a Run, caller: &'a JobRunKey) -> Self {
-        Self { run, job: None, leg: None, called_by: Some(caller) }
+        Self { run, job: None, leg: None, called_by: Some(caller), coming_inputs: None }
+    }
+
+    /// For keys of a called workflow that has not begun.
+    #[must_use]
+    pub(super) const fn of_coming_call(run: &'a Run, inputs: Value) -> Self {
+        Self { run, job: None, leg: None, called_by: None, coming_inputs: Some(inputs) }
     }
 
     fn inputs(&self) -> Value {
+        if let Some(inputs) = &self.coming_inputs {
+            return inputs.clone();
+        }
         let caller = self.called_by.cloned().or_else(|| self.job.and_then(JobPath::parent));
         match caller.and_then(|key| self.run.job_run(&key).and_then(|run| run.call_inputs.as_ref())) {
             Some(inputs) => Value::from_json(inputs),
@@ -109,25 +119,50 @@ impl<'a> JobScope<'a> {
 
     fn named(&self, arguments: &[Value]) -> Vec<Conclusion> {
         let Some(path) = self.job else { return Vec::new() };
-        let state = |name: &Value| self.run.jobs.get(&path.sibling(&name.to_display_string()));
-        arguments.iter().filter_map(|name| state(name).and_then(JobState::result)).collect()
+        // Ids are compared without case, as in `needs`.
+        let needs = self.run.job(path).map(|job| job.needs.as_slice()).unwrap_or_default();
+        let id = |name: &str| {
+            let need = needs.iter().find(|need| need.value.as_str().eq_ignore_ascii_case(name));
+            need.map_or_else(|| name.to_owned(), |need| need.value.to_string())
+        };
+        let state = |name: &Value| self.run.jobs.get(&path.sibling(&id(&name.to_display_string())));
+        arguments.iter().filter_map(|name| state(name).and_then(counts)).collect()
     }
 
-    /// How the jobs that this one needs, and those that they need, have ended.
-    fn ancestors(&self) -> Vec<Conclusion> {
-        let Some(path) = self.job else { return Vec::new() };
-        let mut seen = BTreeSet::new();
-        let mut open = vec![path.clone()];
-        while let Some(next) = open.pop() {
-            for need in self.run.job(&next).map(|job| job.needs.as_slice()).unwrap_or_default() {
-                let need = path.sibling(need.value.as_str());
-                if seen.insert(need.clone()) {
-                    open.push(need);
-                }
-            }
+    fn is_cancelled(&self) -> bool {
+        match self.job {
+            Some(path) => self.run.cancelled_above(path).is_some(),
+            None => self.run.cancel.is_some(),
         }
-        seen.iter().filter_map(|path| self.run.jobs.get(path).and_then(JobState::result)).collect()
     }
+
+    /// How the jobs that this one needs, and those that they need, have ended, the nearest first.
+    fn ancestors(&self) -> Vec<(JobPath, Conclusion)> {
+        let Some(path) = self.job else { return Vec::new() };
+        let mut seen = indexmap::IndexSet::from([path.clone()]);
+        let mut next = 0;
+        while let Some(open) = seen.get_index(next).cloned() {
+            next += 1;
+            let needs = self.run.job(&open).map(|job| job.needs.as_slice()).unwrap_or_default();
+            seen.extend(needs.iter().map(|need| path.sibling(need.value.as_str())));
+        }
+        let result = |path: JobPath| Some((self.run.jobs.get(&path).and_then(counts)?, path));
+        seen.into_iter().skip(1).filter_map(result).map(|(result, path)| (path, result)).collect()
+    }
+
+    /// The nearest job before this one that did not succeed.
+    pub(super) fn nearest_bad(&self) -> Option<(JobPath, Conclusion)> {
+        self.ancestors().into_iter().find(|(_, result)| *result != Conclusion::Success)
+    }
+
+    fn ancestor_results(&self) -> Vec<Conclusion> {
+        self.ancestors().into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+/// How a job that is needed counts. One that nobody asked for stands in nobody's way.
+fn counts(state: &JobState) -> Option<Conclusion> {
+    state.result().filter(|_| state.status != JobStatus::Skipped(SkipReason::NotSelected))
 }
 
 impl Scope for JobScope<'_> {
@@ -145,8 +180,8 @@ impl Scope for JobScope<'_> {
     }
 
     fn status(&self) -> Option<Status> {
-        let ancestors = self.ancestors();
-        Some(if self.run.cancel.is_some() {
+        let ancestors = self.ancestor_results();
+        Some(if self.is_cancelled() {
             Status::Cancelled
         } else if ancestors.contains(&Conclusion::Failure) {
             Status::Failure
@@ -158,8 +193,8 @@ impl Scope for JobScope<'_> {
     /// `success()` wants every ancestor to have succeeded: one that was skipped or cancelled is no success, and no
     /// failure either. With arguments only those jobs count.
     fn status_function(&self, function: Function, arguments: &[Value]) -> Option<bool> {
-        let results = if arguments.is_empty() { self.ancestors() } else { self.named(arguments) };
-        let cancelled = self.run.cancel.is_some();
+        let results = if arguments.is_empty() { self.ancestor_results() } else { self.named(arguments) };
+        let cancelled = self.is_cancelled();
         match function {
             Function::Always => Some(true),
             Function::Cancelled => Some(cancelled),

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::contexts::JobScope;
 use super::expand::{self, Planned};
 use super::{
-    CancelReason, Conclusion, JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, QueueMode, Run,
-    RunEvent, SkipReason,
+    CancelReason, Conclusion, HeldGroup, JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase,
+    QueueMode, Run, RunEvent, SkipReason,
 };
 use crate::model::{JobId, JobKind};
 
@@ -74,10 +74,12 @@ impl Run {
         }
     }
 
-    /// When `decide` has something new to say though nothing happened: the nearest time-out of a job run.
+    /// When `decide` has something new to say though nothing happened: the nearest time-out of a job run that comes
+    /// after `decided`, the time that was last given to `decide`. What was due by then has been said.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.job_runs().filter_map(|(_, run)| run.deadline()).min()
+    pub fn next_deadline(&self, decided: Timestamp) -> Option<Timestamp> {
+        let deadlines = self.job_runs().filter(|(key, run)| run.in_progress() && !self.is_call(key));
+        deadlines.filter_map(|(_, run)| run.deadline()).filter(|deadline| *deadline > decided).min()
     }
 
     fn begin(&self) -> Vec<Decision> {
@@ -92,19 +94,18 @@ impl Run {
             Some(_) => self.group_command(None),
             None => match expand::concurrency(token, &JobScope::of_run(self)) {
                 Ok(group) => vec![Decision::Record(group.requested(None))],
-                // The jobs will say what is wrong with the file; a run that cannot name its group runs alone.
+                // Each job is refused with the reason, see `expand::plan_job`.
                 Err(_) => vec![Decision::Record(RunEvent::RunStarted)],
             },
         }
     }
 
     fn group_command(&self, holder: Option<&JobRunKey>) -> Vec<Decision> {
-        let (token, scope) = match holder {
-            None => (self.facts.workflow.concurrency.as_ref(), Some(JobScope::of_run(self))),
-            Some(key) => (self.job(&key.job).and_then(|job| job.concurrency.as_ref()), JobScope::of_leg(self, key)),
+        let group = match holder {
+            None => self.facts.workflow.concurrency.as_ref().map(|it| expand::concurrency(it, &JobScope::of_run(self))),
+            Some(key) => expand::job_group(self, key),
         };
-        let (Some(token), Some(scope)) = (token, scope) else { return Vec::new() };
-        let Ok(group) = expand::concurrency(token, &scope) else { return Vec::new() };
+        let Some(Ok(group)) = group else { return Vec::new() };
         vec![Decision::Do(Command::AcquireGroup {
             holder: holder.cloned(),
             group: group.name,
@@ -193,18 +194,35 @@ impl Run {
 
     /// What has to happen before a queued job run may start because of its concurrency group; `None`: it may.
     fn group_first(&self, key: &JobRunKey, run: &JobRun) -> Option<Vec<Decision>> {
-        let token = self.job(&key.job)?.concurrency.as_ref()?;
         match &run.group {
             Some(group) if group.acquired => None,
             Some(_) => Some(self.group_command(Some(key))),
-            None => {
-                let scope = JobScope::of_leg(self, key)?;
-                Some(match expand::concurrency(token, &scope) {
-                    Ok(group) => vec![Decision::Record(group.requested(Some(key.clone())))],
-                    Err(message) => vec![Decision::Record(failed_before(key, message))],
-                })
-            }
+            None => Some(vec![Decision::Record(match expand::job_group(self, key)? {
+                Ok(group) => match self.holder_above(key, &group.name) {
+                    Some(holder) => deadlocked(key, &group.name, &holder),
+                    None => group.requested(Some(key.clone())),
+                },
+                Err(message) => failed_before(key, message),
+            })]),
         }
+    }
+
+    /// Who holds a group that a job run waits for, if that one in turn waits for the job run: the run itself, or a call.
+    fn holder_above(&self, key: &JobRunKey, name: &str) -> Option<String> {
+        let same = |group: &Option<HeldGroup>| {
+            group.as_ref().is_some_and(|group| group.name.to_lowercase() == name.to_lowercase())
+        };
+        if same(&self.group) {
+            return Some("top level workflow".into());
+        }
+        let mut above = key.job.parent();
+        while let Some(caller) = above {
+            if self.job_run(&caller).is_some_and(|run| same(&run.group)) {
+                return Some(caller.to_string());
+            }
+            above = caller.job.parent();
+        }
+        None
     }
 
     fn begin_call(&self, key: &JobRunKey) -> RunEvent {
@@ -224,13 +242,16 @@ impl Run {
         now: Timestamp,
     ) -> Option<Decision> {
         if self.is_call(key) {
-            return self.finish_call(key).map(Decision::Record);
+            let stop = || {
+                let reason = self.stop_reason(job, key, run).filter(|_| run.cancel.is_none())?;
+                Some(RunEvent::JobRunCancelRequested { key: key.clone(), reason })
+            };
+            return self.finish_call(key).or_else(stop).map(Decision::Record);
         }
-        if let Some((reason, at)) = &run.cancel {
+        if let Some((_, at)) = &run.cancel {
             let force = self.cancel.as_ref().is_some_and(|cancel| cancel.force);
             let overdue = now >= later(*at, run.leg.cancel_timeout_ms);
-            let timed_out_twice = matches!(reason, CancelReason::Timeout { .. }) && overdue;
-            let command = if force || overdue || timed_out_twice {
+            let command = if force || overdue {
                 Command::KillJobRun { key: key.clone() }
             } else {
                 Command::CancelJobRun { key: key.clone() }
@@ -245,37 +266,38 @@ impl Run {
         Some(Decision::Record(RunEvent::JobRunCancelRequested { key: key.clone(), reason }))
     }
 
-    /// Why a queued or running job run should stop, if it should. When a run is cancelled, a job whose `if:` still
-    /// holds (`always()`, `cancelled()`) goes on, as on GitHub.
+    /// Why a queued or running job run should stop, if it should. When a run or a call is cancelled, a job whose `if:`
+    /// still holds (`always()`, `cancelled()`) goes on, as on GitHub.
     fn stop_reason(&self, job: &JobState, key: &JobRunKey, run: &JobRun) -> Option<CancelReason> {
         if let Some((reason, _)) = &run.cancel {
             return Some(reason.clone());
         }
-        if let Some(cancel) = &self.cancel
-            && (cancel.force || !self.condition_still_holds(&key.job))
+        let force = self.cancel.as_ref().is_some_and(|cancel| cancel.force);
+        if let Some(reason) = self.cancelled_above(&key.job)
+            && (force || !self.condition_still_holds(&key.job))
         {
-            return Some(CancelReason::Run { by: cancel.by.clone() });
+            return Some(reason);
         }
-        let failed = |(index, other): (usize, &JobRun)| {
-            (other.result() == Some(Conclusion::Failure)).then(|| job.key(&key.job, index).to_string())
-        };
+        let failed = |other: &&JobRun| other.result() == Some(Conclusion::Failure);
         if job.matrix
             && job.fail_fast
-            && let Some(leg) = job.runs.iter().enumerate().find_map(failed)
+            && let Some(failed) = job.runs.iter().find(failed)
         {
-            return Some(CancelReason::FailFast { leg });
+            return Some(CancelReason::FailFast { leg: failed.leg.name.clone() });
         }
-        self.parent_stop(key)
+        None
     }
 
-    /// A called workflow stops when its caller is asked to.
-    fn parent_stop(&self, key: &JobRunKey) -> Option<CancelReason> {
-        let parent = key.job.parent()?;
-        let run = self.job_run(&parent)?;
-        if let Some((reason, _)) = &run.cancel {
-            return Some(reason.clone());
+    /// Why everything stops that a job belongs to, if it does: the run was cancelled, or a call that leads to the job.
+    pub(super) fn cancelled_above(&self, path: &JobPath) -> Option<CancelReason> {
+        if let Some(cancel) = &self.cancel {
+            return Some(CancelReason::Run { by: cancel.by.clone() });
         }
-        self.parent_stop(&parent)
+        let parent = path.parent()?;
+        match &self.job_run(&parent)?.cancel {
+            Some((reason, _)) => Some(reason.clone()),
+            None => self.cancelled_above(&parent.job),
+        }
     }
 
     fn condition_still_holds(&self, path: &JobPath) -> bool {
@@ -347,38 +369,13 @@ fn failed_before(key: &JobRunKey, message: String) -> RunEvent {
     }
 }
 
-impl CancelReason {
-    /// For a person.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        match self {
-            Self::FailFast { leg } => format!("cancelled because {leg} failed (strategy.fail-fast)"),
-            Self::Run { by } => format!("cancelled by {by}"),
-            Self::Group { group } => format!("cancelled by something newer in the concurrency group `{group}`"),
-            Self::Timeout { limit_ms } => {
-                format!("cancelled after {} (timeout-minutes)", minutes(*limit_ms))
-            }
-        }
-    }
-}
-
-impl SkipReason {
-    /// For a person.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        match self {
-            Self::Condition { expression } => format!("`if: {expression}` is false"),
-            Self::Needs { job, result } => format!("`{job}`, which it needs, ended as {}", result.word()),
-            Self::Cancelled => "the run was cancelled".into(),
-            Self::NotSelected => "not among the jobs asked for".into(),
-            Self::EmptyMatrix => "its matrix has no legs".into(),
-        }
-    }
-}
-
-fn minutes(milliseconds: u64) -> String {
-    match milliseconds {
-        ms if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
-        ms => format!("{} s", ms.div_ceil(1000)),
-    }
+/// A job that waits for a group which only its own end would free; GitHub's words.
+fn deadlocked(key: &JobRunKey, group: &str, holder: &str) -> RunEvent {
+    let job = key.job.id();
+    failed_before(
+        key,
+        format!(
+            "Canceling since a deadlock for concurrency group '{group}' was detected between '{holder}' and '{job}'"
+        ),
+    )
 }

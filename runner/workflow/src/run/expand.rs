@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::contexts::{JobScope, strategy_context};
-use super::{Conclusion, JobPath, JobRunKey, Leg, QueueMode, Run, RunEvent, SkipReason};
+use super::{JobPath, JobRunKey, Leg, QueueMode, Run, RunEvent, SkipReason};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Scope, Value, ValueKind};
 use crate::matrix::{self, Legs, MatrixLeg};
@@ -50,6 +50,9 @@ pub(super) fn plan_job(run: &Run, path: &JobPath, job: &Job) -> Planned {
     if !selected(run, path) {
         return Planned::Skip(SkipReason::NotSelected);
     }
+    if let Some(message) = nameless_group(run, path) {
+        return Planned::Refuse(message);
+    }
     let scope = JobScope::of_job(run, path);
     if run.cancel.as_ref().is_some_and(|cancel| cancel.force) {
         return Planned::Skip(SkipReason::Cancelled);
@@ -72,6 +75,15 @@ pub(super) fn plan_job(run: &Run, path: &JobPath, job: &Job) -> Planned {
     }
 }
 
+/// A run whose `concurrency:` cannot be evaluated must not run beside the others of a group that nobody can name.
+fn nameless_group(run: &Run, path: &JobPath) -> Option<String> {
+    let token = run.facts.workflow.concurrency.as_ref()?;
+    if path.parent().is_some() || run.group.is_some() || run.cancel.is_some() {
+        return None;
+    }
+    concurrency(token, &JobScope::of_run(run)).err()
+}
+
 /// Jobs of called workflows follow their caller; only the workflow's own jobs are picked.
 fn selected(run: &Run, path: &JobPath) -> bool {
     path.parent().is_some()
@@ -79,16 +91,14 @@ fn selected(run: &Run, path: &JobPath) -> bool {
 }
 
 fn skip_reason(run: &Run, path: &JobPath, job: &Job) -> SkipReason {
-    if run.cancel.is_some() {
+    if run.cancelled_above(path).is_some() {
         return SkipReason::Cancelled;
     }
-    let bad = job.needs.iter().find_map(|need| {
-        let result = run.sibling_result(path, &need.value)?;
-        (result != Conclusion::Success).then_some((need, result))
-    });
-    match bad {
-        Some((need, result)) => SkipReason::Needs { job: need.value.to_string(), result },
-        None => SkipReason::Condition { expression: job.condition.text().to_owned() },
+    let text = job.condition.text();
+    let own_words = ["failure(", "cancelled(", "always("].iter().any(|word| text.to_ascii_lowercase().contains(word));
+    match JobScope::of_job(run, path).nearest_bad().filter(|_| !own_words) {
+        Some((need, result)) => SkipReason::Needs { job: need.id().to_owned(), result },
+        None => SkipReason::Condition { expression: text.to_owned() },
     }
 }
 
@@ -109,9 +119,10 @@ fn expand_legs(run: &Run, path: &JobPath, job: &Job, scope: &JobScope<'_>) -> Re
     let finished = legs
         .legs
         .iter()
-        .map(|leg| {
+        .zip(0_u32..)
+        .map(|(leg, index)| {
             let values = leg.values.as_ref().map_or(Json::Null, |values| Json::Object((**values).clone()));
-            let strategy = strategy_context(legs.fail_fast, legs.max_parallel, f64::from(leg.index), total);
+            let strategy = strategy_context(legs.fail_fast, legs.max_parallel, f64::from(index), total);
             let scope = JobScope::with_leg(run, path, Value::from_json(&values), strategy);
             leg_facts(run, path, job, leg, values, &scope)
         })
@@ -195,6 +206,20 @@ fn group(name: String, cancel_in_progress: bool, queue: Option<Arc<str>>) -> Res
     Ok(Group { name, cancel_in_progress, queue })
 }
 
+/// The group of a job run: that of its job, or for a call that of the workflow that it calls.
+pub(super) fn job_group(run: &Run, key: &JobRunKey) -> Option<Result<Group, String>> {
+    let job = run.job(&key.job)?;
+    if let Some(token) = &job.concurrency {
+        return Some(concurrency(token, &JobScope::of_leg(run, key)?));
+    }
+    let JobKind::Call(call) = &job.kind else { return None };
+    let token = call.called.as_ref()?.concurrency.as_ref()?;
+    Some(
+        call_inputs(run, key)
+            .and_then(|inputs| concurrency(token, &JobScope::of_coming_call(run, Value::from_json(&inputs)))),
+    )
+}
+
 /// The `inputs` context of the workflow that a job run calls: `with:`, completed with defaults, typed.
 pub(super) fn call_inputs(run: &Run, key: &JobRunKey) -> Result<Json, String> {
     let job = run.job(&key.job).ok_or("no such job")?;
@@ -250,7 +275,7 @@ pub(super) fn call_outputs(
     let scope = JobScope::of_call(run, key);
     let mut outputs = BTreeMap::new();
     for (name, output) in &called.outputs {
-        outputs.insert(name.clone(), string(&output.value, &scope, &format!("output `{name}`"))?);
+        outputs.insert(name.clone(), string(&output.value, &scope, &format!("outputs.{name}"))?);
     }
     Ok(outputs)
 }

@@ -14,8 +14,11 @@ mod decide;
 mod event;
 mod expand;
 mod id;
+mod sentence;
 mod state;
 pub mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use apply::Illegal;
 pub use conclusion::Conclusion;

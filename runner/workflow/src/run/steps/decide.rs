@@ -14,7 +14,8 @@ pub enum StepDecision {
     Refuse(StepIndex, String),
     /// Ask it to stop; report `StepFact::CancelAsked`.
     Cancel(StepIndex),
-    /// A wait or cancel step is done with this outcome; apply its `continue-on-error` and report `Finished`.
+    /// A wait or cancel step is done with this outcome, or a background step was cancelled before it had a place; apply
+    /// its `continue-on-error` and report `Finished`.
     Complete(StepIndex, Conclusion),
     /// Everything has ended.
     Done(Conclusion),
@@ -77,7 +78,9 @@ impl JobSteps {
             }),
             Role::Wait(steps) => self.wait(index, &steps),
             Role::WaitAll => {
-                let before = self.background().filter(|step| step.0 < index.0).collect::<Vec<_>>();
+                // One that was waited for has been answered for: by that wait, or by the `cancel:` that named it.
+                let waits = |step: &StepIndex| step.0 < index.0 && !self.states[step.0 as usize].flushed;
+                let before: Vec<_> = self.background.iter().copied().filter(waits).collect();
                 self.wait(index, &before)
             }
             Role::Cancel(None) => Some(StepDecision::Complete(index, Conclusion::Success)),
@@ -86,8 +89,7 @@ impl JobSteps {
                 Progress::Running { cancel_asked: true } => None,
                 Progress::Queued => {
                     self.apply(&StepFact::CancelAsked(step));
-                    self.states[step.0 as usize].flushed = true;
-                    Some(StepDecision::Complete(index, Conclusion::Success))
+                    Some(StepDecision::Complete(step, Conclusion::Cancelled))
                 }
                 Progress::Open | Progress::Finished(_) => {
                     self.states[step.0 as usize].flushed = true;
@@ -114,14 +116,11 @@ impl JobSteps {
 
     /// All steps of the file are passed: wait for what runs in the background, then run the post steps, last first.
     fn end(&mut self, holds: &mut dyn FnMut(&Self, StepIndex) -> Result<bool, String>) -> Option<StepDecision> {
-        let background: Vec<_> = self.background().collect();
-        let open = |step: &StepIndex| {
-            matches!(self.states[step.0 as usize].progress, Progress::Queued | Progress::Running { .. })
-        };
-        if background.iter().any(open) {
+        let in_background = |step: &StepIndex| self.steps[step.0 as usize].role == Role::Background;
+        if !self.queued.is_empty() || self.running.iter().any(in_background) {
             return None;
         }
-        self.count_background(&background);
+        self.count_background();
         let posts = (self.main..self.steps.len()).rev();
         for index in posts {
             match self.states[index].progress {
@@ -133,8 +132,8 @@ impl JobSteps {
         Some(StepDecision::Done(self.conclusion()))
     }
 
-    fn count_background(&mut self, background: &[StepIndex]) {
-        for step in background {
+    fn count_background(&mut self) {
+        for step in &self.background {
             let state = &mut self.states[step.0 as usize];
             state.flushed = true;
             if let Progress::Finished(StepResult { conclusion, .. }) = state.progress
@@ -151,17 +150,14 @@ impl JobSteps {
         holds: &mut dyn FnMut(&Self, StepIndex) -> Result<bool, String>,
         decisions: &mut Vec<StepDecision>,
     ) {
-        for (index, state) in self.states.iter().enumerate() {
-            let step = index_of(index);
-            match state.progress {
-                Progress::Queued => decisions.push(StepDecision::Cancel(step)),
-                Progress::Running { cancel_asked: false } => {
-                    let goes_on = self.steps[index].role != Role::Background && holds(self, step).unwrap_or(false);
-                    if !goes_on {
-                        decisions.push(StepDecision::Cancel(step));
-                    }
-                }
-                Progress::Running { cancel_asked: true } | Progress::Open | Progress::Finished(_) => {}
+        let never_began = |step: &StepIndex| StepDecision::Complete(*step, Conclusion::Cancelled);
+        decisions.extend(self.queued.iter().map(never_began));
+        for step in &self.running {
+            let index = step.0 as usize;
+            let asked = self.states[index].progress == Progress::Running { cancel_asked: true };
+            let goes_on = self.steps[index].role != Role::Background && holds(self, *step).unwrap_or(false);
+            if !asked && !goes_on {
+                decisions.push(StepDecision::Cancel(*step));
             }
         }
     }
@@ -171,15 +167,10 @@ impl JobSteps {
         if self.cancelled {
             return;
         }
-        let running = |step: &StepIndex| matches!(self.states[step.0 as usize].progress, Progress::Running { .. });
-        let free = BACKGROUND_STEPS_MAX.saturating_sub(self.background().filter(running).count());
-        let queued = self.background().filter(|step| self.states[step.0 as usize].progress == Progress::Queued);
-        decisions.extend(queued.take(free).map(StepDecision::Start));
-    }
-
-    fn background(&self) -> impl Iterator<Item = StepIndex> + '_ {
-        let is_background = |(_, step): &(usize, &super::FlatStep)| step.role == Role::Background;
-        self.steps.iter().enumerate().filter(is_background).map(|(index, _)| index_of(index))
+        let in_background = |step: &&StepIndex| self.steps[step.0 as usize].role == Role::Background;
+        let free = BACKGROUND_STEPS_MAX.saturating_sub(self.running.iter().filter(in_background).count());
+        let wanted = |step: &&StepIndex| !self.states[step.0 as usize].cancel_expected;
+        decisions.extend(self.queued.iter().filter(wanted).take(free).copied().map(StepDecision::Start));
     }
 }
 

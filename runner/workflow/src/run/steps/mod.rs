@@ -12,6 +12,8 @@ mod flat;
 pub use decide::StepDecision;
 pub use flat::{FlatStep, Role, flatten};
 
+use std::collections::BTreeSet;
+
 use super::{Conclusion, StepIndex, StepResult};
 use crate::expression::Status;
 
@@ -29,6 +31,12 @@ pub struct JobSteps {
     main: usize,
     result: Conclusion,
     cancelled: bool,
+    /// Background steps in their order.
+    background: Vec<StepIndex>,
+    /// Background steps that wait for a place.
+    queued: BTreeSet<StepIndex>,
+    /// Steps that go on.
+    running: BTreeSet<StepIndex>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +86,19 @@ impl JobSteps {
         let state = StepState { progress: Progress::Open, cancel_expected: false, flushed: false };
         let states = vec![state; steps.len()];
         let main = steps.len();
-        Self { steps, states, next: 0, main, result: Conclusion::Success, cancelled: false }
+        let indexed = (0..).map(StepIndex).zip(&steps);
+        let background = indexed.filter(|(_, step)| step.role == Role::Background).map(|(index, _)| index).collect();
+        Self {
+            steps,
+            states,
+            next: 0,
+            main,
+            result: Conclusion::Success,
+            cancelled: false,
+            background,
+            queued: BTreeSet::new(),
+            running: BTreeSet::new(),
+        }
     }
 
     /// All steps, post steps at the end.
@@ -98,7 +118,7 @@ impl JobSteps {
         }
     }
 
-    /// How the job ends as far as is known: cancelled once it was cancelled, unless a step failed before.
+    /// How the job ends as far as is known: cancelled once it was cancelled, whatever failed before.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
         if self.cancelled { Conclusion::Cancelled } else { self.result }
@@ -151,6 +171,13 @@ impl JobSteps {
         if let Some(state) = self.states.get_mut(step.0 as usize)
             && !matches!(state.progress, Progress::Finished(_))
         {
+            self.queued.remove(&step);
+            self.running.remove(&step);
+            match &progress {
+                Progress::Queued => drop(self.queued.insert(step)),
+                Progress::Running { .. } => drop(self.running.insert(step)),
+                Progress::Open | Progress::Finished(_) => {}
+            }
             state.progress = progress;
         }
     }
@@ -159,10 +186,8 @@ impl JobSteps {
         let by_step = self.current().is_some_and(|current| matches!(current.role, Role::Cancel(_)));
         if let Some(state) = self.states.get_mut(step.0 as usize) {
             state.cancel_expected |= by_step && !self.cancelled;
-            match &mut state.progress {
-                Progress::Running { cancel_asked } => *cancel_asked = true,
-                Progress::Queued => state.progress = Progress::Finished(StepResult::plain(Conclusion::Cancelled)),
-                Progress::Open | Progress::Finished(_) => {}
+            if let Progress::Running { cancel_asked } = &mut state.progress {
+                *cancel_asked = true;
             }
         }
     }
