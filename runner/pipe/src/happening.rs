@@ -56,7 +56,8 @@ pub fn choose(wish: &Wish<'_>, workflows: &[&Workflow]) -> Result<EventName, Fai
     Ok(first.filter(|_| wants_first).unwrap_or(EventName::Push))
 }
 
-fn unknown(name: &str) -> Failure {
+/// The user named an event that is none.
+pub fn unknown(name: &str) -> Failure {
     let names = EventName::ALL.iter().map(|known| known.as_str());
     let help = suggest(name, names).map_or_else(
         || "such as `push`, `pull_request`, `workflow_dispatch`; -W names a workflow".to_owned(),

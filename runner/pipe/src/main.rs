@@ -17,7 +17,9 @@ mod plan;
 mod planning;
 mod reading;
 mod render;
+mod report;
 mod repository;
+mod run;
 mod select;
 mod table;
 mod terminal;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let color = color_of(&arguments);
     match parse(arguments) {
-        Ok(cli) => end(run(cli), color),
+        Ok(cli) => end(perform(cli), color),
         Err(Stop::Clap(error)) => {
             let _gone = error.print();
             if error.use_stderr() { Exit::Usage } else { Exit::Success }.into()
@@ -65,12 +67,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, Stop> {
     Cli::from_arg_matches(&matches).map_err(Stop::Clap)
 }
 
-fn run(cli: Cli) -> Result<Exit, Failure> {
+fn perform(cli: Cli) -> Result<Exit, Failure> {
     if let Some(folder) = &cli.global.directory {
         std::env::set_current_dir(folder)
             .map_err(|error| Failure::usage(format!("cannot work in `{}`: {error}", folder.display())))?;
     }
     match cli.command {
+        Command::Run(args) => self::run::run(&args, &cli.global),
         Command::Plan(args) => plan::run(&args, &cli.global),
         Command::List(args) => list::run(&args, &cli.global),
         Command::Graph(args) => graph::run(&args, &cli.global),

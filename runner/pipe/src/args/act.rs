@@ -60,7 +60,7 @@ const FLAGS: &[ActFlag] = &[
         None,
         "jobs never see the Docker socket; `pipe/docker-build` builds images",
     )),
-    refused("bind", Some('b'), "`--host` runs in place; a container gets its own checkout"),
+    ignored("pull", Some('p'), "images that are missing are pulled; `docker pull IMAGE` refreshes one"),
     refused("insecure-secrets", None, "secrets are always hidden in logs"),
     refused("privileged", None, "containers are never privileged; `--host` runs on this machine"),
     refused("list", Some('l'), "use `pipe list`"),
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn flags_are_known_with_and_without_values() {
         check(&[], &[]);
-        check(&["--rm", "-b"], &["rm", "bind"]);
+        check(&["--rm", "-g"], &["rm", "graph"]);
         check(&["--rm=false"], &[]);
         check(&["--container-options", "--cpus 2", "--no-cache-server"], &["no-cache-server", "container-options"]);
     }

@@ -36,17 +36,9 @@ pub struct RunArgs {
     /// How many jobs run at once
     #[arg(long, visible_alias = "concurrent-jobs", value_name = "N", help_heading = "Jobs")]
     pub parallel: Option<std::num::NonZeroUsize>,
-    /// Pull images though they are there
-    #[arg(
-        short,
-        long,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_name = "BOOL",
-        help_heading = "Jobs"
-    )]
-    pub pull: Option<bool>,
+    /// Let jobs work in the repository's own folder instead of a copy
+    #[arg(short, long, help_heading = "Jobs")]
+    pub bind: bool,
     /// Only say what would run
     #[arg(short = 'n', long)]
     pub dryrun: bool,

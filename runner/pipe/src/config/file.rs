@@ -102,7 +102,7 @@ impl File {
         limits.parallel = self.limits.parallel.map(std::num::NonZeroUsize::get).or(limits.parallel);
         limits.memory_bytes = self.limits.memory.map(|Size(bytes)| bytes).or(limits.memory_bytes);
         limits.cpus = self.limits.cpus.or(limits.cpus);
-        limits.log_bytes = self.limits.log.map_or(limits.log_bytes, |Size(bytes)| bytes);
+        limits.log_bytes = self.limits.log.map(|Size(bytes)| bytes).or(limits.log_bytes);
         limits.workflow_file_bytes = self.limits.workflow_file.map_or(limits.workflow_file_bytes, |Size(bytes)| bytes);
     }
 }

@@ -22,9 +22,6 @@ use crate::terminal::{self, Terminal};
 /// Name of the repository's file.
 pub const REPOSITORY_FILE: &str = ".pipe.toml";
 
-/// The largest log of one step that is kept by default, in bytes.
-const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
 /// What holds for a command.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -47,8 +44,8 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// Processors of a job's container.
     pub cpus: Option<f64>,
-    /// Largest log of a step in bytes.
-    pub log_bytes: u64,
+    /// Largest log of a step in bytes; `None`: the engine's own.
+    pub log_bytes: Option<u64>,
     /// Largest workflow file in bytes.
     pub workflow_file_bytes: u64,
 }
@@ -64,7 +61,7 @@ impl Settings {
             parallel: None,
             memory_bytes: None,
             cpus: None,
-            log_bytes: LOG_BYTES_MAX,
+            log_bytes: None,
             workflow_file_bytes: WORKFLOW_BYTES_MAX,
         };
         let mut settings = Self { labels: IndexMap::new(), limits, paths, files: Vec::new() };

@@ -1,0 +1,111 @@
+//! Output that comes in pieces, cut into lines again; and the end of it, kept for the summary.
+
+/// Longest line that is waited for; what is longer is shown in pieces.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// How much of a step's output is kept in memory.
+const TAIL_BYTES_MAX: usize = 64 * 1024;
+
+/// The lines of one step.
+#[derive(Debug, Default)]
+pub struct Lines {
+    waiting: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes a piece and gives every line that is complete, without its line break.
+    pub fn push(&mut self, piece: &[u8], mut line: impl FnMut(&[u8])) {
+        let mut rest = piece;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            if self.waiting.is_empty() {
+                line(&rest[..at]);
+            } else {
+                self.waiting.extend_from_slice(&rest[..at]);
+                line(&self.waiting);
+                self.waiting.clear();
+            }
+            rest = &rest[at + 1..];
+        }
+        self.waiting.extend_from_slice(rest);
+        if self.waiting.len() > LINE_BYTES_MAX {
+            self.finish(line);
+        }
+    }
+
+    /// Gives what is left without a line break.
+    pub fn finish(&mut self, mut line: impl FnMut(&[u8])) {
+        if !self.waiting.is_empty() {
+            line(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+}
+
+/// The end of a step's output.
+#[derive(Debug, Default, Clone)]
+pub struct Tail {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Tail {
+    /// Takes a piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+        if self.bytes.len() > 2 * TAIL_BYTES_MAX {
+            self.bytes.drain(..self.bytes.len() - TAIL_BYTES_MAX);
+            self.cut = true;
+        }
+    }
+
+    /// The last lines, and whether there were more before them.
+    pub fn last(&self, count: usize) -> (Vec<&[u8]>, bool) {
+        let text = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        if text.is_empty() {
+            return (Vec::new(), self.cut);
+        }
+        let mut lines: Vec<&[u8]> = text.rsplit(|byte| *byte == b'\n').take(count + 1).collect();
+        let more = lines.len() > count || self.cut;
+        lines.truncate(count);
+        lines.reverse();
+        (lines, more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pieces: &[&str], expected: &[&str]) {
+        let mut lines = Lines::default();
+        let mut got = Vec::new();
+        let mut take = |line: &[u8]| got.push(String::from_utf8(line.to_vec()).unwrap());
+        for piece in pieces {
+            lines.push(piece.as_bytes(), &mut take);
+        }
+        lines.finish(&mut take);
+        assert_eq!(got, expected, "{pieces:?}");
+    }
+
+    #[test]
+    fn pieces_become_lines() {
+        check(&["a\nb", "c\n", "\nd"], &["a", "bc", "", "d"]);
+        check(&[], &[]);
+        check(&["\n"], &[""]);
+        let long = "x".repeat(LINE_BYTES_MAX + 1);
+        check(&[&long, "y\n"], &[&long, "y"]);
+    }
+
+    #[test]
+    fn the_end_is_kept() {
+        let mut tail = Tail::default();
+        tail.push(b"a\nb\nc\n");
+        assert_eq!(tail.last(2), (vec![&b"b"[..], b"c"], true));
+        assert_eq!(tail.last(3), (vec![&b"a"[..], b"b", b"c"], false));
+        for _ in 0..3 {
+            tail.push(&[b'z'; TAIL_BYTES_MAX]);
+        }
+        let (lines, more) = tail.last(40);
+        assert!(more && lines.len() == 1 && lines[0].len() <= 2 * TAIL_BYTES_MAX);
+        assert_eq!(Tail::default().last(3), (vec![], false));
+    }
+}

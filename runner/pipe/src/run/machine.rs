@@ -1,0 +1,70 @@
+//! The machine of local runs: its folders, store, containers and built-in actions.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::agent_binary;
+use engine::clock::SystemClock;
+use engine::folders::Folders;
+use engine::machine::Machine;
+use engine::placement::{DockerPlacement, DockerSettings, HostPlacement, Owner, Placement, TransportChoice};
+use engine::step::BuiltInActions;
+use engine::store::SqliteStore;
+
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::terminal;
+
+/// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
+const RUNTIME_BYTES_MAX: usize = 48;
+
+/// Puts it together. That Docker cannot be reached is no failure yet: a run may not need it.
+///
+/// # Errors
+/// The state folder cannot be used.
+pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
+    let paths = &settings.paths;
+    let usable = |error: std::io::Error| {
+        Failure::environment(format!("cannot use the state folder `{}`: {error}", paths.state.display()))
+            .help("set XDG_STATE_HOME to a folder that you may write to")
+    };
+    std::fs::create_dir_all(&paths.state).map_err(usable)?;
+    let folders = Folders { state: paths.state.clone(), runtime: runtime_folder() };
+    let store =
+        SqliteStore::open(&folders.database()).map_err(|error| Failure::environment(format!("cannot {error}")))?;
+    let agent = agent_binary::install(&paths.cache).map_err(|error| {
+        Failure::environment(format!("cannot write to the cache folder `{}`: {error}", paths.cache.display()))
+    })?;
+    let owner = Owner::new(&paths.state);
+    let docker = DockerPlacement::connect(DockerSettings {
+        owner: owner.clone(),
+        agent: agent.clone(),
+        transport: TransportChoice::default(),
+        isolate: false,
+        allowed_options: Vec::new(),
+        allowed_folders: Vec::new(),
+    });
+    let (docker, docker_problem) = match docker.await {
+        Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Ok(Machine {
+        store,
+        clock: Arc::new(SystemClock),
+        docker,
+        docker_problem,
+        host: Arc::new(HostPlacement::new(owner, agent, paths.state.join("agents"))),
+        built_in: BuiltInActions::default(),
+        folders,
+    })
+}
+
+/// A short folder of this user's own.
+fn runtime_folder() -> PathBuf {
+    let given = terminal::variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let own = given.filter(|folder| folder.is_dir() && folder.as_os_str().len() <= RUNTIME_BYTES_MAX);
+    match own {
+        Some(folder) => folder.join("pipe"),
+        None => PathBuf::from(format!("/tmp/pipe-{}", nix::unistd::getuid())),
+    }
+}

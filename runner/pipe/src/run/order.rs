@@ -1,0 +1,269 @@
+//! From plans to run requests, and from their ends to an exit code.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::job::SecretStore;
+use engine::machine::{Finished, Machine, RunRequest};
+use engine::placement::Limits;
+use engine::runner_label::{RunnerLabels, RunnerTarget};
+use engine::step::RepositoryFacts;
+use serde_json::Value as Json;
+use workflow::model::{JobId, JobKind};
+use workflow::plan::{FrameIndex, JobIndex, Plan, explain};
+use workflow::run::Conclusion;
+
+use super::conduct::{self, Ended};
+use super::machine;
+use super::signal::Signals;
+use crate::args::{Global, RunArgs};
+use crate::exit::{Exit, Failure};
+use crate::planning::Triggered;
+use crate::report::plain::Detail;
+use crate::report::{JsonView, LiveView, PlainView, Record, SummaryFacts, View, summary};
+use crate::repository::Repository;
+use crate::select::Workflows;
+use crate::terminal::{self, Terminal};
+use crate::values::{self, Values};
+
+/// Everything that was asked.
+pub struct Order<'a> {
+    /// The flags.
+    pub args: &'a RunArgs,
+    /// The flags of all commands.
+    pub global: &'a Global,
+    /// The workflows and settings.
+    pub workflows: &'a Workflows,
+    /// The repository.
+    pub repository: &'a Repository,
+    /// Secrets, variables, environment.
+    pub values: Values,
+}
+
+impl Order<'_> {
+    /// Performs the runs.
+    pub fn perform(&self, triggered: &[Triggered<'_>]) -> Result<Exit, Failure> {
+        let runtime = tokio::runtime::Runtime::new()
+            .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;
+        runtime.block_on(self.perform_all(triggered))
+    }
+
+    async fn perform_all(&self, triggered: &[Triggered<'_>]) -> Result<Exit, Failure> {
+        let mut signals =
+            Signals::take().map_err(|error| Failure::environment(format!("cannot listen to signals: {error}")))?;
+        let labels = self.labels()?;
+        let machine = machine::open(&self.workflows.settings).await?;
+        if let Err(error) = machine.remove_abandoned().await {
+            terminal::warning(Terminal::stderr(self.global.color), &error.to_string());
+        }
+        if machine.docker.is_none() && triggered.iter().any(|one| self.needs_docker(&one.plan, &labels)) {
+            let problem = machine.docker_problem.clone().unwrap_or_else(|| "there is no container engine".to_owned());
+            let help = "`pipe doctor` tells more; `--host` runs jobs on this machine, without containers";
+            return Err(Failure::environment(problem).help(help));
+        }
+        let mut exit = Exit::Success;
+        for one in triggered {
+            let ended = self.perform_one(&machine, one, &labels, &mut signals).await?;
+            exit = worse(exit, ended);
+            if ended == Exit::Cancelled {
+                break;
+            }
+        }
+        Ok(exit)
+    }
+
+    async fn perform_one(
+        &self,
+        machine: &Machine,
+        one: &Triggered<'_>,
+        labels: &RunnerLabels,
+        signals: &mut Signals,
+    ) -> Result<Exit, Failure> {
+        let request = self.request(one, labels)?;
+        let (ended, record, cancelled) = conduct::conduct(machine, request, self.view(), signals).await?;
+        let exit = match &ended {
+            Ended::Killed => Exit::Cancelled,
+            Ended::Finished(_) if cancelled => Exit::Cancelled,
+            Ended::Finished(finished) => match finished.conclusion() {
+                Conclusion::Success | Conclusion::Skipped => Exit::Success,
+                Conclusion::Failure => Exit::Failure,
+                Conclusion::Cancelled => Exit::Cancelled,
+            },
+        };
+        if let Ended::Finished(finished) = &ended {
+            self.summarise(machine, one, finished, &record);
+        }
+        Ok(exit)
+    }
+
+    fn labels(&self) -> Result<RunnerLabels, Failure> {
+        let mut labels = RunnerLabels::default();
+        for (label, image) in &self.workflows.settings.labels {
+            labels.map(label, image);
+        }
+        for given in &self.args.platform {
+            let (label, image) = given
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("`-P {given}` has no image")).help("write `-P LABEL=IMAGE`"))?;
+            labels.map(label, image);
+        }
+        if self.args.host {
+            labels.use_host();
+        }
+        Ok(labels)
+    }
+
+    /// Whether some job of a plan will want a container, as far as that is known.
+    fn needs_docker(&self, plan: &Plan, labels: &RunnerLabels) -> bool {
+        let wanted = self.selected(plan);
+        let told = explain(plan, &workflow::source::SourceMap::default());
+        plan.indexed().any(|(index, job)| {
+            let JobKind::Steps(steps) = &job.job.kind else { return false };
+            let asked = wanted.as_ref().is_none_or(|wanted| wanted.contains(&job.job.id.value));
+            if !asked || job.prediction.is_skipped() || self.args.host {
+                return false;
+            }
+            let place = plan.order.iter().position(|place| *place == index);
+            let runs_on = place.and_then(|place| told.jobs.get(place)?.runs_on.clone());
+            let image = runs_on
+                .is_none_or(|labels_of_job| matches!(labels.resolve(&labels_of_job), Ok(RunnerTarget::Image(_))));
+            image || steps.container.is_some() || steps.services.is_some()
+        })
+    }
+
+    /// The jobs that were asked for with those that they need; `None`: all. What is asked for in a called workflow runs
+    /// its caller.
+    fn selected(&self, plan: &Plan) -> Option<Vec<JobId>> {
+        if self.args.jobs.is_empty() {
+            return None;
+        }
+        let here: Vec<&String> = self.args.jobs.iter().filter(|job| plan.select(&[job], true).is_ok()).collect();
+        let kept: Vec<JobIndex> = plan.select(&here, true).unwrap_or_default();
+        let own = kept.iter().map(|index| plan.job(*index)).filter(|job| job.frame == FrameIndex(0));
+        Some(own.map(|job| job.job.id.value.clone()).collect())
+    }
+
+    fn request(&self, one: &Triggered<'_>, labels: &RunnerLabels) -> Result<RunRequest, Failure> {
+        let settings = &self.workflows.settings;
+        let mut secrets = SecretStore::default();
+        for (name, secret) in &self.values.secrets {
+            secrets.add(name, secret.clone());
+        }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let parallel = self.args.parallel.map(usize::from).or(settings.limits.parallel).unwrap_or(processors);
+        Ok(RunRequest {
+            workflow: Arc::new(one.workflow.clone()),
+            event: Arc::clone(&one.event),
+            inputs: Json::Object(one.inputs.clone()),
+            vars: self.values.vars.clone(),
+            secrets,
+            selected: self.selected(&one.plan),
+            legs: values::matrix(&self.args.matrix)?,
+            labels: labels.clone(),
+            limits: Limits {
+                memory_bytes: settings.limits.memory_bytes,
+                cpus: settings.limits.cpus,
+                ..Limits::default()
+            },
+            parallel,
+            env: self.values.env.clone(),
+            repository: RepositoryFacts {
+                folder: self.repository.root.clone(),
+                name: self.repository.facts.repository.clone(),
+                working_tree: true,
+            },
+            bind: self.args.bind,
+            log_bytes_max: settings.limits.log_bytes,
+            server_url: self.repository.facts.server_url.clone(),
+        })
+    }
+
+    fn view(&self) -> Box<dyn View> {
+        let (stdout, stderr) = (Terminal::stdout(self.global.color), Terminal::stderr(self.global.color));
+        let (quiet, verbose) = (self.global.quiet, self.global.verbose > 0);
+        let buffered = || std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout());
+        if self.args.json {
+            return Box::new(JsonView::new(buffered()));
+        }
+        if stdout.interactive && stderr.interactive {
+            let detail = if verbose { Detail::Verbose } else { Detail::Quiet };
+            return Box::new(LiveView::new(stderr, detail));
+        }
+        let detail = match (quiet, verbose) {
+            (true, _) => Detail::Quiet,
+            (false, true) => Detail::Verbose,
+            (false, false) => Detail::Normal,
+        };
+        Box::new(PlainView::new(buffered(), stdout, detail))
+    }
+
+    fn summarise(&self, machine: &Machine, one: &Triggered<'_>, finished: &Finished, record: &Record) {
+        if self.args.json {
+            return;
+        }
+        let logs = machine.folders.logs(finished.numbers.id);
+        let again = self.again(one, record);
+        let facts = SummaryFacts {
+            workflow: one.workflow.display_name(),
+            title: &finished.title,
+            numbers: finished.numbers,
+            logs: &logs,
+            again: &again,
+        };
+        let text = summary(record, &facts, Terminal::stdout(self.global.color));
+        let _gone = std::io::stdout().write_all(text.as_bytes());
+    }
+
+    /// A command that repeats the run; of a failed one only the jobs that failed.
+    fn again(&self, one: &Triggered<'_>, record: &Record) -> String {
+        let mut words = vec!["pipe".to_owned(), "run".to_owned(), one.event.name.as_str().to_owned()];
+        let path = Path::new(&one.reading.name);
+        words.extend(["-W".to_owned(), quoted(&path.display().to_string())]);
+        let mut failed: Vec<&str> = Vec::new();
+        for (key, job) in &record.jobs {
+            let id = key.job.ids().next().unwrap_or_default();
+            if job.finished.is_some_and(|(conclusion, _)| conclusion == Conclusion::Failure) && !failed.contains(&id) {
+                failed.push(id);
+            }
+        }
+        let jobs: Vec<&str> =
+            if failed.is_empty() { self.args.jobs.iter().map(String::as_str).collect() } else { failed };
+        words.extend(jobs.iter().flat_map(|job| ["-j".to_owned(), (*job).to_owned()]));
+        words.extend(self.args.host.then(|| "--host".to_owned()));
+        words.join(" ")
+    }
+}
+
+/// The exit code of several runs.
+fn worse(one: Exit, other: Exit) -> Exit {
+    match (one, other) {
+        (Exit::Success, other) => other,
+        (one, Exit::Success) => one,
+        (_, Exit::Cancelled) | (Exit::Cancelled, _) => Exit::Cancelled,
+        (one, _) => one,
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_end_counts() {
+        assert_eq!(worse(Exit::Success, Exit::Failure), Exit::Failure);
+        assert_eq!(worse(Exit::Failure, Exit::Success), Exit::Failure);
+        assert_eq!(worse(Exit::Failure, Exit::Cancelled), Exit::Cancelled);
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("a/b.yml"), "a/b.yml");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}
