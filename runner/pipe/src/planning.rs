@@ -1,5 +1,6 @@
 //! From readings and an event to plans: which workflows run, what they will do, and why the others do not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -7,7 +8,8 @@ use serde_json::{Map, Value as Json};
 use workflow::diagnostic::{Diagnostic, suggest};
 use workflow::event::{Event, GithubFacts, github_context};
 use workflow::model::Workflow;
-use workflow::plan::{Plan, PlanFacts};
+use workflow::plan::{JobIndex, Plan, PlanFacts};
+use workflow::source::Span;
 use workflow::trigger::{TriggerDecision, WhyNot, decide};
 
 use crate::exit::Failure;
@@ -105,6 +107,26 @@ pub fn github_facts(workflow: &Workflow, server_url: &str) -> GithubFacts {
         graphql_url: graphql,
         retention_days: 0,
         ..GithubFacts::default()
+    }
+}
+
+impl Triggered<'_> {
+    /// The jobs that were asked for with those that they need, callers and called ones; all where none was asked for.
+    pub fn selected(&self, jobs: &[String]) -> Vec<JobIndex> {
+        if jobs.is_empty() {
+            return self.plan.indexed().map(|(index, _)| index).collect();
+        }
+        let here: Vec<&String> = jobs.iter().filter(|job| self.plan.select(&[job], true).is_ok()).collect();
+        self.plan.select(&here, true).unwrap_or_default()
+    }
+
+    /// A warning for each secret that a selected job names and nobody gave.
+    pub fn undefined_secrets(&self, jobs: &[String], known: &BTreeSet<String>) -> Vec<Diagnostic> {
+        let selected = self.selected(jobs);
+        let places: Vec<Span> =
+            selected.iter().flat_map(|index| self.plan.secrets_of_run(*index).named.into_values()).collect();
+        let undefined = self.plan.undefined_secrets(known).into_iter();
+        undefined.filter(|found| found.span.is_none_or(|span| places.contains(&span))).collect()
     }
 }
 

@@ -127,6 +127,7 @@ impl View for LiveView {
                 | RunEvent::JobRefused { .. }
                 | RunEvent::CallStarted { .. }
                 | RunEvent::JobRunStarted { .. }
+                | RunEvent::JobRunPlaced { .. }
                 | RunEvent::StepFinished { .. }
                 | RunEvent::JobRunCancelRequested { .. }
                 | RunEvent::RunCancelRequested { .. }
@@ -182,7 +183,7 @@ mod tests {
         for color in [true, false] {
             let mut view = LiveView::new(Terminal { color, interactive: true }, Detail::Quiet);
             let key = JobRunKey::parse("build");
-            let event = RunEvent::JobRunStarted { key: key.clone(), runner: String::new() };
+            let event = RunEvent::JobRunStarted { key: key.clone() };
             let at = jiff::Timestamp::UNIX_EPOCH;
             view.notice(&Notice::Recorded(Box::new(Recorded { v: 1, seq: 1, at, event })), &Record::default());
             assert!(view.running.contains_key(&key));

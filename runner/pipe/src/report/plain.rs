@@ -7,7 +7,7 @@ use anstyle::AnsiColor;
 use engine::notice::Notice;
 use engine::placement::PlacementProgress;
 use engine::store::RunNumbers;
-use workflow::run::{CancelReason, Conclusion, JobRunKey, RunEvent, StepIndex};
+use workflow::run::{CancelReason, Conclusion, JobRunKey, RunEvent, SkipReason, StepIndex};
 
 use super::lines::Lines;
 use super::record::why_skipped;
@@ -105,7 +105,7 @@ impl<W: Write + Send> PlainView<W> {
     fn fact(&mut self, event: &RunEvent, record: &Record) {
         let loud = self.detail != Detail::Quiet;
         match event {
-            RunEvent::JobRunStarted { key, runner } if loud => {
+            RunEvent::JobRunPlaced { key, runner } if loud => {
                 let text = self.terminal.dim(&format!("starts ({runner})"));
                 self.job_line(key, record, &text);
             }
@@ -133,6 +133,8 @@ impl<W: Write + Send> PlainView<W> {
                 let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
                 self.ended(record, &format!("{} {}{time}{why}", sign(*conclusion, self.terminal), job.name));
             }
+            // What was not asked for is not worth a line.
+            RunEvent::JobSkipped { reason: SkipReason::NotSelected, .. } => {}
             RunEvent::JobSkipped { job, reason } => {
                 let name = job.as_str().replace('/', " / ");
                 let text =
@@ -153,6 +155,7 @@ impl<W: Write + Send> PlainView<W> {
             | RunEvent::JobExpanded { .. }
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
+            | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::RunCancelRequested { .. }
@@ -214,7 +217,7 @@ impl<W: Write + Send> View for PlainView<W> {
 }
 
 /// A line with its mark (`##[group]` …) turned into colour and indentation; `None` hides it.
-fn marked(line: &[u8], in_group: &mut bool, terminal: Terminal, verbose: bool) -> Option<String> {
+pub(super) fn marked(line: &[u8], in_group: &mut bool, terminal: Terminal, verbose: bool) -> Option<String> {
     let text = clean::clean(line, terminal.color);
     let indent = if *in_group { "  " } else { "" };
     let Some((mark, rest)) = text.strip_prefix("##[").and_then(|rest| rest.split_once(']')) else {

@@ -38,8 +38,6 @@ pub struct JobRecord {
     pub name: String,
     /// Whether its failure counts.
     pub continue_on_error: bool,
-    /// What runs it.
-    pub runner: Option<String>,
     /// When it began.
     pub started: Option<Timestamp>,
     /// How and when it ended.
@@ -72,7 +70,6 @@ impl JobRecord {
         Self {
             name: leg.name.clone(),
             continue_on_error: leg.continue_on_error,
-            runner: None,
             started: None,
             finished: None,
             message: None,
@@ -86,7 +83,6 @@ impl JobRecord {
         Self {
             name: job.as_str().replace('/', " / "),
             continue_on_error: false,
-            runner: None,
             started: None,
             finished: Some((conclusion, at)),
             message: Some(message),
@@ -160,6 +156,7 @@ impl Record {
                     self.jobs.insert(key, JobRecord::new(leg));
                 }
             }
+            RunEvent::JobSkipped { reason: SkipReason::NotSelected, .. } => {}
             RunEvent::JobSkipped { job, reason } => {
                 let conclusion =
                     if *reason == SkipReason::Cancelled { Conclusion::Cancelled } else { Conclusion::Skipped };
@@ -176,10 +173,9 @@ impl Record {
                     job.calls = true;
                 }
             }
-            RunEvent::JobRunStarted { key, runner } => {
+            RunEvent::JobRunStarted { key } => {
                 if let Some(job) = self.jobs.get_mut(key) {
                     job.started = Some(at);
-                    job.runner = Some(runner.clone());
                 }
             }
             RunEvent::StepStarted { key, step, name } => {
@@ -205,7 +201,8 @@ impl Record {
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::JobRunCancelRequested { .. }
-            | RunEvent::RunCancelRequested { .. } => {}
+            | RunEvent::RunCancelRequested { .. }
+            | RunEvent::JobRunPlaced { .. } => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use engine::store::RunNumbers;
 use workflow::command::AnnotationLevel;
 use workflow::run::{Conclusion, JobRunKey, StepIndex};
 
-use super::plain::sign;
+use super::plain::{marked, sign};
 use super::record::{JobRecord, StepRecord};
 use super::{Record, clean, duration, in_words};
 use crate::terminal::Terminal;
@@ -38,7 +38,7 @@ pub fn summary(record: &Record, facts: &SummaryFacts<'_>, terminal: Terminal) ->
         failure(record, key, job, facts, terminal, &mut text);
     }
     annotations(record, terminal, &mut text);
-    summaries(record, facts, &mut text);
+    summaries(record, &mut text);
     head(record, facts, terminal, &mut text);
     for job in record.jobs.values().filter(|job| !job.calls) {
         job_line(record, job, terminal, &mut text);
@@ -110,8 +110,8 @@ fn failure(
 fn tail(step: &StepRecord, log: &Path, terminal: Terminal, text: &mut String) {
     let (lines, more) = step.tail.last(TAIL_LINES);
     let bar = terminal.tint(AnsiColor::Red, "│");
-    for line in &lines {
-        let line = clean::clean(line, terminal.color);
+    let mut in_group = false;
+    for line in lines.iter().filter_map(|line| marked(line, &mut in_group, terminal, true)) {
         text.push_str(format!("  {bar} {line}").trim_end());
         text.push('\n');
     }
@@ -121,11 +121,18 @@ fn tail(step: &StepRecord, log: &Path, terminal: Terminal, text: &mut String) {
 }
 
 fn annotations(record: &Record, terminal: Terminal, text: &mut String) {
-    if record.annotations.is_empty() {
+    // What ended a step or a job is told above already.
+    let told = |key: &JobRunKey, step: Option<StepIndex>, message: &str| {
+        let job = record.jobs.get(key);
+        let step = step.and_then(|step| job?.steps.get(&step)?.finished.as_ref()?.0.message.as_deref());
+        step == Some(message) || job.and_then(|job| job.message.as_deref()) == Some(message)
+    };
+    let mut news = record.annotations.iter().filter(|(key, step, one)| !told(key, *step, &one.message)).peekable();
+    if news.peek().is_none() {
         return;
     }
     text.push_str("Annotations\n");
-    for (key, step, annotation) in &record.annotations {
+    for (key, step, annotation) in news {
         let level = match annotation.level {
             AnnotationLevel::Error => terminal.strong(AnsiColor::Red, "error"),
             AnnotationLevel::Warning => terminal.strong(AnsiColor::Yellow, "warning"),
@@ -158,7 +165,7 @@ fn place_of(record: &Record, key: &JobRunKey, step: Option<StepIndex>) -> String
     }
 }
 
-fn summaries(record: &Record, facts: &SummaryFacts<'_>, text: &mut String) {
+fn summaries(record: &Record, text: &mut String) {
     if record.summaries.is_empty() {
         return;
     }
@@ -166,6 +173,5 @@ fn summaries(record: &Record, facts: &SummaryFacts<'_>, text: &mut String) {
     for (key, step, bytes) in &record.summaries {
         text.push_str(&format!("  {} ({bytes} bytes)\n", place_of(record, key, Some(*step))));
     }
-    let _kept_there = facts;
     text.push('\n');
 }

@@ -62,7 +62,7 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
     if outcome.triggered.is_empty() {
         return Err(nothing(&outcome, name, terminal));
     }
-    warn(&outcome, &values, args.strict_secrets, terminal)?;
+    warn(&outcome, &values, args, terminal)?;
     let order = order::Order { args, global, workflows: &workflows, repository: &repository, values };
     order.perform(&outcome.triggered)
 }
@@ -101,11 +101,11 @@ fn nothing(outcome: &Outcome<'_>, event: EventName, terminal: Terminal) -> Failu
 }
 
 /// Shows warnings of the files, and the secrets that nobody gave.
-fn warn(outcome: &Outcome<'_>, values: &Values, strict: bool, terminal: Terminal) -> Result<(), Failure> {
+fn warn(outcome: &Outcome<'_>, values: &Values, args: &RunArgs, terminal: Terminal) -> Result<(), Failure> {
     let known = values.secrets.keys().cloned().collect();
     let mut missing = Vec::new();
     for one in &outcome.triggered {
-        let undefined = one.plan.undefined_secrets(&known);
+        let undefined = one.undefined_secrets(&args.jobs, &known);
         let mut diagnostics = one.reading.diagnostics.clone();
         diagnostics.extend(one.plan.warnings.iter().cloned());
         diagnostics.extend(undefined.iter().cloned());
@@ -114,7 +114,7 @@ fn warn(outcome: &Outcome<'_>, values: &Values, strict: bool, terminal: Terminal
         missing.extend(undefined);
     }
     match missing.first() {
-        Some(first) if strict => {
+        Some(first) if args.strict_secrets => {
             let help = "give them, or leave `--strict-secrets` out: then they are empty";
             Err(Failure::usage(format!("{}, so nothing was run", first.message)).help(help))
         }

@@ -11,7 +11,7 @@ use engine::runner_label::{RunnerLabels, RunnerTarget};
 use engine::step::RepositoryFacts;
 use serde_json::Value as Json;
 use workflow::model::{JobId, JobKind};
-use workflow::plan::{FrameIndex, JobIndex, Plan, explain};
+use workflow::plan::{FrameIndex, explain};
 use workflow::run::Conclusion;
 
 use super::conduct::{self, Ended};
@@ -57,7 +57,7 @@ impl Order<'_> {
         if let Err(error) = machine.remove_abandoned().await {
             terminal::warning(Terminal::stderr(self.global.color), &error.to_string());
         }
-        if machine.docker.is_none() && triggered.iter().any(|one| self.needs_docker(&one.plan, &labels)) {
+        if machine.docker.is_none() && triggered.iter().any(|one| self.needs_docker(one, &labels)) {
             let problem = machine.docker_problem.clone().unwrap_or_else(|| "there is no container engine".to_owned());
             let help = "`pipe doctor` tells more; `--host` runs jobs on this machine, without containers";
             return Err(Failure::environment(problem).help(help));
@@ -115,32 +115,28 @@ impl Order<'_> {
     }
 
     /// Whether some job of a plan will want a container, as far as that is known.
-    fn needs_docker(&self, plan: &Plan, labels: &RunnerLabels) -> bool {
-        let wanted = self.selected(plan);
-        let told = explain(plan, &workflow::source::SourceMap::default());
-        plan.indexed().any(|(index, job)| {
+    fn needs_docker(&self, one: &Triggered<'_>, labels: &RunnerLabels) -> bool {
+        let told = explain(&one.plan, &one.reading.sources);
+        one.selected(&self.args.jobs).iter().any(|index| {
+            let job = one.plan.job(*index);
             let JobKind::Steps(steps) = &job.job.kind else { return false };
-            let asked = wanted.as_ref().is_none_or(|wanted| wanted.contains(&job.job.id.value));
-            if !asked || job.prediction.is_skipped() || self.args.host {
+            if job.prediction.is_skipped() || self.args.host {
                 return false;
             }
-            let place = plan.order.iter().position(|place| *place == index);
+            let place = one.plan.order.iter().position(|place| place == index);
             let runs_on = place.and_then(|place| told.jobs.get(place)?.runs_on.clone());
-            let image = runs_on
-                .is_none_or(|labels_of_job| matches!(labels.resolve(&labels_of_job), Ok(RunnerTarget::Image(_))));
-            image || steps.container.is_some() || steps.services.is_some()
+            let image = |wanted: Vec<String>| matches!(labels.resolve(&wanted), Ok(RunnerTarget::Image(_)));
+            runs_on.is_none_or(image) || steps.container.is_some() || steps.services.is_some()
         })
     }
 
-    /// The jobs that were asked for with those that they need; `None`: all. What is asked for in a called workflow runs
-    /// its caller.
-    fn selected(&self, plan: &Plan) -> Option<Vec<JobId>> {
+    /// The ids of the jobs to run; `None`: all. What is asked for in a called workflow runs its caller.
+    fn selected(&self, one: &Triggered<'_>) -> Option<Vec<JobId>> {
         if self.args.jobs.is_empty() {
             return None;
         }
-        let here: Vec<&String> = self.args.jobs.iter().filter(|job| plan.select(&[job], true).is_ok()).collect();
-        let kept: Vec<JobIndex> = plan.select(&here, true).unwrap_or_default();
-        let own = kept.iter().map(|index| plan.job(*index)).filter(|job| job.frame == FrameIndex(0));
+        let kept = one.selected(&self.args.jobs);
+        let own = kept.iter().map(|index| one.plan.job(*index)).filter(|job| job.frame == FrameIndex(0));
         Some(own.map(|job| job.job.id.value.clone()).collect())
     }
 
@@ -158,7 +154,7 @@ impl Order<'_> {
             inputs: Json::Object(one.inputs.clone()),
             vars: self.values.vars.clone(),
             secrets,
-            selected: self.selected(&one.plan),
+            selected: self.selected(one),
             legs: values::matrix(&self.args.matrix)?,
             labels: labels.clone(),
             limits: Limits {
