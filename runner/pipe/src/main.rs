@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod completions;
 mod config;
+mod doctor;
 mod eval;
 mod exit;
 mod explain;
@@ -81,7 +82,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&args, &cli.global),
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
-        Command::Run(_) | Command::Doctor(_) => Err(Failure::usage("this command is not there yet")),
+        Command::Doctor(args) => doctor::run(&args, &cli.global),
     }
 }
 

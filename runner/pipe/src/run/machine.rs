@@ -32,19 +32,9 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
     let folders = Folders { state: paths.state.clone(), runtime: runtime_folder() };
     let store =
         SqliteStore::open(&folders.database()).map_err(|error| Failure::environment(format!("cannot {error}")))?;
-    let agent = agent_binary::install(&paths.cache).map_err(|error| {
-        Failure::environment(format!("cannot write to the cache folder `{}`: {error}", paths.cache.display()))
-    })?;
+    let agent = agent(settings)?;
     let owner = Owner::new(&paths.state);
-    let docker = DockerPlacement::connect(DockerSettings {
-        owner: owner.clone(),
-        agent: agent.clone(),
-        transport: TransportChoice::default(),
-        isolate: false,
-        allowed_options: Vec::new(),
-        allowed_folders: Vec::new(),
-    });
-    let (docker, docker_problem) = match docker.await {
+    let (docker, docker_problem) = match docker(settings).await {
         Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
         Err(error) => (None, Some(error.to_string())),
     };
@@ -57,6 +47,29 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
         built_in: BuiltInActions::default(),
         folders,
     })
+}
+
+fn agent(settings: &Settings) -> Result<PathBuf, Failure> {
+    let cache = &settings.paths.cache;
+    agent_binary::install(cache).map_err(|error| {
+        Failure::environment(format!("cannot write to the cache folder `{}`: {error}", cache.display()))
+    })
+}
+
+/// The container engine.
+///
+/// # Errors
+/// It cannot be reached; the text says what to do.
+pub async fn docker(settings: &Settings) -> Result<DockerPlacement, Failure> {
+    let settings = DockerSettings {
+        owner: Owner::new(&settings.paths.state),
+        agent: agent(settings)?,
+        transport: TransportChoice::default(),
+        isolate: false,
+        allowed_options: Vec::new(),
+        allowed_folders: Vec::new(),
+    };
+    DockerPlacement::connect(settings).await.map_err(|error| Failure::environment(error.to_string()))
 }
 
 /// A short folder of this user's own.

@@ -6,7 +6,7 @@
 mod act;
 mod ask;
 mod conduct;
-mod machine;
+pub mod machine;
 mod order;
 mod signal;
 
