@@ -13,8 +13,6 @@ use crate::reading::{Reader, Reading};
 /// The workflows of a command.
 #[derive(Debug)]
 pub struct Workflows {
-    /// The repository's root, or the current folder.
-    pub root: PathBuf,
     /// Settings.
     pub settings: Settings,
     /// The files, read, in the order of their names.
@@ -47,7 +45,7 @@ impl Workflows {
             (path, name)
         });
         let readings = reader.read_all(&named.collect::<Vec<_>>());
-        Ok(Self { root: top, settings, readings })
+        Ok(Self { settings, readings })
     }
 }
 

@@ -78,7 +78,7 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(()),
             Err(error) => return Err(Failure::usage(format!("cannot read `{}`: {error}", path.display()))),
         };
-        let name = path.display().to_string();
+        let name = crate::files::display_name(path, None);
         match file::parse(&name, &text, trust) {
             Ok(file) => file.apply(self),
             Err((sources, diagnostic)) => {

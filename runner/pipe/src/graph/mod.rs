@@ -34,8 +34,8 @@ pub fn run(args: &GraphArgs, global: &Global) -> Result<Exit, Failure> {
         let drawn = match &reading.workflow {
             None => Err(reading.diagnostics.clone()),
             Some(workflow) => {
-                let listed = workflow.on.entries.keys().find_map(|name| EventName::parse(name));
-                let name = listed.unwrap_or(EventName::Push);
+                let listed = workflow.on.entries.keys().filter_map(|name| EventName::parse(name));
+                let name = listed.into_iter().find(|name| *name != EventName::WorkflowCall).unwrap_or(EventName::Push);
                 let event = happening::build(name, json!({}), IndexMap::new(), &repository.facts)?;
                 let server_url = &repository.facts.server_url;
                 let request = Request { event: &event, vars: &IndexMap::new(), jobs: &[], server_url };

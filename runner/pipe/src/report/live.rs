@@ -1,13 +1,13 @@
 //! The live view of a terminal: a line for each job that runs, with its current step, its time and its last line of
 //! output; what is over scrolls up.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::time::Duration;
 
 use engine::notice::Notice;
 use engine::placement::PlacementProgress;
 use engine::store::RunNumbers;
+use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use workflow::run::{JobRunKey, RunEvent};
 
@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(120);
 #[derive(Debug)]
 pub struct LiveView {
     bars: MultiProgress,
-    running: HashMap<JobRunKey, Running>,
+    running: IndexMap<JobRunKey, Running>,
     /// Writes above the bars.
     above: PlainView<Above>,
     terminal: Terminal,
@@ -62,7 +62,7 @@ impl LiveView {
     pub fn new(terminal: Terminal, detail: Detail) -> Self {
         let bars = MultiProgress::new();
         let above = Above { bars: bars.clone(), waiting: Vec::new() };
-        Self { bars, running: HashMap::new(), above: PlainView::new(above, terminal, detail), terminal }
+        Self { bars, running: IndexMap::new(), above: PlainView::new(above, terminal, detail), terminal }
     }
 
     fn start(&mut self, key: &JobRunKey, record: &Record) {
@@ -101,7 +101,7 @@ impl LiveView {
     }
 
     fn end(&mut self, key: &JobRunKey) {
-        if let Some(running) = self.running.remove(key) {
+        if let Some(running) = self.running.shift_remove(key) {
             running.bar.finish_and_clear();
             self.bars.remove(&running.bar);
         }
@@ -151,7 +151,7 @@ impl View for LiveView {
     }
 
     fn ended(&mut self) {
-        for (_, running) in self.running.drain() {
+        for (_, running) in self.running.drain(..) {
             running.bar.finish_and_clear();
         }
         let _gone = self.bars.clear();

@@ -96,11 +96,6 @@ impl JobRecord {
     pub fn duration(&self) -> Option<Duration> {
         Some(between(self.started?, self.finished?.1))
     }
-
-    /// The step that runs now, the last one that began.
-    pub fn current(&self) -> Option<&StepRecord> {
-        self.steps.values().rev().find(|step| step.finished.is_none())
-    }
 }
 
 impl StepRecord {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
 use crate::exit::Failure;
-use crate::terminal::{self, Terminal};
+use crate::terminal::Terminal;
 
 /// The value of a secret.
 ///
