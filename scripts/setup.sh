@@ -24,6 +24,8 @@ missing_packages() {
   has make || echo make
   has git || echo git
   has docker || echo docker.io
+  # what tests put into images that have nothing else
+  [[ -e /bin/busybox ]] || echo busybox-static
   if engine_is_local && ! { has docker && engine_answers; }; then
     has dockerd || echo docker.io
     has iptables || echo iptables

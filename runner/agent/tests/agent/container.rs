@@ -1,7 +1,6 @@
 //! The agent as PID 1, in images that have almost nothing and under the limits that jobs get.
 //!
-//! Needs Docker and a static agent: `PIPE_AGENT_STATIC=PATH cargo nextest run -p agent container::`. Without, each test
-//! names itself as skipped. Images are made here from the machine's own static busybox, never pulled.
+//! Needs Docker and the static agent that the engine's build makes (or `PIPE_AGENT_STATIC=PATH`). Images are made here from the machine's own static busybox, never pulled.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,16 +27,23 @@ fn docker(arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The static agent, where all that is needed is there.
-#[expect(clippy::print_stderr, reason = "a skipped test is named")]
-fn wanted(test: &str) -> Option<PathBuf> {
-    let agent = std::env::var_os("PIPE_AGENT_STATIC").map(PathBuf::from);
-    let busybox = Path::new("/bin/busybox").exists();
-    if agent.is_none() || !busybox || docker(&["version"]).is_none() {
-        eprintln!("skipped {test}: needs PIPE_AGENT_STATIC, Docker and /bin/busybox");
-        return None;
-    }
-    agent
+/// The static agent. A machine without what these tests need fails them by name: they are the only ones that see the
+/// agent as PID 1.
+fn wanted() -> PathBuf {
+    assert!(docker(&["version"]).is_some(), "these tests need a Docker engine: scripts/setup.sh starts one");
+    assert!(Path::new("/bin/busybox").exists(), "these tests need /bin/busybox: apt-get install busybox-static");
+    let given = std::env::var_os("PIPE_AGENT_STATIC").map(PathBuf::from);
+    given
+        .or_else(built)
+        .expect("the engine's build makes a static agent: cargo build -p engine, or set PIPE_AGENT_STATIC")
+}
+
+/// Where `runner/engine/build.rs` builds it: in the target directory that this test lies in.
+fn built() -> Option<PathBuf> {
+    let test = std::env::current_exe().ok()?;
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let inside = Path::new("pipe-agent-target").join(target).join("agent/pipe-agent");
+    test.ancestors().map(|folder| folder.join(&inside)).find(|path| path.exists())
 }
 
 /// An image of busybox, `sh` and `tail`, or of nothing at all.
@@ -85,7 +91,7 @@ fn run(agent: &Path, image: &str, flags: &[&str]) -> (Container, World, AgentHel
 
 #[test]
 fn pid_1_reaps_whatever_is_orphaned() {
-    let Some(agent) = wanted("pid_1_reaps_whatever_is_orphaned") else { return };
+    let agent = wanted();
     let (container, mut world, hello) = run(&agent, image(true), &[]);
     assert_eq!((hello.pid, hello.uid), (1, 0));
     let orphans = "i=0; while [ $i -lt 500 ]; do (sh -c true &) ; i=$((i+1)); done";
@@ -102,7 +108,7 @@ fn pid_1_reaps_whatever_is_orphaned() {
 
 #[test]
 fn memory_that_runs_out_is_told_also_when_the_shell_hides_it() {
-    let Some(agent) = wanted("memory_that_runs_out_is_told_also_when_the_shell_hides_it") else { return };
+    let agent = wanted();
     let limits = ["--memory", "64m", "--memory-swap", "64m"];
     let (_container, mut world, _) = run(&agent, image(true), &limits);
     let mut report = |id, argv: &[&str]| -> ExitReport {
@@ -122,7 +128,7 @@ fn memory_that_runs_out_is_told_also_when_the_shell_hides_it() {
 
 #[test]
 fn a_hardened_container_is_enough() {
-    let Some(agent) = wanted("a_hardened_container_is_enough") else { return };
+    let agent = wanted();
     let flags = ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only", "--user", "1234:1234"];
     let (_container, mut world, hello) = run(&agent, image(true), &flags);
     assert_eq!((hello.pid, hello.uid), (1, 1234));
@@ -136,7 +142,7 @@ fn a_hardened_container_is_enough() {
 
 #[test]
 fn an_empty_image_is_enough() {
-    let Some(agent) = wanted("an_empty_image_is_enough") else { return };
+    let agent = wanted();
     let (_container, mut world, _) = run(&agent, image(false), &[]);
     let version = ExecRequest { id: 1, argv: words(&["/pipe-agent", "--version"]), ..ExecRequest::default() };
     assert_eq!(world.run(version).text(), format!("pipe-agent {}\n", env!("CARGO_PKG_VERSION")));
