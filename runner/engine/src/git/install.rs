@@ -92,7 +92,7 @@ fn open_folder(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
 }
 
 /// Opens `workspace`/`below`, making what is missing. The folders of the job itself are entered one by one.
-pub(super) fn open_below(workspace: &Path, below: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_below(workspace: &Path, below: &Path) -> io::Result<OwnedFd> {
     let own: Vec<&OsStr> = workspace.ancestors().take(OWN_FOLDERS).filter_map(Path::file_name).collect();
     let base = workspace.ancestors().nth(own.len()).unwrap_or(workspace);
     let mut folder: OwnedFd = File::open(base)?.into();

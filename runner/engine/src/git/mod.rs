@@ -18,7 +18,7 @@ pub use clone::{CloneOrder, Depth, make_git_folder};
 pub use copy::{CopyJob, copy_files, folder_files};
 pub use files::{FileKind, SnapshotFile, WorkingFiles, commit_files, working_files};
 pub use install::install;
-pub(crate) use install::is_same_folder;
+pub(crate) use install::{is_same_folder, open_below};
 pub use refs::{Head, Target, resolve, unborn_or_head};
 pub use remote::{default_branch, origin_url, server_url};
 

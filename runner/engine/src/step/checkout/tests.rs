@@ -319,19 +319,18 @@ fn a_sparse_checkout() {
 }
 
 #[test]
-fn two_hundred_files_take_milliseconds() {
+fn many_files_on_several_threads() {
     let repository = TestRepository::new();
+    let path = |number: usize| format!("f{}/file{number}.txt", number % 20);
+    let content = |number: usize| format!("{number} ").repeat(number * 100);
     for number in 0..200 {
-        repository.write(&format!("f{}/file{number}.txt", number % 20), &format!("{number} ").repeat(400));
+        repository.write(&path(number), &content(number));
     }
     repository.commit("many");
     let trial = trial(&repository);
-    let mut best = std::time::Duration::MAX;
-    for _ in 0..5 {
-        let start = std::time::Instant::now();
-        assert!(run(&trial, &[]).result.is_ok());
-        best = best.min(start.elapsed());
-    }
-    // The aim is 20 ms on an idle machine; a debug build on a busy one gets more room.
-    assert!(best.as_millis() < 200, "{best:?}");
+    assert!(run(&trial, &[]).result.is_ok());
+    let found = listing(&trial.workspace.host);
+    assert_eq!(found.len(), 200);
+    assert!((0..200).all(|number| found[&path(number)] == content(number)));
+    assert_eq!(git(&trial.workspace.host, &["status", "--porcelain"]), "");
 }
