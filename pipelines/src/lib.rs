@@ -1,1 +1,6 @@
-//! See ARCHITECTURE.md.
+//! The shipped pipelines and the built-in actions behind them. See ARCHITECTURE.md.
+
+pub mod action;
+pub mod docker;
+
+pub use action::{built_in, built_in_with};

@@ -1,0 +1,160 @@
+//! Inputs of `pipe/health-check`, checked.
+
+use std::time::Duration;
+
+use engine::step::{ActionCall, InputFacts};
+use regex::Regex;
+
+use super::super::{OutputFacts, input};
+use super::probe::{Answer, Url};
+
+/// Its inputs.
+pub const INPUTS: &[InputFacts] = &[
+    input("url", "", "What to ask: http://host:port/path"),
+    input("image", "", "An image to start and ask, instead of `url`"),
+    input("port", "", "Port that the image listens on"),
+    input("path", "/health", "What to ask the image for; unused with `url`"),
+    input("env", "", "NAME=value, one a line, for the container"),
+    input("read-only", "true", "Whether the container's files cannot be written, but for /tmp"),
+    input("expected-status", "200", "Statuses that are healthy: `200`, `200-299`, `200,204`"),
+    input("expected-body", "", "Text that the answer must hold, or `/regular expression/`"),
+    input("timeout", "60", "Seconds until it has failed; also `500ms`, `2m`"),
+    input("interval", "1", "Seconds between two attempts"),
+    input("healthy-threshold", "2", "How often in a row it must be healthy"),
+];
+
+/// Its outputs.
+pub const OUTPUTS: &[OutputFacts] = &[
+    OutputFacts::new("status", "HTTP status of the last answer; empty when there was none"),
+    OutputFacts::new("attempts", "How often it was asked"),
+    OutputFacts::new("duration-ms", "Milliseconds from the start to the last answer"),
+];
+
+/// What to check.
+#[derive(Debug)]
+pub(super) enum Target {
+    Url(Url),
+    Image { image: String, port: u16 },
+}
+
+/// A check to do.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) target: Target,
+    pub(super) path: String,
+    pub(super) env: Vec<String>,
+    pub(super) read_only: bool,
+    statuses: Vec<(u16, u16)>,
+    body: Option<Body>,
+    pub(super) timeout: Duration,
+    pub(super) interval: Duration,
+    pub(super) healthy_threshold: u32,
+}
+
+#[derive(Debug)]
+enum Body {
+    Holds(String),
+    Matches(Regex),
+}
+
+impl Order {
+    pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
+        let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
+        let target = match (text("url"), text("image")) {
+            ("", "") => return Err("pipe/health-check needs `url`, or `image` and `port`".into()),
+            (url, "") => Target::Url(Url::parse(url)?),
+            ("", image) => {
+                let port = text("port");
+                let port =
+                    port.parse().map_err(|_| format!("`port` must be a number from 1 to 65535, not `{port}`"))?;
+                Target::Image { image: image.to_owned(), port }
+            }
+            (_, _) => return Err("pipe/health-check takes `url` or `image`, not both".into()),
+        };
+        let body = match text("expected-body") {
+            "" => None,
+            body => match body.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+                Some(pattern) => {
+                    Some(Body::Matches(Regex::new(pattern).map_err(|error| format!("`expected-body`: {error}"))?))
+                }
+                None => Some(Body::Holds(body.to_owned())),
+            },
+        };
+        let env: Vec<String> =
+            text("env").lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        if let Some(bad) = env.iter().find(|line| !line.contains('=')) {
+            return Err(format!("`env`: `{bad}` is not NAME=value"));
+        }
+        let path = text("path");
+        let healthy = text("healthy-threshold");
+        Ok(Self {
+            target,
+            path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
+            env,
+            read_only: text("read-only") != "false",
+            statuses: statuses(text("expected-status"))?,
+            body,
+            timeout: duration("timeout", text("timeout"))?,
+            interval: duration("interval", text("interval"))?,
+            healthy_threshold: healthy
+                .parse()
+                .ok()
+                .filter(|number| *number > 0)
+                .ok_or_else(|| format!("`healthy-threshold` must be a number above 0, not `{healthy}`"))?,
+        })
+    }
+
+    /// Whether an answer is healthy; either way a sentence for the log.
+    pub(super) fn judge(&self, answer: &Result<Answer, String>) -> Result<String, String> {
+        let answer = answer.as_ref().map_err(Clone::clone)?;
+        let text = format!("HTTP {}", answer.status);
+        if !self.statuses.iter().any(|(from, to)| (*from..=*to).contains(&answer.status)) {
+            return Err(format!("{text}: {}", answer.start()));
+        }
+        let fits = match &self.body {
+            None => true,
+            Some(Body::Holds(part)) => answer.body.contains(part.as_str()),
+            Some(Body::Matches(regex)) => regex.is_match(&answer.body),
+        };
+        if fits { Ok(text) } else { Err(format!("{text}, but not the expected body: {}", answer.start())) }
+    }
+}
+
+fn statuses(text: &str) -> Result<Vec<(u16, u16)>, String> {
+    let bad = || format!("`expected-status` must be like 200, 200-299 or 200,204, not `{text}`");
+    text.split(',')
+        .map(|part| {
+            let (from, to) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
+            Ok((from.trim().parse().map_err(|_| bad())?, to.trim().parse().map_err(|_| bad())?))
+        })
+        .collect()
+}
+
+fn duration(name: &str, text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let factor = match unit.trim() {
+        "" | "s" => Some(1.0),
+        "ms" => Some(0.001),
+        "m" => Some(60.0),
+        _ => None,
+    };
+    let seconds = number.trim().parse::<f64>().ok().zip(factor).map(|(number, factor)| number * factor);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("`{name}` must be seconds, or like 500ms or 2m, not `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_statuses() {
+        assert_eq!(duration("t", "1"), Ok(Duration::from_secs(1)));
+        assert_eq!(duration("t", "500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("t", "2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("t", "-1").is_err() && duration("t", "x").is_err() && duration("t", "1h").is_err());
+        assert_eq!(statuses("200, 204-206"), Ok(vec![(200, 200), (204, 206)]));
+        assert!(statuses("ok").is_err());
+    }
+}

@@ -1,0 +1,56 @@
+//! The built-in actions below `pipe/`, and all of them together.
+//!
+//! Each has a page in `actions/<name>/action.yml` for readers and editors; a test holds the two equal.
+
+pub mod changes;
+pub mod docker_build;
+pub mod health_check;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::step::checkout::Checkout;
+use engine::step::{BuiltInActions, InputFacts};
+
+/// An output of an action.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputFacts {
+    /// Its name.
+    pub name: &'static str,
+    /// One line for a person.
+    pub description: &'static str,
+}
+
+impl OutputFacts {
+    const fn new(name: &'static str, description: &'static str) -> Self {
+        Self { name, description }
+    }
+}
+
+const fn input(name: &'static str, default: &'static str, description: &'static str) -> InputFacts {
+    InputFacts { name, default, required: false, description }
+}
+
+const fn required(name: &'static str, description: &'static str) -> InputFacts {
+    InputFacts { name, default: "", required: true, description }
+}
+
+/// All built-in actions, `actions/checkout` among them.
+#[must_use]
+pub fn built_in() -> BuiltInActions {
+    built_in_with(BTreeMap::new())
+}
+
+/// The same; containers that actions start carry `labels` (those of the owner), so that clean-up finds them.
+#[must_use]
+pub fn built_in_with(labels: BTreeMap<String, String>) -> BuiltInActions {
+    let mut all = BuiltInActions::default();
+    all.add(Arc::new(Checkout));
+    all.add(Arc::new(changes::Changes));
+    all.add(Arc::new(docker_build::DockerBuild));
+    all.add(Arc::new(health_check::HealthCheck { labels }));
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The pages of the actions equal what the actions are. `PIPE_WRITE_PAGES=1 cargo test -p pipelines` writes them anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use engine::step::{InputFacts, checkout};
+
+use super::*;
+
+fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputFacts]) -> String {
+    let quoted = |text: &str| serde_json::to_string(text).unwrap();
+    let mut page = format!("name: {name}\ndescription: {}\ninputs:\n", quoted(description));
+    for input in inputs {
+        write!(
+            page,
+            "  {}:\n    description: {}\n    required: {}\n",
+            input.name,
+            quoted(input.description),
+            input.required
+        )
+        .unwrap();
+        if !input.required {
+            writeln!(page, "    default: {}", quoted(input.default)).unwrap();
+        }
+    }
+    page.push_str("outputs:\n");
+    for output in outputs {
+        write!(page, "  {}:\n    description: {}\n", output.name, quoted(output.description)).unwrap();
+    }
+    page.push_str("# Runs inside pipe itself; this page is for readers and editors.\nruns:\n  using: built-in\n");
+    page
+}
+
+#[test]
+fn pages_equal_actions() {
+    let of_checkout: Vec<_> = checkout::OUTPUTS.iter().map(|(name, text)| OutputFacts::new(name, text)).collect();
+    let pages = [
+        (
+            "actions/checkout",
+            "checkout",
+            "The repository's files in the workspace, from this machine",
+            checkout::INPUTS,
+            &of_checkout[..],
+        ),
+        (
+            "pipe/changes",
+            "changes",
+            "Which parts of the repository changed since the last green run",
+            changes::INPUTS,
+            changes::OUTPUTS,
+        ),
+        (
+            "pipe/docker-build",
+            "docker-build",
+            "An image from a Dockerfile, by the engine's BuildKit",
+            docker_build::INPUTS,
+            docker_build::OUTPUTS,
+        ),
+        (
+            "pipe/health-check",
+            "health-check",
+            "A service, or an image once started, answers as it should",
+            health_check::INPUTS,
+            health_check::OUTPUTS,
+        ),
+    ];
+    let all = built_in();
+    assert_eq!(all.names().collect::<Vec<_>>(), pages.iter().map(|page| page.0).collect::<Vec<_>>());
+    for (name, folder, description, inputs, outputs) in pages {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("actions").join(folder).join("action.yml");
+        let expected = page(name, description, inputs, outputs);
+        assert!(serde_yaml::from_str::<serde_yaml::Value>(&expected).is_ok(), "{expected}");
+        if std::env::var_os("PIPE_WRITE_PAGES").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &expected).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), expected, "{}", path.display());
+        let given = all.get(name).unwrap().inputs().iter().map(|input| input.name).collect::<Vec<_>>();
+        assert_eq!(given, inputs.iter().map(|input| input.name).collect::<Vec<_>>());
+    }
+}
