@@ -183,3 +183,6 @@ impl Drop for AgentClient {
 }
 
 const GONE: &str = "is gone";
+
+#[cfg(test)]
+mod tests;

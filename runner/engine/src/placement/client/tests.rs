@@ -1,0 +1,212 @@
+//! Conversations with an agent that the test itself plays, frame by frame.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use agent::protocol::{
+    AgentHello, Cause, Decoder, Event, ExecProgress, ExecState, ExitReport, PROTOCOL_VERSION, Request, encode,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use super::{AgentClient, Connect, Link};
+use crate::placement::{Exec, ExecEvent, ExecOutcome, ExecRequest};
+
+/// Hands out the near ends of prepared connections; when there are none, the agent is gone.
+#[derive(Debug, Default)]
+struct Line(Mutex<VecDeque<DuplexStream>>);
+
+#[async_trait]
+impl Connect for Line {
+    async fn connect(&self) -> io::Result<Link> {
+        let near = self.0.lock().unwrap().pop_front().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let (reader, writer) = tokio::io::split(near);
+        Ok(Link { reader: Box::new(reader), writer: Box::new(writer) })
+    }
+
+    async fn autopsy(&self) -> Option<String> {
+        self.0.lock().unwrap().is_empty().then(|| "is gone: the test ended it".to_owned())
+    }
+}
+
+/// The far end of a connection.
+struct Agent {
+    stream: DuplexStream,
+    decoder: Decoder<Request>,
+}
+
+impl Agent {
+    async fn next(&mut self) -> Request {
+        loop {
+            if let Some(request) = self.decoder.next().unwrap() {
+                return request;
+            }
+            assert_ne!(self.stream.read_buf(self.decoder.buffer_mut()).await.unwrap(), 0, "the client went away");
+        }
+    }
+
+    async fn say(&mut self, event: Event) {
+        let mut bytes = Vec::new();
+        encode(&event, &mut bytes).unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    async fn greet(&mut self, boot_id: &str) {
+        assert_eq!(self.next().await, Request::Hello { version: PROTOCOL_VERSION });
+        let (os, arch, hostname) = ("linux".into(), "x86_64".into(), "h".into());
+        self.say(Event::Hello(AgentHello { version: 1, pid: 1, hostname, boot_id: boot_id.into(), os, arch, uid: 0 }))
+            .await;
+    }
+
+    async fn output(&mut self, id: u64, offset: u64, text: &'static str) {
+        self.say(Event::Output { id, offset, bytes: Bytes::from_static(text.as_bytes()) }).await;
+    }
+
+    async fn exited(&mut self, id: u64, output_bytes: u64) {
+        let report =
+            ExitReport { cause: Cause::Exited(0), oom_kills: 0, user_ms: 0, system_ms: 0, max_rss_kib: 0, wall_ms: 0 };
+        self.say(Event::Exited { id, report, output_bytes }).await;
+    }
+
+    async fn lists(&mut self, ids: &[u64]) {
+        assert_eq!(self.next().await, Request::List);
+        let state =
+            |id: &u64| ExecState { id: *id, pid: 2, progress: ExecProgress::Running, output_bytes: 9, acked_bytes: 0 };
+        self.say(Event::Execs { execs: ids.iter().map(state).collect() }).await;
+    }
+}
+
+/// A client of a first agent, and the further ones that it will meet.
+async fn connected(connections: usize) -> (AgentClient, VecDeque<Agent>) {
+    let line = Line::default();
+    let mut agents = VecDeque::new();
+    for _ in 0..connections {
+        let (near, stream) = tokio::io::duplex(1 << 20);
+        line.0.lock().unwrap().push_back(near);
+        agents.push_back(Agent { stream, decoder: Decoder::new() });
+    }
+    let (client, ()) = tokio::join!(AgentClient::start(Arc::new(line)), agents[0].greet("boot"));
+    (client.unwrap(), agents)
+}
+
+fn start(client: &AgentClient) -> Exec {
+    client.exec(ExecRequest::new(["true"], "/")).unwrap()
+}
+
+async fn text(exec: Exec) -> (ExecOutcome, String) {
+    let (outcome, output) = exec.output(1000).await;
+    (outcome, String::from_utf8(output).unwrap())
+}
+
+fn is_lost(outcome: &ExecOutcome, why: &str) {
+    assert!(matches!(outcome, ExecOutcome::Lost { reason } if reason.contains(why)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_broken_connection_goes_on_where_it_was() {
+    let (client, mut agents) = connected(2).await;
+    let exec = start(&client);
+    let mut first = agents.pop_front().unwrap();
+    assert!(matches!(first.next().await, Request::Start(request) if request.id == 1));
+    first.output(1, 0, "abc").await;
+    drop(first);
+    let agent = &mut agents[0];
+    let reading = tokio::spawn(text(exec));
+    agent.greet("boot").await;
+    agent.lists(&[1]).await;
+    assert_eq!(agent.next().await, Request::Resume { id: 1, offset: 3 });
+    agent.output(1, 3, "def").await;
+    agent.exited(1, 6).await;
+    let (outcome, output) = reading.await.unwrap();
+    assert!(outcome.is_success());
+    assert_eq!(output, "abcdef");
+    assert_eq!(agent.next().await, Request::AckExit { id: 1 });
+}
+
+#[tokio::test]
+async fn a_start_that_never_arrived_is_sent_again() {
+    let (client, mut agents) = connected(2).await;
+    let exec = start(&client);
+    drop(agents.pop_front());
+    let agent = &mut agents[0];
+    agent.greet("boot").await;
+    agent.lists(&[]).await;
+    assert!(matches!(agent.next().await, Request::Start(request) if request.id == 1));
+    agent.exited(1, 0).await;
+    assert!(text(exec).await.0.is_success());
+}
+
+#[tokio::test]
+async fn lost_is_never_green() {
+    // The agent ends after the last byte of output and before the exit.
+    let (client, mut agents) = connected(1).await;
+    let exec = start(&client);
+    let mut agent = agents.pop_front().unwrap();
+    agent.next().await;
+    agent.output(1, 0, "all done\n").await;
+    drop(agent);
+    let (outcome, output) = text(exec).await;
+    assert_eq!(output, "all done\n");
+    is_lost(&outcome, "the test ended it");
+    assert!(client.exec(ExecRequest::new(["true"], "/")).is_err());
+    assert!(client.read_file("/x", 1).await.is_err());
+
+    // Another agent answers in its place.
+    let (client, mut agents) = connected(2).await;
+    let exec = start(&client);
+    drop(agents.pop_front());
+    agents[0].greet("another boot").await;
+    is_lost(&text(exec).await.0, "was started anew");
+
+    // It has forgotten a command that it had begun.
+    let (client, mut agents) = connected(2).await;
+    let exec = start(&client);
+    let mut agent = agents.pop_front().unwrap();
+    agent.next().await;
+    agent.say(Event::Started { id: 1, pid: 2 }).await;
+    drop(agent);
+    agents[0].greet("boot").await;
+    agents[0].lists(&[]).await;
+    is_lost(&text(exec).await.0, "does not know the command");
+
+    // Output that was promised is missing.
+    let (client, mut agents) = connected(1).await;
+    let exec = start(&client);
+    let mut agent = agents.pop_front().unwrap();
+    agent.next().await;
+    agent.exited(1, 7).await;
+    is_lost(&text(exec).await.0, "the test ended it");
+}
+
+#[tokio::test]
+async fn a_slow_reader_loses_nothing_and_holds_no_cancel_back() {
+    let (client, mut agents) = connected(1).await;
+    let mut exec = start(&client);
+    let agent = &mut agents[0];
+    agent.next().await;
+    for offset in 0..100 {
+        agent.output(1, offset, "x").await;
+    }
+    agent.exited(1, 100).await;
+    client.cancel(exec.id, crate::placement::Ladder::KILL).unwrap();
+    assert!(matches!(agent.next().await, Request::Cancel { id: 1, .. }));
+    for due in 0..100 {
+        assert!(matches!(exec.next().await, Some(ExecEvent::Output { offset, .. }) if offset == due));
+    }
+    assert!(matches!(exec.next().await, Some(ExecEvent::Ended(outcome)) if outcome.is_success()));
+    assert_eq!(exec.next().await, None);
+}
+
+#[tokio::test]
+async fn output_that_nobody_wants_is_acknowledged() {
+    let (client, mut agents) = connected(1).await;
+    drop(start(&client));
+    let agent = &mut agents[0];
+    agent.next().await;
+    agent.output(1, 0, "x").await;
+    assert_eq!(agent.next().await, Request::AckOutput { id: 1, offset: 1 });
+    agent.exited(1, 1).await;
+    assert_eq!(agent.next().await, Request::AckExit { id: 1 });
+}
