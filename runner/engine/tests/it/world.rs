@@ -158,6 +158,19 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// A test that failed half-way leaves nothing behind either.
+    fn drop(&mut self) {
+        let filter = format!("label=dev.pipe.owner={}", self.owner().installation());
+        for (what, all) in [("container", &["-a"][..]), ("network", &[]), ("volume", &[])] {
+            let left = program("docker", &[&[what, "ls", "-q", "--filter", &filter], all].concat()).unwrap_or_default();
+            for id in left.split_whitespace() {
+                let _gone = program("docker", &[what, "rm", "-f", id]);
+            }
+        }
+    }
+}
+
 /// A service of the test image that runs `command` in a shell.
 pub(crate) fn service(id: &str, command: &str) -> ServiceSpec {
     ServiceSpec {
