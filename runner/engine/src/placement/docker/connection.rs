@@ -9,10 +9,14 @@ use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::address::{Address, Surroundings};
+use super::ping;
 use crate::placement::PlacementError;
 
 /// Seconds that one request may take, long transfers apart.
 const REQUEST_SECONDS_MAX: u64 = 120;
+
+/// The version of an engine that names none.
+const API_OLDEST: (usize, usize) = (1, 24);
 
 /// A connected engine.
 #[derive(Debug, Clone)]
@@ -44,20 +48,30 @@ impl Connection {
     pub(crate) async fn open(surroundings: &Surroundings) -> Result<Self, PlacementError> {
         let address = surroundings.address()?;
         let docker = client(&address)?.with_request_modifier(url_safe_credentials);
-        let version = docker.version().await.map_err(|error| connect_error(&address, &error))?;
-        let docker = docker.negotiate_version().await.map_err(|error| connect_error(&address, &error))?;
-        let api = version.api_version.as_deref().and_then(|api| {
-            let (major, minor) = api.split_once('.')?;
-            Some((major.parse().ok()?, minor.parse().ok()?))
-        });
-        let desktop = version.platform.is_some_and(|platform| platform.name.contains("Docker Desktop"));
-        let same_kernel = match &address {
-            Address::Unix(_) => !desktop && version.kernel_version.is_some_and(|kernel| kernel == kernel_here()),
-            Address::Tcp(_) | Address::Tls { .. } => false,
+        let (api, same_kernel) = match &address {
+            // A ping costs 1 ms; for its version Docker starts three programs.
+            Address::Unix(path) => match ping::ping(path).await.map_err(|error| unanswered(&address, &error))? {
+                Some(pong) if pong.is_docker_here => (pong.api, true),
+                Some(_) | None => versions(&docker, &address, true).await?,
+            },
+            Address::Tcp(_) | Address::Tls { .. } => versions(&docker, &address, false).await?,
         };
-        let capabilities = Capabilities { address: address.to_string(), api: api.unwrap_or((1, 24)), same_kernel };
+        let capabilities = Capabilities { address: address.to_string(), api, same_kernel };
         Ok(Self { docker, capabilities: Arc::new(capabilities) })
     }
+}
+
+/// The version of the API, and whether the engine runs on this kernel: one behind a forwarded socket does not.
+async fn versions(
+    docker: &Docker,
+    address: &Address,
+    is_socket: bool,
+) -> Result<((usize, usize), bool), PlacementError> {
+    let version = docker.version().await.map_err(|error| connect_error(address, &error))?;
+    let api = version.api_version.as_deref().and_then(ping::api).unwrap_or(API_OLDEST);
+    let desktop = version.platform.is_some_and(|platform| platform.name.contains("Docker Desktop"));
+    let same_kernel = is_socket && !desktop && version.kernel_version.is_some_and(|kernel| kernel == kernel_here());
+    Ok((api, same_kernel))
 }
 
 fn kernel_here() -> String {
@@ -103,10 +117,17 @@ fn url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
 type BollardRequest = bollard::BollardRequest;
 
 fn connect_error(address: &Address, error: &Error) -> PlacementError {
-    let kind = io_kind(error);
+    unreached(address, io_kind(error), innermost(error))
+}
+
+fn unanswered(address: &Address, error: &std::io::Error) -> PlacementError {
+    unreached(address, Some(error.kind()), error.to_string())
+}
+
+fn unreached(address: &Address, kind: Option<std::io::ErrorKind>, reason: String) -> PlacementError {
     let reason = match kind {
         Some(std::io::ErrorKind::ConnectionRefused) => "nothing listens there".to_owned(),
-        Some(_) | None => innermost(error),
+        Some(_) | None => reason,
     };
     match (address, kind) {
         (Address::Unix(path), Some(std::io::ErrorKind::PermissionDenied)) => socket_forbidden(path),
@@ -163,4 +184,47 @@ pub(crate) fn status(error: &Error) -> Option<u16> {
 /// An engine's refusal as ours.
 pub(crate) fn refused(action: impl Into<String>) -> impl FnOnce(Error) -> PlacementError {
     move |error| PlacementError::Engine { action: action.into(), reason: message(&error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    async fn check(host: &str, expect: &str) {
+        let surroundings = Surroundings { docker_host: Some(host.to_owned()), ..Surroundings::default() };
+        let error = Connection::open(&surroundings).await.unwrap_err().to_string();
+        assert!(error.contains(expect), "{host}\n  gave {error}\n  want {expect}");
+    }
+
+    #[tokio::test]
+    async fn engines_that_are_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| -> PathBuf { folder.path().join(name) };
+        let url = |name: &str| format!("unix://{}", path(name).display());
+        check(&url("none"), "there is no Docker here").await;
+        drop(std::os::unix::net::UnixListener::bind(path("dead")).unwrap());
+        check(&url("dead"), "nothing listens there. Start it").await;
+        check("tcp://127.0.0.1:9", "Docker does not answer at tcp://127.0.0.1:9: nothing listens there").await;
+        let _forbidden = std::os::unix::net::UnixListener::bind(path("forbidden")).unwrap();
+        std::fs::set_permissions(path("forbidden"), std::fs::Permissions::from_mode(0o000)).unwrap();
+        let error =
+            unreached(&Address::Unix(path("forbidden")), Some(std::io::ErrorKind::PermissionDenied), String::new());
+        assert!(error.to_string().contains("sudo usermod -aG docker $USER"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn something_else_on_the_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let _serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 smtp ready\r\n").await;
+            }
+        });
+        check(&format!("unix://{}", path.display()), "Docker does not answer at unix://").await;
+    }
 }

@@ -11,6 +11,7 @@ mod job;
 mod leftovers;
 mod network;
 mod options;
+mod ping;
 mod ports;
 mod prepared;
 mod resources;
