@@ -8,8 +8,6 @@ use engine::clock::SystemClock;
 use engine::folders::Folders;
 use engine::machine::Machine;
 use engine::placement::{DockerPlacement, DockerSettings, HostPlacement, Owner, Placement, TransportChoice};
-use engine::step::BuiltInActions;
-use engine::step::checkout::Checkout;
 use engine::store::SqliteStore;
 
 use crate::config::Settings;
@@ -45,15 +43,9 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
         docker,
         docker_problem,
         host: Arc::new(HostPlacement::new(owner, agent, paths.state.join("agents"))),
-        built_in: built_in(),
+        built_in: pipelines::built_in(),
         folders,
     })
-}
-
-fn built_in() -> BuiltInActions {
-    let mut actions = BuiltInActions::default();
-    actions.add(Arc::new(Checkout));
-    actions
 }
 
 fn agent(settings: &Settings) -> Result<PathBuf, Failure> {
