@@ -16,6 +16,7 @@ use workflow::template::evaluate;
 use crate::clock::Clock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
 use crate::folders::Folders;
+use crate::green;
 use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
 use crate::notice::Notices;
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError};
@@ -140,6 +141,7 @@ impl Machine {
             jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
             notices,
         };
+        let whole = facts.selected.is_none() && facts.legs.is_empty();
         let limits = RunLimits { parallel: request.parallel };
         let result = dispatcher.run(Dispatch { id: numbers.id, facts, limits }, control).await;
         if jobs.unfinished_starts.load(Ordering::Relaxed) {
@@ -147,8 +149,18 @@ impl Machine {
         }
         folders.remove();
         let run = result?;
+        self.settle_green(numbers.id, whole && run.conclusion() == Some(Conclusion::Success));
         let title = title(&run).map(|title| masker.mask(&title)).unwrap_or_default();
         Ok(Finished { numbers, title, run })
+    }
+
+    /// What steps left to compare with counts for later runs only when all of this one succeeded.
+    fn settle_green(&self, run: RunId, green: bool) {
+        let state = &self.folders.state;
+        let settled = if green { green::confirm(state, run).map(drop) } else { green::discard(state, run) };
+        if let Err(error) = settled {
+            tracing::warn!(%error, "the next run will take more for changed than has changed");
+        }
     }
 
     /// Removes parts of jobs that were cancelled while they were being placed.
