@@ -2,7 +2,7 @@
 //!
 //! Two installations on one engine never touch each other's things, nor does a process those of another that lives.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -54,6 +54,14 @@ impl Owner {
     /// The mark of this process, as labels and files carry it.
     pub(crate) fn process(&self) -> String {
         self.process.to_string()
+    }
+
+    /// The labels of something that this process made outside of any job's place, so that clean-up finds it.
+    #[must_use]
+    pub fn own_labels(&self) -> BTreeMap<String, String> {
+        [(LABEL_OWNER, self.installation.clone()), (LABEL_PROCESS, self.process())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
     }
 
     /// The labels of something that belongs to a job.

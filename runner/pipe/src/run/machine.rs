@@ -33,6 +33,7 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
         SqliteStore::open(&folders.database()).map_err(|error| Failure::environment(format!("cannot {error}")))?;
     let agent = agent(settings)?;
     let owner = Owner::new(&paths.state);
+    let built_in = pipelines::built_in_with(owner.own_labels());
     let (docker, docker_problem) = match docker(settings).await {
         Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
         Err(error) => (None, Some(error.to_string())),
@@ -43,7 +44,7 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
         docker,
         docker_problem,
         host: Arc::new(HostPlacement::new(owner, agent, paths.state.join("agents"))),
-        built_in: pipelines::built_in(),
+        built_in,
         folders,
     })
 }
