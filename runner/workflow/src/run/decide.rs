@@ -12,7 +12,7 @@ use super::contexts::JobScope;
 use super::expand::{self, Planned};
 use super::{
     CancelReason, Conclusion, HeldGroup, JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase,
-    QueueMode, Run, RunEvent, SkipReason,
+    QueueMode, Run, RunEvent,
 };
 use crate::model::{JobId, JobKind};
 
@@ -120,8 +120,10 @@ impl Run {
         for (path, job) in &self.jobs {
             match &job.status {
                 JobStatus::Pending => decisions.extend(self.plan_pending(path)),
-                JobStatus::Expanded => self.drive(path, job, now, limits, &mut running, &mut decisions),
-                JobStatus::Skipped(_) | JobStatus::Refused(_) => {}
+                JobStatus::Expanded if job.finished.len() < job.runs.len() => {
+                    self.drive(path, job, now, limits, &mut running, &mut decisions);
+                }
+                JobStatus::Expanded | JobStatus::Skipped(_) | JobStatus::Refused(_) => {}
             }
         }
         if decisions.is_empty() && self.jobs.values().all(|job| job.result().is_some()) {
@@ -146,7 +148,11 @@ impl Run {
     }
 
     pub(super) fn sibling_result(&self, path: &JobPath, id: &JobId) -> Option<Conclusion> {
-        self.jobs.get(&path.sibling(id.as_str()))?.result()
+        let state = match path.parent_text() {
+            None => self.jobs.get(id.as_str()),
+            Some(_) => self.jobs.get(&path.sibling(id.as_str())),
+        };
+        state?.result()
     }
 
     fn drive(

@@ -33,7 +33,11 @@ impl JobPath {
     /// The run of the calling job, if this is a job of a called workflow.
     #[must_use]
     pub fn parent(&self) -> Option<JobRunKey> {
-        self.0.rsplit_once('/').map(|(parent, _)| JobRunKey::parse(parent))
+        self.parent_text().map(JobRunKey::parse)
+    }
+
+    pub(super) fn parent_text(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
 
     /// The ids to follow from the workflow's own jobs down to this one, legs left out.
@@ -54,6 +58,13 @@ impl JobPath {
             Some((parent, _)) => Arc::from(format!("{parent}/{id}")),
             None => Arc::from(id),
         })
+    }
+}
+
+/// Lets a job of the workflow itself be looked up by its id.
+impl std::borrow::Borrow<str> for JobPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

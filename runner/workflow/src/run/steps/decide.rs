@@ -50,6 +50,7 @@ impl JobSteps {
                     Progress::Open => match self.take_turn(index, holds) {
                         Some(StepDecision::Start(step)) if self.steps[self.next].role == Role::Background => {
                             self.apply(&StepFact::Queued(step));
+                            self.fill_places(decisions);
                         }
                         Some(decision) => {
                             decisions.push(decision);
@@ -162,15 +163,20 @@ impl JobSteps {
         }
     }
 
-    /// Gives places to background steps that wait for one.
-    fn fill_places(&self, decisions: &mut Vec<StepDecision>) {
+    /// Gives places to background steps that wait for one; they count as begun at once, so that a `cancel:` right behind
+    /// finds them running.
+    fn fill_places(&mut self, decisions: &mut Vec<StepDecision>) {
         if self.cancelled {
             return;
         }
         let in_background = |step: &&StepIndex| self.steps[step.0 as usize].role == Role::Background;
         let free = BACKGROUND_STEPS_MAX.saturating_sub(self.running.iter().filter(in_background).count());
         let wanted = |step: &&StepIndex| !self.states[step.0 as usize].cancel_expected;
-        decisions.extend(self.queued.iter().filter(wanted).take(free).copied().map(StepDecision::Start));
+        let next: Vec<_> = self.queued.iter().filter(wanted).take(free).copied().collect();
+        for step in next {
+            self.apply(&StepFact::Started(step));
+            decisions.push(StepDecision::Start(step));
+        }
     }
 }
 

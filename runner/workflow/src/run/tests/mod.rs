@@ -5,6 +5,7 @@
 
 mod logs;
 mod random;
+mod steps;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -31,12 +32,12 @@ fn play(case: &str) -> String {
     format!("{workflow}----\n{}\n", world.transcript())
 }
 
-#[test]
-fn runs_go_as_github_documents_it() {
+/// Plays every case of a folder's files and compares.
+fn check(name: &str, files_min: usize, play: fn(&str) -> String) {
     let mut wrong = String::new();
-    let mut files: Vec<_> = std::fs::read_dir(folder("run")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 5, "the cases are gone");
+    assert!(files.len() >= files_min, "the cases are gone");
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let played: String = cases(&text).map(play).collect();
@@ -49,4 +50,9 @@ fn runs_go_as_github_documents_it() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn runs_go_as_github_documents_it() {
+    check("run", 5, play);
 }
