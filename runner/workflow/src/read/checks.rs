@@ -3,12 +3,15 @@
 //! Errors are those that GitHub's own reader reports, worded as there, and end the reading. Findings are what GitHub's
 //! reader lets pass and its trigger refuses, or what will hardly do what was meant.
 
+use std::sync::Arc;
+
 use super::condition;
 use super::options::ReadOptions;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expression::{Expression, ExpressionError};
+use crate::schema::AllowedNames;
 use crate::source::{SourceFile, Span};
-use crate::template::{Cause, ReadError, Token};
+use crate::template::{Cause, ReadError, Repairs, Token};
 
 /// The state of a reading beyond its files.
 pub(super) struct Checks<'a> {
@@ -18,6 +21,8 @@ pub(super) struct Checks<'a> {
     pub(super) errors: Vec<ReadError>,
     /// In the order in which they were found.
     pub(super) findings: Vec<Diagnostic>,
+    /// Goes on where GitHub stops, to find all that is wrong, with these repairs in the first file.
+    pub(super) explore: Option<&'a Repairs>,
     /// The file that is being read.
     source: Option<SourceFile>,
     /// Jobs of all files.
@@ -30,7 +35,12 @@ impl<'a> Checks<'a> {
     /// Nothing found yet.
     pub(super) fn new(options: &'a ReadOptions) -> Self {
         let success = condition::default_condition();
-        Self { options, errors: Vec::new(), findings: Vec::new(), source: None, jobs: 0, success }
+        Self { options, errors: Vec::new(), findings: Vec::new(), explore: None, source: None, jobs: 0, success }
+    }
+
+    /// Whether the next stage is read too.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.explore.is_some() || self.errors.is_empty()
     }
 
     /// Another file is read from here on.
@@ -68,10 +78,16 @@ impl<'a> Checks<'a> {
     }
 
     /// Records that a value's expression, of that text, cannot be read.
-    pub(super) fn expression_error(&mut self, written: &Token, text: &str, error: &ExpressionError) {
+    pub(super) fn expression_error(
+        &mut self,
+        written: &Token,
+        text: &str,
+        error: &ExpressionError,
+        names: AllowedNames,
+    ) {
         let precise = self.find(written.span, text).map(|span| span.part(error.span.start, error.span.end));
         let read_error = ReadError::at(written.span, error.to_string()).precisely(precise);
-        self.errors.push(read_error.because(Cause::Expression(error.clone())));
+        self.errors.push(read_error.because(Cause::Expression(error.clone())).naming(Arc::new(names)));
     }
 
     /// Where a text stands inside a value, if it stands there as it is.

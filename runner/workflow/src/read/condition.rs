@@ -5,6 +5,7 @@
 
 use super::checks::Checks;
 use crate::expression::{Allowed, AllowedFunction, Expression, Function};
+use crate::schema::AllowedNames;
 use crate::template::{Token, TokenKind};
 
 /// Whose condition it is: each may name other contexts and functions.
@@ -18,8 +19,10 @@ pub(super) enum Owner {
     Snapshot,
 }
 
+const JOB_CONTEXTS: &[&str] = &["github", "vars", "inputs", "needs"];
+
 const JOB: Allowed<'static> = Allowed::new(
-    &["github", "vars", "inputs", "needs"],
+    JOB_CONTEXTS,
     &[
         AllowedFunction::new(Function::Always, 0, 0),
         AllowedFunction::new(Function::Failure, 0, usize::MAX),
@@ -28,10 +31,10 @@ const JOB: Allowed<'static> = Allowed::new(
     ],
 );
 
-const STEP: Allowed<'static> = Allowed::new(
-    &["github", "vars", "inputs", "needs", "strategy", "matrix", "steps", "job", "runner", "env"],
-    Allowed::STEP_FUNCTIONS,
-);
+const STEP_CONTEXTS: &[&str] =
+    &["github", "vars", "inputs", "needs", "strategy", "matrix", "steps", "job", "runner", "env"];
+
+const STEP: Allowed<'static> = Allowed::new(STEP_CONTEXTS, Allowed::STEP_FUNCTIONS);
 
 impl Owner {
     const fn allowed(self) -> &'static Allowed<'static> {
@@ -39,6 +42,14 @@ impl Owner {
             Self::Job => &JOB,
             Self::Step | Self::Snapshot => &STEP,
         }
+    }
+
+    fn names(self) -> AllowedNames {
+        let contexts = match self {
+            Self::Job => JOB_CONTEXTS,
+            Self::Step | Self::Snapshot => STEP_CONTEXTS,
+        };
+        AllowedNames { contexts: contexts.to_vec(), functions: self.allowed().functions.to_vec() }
     }
 }
 
@@ -65,7 +76,7 @@ pub(super) fn read(checks: &mut Checks<'_>, written: &Token, owner: Owner) -> Ex
     match Expression::parse(text, owner.allowed()) {
         Ok(expression) => expression.into_condition(),
         Err(error) => {
-            checks.expression_error(written, text, &error);
+            checks.expression_error(written, text, &error, owner.names());
             checks.success()
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn read(checks: &mut Checks<'_>, written: &Token) -> IndexMap<JobId, 
         jobs.insert(job.id.value.clone(), job);
     }
     // A job with errors may name needs that it would not have had without them.
-    if checks.errors.is_empty() {
+    if checks.may_go_on() {
         check_needs(checks, &jobs, written.span);
         spell_needs(&mut jobs);
     }

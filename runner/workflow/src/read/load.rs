@@ -38,19 +38,19 @@ impl<'a> Loader<'a> {
         let path = file.name().to_owned();
         let (_, tokens) = self.tokens(file)?;
         let mut workflow = root::read(&mut self.checks, &tokens, &path);
-        if !self.checks.errors.is_empty() {
+        if !self.checks.may_go_on() {
             return None;
         }
         if self.checks.options.read_called_workflows {
             self.load_calls(workflow.jobs.values_mut(), 1);
         }
-        self.checks.errors.is_empty().then_some(workflow)
+        self.checks.may_go_on().then_some(workflow)
     }
 
     fn load_calls<'jobs>(&mut self, jobs: impl Iterator<Item = &'jobs mut Job>, depth: usize) {
         for job in jobs {
             self.load(job, depth);
-            if !self.checks.errors.is_empty() {
+            if !self.checks.may_go_on() {
                 return;
             }
         }
@@ -66,12 +66,13 @@ impl<'a> Loader<'a> {
             return;
         }
         let reference = call.reference.span;
+        let before = self.checks.errors.len();
         let called = self.called(call, id, permissions.as_ref());
-        for error in &mut self.checks.errors {
+        for error in &mut self.checks.errors[before..] {
             error.come_from_call(reference);
         }
         call.called = called.map(Box::new);
-        if let (Some(called), true) = (&mut call.called, self.checks.errors.is_empty()) {
+        if let (Some(called), true) = (&mut call.called, self.checks.may_go_on()) {
             self.load_calls(called.jobs.values_mut(), depth + 1);
         }
     }
@@ -180,10 +181,11 @@ impl<'a> Loader<'a> {
             root,
             budget: &mut self.budget,
             background_steps: checks.options.background_steps,
+            repairs: checks.explore.filter(|_| id == FileId(0)),
             errors: &mut checks.errors,
         };
         let tokens = template::read(&file, id, reading)?;
-        checks.errors.is_empty().then_some((id, tokens))
+        checks.may_go_on().then_some((id, tokens))
     }
 }
 

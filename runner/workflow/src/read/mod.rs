@@ -30,7 +30,7 @@ pub use options::{FILES_MAX, NESTED_WORKFLOWS_MAX, PermissionsPolicy, ReadOption
 use crate::diagnostic::Diagnostic;
 use crate::model::Workflow;
 use crate::source::{SourceFile, SourceMap};
-use crate::template::ReadError;
+use crate::template::{ReadError, Repairs};
 
 use self::checks::Checks;
 use self::load::Loader;
@@ -68,7 +68,23 @@ pub struct Reading {
 
 /// Reads a workflow file, and those that it calls as far as `files` has them.
 pub fn read_workflow(file: SourceFile, files: &dyn WorkflowFiles, options: &ReadOptions) -> Reading {
-    let mut loader = Loader::new(files, Checks::new(options));
+    load(file, files, Checks::new(options))
+}
+
+/// Reads a workflow file that GitHub refuses on to its end, with some slips repaired: the workflow is what is left of it.
+pub(crate) fn explore(
+    file: SourceFile,
+    files: &dyn WorkflowFiles,
+    options: &ReadOptions,
+    repairs: &Repairs,
+) -> Reading {
+    let mut checks = Checks::new(options);
+    checks.explore = Some(repairs);
+    load(file, files, checks)
+}
+
+fn load(file: SourceFile, files: &dyn WorkflowFiles, checks: Checks<'_>) -> Reading {
+    let mut loader = Loader::new(files, checks);
     let workflow = loader.read(file);
     let Loader { checks, sources, .. } = loader;
     Reading { sources, workflow, errors: checks.errors, findings: checks.findings }

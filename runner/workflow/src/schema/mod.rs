@@ -118,7 +118,7 @@ pub struct Property {
 }
 
 /// Contexts and functions by name, as the expression parser takes them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedNames {
     /// Contexts.
     pub contexts: Vec<&'static str>,

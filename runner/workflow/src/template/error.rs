@@ -2,8 +2,12 @@
 //!
 //! How it is shown is not decided here; [`ReadError::github_text`] is GitHub's own form, for comparing with it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expression::{ExpressionError, utf16_length};
+use crate::schema::{AllowedNames, Definition};
 use crate::source::{FileId, SourceFile, SourceMap, Span};
 use crate::yaml::{ScalarError, SyntaxError};
 
@@ -12,6 +16,10 @@ pub const MESSAGE_CHARS_MAX: usize = 500;
 
 /// GitHub keeps this many errors of a reading.
 pub const GITHUB_ERRORS_MAX: usize = 10;
+
+/// What some scalars should have said, by where they are: a reading with these goes on as if its author had made no slip,
+/// which tells errors that follow from others from those that do not.
+pub type Repairs = HashMap<Span, Arc<str>>;
 
 /// Where an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +54,8 @@ pub enum Cause {
         key: String,
         /// The keys that it may have and does not yet have.
         candidates: Vec<&'static str>,
+        /// Where the mapping starts.
+        mapping: Span,
     },
     /// A key that must be there is missing.
     MissingProperty {
@@ -117,6 +127,10 @@ pub struct ReadError {
     pub cause: Cause,
     /// What to do about it, which GitHub does not say.
     pub help: Option<String>,
+    /// What an expression there may name, for an error in one.
+    pub names: Option<Arc<AllowedNames>>,
+    /// What a value there may be, in words such as `a boolean`, for a value that does not fit.
+    pub expected: Vec<&'static str>,
     /// For an error in a called workflow: the `uses:` that called it.
     pub called_from: Option<Span>,
 }
@@ -138,7 +152,16 @@ impl ReadError {
     }
 
     fn new(place: Place, message: impl Into<String>) -> Self {
-        Self { place, precise: None, message: message.into(), cause: Cause::Other, help: None, called_from: None }
+        Self {
+            place,
+            precise: None,
+            message: message.into(),
+            cause: Cause::Other,
+            help: None,
+            names: None,
+            expected: Vec::new(),
+            called_from: None,
+        }
     }
 
     /// Adds why, as data.
@@ -152,6 +175,27 @@ impl ReadError {
     #[must_use]
     pub fn precisely(mut self, span: impl Into<Option<Span>>) -> Self {
         self.precise = span.into();
+        self
+    }
+
+    /// Adds what an expression there may name.
+    #[must_use]
+    pub(crate) fn naming(mut self, names: Arc<AllowedNames>) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// Adds what a value there may be.
+    #[must_use]
+    pub(super) fn expecting(mut self, definition: &Definition) -> Self {
+        let kinds = [
+            (definition.boolean, "a boolean"),
+            (definition.number, "a number"),
+            (!definition.strings.is_empty(), "a text"),
+            (definition.sequence.is_some(), "a list"),
+            (!definition.mappings.is_empty(), "a mapping"),
+        ];
+        self.expected = kinds.iter().filter(|(allowed, _)| *allowed).map(|(_, kind)| *kind).collect();
         self
     }
 

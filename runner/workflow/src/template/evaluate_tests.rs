@@ -53,6 +53,7 @@ fn token_of(text: &str) -> Token {
         root: WORKFLOW_ROOT,
         budget: &mut budget,
         background_steps: BackgroundSteps::default(),
+        repairs: None,
         errors: &mut errors,
     };
     let token = read(&SourceFile::new("w", text.as_str()), FileId(0), reading);

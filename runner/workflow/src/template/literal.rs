@@ -26,7 +26,8 @@ impl Reader<'_> {
                         let precise = error
                             .expression
                             .and_then(|(at, piece)| locate::in_scalar(self.source.text(), span, &content, at, piece));
-                        let error = ReadError::at(span, error.message).because(error.cause).precisely(precise);
+                        let error =
+                            ReadError::at(span, error.message).because(error.cause).precisely(precise).naming(names);
                         self.errors.push(error);
                         TokenKind::String(content)
                     }
@@ -73,7 +74,8 @@ impl Reader<'_> {
             StringRule::Any | StringRule::NonEmpty | StringRule::Condition => None,
         });
         let cause = Cause::UnexpectedValue { value: literal.to_string(), candidates: candidates.collect() };
-        self.errors.push(ReadError::at(token.span, format!("Unexpected value '{literal}'")).because(cause));
+        let error = ReadError::at(token.span, format!("Unexpected value '{literal}'")).because(cause);
+        self.errors.push(error.expecting(definition));
         let is_insert = matches!(token.kind, TokenKind::Insert);
         if is_insert { token } else { Token::new(TokenKind::String(literal), token.span) }
     }

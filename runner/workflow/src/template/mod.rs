@@ -21,7 +21,7 @@ mod evaluate_tests;
 mod tests;
 
 pub use budget::{Budget, DEPTH_LIMIT_MAX, Exceeded, Limits};
-pub use error::{Cause, GITHUB_ERRORS_MAX, Limit, MESSAGE_CHARS_MAX, Place, ReadError, github_position};
+pub use error::{Cause, GITHUB_ERRORS_MAX, Limit, MESSAGE_CHARS_MAX, Place, ReadError, Repairs, github_position};
 pub use evaluate::{EvaluateError, RESULT_DEPTH_MAX, evaluate, evaluate_as, evaluate_within};
 pub use locate::locate;
 pub use read::{Reading, read};

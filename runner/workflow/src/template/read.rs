@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::budget::{Budget, Exceeded};
 use super::keys::Keys;
 use super::literal::{key_text, not_allowed};
-use super::{BackgroundSteps, Cause, Limit, ReadError, Token, TokenKind};
+use super::{BackgroundSteps, Cause, Limit, ReadError, Repairs, Token, TokenKind};
 use crate::schema::{AllowedNames, ContextSet, Definition, DefinitionId, MappingId, Schema};
 use crate::source::{FileId, SourceFile, Span};
 use crate::yaml::{self, Cursor, CursorError, Ending, EventKind, Literal, Stream};
@@ -24,13 +24,15 @@ pub struct Reading<'a> {
     pub budget: &'a mut Budget,
     /// Whether steps may run in the background.
     pub background_steps: BackgroundSteps,
+    /// What some scalars should have said.
+    pub repairs: Option<&'a Repairs>,
     /// Receives what is wrong.
     pub errors: &'a mut Vec<ReadError>,
 }
 
 /// Reads a file. The token is what could be read, also where there are errors; there is none where nothing could.
 pub fn read(source: &SourceFile, file: FileId, reading: Reading<'_>) -> Option<Token> {
-    let Reading { schema, root, budget, background_steps, errors } = reading;
+    let Reading { schema, root, budget, background_steps, repairs, errors } = reading;
     if let Err(exceeded) = budget.add_file(source.name()) {
         errors.push(ReadError::unplaced(exceeded.message()).because(exceeded.cause()));
         return None;
@@ -44,7 +46,8 @@ pub fn read(source: &SourceFile, file: FileId, reading: Reading<'_>) -> Option<T
     let definition = schema.find(root)?;
     let stream = yaml::parse(source.text(), file);
     let result = Cursor::new(&stream).map_err(|error| cursor_error(file, error)).and_then(|cursor| {
-        let mut reader = Reader { schema, source, file, cursor, budget, errors, background_steps, allowed: Vec::new() };
+        let allowed = Vec::new();
+        let mut reader = Reader { schema, source, file, cursor, budget, errors, background_steps, repairs, allowed };
         reader.document(&stream, Place { definition, context: ContextSet::default() })
     });
     budget.surface();
@@ -75,6 +78,7 @@ pub(super) struct Reader<'a> {
     budget: &'a mut Budget,
     pub(super) errors: &'a mut Vec<ReadError>,
     pub(super) background_steps: BackgroundSteps,
+    repairs: Option<&'a Repairs>,
     /// The names of the context sets met so far; there are few.
     pub(super) allowed: Vec<(ContextSet, Arc<AllowedNames>)>,
 }
@@ -147,7 +151,11 @@ impl Reader<'_> {
                 items.push(token);
             }
         } else {
-            self.errors.push(ReadError::at(start, "A sequence was not expected").because(Cause::SequenceNotExpected));
+            self.errors.push(
+                ReadError::at(start, "A sequence was not expected")
+                    .because(Cause::SequenceNotExpected)
+                    .expecting(definition),
+            );
             while !self.closes(&EventKind::SequenceEnd, &mut end)? {
                 end = self.skip()?;
             }
@@ -161,7 +169,11 @@ impl Reader<'_> {
         let mut end = start.end;
         match definition.mappings.as_slice() {
             [] => {
-                self.errors.push(ReadError::at(start, "A mapping was not expected").because(Cause::MappingNotExpected));
+                self.errors.push(
+                    ReadError::at(start, "A mapping was not expected")
+                        .because(Cause::MappingNotExpected)
+                        .expecting(definition),
+                );
                 while !self.closes(&EventKind::MappingEnd, &mut end)? {
                     self.skip()?;
                     end = self.skip()?;
@@ -169,7 +181,7 @@ impl Reader<'_> {
             }
             mappings => {
                 let mut candidates = mappings.to_vec();
-                self.pairs(&mut candidates, context, &mut pairs, &mut end)?.check(self, &candidates, start);
+                self.pairs(start, &mut candidates, context, &mut pairs, &mut end)?.check(self, &candidates, start);
                 if !self.closes(&EventKind::MappingEnd, &mut end)? {
                     return Err(self.key_not_scalar());
                 }
@@ -182,6 +194,7 @@ impl Reader<'_> {
     /// The pairs of a mapping up to its end, narrowing the candidates to those that have all the keys.
     fn pairs(
         &mut self,
+        start: Span,
         candidates: &mut Vec<MappingId>,
         context: ContextSet,
         pairs: &mut Vec<(Token, Token)>,
@@ -214,7 +227,7 @@ impl Reader<'_> {
                 continue;
             }
             let Some(definition) = self.type_of_value(candidates, &name, loose.map(|(_, value)| value)) else {
-                self.unexpected_key(&key, &name, candidates, &keys);
+                self.unexpected_key(&key, start, candidates, &keys);
                 *end = self.skip()?;
                 continue;
             };
@@ -249,13 +262,14 @@ impl Reader<'_> {
         loose.map(|value| (value, true))
     }
 
-    fn unexpected_key(&mut self, key: &Token, name: &str, candidates: &[MappingId], keys: &Keys) {
+    fn unexpected_key(&mut self, key: &Token, mapping: Span, candidates: &[MappingId], keys: &Keys) {
+        let name = key.as_str().unwrap_or_default();
         let properties = candidates.iter().flat_map(|id| self.schema.mapping(*id).properties.keys().copied());
         let mut candidates: Vec<&'static str> = properties.filter(|name| !keys.seen.contains(name)).collect();
         candidates.sort_unstable();
         candidates.dedup();
         let error = ReadError::at(key.span, format!("Unexpected value '{name}'"));
-        self.errors.push(error.because(Cause::UnexpectedKey { key: name.to_owned(), candidates }));
+        self.errors.push(error.because(Cause::UnexpectedKey { key: name.to_owned(), candidates, mapping }));
     }
 
     fn expression_not_allowed(&mut self, key: &Token) -> Result<u32, Stop> {
@@ -298,7 +312,10 @@ impl Reader<'_> {
         let Some(event) = self.cursor.current() else { return Ok(None) };
         let EventKind::Scalar(scalar) = &event.kind else { return Ok(None) };
         let span = event.span;
-        let literal = yaml::resolve(scalar).map_err(|error| self.scalar_error(span, error))?;
+        let literal = match self.repairs.and_then(|repairs| repairs.get(&span)) {
+            Some(repaired) => Literal::String(Arc::clone(repaired)),
+            None => yaml::resolve(scalar).map_err(|error| self.scalar_error(span, error))?,
+        };
         self.advance()?;
         Ok(Some(TypedScalar { literal, span }))
     }

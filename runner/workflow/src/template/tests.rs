@@ -26,6 +26,7 @@ fn read_with(text: &str, limits: Limits) -> Outcome {
         root: WORKFLOW_ROOT,
         budget: &mut budget,
         background_steps: BackgroundSteps::default(),
+        repairs: None,
         errors: &mut errors,
     };
     let token = read(&source, file, reading);
@@ -244,7 +245,7 @@ fn causes_have_candidates() {
     );
     let causes: Vec<_> = outcome.errors.iter().map(|error| &error.cause).collect();
     assert!(
-        matches!(causes[0], Cause::UnexpectedKey { key, candidates } if key == "run-on" && candidates.contains(&"runs-on"))
+        matches!(causes[0], Cause::UnexpectedKey { key, candidates, .. } if key == "run-on" && candidates.contains(&"runs-on"))
     );
     assert!(
         matches!(causes[1], Cause::UnexpectedValue { value, candidates } if value == "reed" && *candidates == ["read", "write", "none"])
