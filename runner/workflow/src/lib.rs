@@ -1,11 +1,12 @@
 //! From text to decisions: everything `pipe` knows about workflows that needs no I/O, no clock and no async.
 //!
 //! The modules are listed in the order in which data meets them. A workflow file is read ([`yaml`], [`schema`],
-//! [`template`]) into a typed model ([`model`]), an [`event`] is matched against it ([`trigger`]), the two give an
+//! [`template`]) into a typed model ([`model`]) and judged ([`check`]), an [`event`] is matched against it ([`trigger`]), the two give an
 //! immutable [`plan`], and a run of that plan is a state machine of facts ([`run`]). What a step prints passes
 //! [`command`] and [`mask`].
 
 pub mod action;
+pub mod check;
 pub mod command;
 pub mod diagnostic;
 pub mod event;

@@ -1,0 +1,174 @@
+//! From what the reader found to advice: every mistake of a workflow file once, where it is, in plain words, with what to
+//! do about it.
+//!
+//! GitHub's reader stops at the end of the stage that found an error, and says several things about one slip. Here a file
+//! with errors is read again as if its clear slips were not there (`jbos:` as `jobs:`): what is then gone followed from
+//! them, what is left or new did not. A file without errors, or what is left of one, is then looked through for what
+//! GitHub lets pass and its author did not mean; only what is sure to be wrong is told.
+//! Nothing is read from the disk and nothing evaluated.
+
+mod called;
+mod conditions;
+mod contexts;
+mod expressions;
+mod injection;
+mod jobs;
+mod known;
+mod lines;
+mod needs;
+mod patterns;
+mod scripts;
+mod slips;
+mod structure;
+mod syntax;
+mod values;
+mod visit;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use crate::diagnostic::Diagnostic;
+use crate::model::Workflow;
+use crate::read::{ReadOptions, Reading, WorkflowFiles, explore};
+use crate::source::{FileId, SourceFile, SourceMap, Span};
+use crate::template::{Place, ReadError, Repairs};
+
+use self::slips::Slip;
+
+/// Slips that hide others are looked for again this often at most.
+const ROUNDS_MAX: usize = 6;
+
+/// What a check gave.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The workflow's file, then called ones; the spans of the diagnostics are in these.
+    pub sources: SourceMap,
+    /// By file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Everything that is wrong with a workflow file, given its reading and what it was read with. Linear in the size of the
+/// file; a file with errors is read a few times more.
+#[must_use]
+pub fn check(reading: &Reading, files: &dyn WorkflowFiles, options: &ReadOptions) -> Checked {
+    let source = reading.sources.get(FileId(0));
+    let mut checked = match (source, reading.errors.is_empty()) {
+        (Some(source), false) => check_refused(source, files, options),
+        (_, _) => {
+            let mut diagnostics = reading.findings.clone();
+            if let Some(workflow) = &reading.workflow {
+                look_through(workflow, &reading.sources, &Damage::default(), &mut diagnostics);
+            }
+            Checked { sources: reading.sources.clone(), diagnostics }
+        }
+    };
+    let place = |found: &Diagnostic| found.span.map(|span| (span.file, span.start, span.end));
+    checked.diagnostics.sort_by(|a, b| place(a).cmp(&place(b)).then(a.code.cmp(&b.code)));
+    checked.diagnostics.dedup_by(|later, first| place(later) == place(first) && later.code == first.code);
+    checked
+}
+
+fn check_refused(source: &SourceFile, files: &dyn WorkflowFiles, options: &ReadOptions) -> Checked {
+    let mut repairs = Repairs::new();
+    let mut beyond_repair: HashSet<Span> = HashSet::new();
+    let mut slips: Vec<Slip> = Vec::new();
+    let mut reading = explore(source.clone(), files, options, &repairs);
+    for _ in 0..ROUNDS_MAX {
+        let mut changed = slips::undo(&reading.errors, &mut repairs, &mut beyond_repair, &mut slips);
+        for slip in reading.errors.iter().filter_map(|error| slips::find(error, source)) {
+            if !beyond_repair.contains(&slip.span) && !repairs.contains_key(&slip.span) {
+                repairs.insert(slip.span, slip.meant.into());
+                slips.push(slip);
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+        reading = explore(source.clone(), files, options, &repairs);
+    }
+    let mut diagnostics: Vec<Diagnostic> = slips.iter().map(|slip| slip.diagnostic(source)).collect();
+    let damage = Damage::new(&reading.errors);
+    for error in &reading.errors {
+        let told_below = reading.workflow.is_some()
+            && error.file().is_none_or(|file| file == FileId(0))
+            && needs::covers(&error.message);
+        if !told_below && !damage.explains(error) {
+            structure::tell(error, &reading.sources, &mut diagnostics);
+        }
+    }
+    diagnostics.append(&mut reading.findings);
+    if let Some(workflow) = &reading.workflow {
+        look_through(workflow, &reading.sources, &damage, &mut diagnostics);
+    }
+    Checked { sources: reading.sources, diagnostics }
+}
+
+/// What GitHub lets pass.
+fn look_through(workflow: &Workflow, sources: &SourceMap, damage: &Damage, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(source) = sources.get(FileId(0)) else { return };
+    let mut visit = visit::Visit { source, workflow, damage, diagnostics };
+    needs::check(&mut visit);
+    contexts::check(&mut visit);
+    conditions::check(&mut visit);
+    injection::check(&mut visit);
+    scripts::check(&mut visit);
+    values::check(&mut visit);
+    jobs::check(&mut visit);
+    patterns::check(&mut visit);
+    called::check(&mut visit);
+}
+
+/// Where a file says something that could not be understood: what is missing nearby may be what was meant there.
+#[derive(Debug, Default)]
+struct Damage {
+    /// Keys without a meaning, each with the start of its mapping.
+    keys: Vec<(Span, Span)>,
+    /// All errors of structure.
+    places: Vec<Span>,
+}
+
+impl Damage {
+    fn new(errors: &[ReadError]) -> Self {
+        let mut damage = Self::default();
+        for error in errors {
+            let Place::At(span) = error.place else { continue };
+            if let Some(mapping) = structure::unknown_key_of(error) {
+                damage.keys.push((span, mapping));
+            }
+            if structure::is_structural(error) {
+                damage.places.push(span);
+            }
+        }
+        damage
+    }
+
+    /// Whether an error only follows from a key that has no meaning: its mapping then lacks one, or cannot be told
+    /// from others; of several keys that come from mixing two kinds of mapping, the first is enough.
+    fn explains(&self, error: &ReadError) -> bool {
+        let Place::At(span) = error.place else { return false };
+        if structure::is_about_missing_keys(error) {
+            return self.keys.iter().any(|(_, mapping)| mapping.file == span.file && mapping.start == span.start);
+        }
+        match structure::unknown_key_of(error) {
+            Some(mapping) if structure::is_of_other_kind(error) => self
+                .keys
+                .iter()
+                .find(|(_, other)| *other == mapping)
+                .is_some_and(|(first, _)| *first != span && structure::is_of_other_kind(error)),
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether something inside a place was not understood, so that nothing can be said about what is not there.
+    fn is_in(&self, span: Span) -> bool {
+        self.places.iter().any(|place| place.file == span.file && span.start <= place.start && place.start <= span.end)
+    }
+
+    fn is_anywhere(&self) -> bool {
+        !self.places.is_empty()
+    }
+}
