@@ -23,9 +23,21 @@ pub(super) fn check(visit: &mut Visit<'_>) {
             visit.diagnostics.push(Diagnostic::error(REFERENCE, span, message).help(help));
         }
         let Some(called) = &call.called else { continue };
-        improve(visit, "input", call.inputs.as_ref(), &called.inputs.keys().map(String::as_str).collect::<Vec<_>>());
+        improve(
+            visit,
+            span,
+            "input",
+            call.inputs.as_ref(),
+            &called.inputs.keys().map(String::as_str).collect::<Vec<_>>(),
+        );
         if let Secrets::Mapping(secrets) = &call.secrets {
-            improve(visit, "secret", Some(secrets), &called.secrets.keys().map(String::as_str).collect::<Vec<_>>());
+            improve(
+                visit,
+                span,
+                "secret",
+                Some(secrets),
+                &called.secrets.keys().map(String::as_str).collect::<Vec<_>>(),
+            );
         }
     }
 }
@@ -66,7 +78,8 @@ fn wrong_reference(written: &str) -> Option<(String, String)> {
 }
 
 /// GitHub tells unknown names at their values; people look at the name, and want to know the right one.
-fn improve(visit: &mut Visit<'_>, what: &str, values: Option<&Token>, declared: &[&str]) {
+fn improve(visit: &mut Visit<'_>, call: Span, what: &str, values: Option<&Token>, declared: &[&str]) {
+    let mut missing = Vec::new();
     for (key, value) in values.and_then(Token::as_mapping).unwrap_or_default() {
         let Some(name) = key.as_str() else { continue };
         for found in
@@ -74,7 +87,9 @@ fn improve(visit: &mut Visit<'_>, what: &str, values: Option<&Token>, declared: 
         {
             found.span = Some(key.span);
             found.message = format!("the called workflow has no {what} `{name}`");
-            found.help = Some(match near(name, declared.iter().copied()) {
+            let meant = near(name, declared.iter().copied());
+            missing.extend(meant.map(|meant| format!("the called workflow needs the {what} `{meant}`")));
+            found.help = Some(match meant {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if declared.is_empty() => format!("it has no {what}s"),
                 None => {
@@ -82,7 +97,8 @@ fn improve(visit: &mut Visit<'_>, what: &str, values: Option<&Token>, declared: 
                 }
             });
         }
-    }
+    } // The misspelt one is the missing one.
+    visit.diagnostics.retain(|found| found.span != Some(call) || !missing.contains(&found.message));
 }
 
 /// An input or secret that the called workflow does not have.

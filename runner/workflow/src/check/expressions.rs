@@ -184,7 +184,9 @@ pub(super) fn around(error: &ReadError, source: &SourceFile) -> Diagnostic {
     let span = span_of(error).unwrap_or(scalar);
     match &error.cause {
         Cause::ExpressionNotClosed => {
-            let open = lines::raw(source, scalar).get(..(span.start - scalar.start) as usize).and_then(|before| {
+            let from = (span.start - scalar.start) as usize + 3;
+            let raw = lines::raw(source, scalar);
+            let open = raw.get(..from).or(Some(raw)).and_then(|before| {
                 let at = before.rfind("${{")?;
                 Some(scalar.part(at, at + 3))
             });

@@ -34,7 +34,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Workflow;
 use crate::read::{ReadOptions, Reading, WorkflowFiles, explore};
 use crate::source::{FileId, SourceFile, SourceMap, Span};
-use crate::template::{Place, ReadError, Repairs};
+use crate::template::{Cause, Place, ReadError, Repairs};
 
 use self::slips::Slip;
 
@@ -129,12 +129,15 @@ struct Damage {
     keys: Vec<(Span, Span)>,
     /// All errors of structure.
     places: Vec<Span>,
+    /// The text is no YAML from somewhere on, so that the last mappings lack what comes there.
+    is_broken: bool,
 }
 
 impl Damage {
     fn new(errors: &[ReadError]) -> Self {
         let mut damage = Self::default();
         for error in errors {
+            damage.is_broken |= matches!(error.cause, Cause::Syntax(_) | Cause::Scalar(_) | Cause::KeyNotScalar);
             let Place::At(span) = error.place else { continue };
             if let Some(mapping) = structure::unknown_key_of(error) {
                 damage.keys.push((span, mapping));
@@ -151,7 +154,11 @@ impl Damage {
     fn explains(&self, error: &ReadError) -> bool {
         let Place::At(span) = error.place else { return false };
         if structure::is_about_missing_keys(error) {
-            return self.keys.iter().any(|(_, mapping)| mapping.file == span.file && mapping.start == span.start);
+            let is_said = error.cause == Cause::Other
+                && self.places.iter().any(|place| place.file == span.file && place.start == span.start);
+            return is_said
+                || self.is_broken
+                || self.keys.iter().any(|(_, mapping)| mapping.file == span.file && mapping.start == span.start);
         }
         match structure::unknown_key_of(error) {
             Some(mapping) if structure::is_of_other_kind(error) => self

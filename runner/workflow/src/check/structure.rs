@@ -92,7 +92,7 @@ fn one(error: &ReadError, source: &SourceFile) -> Option<Diagnostic> {
             .related(*first, "it was here first"),
         Cause::SequenceNotExpected => wrong_kind(error, "a list", source),
         Cause::MappingNotExpected => merge_key(error, source).unwrap_or_else(|| wrong_kind(error, "a mapping", source)),
-        Cause::NotEnoughInfo { candidates } => not_enough(error, candidates),
+        Cause::NotEnoughInfo { candidates } => not_enough(error, candidates, source),
         Cause::Expression(_)
         | Cause::ExpressionNotClosed
         | Cause::EmptyExpression
@@ -166,6 +166,7 @@ fn missing(name: &str, error: &ReadError, source: &SourceFile) -> Diagnostic {
         "value" => "add `value:`, such as `value: ${{ jobs.build.outputs.version }}`",
         _ => "add it",
     };
+    let span = span.map(|span| one_line(source, span));
     let parent = span.and_then(|span| parent_key(source, span));
     let of = parent.map(|key| format!(" in `{key}`")).unwrap_or_default();
     Diagnostic::error(MISSING_KEY, span, format!("`{name}` is missing{of}")).help(help)
@@ -265,7 +266,7 @@ fn merge_key(error: &ReadError, source: &SourceFile) -> Option<Diagnostic> {
     }
     // The value of an alias is told where its anchor is.
     let before = source.text().get(..span.start as usize)?;
-    let is_anchored = before.lines().rev().take(2).any(|line| line.contains('&'));
+    let is_anchored = source.text()[before.len()..].starts_with('&');
     let merge_span = lines_merge(source, span.start)?;
     is_anchored.then(|| merge(Some(merge_span)))
 }
@@ -281,13 +282,14 @@ fn merge(span: Option<Span>) -> Diagnostic {
         .help("repeat the keys, or give the whole mapping by an alias: `env: *name`")
 }
 
-fn not_enough(error: &ReadError, candidates: &[&str]) -> Diagnostic {
+fn not_enough(error: &ReadError, candidates: &[&str], source: &SourceFile) -> Diagnostic {
+    let span = span_of(error).map(|span| one_line(source, span));
     let (message, help) = if candidates.contains(&"steps") || candidates.contains(&"runs-on") {
         ("the job does nothing: it has neither `runs-on` with `steps` nor `uses`".to_owned(), None)
     } else {
         ("the step does nothing".to_owned(), Some("add `run:` with a script or `uses:` with an action"))
     };
-    let found = Diagnostic::error(NO_VERB, span_of(error), message);
+    let found = Diagnostic::error(NO_VERB, span, message);
     found.help(help.unwrap_or("add `runs-on:` and `steps:`, or `uses:` to call a workflow"))
 }
 

@@ -21,6 +21,10 @@ pub(super) fn tell(error: &SyntaxError, source: &SourceFile) -> Diagnostic {
         return Diagnostic::error(TAB, tab, "a tab is used for indentation")
             .help("YAML is indented with spaces only: replace the tab");
     }
+    let is_flow = matches!(error.kind, SyntaxKind::FlowNotClosed | SyntaxKind::Other | SyntaxKind::MappingValue);
+    if let Some(found) = is_flow.then(|| never_closed(source, span)).flatten() {
+        return found;
+    }
     let say = |code, message: &str| Diagnostic::error(code, span, message);
     match error.kind {
         SyntaxKind::Tab => say(TAB, "a tab stands where only spaces may be").help("replace the tab with spaces"),
@@ -39,8 +43,9 @@ pub(super) fn tell(error: &SyntaxError, source: &SourceFile) -> Diagnostic {
             .help("write `\\\\` for a backslash, or use single quotes"),
         SyntaxKind::UnknownAnchor => unknown_anchor(source, span),
         SyntaxKind::TooDeep | SyntaxKind::TooLong => say(LIMIT, error.message.trim_end_matches('.')),
-        SyntaxKind::Other => say(NOT_YAML, "this is no YAML here")
-            .help(format!("the parser says: {}", error.message.trim_end_matches('.'))),
+        SyntaxKind::Other => {
+            say(NOT_YAML, "this is no YAML here").help(format!("the parser says: {}", without_place(&error.message)))
+        }
     }
 }
 
@@ -57,9 +62,53 @@ fn tab_indentation(source: &SourceFile, span: Span) -> Option<Span> {
     })
 }
 
+/// The message behind GitHub's `(Line: 2, Col: 5, Idx: 28) - (…): `.
+fn without_place(message: &str) -> &str {
+    let text = if message.starts_with("(Line") {
+        message.rsplit_once("): ").map_or(message, |(_, text)| text)
+    } else {
+        message
+    };
+    text.trim_end_matches('.')
+}
+
+/// A bracket that is opened on this line or one of the few above, where a value begins, and is still open here.
+fn never_closed(source: &SourceFile, span: Span) -> Option<Diagnostic> {
+    const LINES_MAX: u32 = 20;
+    let last = source.position(span.start).line;
+    (last.saturating_sub(LINES_MAX).max(1)..=last).rev().find_map(|line| {
+        let text = source.line(line);
+        let value = text.find(": ").map_or_else(|| text.find("- ").map(|at| at + 2), |at| Some(at + 2))?;
+        let rest = text[value..].trim_start();
+        let at = text.len() - rest.len();
+        let (open, close) = if rest.starts_with('[') {
+            ('[', ']')
+        } else if rest.starts_with('{') {
+            ('{', '}')
+        } else {
+            return None;
+        };
+        let start = source.offset(Position { line, column: 1 }) + u32::try_from(at).ok()?;
+        let until = source.text().get(start as usize..span.start as usize)?;
+        if until.matches(open).count() <= until.matches(close).count() {
+            return None;
+        }
+        let place = Span::new(span.file, start, start + 1);
+        let found = Diagnostic::error(NOT_CLOSED, place, format!("this `{open}` is never closed"));
+        Some(found.help(format!("add the `{close}`; a text that begins with `{open}` needs quotes")))
+    })
+}
+
 fn mapping_value(source: &SourceFile, span: Span) -> Diagnostic {
     let position = source.position(span.start);
     let line = source.line(position.line);
+    let above = source.line(position.line.saturating_sub(1)).trim();
+    if !above.is_empty() && !above.contains(':') && !above.starts_with(['#', '-']) {
+        return missing_colon(
+            source,
+            Span { start: span.start.saturating_sub(column_bytes(source, span) + 1), ..span },
+        );
+    }
     let inside = line
         .trim_start()
         .trim_start_matches("- ")
@@ -72,6 +121,11 @@ fn mapping_value(source: &SourceFile, span: Span) -> Diagnostic {
         Diagnostic::error(INDENTATION, span, "a key may not stand here: the line above has a value already")
             .help("line the key up with the others of its mapping, or remove the value above it")
     }
+}
+
+fn column_bytes(source: &SourceFile, span: Span) -> u32 {
+    let line = source.position(span.start).line;
+    span.start - source.offset(Position { line, column: 1 })
 }
 
 /// The parser stops at the line after; the line that lacks its colon is the one where the word stands.

@@ -23,7 +23,9 @@ pub(super) fn check(checks: &mut Checks<'_>, filters: &Filters, settings: &Token
     for (name, take, ignore) in pairs {
         let ignore_name = format!("{name}-ignore");
         if take.is_some() && ignore.is_some() {
-            let span = settings.get(&ignore_name).map_or(settings.span, |token| token.span);
+            let pairs = settings.as_mapping().unwrap_or_default();
+            let key = pairs.iter().map(|(key, _)| key).find(|key| key.as_str() == Some(&ignore_name));
+            let span = key.map_or(settings.span, |key| key.span);
             let message = format!("`{name}` and `{ignore_name}` cannot both be given for one event");
             let help = format!("keep `{name}` and exclude with patterns that begin with `!`");
             checks.refuse(BOTH_FILTERS, span, message, &help);
