@@ -3,6 +3,8 @@
 //! Follows <https://securitylab.github.com/resources/github-actions-untrusted-input/>. Only values that reach the text are
 //! told: `contains(github.event.comment.body, '/go')` gives true or false.
 
+use std::ops::Range;
+
 use super::known::UNTRUSTED;
 use super::visit::{Sink, Visit, sites};
 use crate::diagnostic::{Code, Diagnostic};
@@ -12,44 +14,58 @@ const INJECTION: Code = Code("P0305");
 
 pub(super) fn check(visit: &mut Visit<'_>) {
     for site in sites(visit.workflow) {
-        if site.sink != Sink::Script || !site.expression.names().any(|path| is_untrusted(&path.parts)) {
+        if site.sink != Sink::Script {
+            continue;
+        }
+        let text = site.expression.text();
+        let untrusted: Vec<_> = site
+            .expression
+            .names()
+            .map(|path| (path.parts.last().copied().unwrap_or_default(), whole(text, path.span)))
+            .filter(|(_, span)| is_untrusted(&text[span.clone()]))
+            .collect();
+        if untrusted.is_empty() {
             continue;
         }
         let mut reaching = Vec::new();
         collect(site.expression.root(), &mut reaching);
-        for path in site.expression.names().filter(|path| is_untrusted(&path.parts)) {
-            let reaches = reaching.iter().any(|span| span.start <= path.span.start && path.span.end <= span.end);
-            if !reaches {
+        for (last, piece) in untrusted {
+            if !reaching.iter().any(|span| span.start <= piece.start && piece.start < span.end) {
                 continue;
             }
-            let name = path.parts.join(".");
-            let span = site.locate(visit.source, path.span.clone());
+            let name = &text[piece.clone()];
             let message = format!("`{name}` is written by strangers and becomes part of the script (script injection)");
-            let variable = path.parts.last().copied().unwrap_or("value").to_ascii_uppercase().replace('-', "_");
+            let variable = name.rsplit('.').next().unwrap_or(last).to_ascii_uppercase().replace(['-', '\'', ']'], "_");
             let help = format!(
                 "pass it through `env:` (`{variable}: ${{{{ {name} }}}}`) and use \"${variable}\" in the script"
             );
+            let span = site.locate(visit.source, piece);
             visit.diagnostics.push(Diagnostic::warning(INJECTION, span, message).help(help));
         }
     }
 }
 
-fn is_untrusted(parts: &[&str]) -> bool {
-    let [context, rest @ ..] = parts else { return false };
-    if !context.eq_ignore_ascii_case("github") || rest.is_empty() {
-        return false;
-    }
-    let name = rest.join(".").to_ascii_lowercase();
+/// A path with what follows it behind `*` or an index.
+fn whole(text: &str, span: Range<usize>) -> Range<usize> {
+    let rest = text.get(span.end..).unwrap_or_default();
+    let more = rest.find(|c: char| !(c.is_ascii_alphanumeric() || ".*[]'_-".contains(c))).unwrap_or(rest.len());
+    let goes_on = rest.starts_with(['.', '[']);
+    span.start..if goes_on { span.end + more } else { span.end }
+}
+
+fn is_untrusted(path: &str) -> bool {
+    let name = path.to_ascii_lowercase().replace("['", ".").replace("']", "");
+    let Some(name) = name.strip_prefix("github.") else { return false };
     UNTRUSTED.iter().any(|untrusted| {
         name == *untrusted
             || (matches!(*untrusted, "event.commits" | "event.pages")
                 && name.starts_with(untrusted)
-                && ["message", "name", "email", "page_name"].iter().any(|end| name.ends_with(end)))
+                && [".message", ".name", ".email", ".page_name"].iter().any(|end| name.ends_with(end)))
     })
 }
 
 /// The bytes of nodes whose value reaches the result.
-fn collect(node: &Node, reaching: &mut Vec<std::ops::Range<usize>>) {
+fn collect(node: &Node, reaching: &mut Vec<Range<usize>>) {
     match &node.kind {
         NodeKind::Context(_) | NodeKind::Index { .. } => reaching.push(node.span.clone()),
         NodeKind::And(operands) | NodeKind::Or(operands) => {

@@ -5,6 +5,7 @@ use super::visit::{Visit, flatten, steps_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Step, StepKind, Uses};
 
+const NO_STEPS: Code = Code("P0417");
 const CANCEL: Code = Code("P0122");
 const WORKFLOW_AS_STEP: Code = Code("P0416");
 
@@ -12,6 +13,13 @@ pub(super) fn check(visit: &mut Visit<'_>) {
     let workflow = visit.workflow;
     for job in workflow.jobs.values() {
         let Some(steps) = steps_of(job) else { continue };
+        if steps.steps.is_empty() && !visit.damage.is_in(job.span) {
+            let message = format!("job `{}` has no steps", job.id.value);
+            visit.diagnostics.push(
+                Diagnostic::warning(NO_STEPS, job.id.span, message)
+                    .help("add `steps:`; GitHub does not run a job without"),
+            );
+        }
         let flat = flatten(&steps.steps);
         for (step, _) in &flat {
             match &step.kind {

@@ -24,6 +24,22 @@ pub(super) fn key_before(source: &SourceFile, span: Span) -> Option<&str> {
     key_at_end(parent)
 }
 
+/// The key at the end of the line above, whose value begins on this one.
+pub(super) fn key_above(source: &SourceFile, span: Span) -> Option<&str> {
+    let position = source.position(span.start);
+    let mut above = (1..position.line).rev().map(|line| source.line(line).trim());
+    key_at_end(above.find(|line| !line.is_empty() && !line.starts_with('#'))?)
+}
+
+/// The lines of a key without a value and of those after it: where the values below a key are not indented, they are
+/// keys beside it.
+pub(super) fn column_of_key(source: &SourceFile, span: Span) -> (u32, u32) {
+    let line = source.position(span.start).line;
+    let text = source.line(line);
+    let blank = text.chars().take_while(|c| matches!(c, ' ' | '-')).count();
+    (line, u32::try_from(blank + 1).unwrap_or(u32::MAX))
+}
+
 /// `key` of `key: `, `- key: [a, `.
 fn key_at_end(before: &str) -> Option<&str> {
     let before = before.trim_end();

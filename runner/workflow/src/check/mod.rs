@@ -28,7 +28,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::model::Workflow;
@@ -92,11 +92,12 @@ fn check_refused(source: &SourceFile, files: &dyn WorkflowFiles, options: &ReadO
     }
     let mut diagnostics: Vec<Diagnostic> = slips.iter().map(|slip| slip.diagnostic(source)).collect();
     let damage = Damage::new(&reading.errors);
+    let unindented = unindented(&reading.errors, source);
     for error in &reading.errors {
         let told_below = reading.workflow.is_some()
             && error.file().is_none_or(|file| file == FileId(0))
             && needs::covers(&error.message);
-        if !told_below && !damage.explains(error) {
+        if !told_below && !damage.explains(error) && !is_unindented(error, source, &unindented) {
             structure::tell(error, &reading.sources, &mut diagnostics);
         }
     }
@@ -105,6 +106,28 @@ fn check_refused(source: &SourceFile, files: &dyn WorkflowFiles, options: &ReadO
         look_through(workflow, &reading.sources, &damage, &mut diagnostics);
     }
     Checked { sources: reading.sources, diagnostics }
+}
+
+/// Lines and columns where keys begin that belong below the key before them, which has nothing below it.
+fn unindented(errors: &[ReadError], source: &SourceFile) -> HashSet<(u32, u32)> {
+    let mut places = HashSet::new();
+    for error in errors {
+        let Place::At(span) = error.place else { continue };
+        if structure::is_about_missing_mapping(error) {
+            places.insert(lines::column_of_key(source, span));
+        } else if structure::unknown_key_of(error).is_some() && is_unindented(error, source, &places) {
+            let position = source.position(span.start);
+            places.insert((position.line, position.column));
+        }
+    }
+    places
+}
+
+/// Whether an unknown key stands on the line after one of these, in the same column.
+fn is_unindented(error: &ReadError, source: &SourceFile, places: &HashSet<(u32, u32)>) -> bool {
+    let (Place::At(span), true) = (error.place, structure::unknown_key_of(error).is_some()) else { return false };
+    let position = source.position(span.start);
+    places.contains(&(position.line - 1, position.column))
 }
 
 /// What GitHub lets pass.
@@ -125,10 +148,10 @@ fn look_through(workflow: &Workflow, sources: &SourceMap, damage: &Damage, diagn
 /// Where a file says something that could not be understood: what is missing nearby may be what was meant there.
 #[derive(Debug, Default)]
 struct Damage {
-    /// Keys without a meaning, each with the start of its mapping.
-    keys: Vec<(Span, Span)>,
-    /// All errors of structure.
-    places: Vec<Span>,
+    /// By the start of a mapping: the first of its keys without a meaning.
+    keys: HashMap<Span, Span>,
+    /// All errors of structure, sorted.
+    places: Vec<(FileId, u32)>,
     /// The text is no YAML from somewhere on, so that the last mappings lack what comes there.
     is_broken: bool,
 }
@@ -140,12 +163,13 @@ impl Damage {
             damage.is_broken |= matches!(error.cause, Cause::Syntax(_) | Cause::Scalar(_) | Cause::KeyNotScalar);
             let Place::At(span) = error.place else { continue };
             if let Some(mapping) = structure::unknown_key_of(error) {
-                damage.keys.push((span, mapping));
+                damage.keys.entry(mapping.at_start()).or_insert(span);
             }
             if structure::is_structural(error) {
-                damage.places.push(span);
+                damage.places.push((span.file, span.start));
             }
         }
+        damage.places.sort_unstable();
         damage
     }
 
@@ -154,25 +178,17 @@ impl Damage {
     fn explains(&self, error: &ReadError) -> bool {
         let Place::At(span) = error.place else { return false };
         if structure::is_about_missing_keys(error) {
-            let is_said = error.cause == Cause::Other
-                && self.places.iter().any(|place| place.file == span.file && place.start == span.start);
-            return is_said
-                || self.is_broken
-                || self.keys.iter().any(|(_, mapping)| mapping.file == span.file && mapping.start == span.start);
+            let is_said = error.cause == Cause::Other && self.places.binary_search(&(span.file, span.start)).is_ok();
+            return is_said || self.is_broken || self.keys.contains_key(&span.at_start());
         }
-        match structure::unknown_key_of(error) {
-            Some(mapping) if structure::is_of_other_kind(error) => self
-                .keys
-                .iter()
-                .find(|(_, other)| *other == mapping)
-                .is_some_and(|(first, _)| *first != span && structure::is_of_other_kind(error)),
-            Some(_) | None => false,
-        }
+        let first = structure::unknown_key_of(error).and_then(|mapping| self.keys.get(&mapping.at_start()));
+        structure::is_of_other_kind(error) && first.is_some_and(|first| *first != span)
     }
 
     /// Whether something inside a place was not understood, so that nothing can be said about what is not there.
     fn is_in(&self, span: Span) -> bool {
-        self.places.iter().any(|place| place.file == span.file && span.start <= place.start && place.start <= span.end)
+        let from = self.places.partition_point(|place| *place < (span.file, span.start));
+        self.places.get(from).is_some_and(|place| *place <= (span.file, span.end))
     }
 
     fn is_anywhere(&self) -> bool {

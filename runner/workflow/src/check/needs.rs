@@ -37,6 +37,9 @@ pub(super) fn check(visit: &mut Visit<'_>) {
                 known.push(*index);
                 continue;
             }
+            if need.value.as_str().is_empty() {
+                continue;
+            }
             suggestions += 1;
             let others = jobs.iter().map(|other| other.id.value.as_str()).filter(|id| *id != job.id.value.as_str());
             let near = if suggestions > SUGGESTIONS_MAX { None } else { suggest(need.value.as_str(), others) };

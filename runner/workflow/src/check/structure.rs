@@ -34,6 +34,12 @@ pub(super) fn is_of_other_kind(error: &ReadError) -> bool {
     of_step_or_job && KEYS_ELSEWHERE.iter().any(|(name, _)| name == key)
 }
 
+/// Whether a mapping is missing where this error is.
+pub(super) fn is_about_missing_mapping(error: &ReadError) -> bool {
+    matches!(&error.cause, Cause::UnexpectedValue { value, .. } if value.is_empty())
+        && error.expected.contains(&"a mapping")
+}
+
 /// Whether an error says that a mapping lacks keys.
 pub(super) fn is_about_missing_keys(error: &ReadError) -> bool {
     matches!(error.cause, Cause::MissingProperty { .. } | Cause::NotEnoughInfo { .. })
@@ -181,6 +187,7 @@ fn wrong_value(error: &ReadError, value: &str, candidates: &[&'static str], sour
         let message = key.map_or_else(|| "a value is missing".to_owned(), |key| format!("`{key}` has no value"));
         let found = Diagnostic::error(WRONG_KIND, span, message);
         return match candidates {
+            [] if expected == "a mapping" => found.help("indent the lines that belong to it, or remove the key"),
             [] => found.help(format!("write {expected} there, or remove the key")),
             _ => found.help(format!("one of these may be here: {}", list(candidates))),
         };
@@ -229,7 +236,9 @@ fn or_list(kinds: &[&str]) -> String {
 
 fn wrong_kind(error: &ReadError, is: &str, source: &SourceFile) -> Diagnostic {
     let span = span_of(error).map(|span| one_line(source, span));
-    let key = span.and_then(|span| lines::key_before(source, span).or_else(|| parent_key(source, span)));
+    let key = span.and_then(|span| {
+        lines::key_before(source, span).or_else(|| lines::key_above(source, span)).or_else(|| parent_key(source, span))
+    });
     let expected = or_list(&error.expected);
     let of = key.map(|key| format!(" of `{key}`")).unwrap_or_default();
     let message = if expected.is_empty() {
