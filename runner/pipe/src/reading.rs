@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use workflow::diagnostic::{Code, Diagnostic};
+use workflow::check::{Checked, check};
+use workflow::diagnostic::Diagnostic;
 use workflow::model::Workflow;
 use workflow::read::{ReadOptions, read_workflow};
 use workflow::source::{SourceFile, SourceMap};
 
 use crate::files::{self, FOLDERS, LocalFiles};
 use crate::render::Finding;
-
-/// What GitHub's reader refuses, in its words.
-const REFUSED: Code = Code("P0100");
 
 /// A file that was looked at.
 #[derive(Debug)]
@@ -55,11 +53,10 @@ impl Reader {
             }
         };
         let called = LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max };
-        let read = read_workflow(SourceFile::new(name.clone(), text), &called, &ReadOptions::default());
-        let mut diagnostics: Vec<Diagnostic> = read.errors.iter().map(|error| error.to_diagnostic(REFUSED)).collect();
-        diagnostics.extend(read.findings);
-        diagnostics.sort_by_key(|found| found.span.map(|span| (span.file, span.start)));
-        Reading { name, sources: read.sources, workflow: read.workflow, diagnostics }
+        let options = ReadOptions::default();
+        let read = read_workflow(SourceFile::new(name.clone(), text), &called, &options);
+        let Checked { sources, diagnostics } = check(&read, &called, &options);
+        Reading { name, sources, workflow: read.workflow, diagnostics }
     }
 
     /// Reads files, each under its name, by several threads; the readings come in the order of the files.
