@@ -197,7 +197,7 @@ fn events() {
         ("schedule: [{cron: '*/5 * * * *', timezone: Europe/Berlin}]", &[]),
         (
             "push: {branches: [a], branches-ignore: [b]}",
-            &["P0112 1:45 `branches` and `branches-ignore` cannot both be given for one event"],
+            &["P0112 1:28 `branches` and `branches-ignore` cannot both be given for one event"],
         ),
         ("push: {paths: ['!a']}", &["P0113 1:21 `paths` has only patterns with `!`, so nothing can match"]),
         (
