@@ -55,7 +55,7 @@ impl BuiltInAction for Changes {
         let question = Question {
             repository: call.repository.clone(),
             run: call.run.clone(),
-            scope: format!("{}\n{}\n{}\n{}", call.run.workflow, call.run.job, text("filters"), text("shared")),
+            scope: scope(call),
             base: text("base").trim().to_owned(),
             filters,
         };
@@ -72,6 +72,15 @@ impl BuiltInAction for Changes {
         call.outputs.insert("names".into(), names);
         Ok(())
     }
+}
+
+/// What a record belongs to. The state folder is that of a user, so the repository's own folder is part of it; when the
+/// filters are changed, everything counts as changed once.
+fn scope(call: &ActionCall<'_>) -> String {
+    let folder = call.repository.folder.canonicalize().unwrap_or_else(|_| call.repository.folder.clone());
+    let input = |name: &str| call.inputs.get(name).map_or("", String::as_str);
+    let parts = [&*folder.to_string_lossy(), &call.run.workflow, &call.run.job, input("filters"), input("shared")];
+    parts.join("\n")
 }
 
 /// Patterns of one name, in order; the last one that matches decides.

@@ -143,6 +143,16 @@ fn branches_and_commits() {
 }
 
 #[test]
+fn another_repository_of_the_same_user() {
+    let mut one = World::new();
+    let mut other = World::new();
+    other.trial.run.state.clone_from(&one.trial.run.state);
+    one.check(BOTH);
+    one.green();
+    other.check(BOTH);
+}
+
+#[test]
 fn filters_that_cannot_be() {
     let check = |filters: &str, expect: &str| {
         let error = Filters::parse(filters, "").unwrap_err();
