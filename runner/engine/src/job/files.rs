@@ -1,12 +1,17 @@
 //! The files through which a step and the engine talk: its script, and `GITHUB_OUTPUT` and its like.
 //!
 //! Where the job sees the same files as this machine they are written and read directly, so that a step costs no call
-//! to the container engine. Otherwise they travel through the agent.
+//! to the container engine. Otherwise they travel through the agent. They lie side by side in the run directory, whose
+//! own path a job cannot change, and are opened without following links: what a job puts in their place leads nowhere.
 
-use std::path::PathBuf;
+use std::fs::{File, Permissions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use workflow::command::environment_file::EnvironmentFile;
 use workflow::run::StepIndex;
 
@@ -19,12 +24,13 @@ pub(crate) struct JobFiles {
     handle: Arc<dyn JobHandle>,
 }
 
-/// The files of one step.
+/// The files of one step: their names end with its number.
 #[derive(Debug, Clone)]
 pub(crate) struct StepFiles {
     /// As the job sees the folder.
-    pub(crate) inside: String,
-    host: PathBuf,
+    inside: String,
+    step: StepIndex,
+    written: Vec<String>,
 }
 
 const FILES: [EnvironmentFile; 5] = [
@@ -46,14 +52,9 @@ impl JobFiles {
 
     /// Makes the empty files of a step.
     pub(crate) async fn prepare(&self, step: StepIndex) -> Result<StepFiles, PlacementError> {
-        let name = format!("step-{}", step.0);
-        let files =
-            StepFiles { inside: format!("{}/{name}", self.directory.inside), host: self.directory.host.join(name) };
-        if self.shared() {
-            make_folder(&files.host)?;
-        }
+        let mut files = StepFiles { inside: self.directory.inside.clone(), step, written: Vec::new() };
         for kind in FILES {
-            self.write(&files, kind.file_prefix(), Bytes::new(), 0o666).await?;
+            self.write(&mut files, kind.file_prefix(), "", Bytes::new(), 0o666).await?;
         }
         Ok(files)
     }
@@ -61,26 +62,29 @@ impl JobFiles {
     /// Writes a file of a step and gives its path as the job sees it.
     pub(crate) async fn write(
         &self,
-        files: &StepFiles,
+        files: &mut StepFiles,
         name: &str,
+        ending: &str,
         content: Bytes,
         mode: u32,
     ) -> Result<String, PlacementError> {
+        let name = files.name(name, ending);
         let inside = format!("{}/{name}", files.inside);
         if self.shared() {
-            write_here(&files.host.join(name), &content, mode)?;
+            write_here(&self.directory.host.join(&name), &content, mode)?;
         } else {
             self.handle.write_file(&inside, content, mode).await?;
         }
+        files.written.push(name);
         Ok(inside)
     }
 
     /// What a step left in one of its files; `None` where it is empty or gone. Longer ones give the error of the file's
     /// own limit.
     pub(crate) async fn read(&self, files: &StepFiles, kind: EnvironmentFile) -> Result<Option<Bytes>, FileRefused> {
-        let name = kind.file_prefix();
+        let name = files.name(kind.file_prefix(), "");
         let bytes = if self.shared() {
-            read_here(&files.host.join(name), kind)?
+            read_here(&self.directory.host.join(name), kind)?
         } else {
             let path = format!("{}/{name}", files.inside);
             let limit = kind.bytes_max() as u64 + 1;
@@ -92,17 +96,24 @@ impl JobFiles {
     /// Removes the files of a step that has ended; what cannot be removed goes with the run directory.
     pub(crate) fn discard(&self, files: &StepFiles) {
         if self.shared() {
-            let _later = std::fs::remove_dir_all(&files.host);
+            for name in &files.written {
+                let _later = std::fs::remove_file(self.directory.host.join(name));
+            }
         }
     }
 }
 
 impl StepFiles {
-    /// The variables that name the files.
+    fn name(&self, name: &str, ending: &str) -> String {
+        format!("{name}-{}{ending}", self.step.0)
+    }
+
+    /// The variables that name the files, with the names of the same in the `github` context.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &'static str, String)> + '_ {
-        FILES
-            .iter()
-            .map(|kind| (kind.variable(), kind.context_name(), format!("{}/{}", self.inside, kind.file_prefix())))
+        FILES.iter().map(|kind| {
+            let path = format!("{}/{}", self.inside, self.name(kind.file_prefix(), ""));
+            (kind.variable(), kind.context_name(), path)
+        })
     }
 }
 
@@ -110,25 +121,17 @@ impl StepFiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileRefused(pub(crate) String);
 
-fn make_folder(path: &std::path::Path) -> Result<(), PlacementError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let failed = |error: std::io::Error| PlacementError::File {
-        action: "create",
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    };
-    std::fs::create_dir(path).map_err(failed)?;
-    // Steps of a container may run as any user.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).map_err(failed)
-}
-
-fn write_here(path: &std::path::Path, content: &[u8], mode: u32) -> Result<(), PlacementError> {
-    use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
+fn write_here(path: &Path, content: &[u8], mode: u32) -> Result<(), PlacementError> {
     let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(path)?;
+        // Whatever lies there was put there by the job.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = File::options().write(true).create_new(true).custom_flags(O_NOFOLLOW).open(path)?;
         file.write_all(content)?;
-        file.set_permissions(std::fs::Permissions::from_mode(mode))
+        // Steps of a container may run as any user.
+        file.set_permissions(Permissions::from_mode(mode))
     };
     write().map_err(|error| PlacementError::File {
         action: "write",
@@ -137,18 +140,45 @@ fn write_here(path: &std::path::Path, content: &[u8], mode: u32) -> Result<(), P
     })
 }
 
-fn read_here(path: &std::path::Path, kind: EnvironmentFile) -> Result<Option<Bytes>, FileRefused> {
-    let length = match std::fs::symlink_metadata(path) {
-        Ok(facts) if facts.is_file() => facts.len(),
-        Ok(_) => return Err(FileRefused(format!("{} is no longer a plain file", kind.variable()))),
-        Err(_) => return Ok(None),
+fn read_here(path: &Path, kind: EnvironmentFile) -> Result<Option<Bytes>, FileRefused> {
+    let refused = |reason: &str| FileRefused(format!("{} {reason}", kind.variable()));
+    // Not to wait for a pipe that nobody writes to.
+    let file = match File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused(&format!("cannot be read: {error}"))),
     };
-    if length == 0 {
-        return Ok(None);
+    let facts = file.metadata().map_err(|error| refused(&format!("cannot be read: {error}")))?;
+    if !facts.is_file() {
+        return Err(refused("is no longer a plain file"));
     }
-    kind.check_size(length).map_err(|error| FileRefused(error.to_string()))?;
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(Bytes::from(bytes))),
-        Err(error) => Err(FileRefused(format!("{} cannot be read: {error}", kind.variable()))),
+    kind.check_size(facts.len()).map_err(|error| FileRefused(error.to_string()))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or(0));
+    match file.take(facts.len()).read_to_end(&mut bytes) {
+        Ok(_) => Ok(Some(Bytes::from(bytes))),
+        Err(error) => Err(refused(&format!("cannot be read: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_job_puts_in_the_place_of_a_file_leads_nowhere() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = outside.path().join("secret");
+        std::fs::write(&secret, "x").unwrap();
+        let path = folder.path().join("file");
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        assert!(read_here(&path, EnvironmentFile::Output).is_err());
+        write_here(&path, b"ours", 0o666).unwrap();
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "x");
+        assert_eq!(read_here(&path, EnvironmentFile::Output), Ok(Some(Bytes::from("ours"))));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read_here(&path, EnvironmentFile::Output), Ok(None));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read_here(&path, EnvironmentFile::Output).is_err());
     }
 }

@@ -80,7 +80,7 @@ impl StepTask {
         let mut log = self.tools.open_log(self.index);
         let prepared = self.tools.files.prepare(self.index).await;
         let _dispatcher_gone = recorded.await;
-        let files = match prepared {
+        let mut files = match prepared {
             Ok(files) => files,
             Err(error) => {
                 log.error(&error.to_string()).await;
@@ -92,7 +92,7 @@ impl StepTask {
             ReadyKind::Script { text, shell, cwd } => {
                 let script =
                     Script { text, shell, cwd, env: ready.env, timeout: ready.timeout, shown: ready.shown_env };
-                self.script(script, &files, &mut log).await
+                self.script(script, &mut files, &mut log).await
             }
             ReadyKind::BuiltIn { action, inputs } => self.built_in(&*action, inputs, ready.timeout, &mut log).await,
         };
@@ -111,12 +111,11 @@ impl StepTask {
         end
     }
 
-    async fn script(&self, script: Script, files: &StepFiles, log: &mut StepLog) -> StepEnd {
+    async fn script(&self, script: Script, files: &mut StepFiles, log: &mut StepLog) -> StepEnd {
         let shell = script.shell.unwrap_or_else(|| Shell::unnamed(self.tools.has_bash));
         self.header(&script.text, &shell, &script.shown, log).await;
-        let name = format!("script{}", shell.extension);
         let content = Bytes::from(shell.script(&script.text));
-        let path = match self.tools.files.write(files, &name, content, 0o755).await {
+        let path = match self.tools.files.write(files, "script", shell.extension, content, 0o755).await {
             Ok(path) => path,
             Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
         };
