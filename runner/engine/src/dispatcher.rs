@@ -15,7 +15,7 @@ use workflow::run::{
 };
 
 use crate::clock::Clock;
-use crate::job::{JobControl, JobOrder, JobReport, JobRunner};
+use crate::job::{JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
 use crate::notice::{Notice, Notices};
 use crate::store::{RunId, RunLog, StoreError};
 
@@ -56,6 +56,8 @@ pub struct Dispatcher {
     pub jobs: Arc<dyn JobRunner>,
     /// Who watches.
     pub notices: Notices,
+    /// Hides secrets: in names and sentences before they are recorded, in everything that watchers are told.
+    pub masker: Arc<SharedMasker>,
 }
 
 struct Loop<'a> {
@@ -176,17 +178,19 @@ impl Loop<'_> {
         while !facts.is_empty() {
             let at = self.parts.clock.now();
             let mut recorded = Vec::with_capacity(facts.len());
-            for (index, event) in (1..).zip(facts.drain(..)) {
+            for (index, mut event) in (1..).zip(facts.drain(..)) {
+                event.each_shown_text(&mut |text| self.parts.masker.hide(text));
                 recorded.push(Recorded { v: EVENT_VERSION, seq: self.run.seq + index, at, event });
             }
             self.parts.log.append(self.id, &recorded).await?;
-            for fact in recorded {
+            for mut fact in recorded {
                 if let Err(illegal) = self.run.apply(&fact) {
                     // Only this loop writes the log, so this is a bug of ours: say which, and do not go on with a
                     // wrong state.
                     panic!("the run's own event does not fit its state: {illegal}");
                 }
                 facts.extend(self.after(&fact.event));
+                fact.event.each_text(&mut |text| self.parts.masker.hide(text));
                 self.parts.notices.send(Notice::Recorded(Box::new(fact))).await;
             }
             // Another one of the batch may have ended what was about to go on.

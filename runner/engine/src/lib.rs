@@ -17,5 +17,7 @@ pub mod machine;
 pub mod notice;
 pub mod placement;
 pub mod runner_label;
+#[cfg(test)]
+mod simulation;
 pub mod step;
 pub mod store;

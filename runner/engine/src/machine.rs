@@ -140,6 +140,7 @@ impl Machine {
             clock: Arc::clone(&self.clock),
             jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
             notices,
+            masker: Arc::clone(&masker),
         };
         let whole = facts.selected.is_none() && facts.legs.is_empty();
         let limits = RunLimits { parallel: request.parallel };

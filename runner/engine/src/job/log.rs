@@ -112,15 +112,21 @@ impl StepLog {
         self.send(Vec::new()).await;
     }
 
-    /// The end of the step's output.
-    pub async fn finish(&mut self) {
+    /// The end of the step's output: its last line counts, with or without a line feed. Our own lines may follow.
+    pub async fn end_of_output(&mut self) {
         let mut splitter = std::mem::take(&mut self.splitter);
         let mut plain = Vec::new();
         let mut annotations = Vec::new();
         splitter.finish(|piece| self.piece(piece, &mut plain, &mut annotations));
         self.store(&plain);
-        self.stream.flush(&mut self.masked);
         self.send(annotations).await;
+    }
+
+    /// The end of the log.
+    pub async fn finish(&mut self) {
+        self.end_of_output().await;
+        self.stream.flush(&mut self.masked);
+        self.send(Vec::new()).await;
         self.file.finish();
     }
 

@@ -96,6 +96,7 @@ impl StepTask {
             }
             ReadyKind::BuiltIn { action, inputs } => self.built_in(&*action, inputs, ready.timeout, &mut log).await,
         };
+        log.end_of_output().await;
         self.take_effects(&mut log, &mut end);
         self.take_files(&files, &mut log, &mut end).await;
         if let Some(message) = end.message.as_ref().filter(|_| end.outcome != Conclusion::Success) {

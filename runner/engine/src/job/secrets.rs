@@ -183,6 +183,14 @@ impl SharedMasker {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Hides secrets in a text where it stands.
+    pub fn hide(&self, text: &mut String) {
+        let masker = self.masker.read().unwrap_or_else(PoisonError::into_inner);
+        if let std::borrow::Cow::Owned(hidden) = masker.mask_str(text) {
+            *text = hidden;
+        }
+    }
+
     /// A text without secrets.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {

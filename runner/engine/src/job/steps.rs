@@ -1,12 +1,13 @@
 //! The step loop of a placed job: asks the step machine what comes next, runs it, tells it what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use workflow::command::{Annotation, AnnotationLevel};
 use workflow::expression::{Object, Value};
 use workflow::model::{Step, StepKind};
 use workflow::run::steps::{FlatStep, JobSteps, StepDecision, StepFact};
@@ -16,7 +17,11 @@ use workflow::template::{Token, evaluate};
 use super::context::{StepScope, StepsContext};
 use super::perform::{StepTask, StepTools};
 use super::{JobControl, JobOrder, JobReport};
+use crate::notice::Notice;
 use crate::step::{StepEnd, StepOutputs};
+
+/// What the task of a step gives.
+type TaskEnd = (StepIndex, StepEnd);
 
 /// What changes while a job's steps run.
 pub(super) struct Stepper {
@@ -25,12 +30,16 @@ pub(super) struct Stepper {
     pub(super) reports: mpsc::Sender<JobReport>,
     pub(super) job: JobFacing,
     machine: JobSteps,
-    tasks: JoinSet<(StepIndex, StepEnd)>,
+    tasks: JoinSet<TaskEnd>,
     cancels: BTreeMap<StepIndex, CancellationToken>,
     /// What background steps left, until others may see it.
     hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
     names: BTreeMap<StepIndex, String>,
+    /// Which step a task performs, for tasks that panic.
+    task_steps: HashMap<tokio::task::Id, StepIndex>,
     killed: bool,
+    /// The runner is gone: nobody knows what became of its steps, so the job has failed whatever may be forgiven.
+    lost: bool,
 }
 
 /// The part of a job that expressions see.
@@ -92,7 +101,9 @@ impl Stepper {
             cancels: BTreeMap::new(),
             hidden: BTreeMap::new(),
             names: BTreeMap::new(),
+            task_steps: HashMap::new(),
             killed: false,
+            lost: false,
         }
     }
 
@@ -100,7 +111,7 @@ impl Stepper {
     pub(super) async fn run(&mut self, control: &mut mpsc::UnboundedReceiver<JobControl>) -> Conclusion {
         let mut control_open = true;
         loop {
-            if self.killed {
+            if self.is_killed() {
                 return self.abandon().await;
             }
             let decisions = self.decide();
@@ -125,7 +136,7 @@ impl Stepper {
                         changed = true;
                         self.begin(step).await;
                         let message = format!("`if`: {message}");
-                        self.tools.open_log(step).error(&message).await;
+                        self.only_error(step, &message).await;
                         self.finish(step, StepEnd::plain(Conclusion::Failure, Some(message))).await;
                     }
                     StepDecision::Complete(step, outcome) => {
@@ -139,7 +150,7 @@ impl Stepper {
                 continue;
             }
             tokio::select! {
-                ended = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended).await,
+                ended = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended).await,
                 order = control.recv(), if control_open => match order {
                     Some(JobControl::Cancel) => self.machine.apply(&StepFact::JobCancelled),
                     Some(JobControl::Kill) => self.killed = true,
@@ -189,30 +200,47 @@ impl Stepper {
             cancel,
             name: self.names.get(&index).cloned().unwrap_or_default(),
         };
-        match task.prepare(&step, &self.job, self.machine.status()) {
-            Ok(ready) => {
-                self.tasks.spawn(async move { (index, task.perform(ready, recorded).await) });
-            }
+        let task = match task.prepare(&step, &self.job, self.machine.status()) {
+            Ok(ready) => self.tasks.spawn(async move { (index, task.perform(ready, recorded).await) }),
             Err(message) => {
-                self.tools.open_log(index).error(&message).await;
+                let _dispatcher_gone = recorded.await;
+                self.only_error(index, &message).await;
                 let end = StepEnd::plain(Conclusion::Failure, Some(message));
-                self.tasks.spawn(async move { (index, end) });
+                self.tasks.spawn(async move { (index, end) })
             }
+        };
+        self.task_steps.insert(task.id(), index);
+    }
+
+    /// The log of a step of which nothing ran.
+    async fn only_error(&self, index: StepIndex, message: &str) {
+        let mut log = self.tools.open_log(index);
+        log.error(message).await;
+        log.finish().await;
+    }
+
+    async fn ended(&mut self, ended: Option<Result<(tokio::task::Id, TaskEnd), tokio::task::JoinError>>) {
+        match ended {
+            Some(Ok((task, (index, end)))) => {
+                self.task_steps.remove(&task);
+                self.lost |= end.runner_lost;
+                self.finish(index, end).await;
+            }
+            // A bug in an action: its step has failed, and what the job made is still removed in order.
+            Some(Err(error)) => {
+                let Some(index) = self.task_steps.remove(&error.id()) else { return };
+                let message = format!("a bug in pipe ended this step: {error}");
+                self.tools.notices.send(self.bug(index, &message)).await;
+                self.finish(index, StepEnd::plain(Conclusion::Failure, Some(message))).await;
+            }
+            None => {}
         }
     }
 
-    async fn ended(&mut self, ended: Option<Result<(StepIndex, StepEnd), tokio::task::JoinError>>) {
-        match ended {
-            Some(Ok((index, end))) => {
-                if end.runner_lost {
-                    self.killed = true;
-                }
-                self.finish(index, end).await;
-            }
-            // A bug in a handler: the job cannot know which step it was, so it ends here and says so.
-            Some(Err(error)) => std::panic::resume_unwind(Box::new(format!("a step handler panicked: {error}"))),
-            None => {}
-        }
+    /// The log of a step that panicked went with it, so its error is told to watchers alone.
+    fn bug(&self, index: StepIndex, message: &str) -> Notice {
+        let annotation = Box::new(Annotation::new(AnnotationLevel::Error, self.tools.masker.mask(message)));
+        Notice::Annotated { key: self.order.key.clone(), step: Some(index), annotation }
     }
 
     async fn finish(&mut self, index: StepIndex, mut end: StepEnd) {
@@ -313,7 +341,7 @@ impl Stepper {
             let end = StepEnd::plain(Conclusion::Cancelled, Some("The job was stopped.".into()));
             self.finish(index, end).await;
         }
-        self.machine.conclusion().merge(Conclusion::Cancelled)
+        if self.lost { Conclusion::Failure } else { Conclusion::Cancelled }
     }
 
     async fn report(&self, event: RunEvent) {
@@ -323,7 +351,7 @@ impl Stepper {
 
     /// Whether the runner was lost or the job killed, so that nothing more can be asked of it.
     pub(super) const fn is_killed(&self) -> bool {
-        self.killed
+        self.killed || self.lost
     }
 
     pub(super) fn status(&self) -> workflow::expression::Status {

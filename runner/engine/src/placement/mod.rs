@@ -10,6 +10,8 @@ mod exec;
 mod host;
 mod owner;
 mod shared_files;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod spec;
 
 pub(crate) use docker::{docker_message, docker_status};

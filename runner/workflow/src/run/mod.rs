@@ -19,6 +19,7 @@ mod state;
 pub mod steps;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 pub use apply::Illegal;
 pub use conclusion::Conclusion;
