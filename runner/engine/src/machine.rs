@@ -90,7 +90,8 @@ pub struct Finished {
 }
 
 impl Machine {
-    /// Performs a run to its end. `begun` is told the run's numbers as soon as there are any.
+    /// Performs a run to its end. `begun` is told the run's numbers and its title (`run-name`,
+    /// secrets hidden, empty where there is none) as soon as there are any.
     ///
     /// # Errors
     /// The store or the folders cannot be used; jobs that had begun are stopped.
@@ -99,11 +100,9 @@ impl Machine {
         request: RunRequest,
         notices: Notices,
         control: mpsc::UnboundedReceiver<Control>,
-        begun: impl FnOnce(RunNumbers) + Send,
+        begun: impl FnOnce(RunNumbers, &str) + Send,
     ) -> Result<Finished, StoreError> {
         let numbers = self.store.create_run(self.row(&request)).await?;
-        begun(numbers);
-        let folders = self.folders.make(numbers.id)?;
         let masker = Arc::new(SharedMasker::default());
         for name in request.secrets.names() {
             let value = request.secrets.get(name).map(workflow::secret::Secret::expose).unwrap_or_default();
@@ -114,6 +113,9 @@ impl Machine {
             }
         }
         let facts = Arc::new(facts(&request, numbers));
+        let title = title(&Run::new(Arc::clone(&facts))).map(|title| masker.mask(&title)).unwrap_or_default();
+        begun(numbers, &title);
+        let folders = self.folders.make(numbers.id)?;
         let jobs = JobSettings {
             docker: self.docker.clone(),
             docker_problem: self.docker_problem.clone(),
@@ -151,7 +153,6 @@ impl Machine {
         folders.remove();
         let run = result?;
         self.settle_green(numbers.id, whole && run.conclusion() == Some(Conclusion::Success));
-        let title = title(&run).map(|title| masker.mask(&title)).unwrap_or_default();
         Ok(Finished { numbers, title, run })
     }
 

@@ -69,9 +69,10 @@ impl<W: Write + Send> JsonView<W> {
 }
 
 impl<W: Write + Send> View for JsonView<W> {
-    fn begun(&mut self, workflow: &str, numbers: RunNumbers) {
+    fn begun(&mut self, workflow: &str, title: &str, numbers: RunNumbers) {
         self.run = Some(numbers);
-        self.event("run_created", Timestamp::now(), json!({ "workflow": workflow, "number": numbers.number }));
+        let more = json!({ "workflow": workflow, "title": title, "number": numbers.number });
+        self.event("run_created", Timestamp::now(), more);
         self.flush();
     }
 

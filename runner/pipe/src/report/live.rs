@@ -109,8 +109,8 @@ impl LiveView {
 }
 
 impl View for LiveView {
-    fn begun(&mut self, workflow: &str, numbers: RunNumbers) {
-        self.above.begun(workflow, numbers);
+    fn begun(&mut self, workflow: &str, title: &str, numbers: RunNumbers) {
+        self.above.begun(workflow, title, numbers);
     }
 
     fn notice(&mut self, notice: &Notice, record: &Record) {

@@ -24,8 +24,8 @@ use engine::store::RunNumbers;
 
 /// Shows notices as they come.
 pub trait View: Send {
-    /// A run has its numbers.
-    fn begun(&mut self, workflow: &str, numbers: RunNumbers);
+    /// A run has its numbers and its title, which is empty where the workflow gives none.
+    fn begun(&mut self, workflow: &str, title: &str, numbers: RunNumbers);
 
     /// Something happened. `record` knows of it already.
     fn notice(&mut self, notice: &Notice, record: &Record);

@@ -190,9 +190,9 @@ impl<W: Write + Send> PlainView<W> {
 }
 
 impl<W: Write + Send> View for PlainView<W> {
-    fn begun(&mut self, workflow: &str, numbers: RunNumbers) {
+    fn begun(&mut self, workflow: &str, title: &str, numbers: RunNumbers) {
         let text = self.terminal.bold(&format!("{workflow} #{}", numbers.number));
-        self.line(&text);
+        self.line(&if title.is_empty() { text } else { format!("{text}: {title}") });
     }
 
     fn notice(&mut self, notice: &Notice, record: &Record) {

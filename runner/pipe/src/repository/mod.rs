@@ -193,7 +193,7 @@ fn commit_facts(commit: &Commit<'_>, changes: Option<&changes::Changes>) -> Comm
     CommitFacts {
         id: commit.id().to_string(),
         tree_id: commit.tree_id().to_string(),
-        message: text(commit.message_bytes()),
+        message: text(commit.message_bytes()).trim_end().to_owned(),
         timestamp: time.to_string(),
         author_name: text(author.name_bytes()),
         author_email: text(author.email_bytes()),

@@ -48,7 +48,9 @@ pub async fn conduct(
     let (control, orders) = mpsc::unbounded_channel();
     let begun = {
         let watcher = Arc::clone(&watcher);
-        move |numbers| watcher.lock().unwrap_or_else(PoisonError::into_inner).view.begun(&name, numbers)
+        move |numbers, title: &str| {
+            watcher.lock().unwrap_or_else(PoisonError::into_inner).view.begun(&name, title, numbers);
+        }
     };
     let run = machine.run(request, notices, orders, begun);
     let watch = async {
