@@ -50,9 +50,14 @@ impl JobFiles {
         self.handle.facts().files_are_shared
     }
 
+    /// Where the files of a step will be.
+    pub(crate) fn of(&self, step: StepIndex) -> StepFiles {
+        StepFiles { inside: self.directory.inside.clone(), step, written: Vec::new() }
+    }
+
     /// Makes the empty files of a step.
     pub(crate) async fn prepare(&self, step: StepIndex) -> Result<StepFiles, PlacementError> {
-        let mut files = StepFiles { inside: self.directory.inside.clone(), step, written: Vec::new() };
+        let mut files = self.of(step);
         for kind in FILES {
             self.write(&mut files, kind.file_prefix(), "", Bytes::new(), 0o666).await?;
         }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use workflow::command::{
-    Annotation, AnnotationLevel, CommandProcessor, CommandSettings, Effect, LineSplitter, LogLine, Piece,
+    Annotation, AnnotationLevel, CommandProcessor, CommandSettings, Effect, LineSplitter, LogLine, MatcherSet, Piece,
 };
 use workflow::mask::MaskStream;
 use workflow::run::{JobRunKey, StepIndex};
 
 use super::SharedMasker;
+use super::matchers::{JobMatchers, MatcherChange};
 use crate::notice::{Notice, Notices};
 
 /// How much of one step's output is stored where no other limit is set: 1 GiB.
@@ -34,6 +35,33 @@ pub struct StepLog {
     file: LogFile,
     effects: Vec<Effect>,
     masked: Vec<u8>,
+    matching: Matching,
+}
+
+/// Problem matchers at work on a step's output.
+#[derive(Default)]
+struct Matching {
+    /// Those of the job; `None` for its set-up.
+    job: Option<Arc<JobMatchers>>,
+    set: MatcherSet,
+    generation: u64,
+    /// What the last line asked for. The lines behind it wait until that is done.
+    change: Option<MatcherChange>,
+    waiting: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// What came of some output.
+#[derive(Default)]
+struct Taken {
+    plain: Vec<u8>,
+    annotations: Vec<Annotation>,
+}
+
+impl Taken {
+    fn annotate(&mut self, annotation: Annotation) {
+        self.plain.extend_from_slice(format!("##[{}]{}\n", annotation.level.name(), annotation.message).as_bytes());
+        self.annotations.push(annotation);
+    }
 }
 
 impl std::fmt::Debug for StepLog {
@@ -74,7 +102,15 @@ impl StepLog {
             file: LogFile::create(&path, place.bytes_max),
             effects: Vec::new(),
             masked: Vec::new(),
+            matching: Matching::default(),
         }
+    }
+
+    /// Looks at the output with the problem matchers of the job.
+    pub(super) fn with_matchers(mut self, job: Arc<JobMatchers>) -> Self {
+        self.matching.job = Some(job);
+        self.renew_matchers();
+        self
     }
 
     /// Where [`Self::alone`] writes, below its folder.
@@ -91,12 +127,13 @@ impl StepLog {
     /// Takes output of the step as it comes, commands and all.
     pub async fn output(&mut self, bytes: &[u8]) {
         let mut splitter = std::mem::take(&mut self.splitter);
-        let mut plain = Vec::with_capacity(bytes.len());
-        let mut annotations = Vec::new();
-        splitter.push(bytes, |piece| self.piece(piece, &mut plain, &mut annotations));
+        let mut taken = Taken { plain: Vec::with_capacity(bytes.len()), ..Taken::default() };
+        self.renew_matchers();
+        splitter.push(bytes, |piece| self.piece(piece, &mut taken));
         self.splitter = splitter;
-        self.store(&plain);
-        self.send(annotations).await;
+        self.settle(&mut taken).await;
+        self.store(&taken.plain);
+        self.send(taken.annotations).await;
     }
 
     /// Shows what is held back for the sake of commands, since nothing has come for a while (a prompt, say).
@@ -115,11 +152,11 @@ impl StepLog {
     /// The end of the step's output: its last line counts, with or without a line feed. Our own lines may follow.
     pub async fn end_of_output(&mut self) {
         let mut splitter = std::mem::take(&mut self.splitter);
-        let mut plain = Vec::new();
-        let mut annotations = Vec::new();
-        splitter.finish(|piece| self.piece(piece, &mut plain, &mut annotations));
-        self.store(&plain);
-        self.send(annotations).await;
+        let mut taken = Taken::default();
+        splitter.finish(|piece| self.piece(piece, &mut taken));
+        self.settle(&mut taken).await;
+        self.store(&taken.plain);
+        self.send(taken.annotations).await;
     }
 
     /// The end of the log.
@@ -158,34 +195,94 @@ impl StepLog {
         std::mem::take(&mut self.effects)
     }
 
-    fn piece(&mut self, piece: Piece<'_>, plain: &mut Vec<u8>, annotations: &mut Vec<Annotation>) {
+    fn piece(&mut self, piece: Piece<'_>, taken: &mut Taken) {
+        if self.matching.change.is_some() {
+            let waiting = match piece {
+                Piece::Part(part) => (part.to_vec(), None),
+                Piece::Line { text, ending } => (text.to_vec(), Some(ending.to_vec())),
+            };
+            return self.matching.waiting.push(waiting);
+        }
         let (text, ending) = match piece {
-            Piece::Part(part) => return plain.extend_from_slice(part),
+            Piece::Part(part) => return taken.plain.extend_from_slice(part),
             Piece::Line { text, ending } => (text, ending),
         };
-        let Some(handled) = self.processor.process(text) else {
-            plain.extend_from_slice(text);
-            return plain.extend_from_slice(ending);
-        };
+        let Some(handled) = self.processor.process(text) else { return self.ordinary(text, ending, taken) };
         // What came before the line is shown as it was; what the line hides counts from the line itself on.
-        self.store(plain);
-        plain.clear();
+        self.store(&taken.plain);
+        taken.plain.clear();
         for effect in handled.effects {
             match effect {
                 Effect::AddMask(secret) => self.add_mask(secret.expose()),
-                Effect::Annotate(annotation) => annotations.push(annotation),
+                Effect::Annotate(annotation) => taken.annotations.push(annotation),
+                Effect::AddMatcher { file } => self.matching.change = Some(MatcherChange::Add { file }),
+                Effect::RemoveMatcherFile(file) => self.matching.change = Some(MatcherChange::RemoveFile { file }),
+                Effect::RemoveMatcherOwner(owner) => self.matching.change = Some(MatcherChange::RemoveOwner(owner)),
                 Effect::SetOutput { .. }
                 | Effect::SaveState { .. }
                 | Effect::SetEnvironment { .. }
                 | Effect::AddPath(_)
-                | Effect::AddMatcher { .. }
-                | Effect::RemoveMatcherOwner(_)
-                | Effect::RemoveMatcherFile(_)
                 | Effect::FailStep => self.effects.push(effect),
             }
         }
         for line in handled.lines {
-            show(&line, plain);
+            show(&line, &mut taken.plain);
+        }
+    }
+
+    /// A line that is no command: a problem that a matcher knows, or just text.
+    fn ordinary(&mut self, text: &[u8], ending: &[u8], taken: &mut Taken) {
+        let found = match self.matching.set.is_empty() {
+            true => None,
+            false => self.matching.set.feed(&String::from_utf8_lossy(text)),
+        };
+        let Some(found) = found else {
+            taken.plain.extend_from_slice(text);
+            return taken.plain.extend_from_slice(ending);
+        };
+        let mut annotation = found.annotation;
+        if let Some(job) = &self.matching.job {
+            job.locate(&mut annotation);
+        }
+        show(&LogLine::Message(annotation.level, found.shown), &mut taken.plain);
+        taken.annotations.push(annotation);
+    }
+
+    /// Changes the matchers as a line asked, then takes the lines that waited for that.
+    async fn settle(&mut self, taken: &mut Taken) {
+        while let Some(change) = self.matching.change.take() {
+            let result = match &self.matching.job {
+                Some(job) => job.change(&change).await,
+                None => Ok(Vec::new()),
+            };
+            match result {
+                Ok(skipped) => {
+                    let warnings = skipped.into_iter().map(|text| Annotation::new(AnnotationLevel::Warning, text));
+                    warnings.for_each(|warning| taken.annotate(warning));
+                }
+                Err(reason) => {
+                    let command = format!("Unable to process command '{}' successfully.", change.command());
+                    for text in [command, reason] {
+                        taken.annotate(Annotation::new(AnnotationLevel::Error, text));
+                    }
+                    self.effects.push(Effect::FailStep);
+                }
+            }
+            self.renew_matchers();
+            for (text, ending) in std::mem::take(&mut self.matching.waiting) {
+                let piece = match &ending {
+                    Some(ending) => Piece::Line { text: &text, ending },
+                    None => Piece::Part(&text),
+                };
+                self.piece(piece, taken);
+            }
+        }
+    }
+
+    fn renew_matchers(&mut self) {
+        let Some(job) = &self.matching.job else { return };
+        if job.generation() != self.matching.generation {
+            (self.matching.set, self.matching.generation) = job.current();
         }
     }
 

@@ -4,6 +4,7 @@ mod context;
 mod environment;
 mod files;
 mod log;
+mod matchers;
 mod order;
 mod perform;
 mod place;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use workflow::command::environment_file::{self, EnvironmentFile};
+use workflow::command::environment_file::{self, EnvironmentFile, RefusedVariable};
 use workflow::command::{CommandSettings, Effect};
 use workflow::run::{Conclusion, StepIndex};
 use workflow::template::Token;
@@ -15,6 +15,7 @@ use workflow::template::Token;
 use super::context::HashFiles;
 use super::files::{JobFiles, StepFiles};
 use super::log::{LogPlace, StepLog};
+use super::matchers::JobMatchers;
 use super::prepare::{Ready, ReadyKind};
 use super::{JobOrder, SharedMasker};
 use crate::notice::{Notice, Notices};
@@ -22,7 +23,7 @@ use crate::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, L
 use crate::step::script::Shell;
 use crate::step::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, RepositoryFacts, RunFactsForAction,
-    StepEnd, StepOutputs, WorkspaceFacts,
+    StepEnd, StepOutputs, WorkspaceFacts, minutes,
 };
 
 /// How long a step may be silent before what is held back for the sake of commands and masks is shown.
@@ -33,6 +34,7 @@ pub(super) struct StepTools {
     pub(super) handle: Arc<dyn JobHandle>,
     pub(super) files: JobFiles,
     pub(super) masker: Arc<SharedMasker>,
+    pub(super) matchers: Arc<JobMatchers>,
     pub(super) notices: Notices,
     pub(super) hash_files: Box<HashFiles>,
     pub(super) log_place: LogPlace,
@@ -59,6 +61,7 @@ impl StepTools {
         let place = LogPlace { step: Some(step), ..self.log_place.clone() };
         let settings = CommandSettings { debug: self.debug, ..CommandSettings::default() };
         StepLog::open(place, self.notices.clone(), Arc::clone(&self.masker), settings)
+            .with_matchers(Arc::clone(&self.matchers))
     }
 }
 
@@ -130,7 +133,7 @@ impl StepTask {
         let outcome = self.execute(request, log).await;
         let mut end = StepEnd::of(&outcome, script.timeout);
         if let ExecOutcome::Exited { timed_out: true, .. } = outcome {
-            let minutes = script.timeout.map_or(0.0, |limit| limit.as_secs_f64() / 60.0);
+            let minutes = minutes(script.timeout.unwrap_or_default());
             end.message = Some(format!("The action '{}' has timed out after {minutes} minutes.", self.name));
         }
         end
@@ -225,7 +228,7 @@ impl StepTask {
             result = action.run(&mut call) => result,
             () = self.cancel.cancelled() => Err(ActionError::Cancelled),
             () = tokio::time::sleep(limit.unwrap_or(forever)) => {
-                let minutes = limit.map_or(0.0, |limit| limit.as_secs_f64() / 60.0);
+                let minutes = minutes(limit.unwrap_or_default());
                 Err(ActionError::Failed(format!("The action '{}' has timed out after {minutes} minutes.", self.name)))
             }
         };
@@ -249,6 +252,7 @@ impl StepTask {
                 Effect::SetEnvironment { name, value } => end.left.env.push((name, value)),
                 Effect::AddPath(path) => end.left.path.push(path),
                 Effect::FailStep if end.outcome == Conclusion::Success => end.outcome = Conclusion::Failure,
+                // The log itself obeys the others; state is for post steps, which scripts have not.
                 Effect::FailStep
                 | Effect::SaveState { .. }
                 | Effect::AddMask(_)
@@ -266,7 +270,15 @@ impl StepTask {
         {
             let taken = match self.tools.files.read(files, kind).await {
                 Ok(None) => continue,
-                Ok(Some(bytes)) => take_file(kind, &bytes, &mut end.left),
+                Ok(Some(bytes)) => match take_file(kind, &bytes, &mut end.left) {
+                    Ok(warnings) => {
+                        for warning in warnings {
+                            log.warning(&warning).await;
+                        }
+                        Ok(())
+                    }
+                    Err(message) => Err(message),
+                },
                 Err(refused) => Err(refused.0),
             };
             if let Err(message) = taken {
@@ -274,6 +286,7 @@ impl StepTask {
                     log.warning(&message).await;
                     continue;
                 }
+                log.error(&format!("Unable to process file command '{}' successfully.", kind.context_name())).await;
                 log.error(&message).await;
                 end.outcome = Conclusion::Failure;
             }
@@ -291,21 +304,28 @@ struct Script {
     shown: IndexMap<String, String>,
 }
 
-fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> Result<(), String> {
+/// Gives sentences about what was left out.
+fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> Result<Vec<String>, String> {
+    let mut warnings = Vec::new();
     let pairs = || environment_file::parse_key_value_file(bytes).map_err(|error| error.to_string());
     match kind {
         EnvironmentFile::Output => left.outputs.extend(pairs()?),
         EnvironmentFile::Env => {
             for (name, value) in pairs()? {
-                environment_file::check_variable(&name, &value).map_err(|error| error.to_string())?;
-                left.env.push((name, value));
+                match environment_file::check_variable(&name, &value) {
+                    Ok(()) => left.env.push((name, value)),
+                    Err(refused @ RefusedVariable::Reserved(_)) => warnings.push(refused.to_string()),
+                    Err(refused @ (RefusedVariable::Blocked(_) | RefusedVariable::Impossible(_))) => {
+                        return Err(refused.to_string());
+                    }
+                }
             }
         }
         EnvironmentFile::Path => left.path.extend(environment_file::parse_path_file(bytes)),
         EnvironmentFile::StepSummary => left.summary = Some(environment_file::decode(bytes).into_owned()),
         EnvironmentFile::State | EnvironmentFile::Artifacts | EnvironmentFile::ArtifactsList => {}
     }
-    Ok(())
+    Ok(warnings)
 }
 
 async fn cancel_exec(handle: &dyn JobHandle, exec: ExecId) {

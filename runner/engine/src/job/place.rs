@@ -111,7 +111,7 @@ impl Place {
         let (key, notices) = (order.key.clone(), settings.notices.clone());
         let progress = Arc::new(move |progress| notices.offer(Notice::Placing { key: key.clone(), progress }));
         match self.placement.start(spec, progress).await {
-            Ok(handle) => Ok(folders.placed(handle, runner).await),
+            Ok(handle) => Ok(folders.placed(handle, runner, self.shape).await),
             Err(error) => {
                 folders.remove();
                 Err(error.to_string())
@@ -221,7 +221,7 @@ impl Folders {
         })
     }
 
-    async fn placed(self, handle: Arc<dyn JobHandle>, runner: String) -> Placed {
+    async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape) -> Placed {
         let facts = handle.facts();
         let shared = facts.files_are_shared;
         let own_path = match &facts.image {
@@ -231,7 +231,8 @@ impl Folders {
             }
             None => host_path(),
         };
-        let has_bash = has_bash(&*handle, &self.paths.workspace, &own_path).await;
+        // In a job container scripts run in sh unless the workflow names a shell, as on GitHub.
+        let has_bash = shape == JobShape::Runner && has_bash(&*handle, &self.paths.workspace, &own_path).await;
         Placed {
             runner,
             paths: self.paths,

@@ -34,11 +34,13 @@ impl StepTask {
     /// Evaluates the keys of a step.
     pub(super) fn prepare(&self, step: &Step, job: &JobFacing, status: Status) -> Result<Ready, String> {
         let tools = &*self.tools;
-        let base = job.scope(&self.order, &job.env, status, Some(step), Some(&*tools.hash_files));
+        let mut base = job.scope(&self.order, &job.env, status, Some(step), Some(&*tools.hash_files));
+        base.github = self.github(base.github);
         let shown_env = evaluate_strings(step.env.as_ref(), &base).map_err(|error| format!("`env`: {error}"))?;
         let mut context_env = job.env.clone();
         context_env.extend(shown_env.clone());
-        let scope = job.scope(&self.order, &context_env, status, Some(step), Some(&*tools.hash_files));
+        let mut scope = job.scope(&self.order, &context_env, status, Some(step), Some(&*tools.hash_files));
+        scope.github = base.github;
         let timeout = timeout(step.timeout_minutes.as_ref(), &scope)?;
         let kind = match &step.kind {
             StepKind::Run { script, shell, working_directory } => {
@@ -63,6 +65,15 @@ impl StepTask {
             }
         };
         Ok(Ready { env: self.environment(job, &context_env, step), shown_env, timeout, kind })
+    }
+
+    /// `github` with the paths of the step's files.
+    fn github(&self, github: Value) -> Value {
+        let mut github = github.as_object().cloned().unwrap_or_default();
+        for (_, name, path) in self.tools.files.of(self.index).variables() {
+            github.insert(name, Value::String(Arc::from(path)));
+        }
+        Value::Object(Arc::new(github))
     }
 
     fn default(&self, key: &str) -> Option<&Token> {

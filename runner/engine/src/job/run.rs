@@ -17,6 +17,7 @@ use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
 use super::files::JobFiles;
 use super::log::{LOG_BYTES_MAX, LogPlace, StepLog};
+use super::matchers::JobMatchers;
 use super::perform::StepTools;
 use super::place::{Place, Placed};
 use super::steps::{JobFacing, Stepper, evaluate_strings};
@@ -133,6 +134,12 @@ impl PlacedJobs {
             path: Vec::new(),
             steps: StepsContext::default(),
         };
+        // There for every step; those of actions fill them.
+        job.github.insert("action_repository", Value::Null);
+        job.github.insert("action_ref", Value::Null);
+        if job.github.get("token").is_none() {
+            job.github.insert("token", Value::String(Arc::from("")));
+        }
         job.github.insert("job", Value::String(Arc::from(order.job.id.value.as_str())));
         for token in [&order.workflow_env, &order.steps_job().env].into_iter().flatten() {
             let scope = job.scope(order, &job.env, Status::Success, None, None);
@@ -186,7 +193,7 @@ impl PlacedJobs {
 
     fn tools(&self, order: &Arc<JobOrder>, job: &mut JobFacing, secrets: &Value, placed: &Placed) -> StepTools {
         let settings = &*self.0;
-        let debug = secrets.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true")
+        let debug = settings.secrets.get("ACTIONS_STEP_DEBUG").is_some_and(|secret| secret.expose() == "true")
             || order.contexts.vars.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true");
         let runner = RunnerFacts::here("pipe".into(), debug);
         job.job = job_context(Some(placed.handle.facts()));
@@ -203,6 +210,7 @@ impl PlacedJobs {
             handle: Arc::clone(&placed.handle),
             files: JobFiles::new(placed.run_directory.clone(), Arc::clone(&placed.handle)),
             masker: Arc::clone(&settings.masker),
+            matchers: Arc::new(JobMatchers::new(Arc::clone(&placed.handle), placed.workspace.clone())),
             notices: settings.notices.clone(),
             hash_files: Box::new(move |patterns| crate::hash_files::hash_files(&hashed, patterns)),
             log_place: self.log_place(&order.key),
@@ -248,6 +256,9 @@ impl PlacedJobs {
         };
         for (name, value) in value.as_object().into_iter().flat_map(Object::iter) {
             let value = value.to_display_string();
+            if value.is_empty() {
+                continue;
+            }
             if self.0.masker.mask(&value) != *value {
                 log.warning(&format!("Skip output '{name}' since it may contain secret.")).await;
                 continue;

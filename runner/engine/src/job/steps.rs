@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use workflow::command::{Annotation, AnnotationLevel};
 use workflow::expression::{Object, Value};
 use workflow::model::{Step, StepKind};
-use workflow::run::steps::{FlatStep, JobSteps, StepDecision, StepFact};
+use workflow::run::steps::{FlatStep, JobSteps, Role, StepDecision, StepFact};
 use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
 use workflow::template::{Token, evaluate};
 
@@ -115,7 +115,7 @@ impl Stepper {
                 return self.abandon().await;
             }
             let decisions = self.decide();
-            self.reveal();
+            let revealed = self.reveal();
             let mut changed = false;
             for decision in decisions {
                 match decision {
@@ -142,6 +142,7 @@ impl Stepper {
                     StepDecision::Complete(step, outcome) => {
                         changed = true;
                         self.begin(step).await;
+                        self.tell_of_others(step, &revealed).await;
                         self.finish(step, StepEnd::plain(outcome, None)).await;
                     }
                 }
@@ -173,6 +174,30 @@ impl Stepper {
             let scope = job.scope(order, &env, machine.status(), Some(step), Some(&*tools.hash_files));
             step.condition.evaluate(&scope).map(|value| value.is_truthy()).map_err(|error| error.message)
         })
+    }
+
+    /// What became of the background steps that a step waited for or cancelled, in the runner's words. `revealed` are
+    /// those that nobody had waited for before.
+    async fn tell_of_others(&self, index: StepIndex, revealed: &[StepIndex]) {
+        let (summary, others) = match self.flat(index).map(|flat| &flat.role) {
+            Some(Role::Wait(steps)) => ("Finished waiting for background step(s).", &steps[..]),
+            Some(Role::WaitAll) if revealed.is_empty() => ("No background steps remaining to wait for.", revealed),
+            Some(Role::WaitAll) => ("Finished waiting for all background step(s).", revealed),
+            Some(Role::Cancel(Some(step))) => ("Finished cancelling background step(s).", std::slice::from_ref(step)),
+            Some(Role::Cancel(None) | Role::Foreground | Role::Background | Role::Post) | None => return,
+        };
+        let mut log = self.tools.open_log(index);
+        log.line(summary).await;
+        for other in others {
+            let result = match self.machine.finished(*other).map(|result| result.conclusion) {
+                Some(Conclusion::Success) => "Succeeded",
+                Some(Conclusion::Failure) => "Failed",
+                Some(Conclusion::Cancelled) => "Canceled",
+                Some(Conclusion::Skipped) | None => "Skipped",
+            };
+            log.line(&format!("  {}: {result}", self.name(*other))).await;
+        }
+        log.finish().await;
     }
 
     async fn begin(&mut self, index: StepIndex) {
@@ -292,14 +317,15 @@ impl Stepper {
         }
     }
 
-    /// Background steps that were waited for may be seen from now on.
-    fn reveal(&mut self) {
+    /// Background steps that were waited for may be seen from now on. Gives those that could not be seen before.
+    fn reveal(&mut self) -> Vec<StepIndex> {
         let visible: Vec<_> = self.hidden.keys().copied().filter(|step| self.machine.is_visible(*step)).collect();
-        for index in visible {
-            if let Some((result, left)) = self.hidden.remove(&index) {
-                self.show(index, &result, left);
+        for index in &visible {
+            if let Some((result, left)) = self.hidden.remove(index) {
+                self.show(*index, &result, left);
             }
         }
+        visible
     }
 
     fn show(&mut self, index: StepIndex, result: &StepResult, left: StepOutputs) {

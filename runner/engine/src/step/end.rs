@@ -48,9 +48,9 @@ impl StepEnd {
     #[must_use]
     pub fn of(outcome: &ExecOutcome, timeout: Option<std::time::Duration>) -> Self {
         match outcome {
-            ExecOutcome::Exited { code, signal, timed_out, cancelled, out_of_memory, usage, .. } => {
+            ExecOutcome::Exited { code, timed_out, cancelled, out_of_memory, usage, .. } => {
                 let (conclusion, message) = if *timed_out {
-                    let limit = timeout.map_or(0.0, |limit| limit.as_secs_f64() / 60.0);
+                    let limit = minutes(timeout.unwrap_or_default());
                     (Conclusion::Failure, Some(format!("The step has timed out after {limit} minutes.")))
                 } else if *cancelled {
                     (Conclusion::Cancelled, Some("The operation was canceled.".to_owned()))
@@ -58,8 +58,6 @@ impl StepEnd {
                     (Conclusion::Failure, Some(OUT_OF_MEMORY.to_owned()))
                 } else if *code == 0 {
                     (Conclusion::Success, None)
-                } else if let Some(signal) = signal {
-                    (Conclusion::Failure, Some(format!("Process was killed by signal {signal} (exit code {code}).")))
                 } else {
                     (Conclusion::Failure, Some(format!("Process completed with exit code {code}.")))
                 };
@@ -72,6 +70,13 @@ impl StepEnd {
             },
         }
     }
+}
+
+/// A time limit in minutes as it was written, without the noise of its way through seconds.
+#[must_use]
+pub fn minutes(limit: std::time::Duration) -> f64 {
+    const PRECISION: f64 = 1e6;
+    (limit.as_secs_f64() / 60.0 * PRECISION).round() / PRECISION
 }
 
 const OUT_OF_MEMORY: &str = "A process of this step was killed for lack of memory. Raise the limit (`memory` in the configuration) or use less.";

@@ -13,4 +13,4 @@ pub use builtin::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, RepositoryFacts,
     RunFactsForAction, WorkspaceFacts,
 };
-pub use end::{StepEnd, StepOutputs};
+pub use end::{StepEnd, StepOutputs, minutes};
