@@ -4,4 +4,6 @@
 mod conformance;
 #[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod run_cases;
 mod tidy;

@@ -1,0 +1,1 @@
+umount --lazy "$CASE/state"

@@ -1,0 +1,1 @@
+mount -t tmpfs -o size=1m tmpfs "$CASE/state"

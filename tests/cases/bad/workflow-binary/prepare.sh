@@ -1,0 +1,2 @@
+mkdir -p .github/workflows
+printf 'on: push\n\000\377\n' > .github/workflows/ci.yml

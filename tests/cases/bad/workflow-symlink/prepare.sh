@@ -1,0 +1,2 @@
+mkdir -p .github/workflows
+ln -s /etc/passwd .github/workflows/ci.yml
