@@ -179,7 +179,7 @@ impl Job {
 /// Lines for a file that people read: what is no text is escaped, and of long lines, which come in pieces, the length is
 /// shown.
 fn fit_to_read(lines: &[String]) -> Vec<String> {
-    const SHOWN_CHARACTERS_MAX: usize = 400;
+    const SHOWN_CHARACTERS_MAX: usize = 1000;
     const START_CHARACTERS: usize = 10;
     let escape = |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
     let mut shown: Vec<(String, usize)> = Vec::new();

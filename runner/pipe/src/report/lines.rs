@@ -9,6 +9,8 @@ const TAIL_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Lines {
     waiting: Vec<u8>,
+    /// The start of the line was given already, since it is too long.
+    cut: bool,
 }
 
 impl Lines {
@@ -16,8 +18,11 @@ impl Lines {
     pub fn push(&mut self, piece: &[u8], mut line: impl FnMut(&[u8])) {
         let mut rest = piece;
         while let Some(at) = memchr::memchr(b'\n', rest) {
+            let started = std::mem::take(&mut self.cut);
             if self.waiting.is_empty() {
-                line(&rest[..at]);
+                if at > 0 || !started {
+                    line(&rest[..at]);
+                }
             } else {
                 self.waiting.extend_from_slice(&rest[..at]);
                 line(&self.waiting);
@@ -28,6 +33,7 @@ impl Lines {
         self.waiting.extend_from_slice(rest);
         if self.waiting.len() > LINE_BYTES_MAX {
             self.finish(line);
+            self.cut = true;
         }
     }
 
