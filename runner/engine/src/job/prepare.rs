@@ -128,6 +128,21 @@ impl StepTask {
     }
 }
 
+/// What a step without a name is called: `Run` and the first line of what it does.
+pub(super) fn default_name(step: &Step, scope: &StepScope<'_>) -> String {
+    match &step.kind {
+        StepKind::Run { script, .. } => {
+            let text = evaluate(script, scope).map(|text| text.to_display_string()).unwrap_or_default();
+            format!("Run {}", text.trim_start().lines().next().unwrap_or_default())
+        }
+        StepKind::Uses { uses, .. } => format!("Run {}", uses.value.text()),
+        StepKind::Wait(_) => "Wait".into(),
+        StepKind::WaitAll => "Wait for all".into(),
+        StepKind::Cancel(_) => "Cancel".into(),
+        StepKind::Parallel(_) => "Parallel".into(),
+    }
+}
+
 fn text(token: Option<&Token>, scope: &StepScope<'_>, what: &str) -> Result<Option<String>, String> {
     let Some(token) = token else { return Ok(None) };
     let value = evaluate(token, scope).map_err(|error| format!("`{what}`: {}", error.message))?;

@@ -9,13 +9,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use workflow::command::{Annotation, AnnotationLevel};
 use workflow::expression::{Object, Value};
-use workflow::model::{Step, StepKind};
+use workflow::model::Step;
 use workflow::run::steps::{FlatStep, JobSteps, Role, StepDecision, StepFact};
 use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
 use workflow::template::{Token, evaluate};
 
 use super::context::{StepScope, StepsContext};
 use super::perform::{StepTask, StepTools};
+use super::prepare::default_name;
 use super::{JobControl, JobOrder, JobReport};
 use crate::notice::Notice;
 use crate::step::{StepEnd, StepOutputs};
@@ -382,21 +383,6 @@ impl Stepper {
 
     pub(super) fn status(&self) -> workflow::expression::Status {
         self.machine.status()
-    }
-}
-
-/// What a step without a name is called: `Run` and the first line of what it does.
-fn default_name(step: &Step, scope: &StepScope<'_>) -> String {
-    match &step.kind {
-        StepKind::Run { script, .. } => {
-            let text = evaluate(script, scope).map(|text| text.to_display_string()).unwrap_or_default();
-            format!("Run {}", text.trim_start().lines().next().unwrap_or_default())
-        }
-        StepKind::Uses { uses, .. } => format!("Run {}", uses.value.text()),
-        StepKind::Wait(_) => "Wait".into(),
-        StepKind::WaitAll => "Wait for all".into(),
-        StepKind::Cancel(_) => "Cancel".into(),
-        StepKind::Parallel(_) => "Parallel".into(),
     }
 }
 
