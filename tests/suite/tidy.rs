@@ -109,17 +109,19 @@ fn is_for_tests(name: &str, all: &[(String, String)]) -> bool {
     if name.contains("/tests/") || name.starts_with("tests/") || name.ends_with("tests.rs") {
         return true;
     }
-    let path = Path::new(name);
-    let (Some(folder), Some(module)) = (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) else {
-        return false;
-    };
-    let declared = |text: &str| {
-        text.split("#[cfg(test)]").skip(1).any(|after| {
-            let line = after.trim_start().lines().next().unwrap_or_default();
-            line.trim_end().ends_with(&format!("mod {module};"))
-        })
-    };
-    all.iter().any(|(other, text)| Path::new(other).parent() == Some(folder) && declared(text))
+    // The file's own module, and those whose folder it lies in.
+    Path::new(name).ancestors().any(|path| {
+        let (Some(folder), Some(module)) = (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) else {
+            return false;
+        };
+        let declaration = format!("mod {module};");
+        let declared = |text: &str| {
+            text.split("#[cfg(test)]")
+                .skip(1)
+                .any(|after| after.trim_start().lines().next().unwrap_or_default().trim_end().ends_with(&declaration))
+        };
+        all.iter().any(|(other, text)| Path::new(other).parent() == Some(folder) && declared(text))
+    })
 }
 
 #[test]

@@ -83,7 +83,8 @@ fn every_planted_mistake_is_told_once_and_where_it_is() {
         }
         let expected = std::fs::read_to_string(&side).unwrap_or_default();
         if actual != expected || actual.is_empty() {
-            write!(failures, "{}\nexpected:\n{expected}actual:\n{actual}\n", path.display()).expect("a string takes all");
+            write!(failures, "{}\nexpected:\n{expected}actual:\n{actual}\n", path.display())
+                .expect("a string takes all");
         }
     }
     assert!(failures.is_empty(), "{failures}");

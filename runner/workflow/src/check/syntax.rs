@@ -89,7 +89,9 @@ fn never_closed(source: &SourceFile, span: Span) -> Option<Diagnostic> {
             return None;
         };
         let start = source.offset(Position { line, column: 1 }) + u32::try_from(at).ok()?;
-        let until = source.text().get(start as usize..span.start as usize)?;
+        // To the end of the line: a bracket that is closed there is not what is wrong.
+        let end = source.offset(Position { line: last + 1, column: 1 }).max(span.start);
+        let until = source.text().get(start as usize..end as usize)?;
         if until.matches(open).count() <= until.matches(close).count() {
             return None;
         }

@@ -69,45 +69,50 @@ pub(super) fn tell(error: &ReadError, source: &SourceFile) -> Diagnostic {
     if text.starts_with("Matrix ") {
         return matrix(text, quoted, span);
     }
+    values(text, quoted, &say).unwrap_or_else(|| error.to_diagnostic(REFUSED))
+}
+
+/// Values that are of the right kind and still cannot be used.
+fn values(text: &str, quoted: &str, say: &dyn Fn(Code, String, &str) -> Diagnostic) -> Option<Diagnostic> {
     if text.starts_with("Missing 'options'") {
-        return say(
+        return Some(say(
             INPUT_OPTIONS,
             "an input of type `choice` needs `options`".to_owned(),
             "add `options:` with the values to choose from",
-        );
+        ));
     }
     if text.starts_with("Input type is not 'choice'") {
-        return say(
+        return Some(say(
             INPUT_OPTIONS,
             "`options` belongs to inputs of type `choice`".to_owned(),
             "write `type: choice`, or remove `options:`",
-        );
+        ));
     }
     if text.starts_with("Container image cannot be empty") {
-        return say(
+        return Some(say(
             IMAGE,
             "the container has no image".to_owned(),
             "write the name of an image, such as `postgres:17`",
-        );
+        ));
     }
     if text.starts_with("Concurrency group name") {
-        return say(
+        return Some(say(
             TOO_LONG,
             "the name of the concurrency group is too long".to_owned(),
             "it has fewer than 400 characters",
-        );
+        ));
     }
     if text.starts_with("job snapshot") || text.starts_with("Expected format '{major-version}") {
-        return say(SNAPSHOT, without_stop(text), "write `snapshot: {image-name: NAME, version: 1.*}`");
+        return Some(say(SNAPSHOT, without_stop(text), "write `snapshot: {image-name: NAME, version: 1.*}`"));
     }
     if text.starts_with("Invalid runs-on group") {
-        return say(
+        return Some(say(
             RUNNER_GROUP,
             format!("`{quoted}` is no name of a runner group"),
             "write `organization/NAME` or `enterprise/NAME`, or just the name",
-        );
+        ));
     }
-    error.to_diagnostic(REFUSED)
+    None
 }
 
 fn ids(text: &str, quoted: &str, say: &dyn Fn(Code, String, &str) -> Diagnostic) -> Option<Diagnostic> {
