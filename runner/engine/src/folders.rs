@@ -60,20 +60,26 @@ impl Folders {
     /// Removes what runs of killed processes left behind. Gives what could not be removed.
     #[must_use]
     pub fn remove_abandoned(&self) -> Vec<PathBuf> {
-        let mut kept = Vec::new();
-        for parent in [self.state.join("work"), self.runtime.clone()] {
-            let Ok(entries) = std::fs::read_dir(&parent) else { continue };
-            for entry in entries.flatten() {
+        self.abandoned().into_iter().filter(|folder| std::fs::remove_dir_all(folder).is_err()).collect()
+    }
+
+    /// Whether a killed process left something.
+    #[must_use]
+    pub fn has_abandoned(&self) -> bool {
+        !self.abandoned().is_empty()
+    }
+
+    fn abandoned(&self) -> Vec<PathBuf> {
+        let parents = [self.state.join("work"), self.runtime.clone()];
+        let entries = parents.iter().filter_map(|parent| std::fs::read_dir(parent).ok()).flatten().flatten();
+        entries
+            .filter(|entry| {
                 let name = entry.file_name();
                 let process = name.to_str().and_then(|name| name.split_once('-')).and_then(|(id, _)| id.parse().ok());
-                if process.is_some_and(|process: u32| !is_alive(process))
-                    && std::fs::remove_dir_all(entry.path()).is_err()
-                {
-                    kept.push(entry.path());
-                }
-            }
-        }
-        kept
+                process.is_some_and(|process: u32| !is_alive(process))
+            })
+            .map(|entry| entry.path())
+            .collect()
     }
 }
 
@@ -88,8 +94,11 @@ impl RunFolders {
     }
 }
 
+/// A process that has ended and is not yet collected by its parent lives no more.
 fn is_alive(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
+    let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).unwrap_or_default();
+    // The name in brackets may hold anything; the state follows it.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]

@@ -73,6 +73,13 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         std::env::set_current_dir(folder)
             .map_err(|error| Failure::usage(format!("cannot work in `{}`: {error}", folder.display())))?;
     }
+    match &cli.command {
+        // These ask no machine; a run removes leftovers itself.
+        Command::Run(_) | Command::Completions(_) | Command::Explain(_) | Command::Eval(_) => {}
+        Command::Plan(_) | Command::List(_) | Command::Graph(_) | Command::Check(_) | Command::Doctor(_) => {
+            self::run::leftovers::remove(&cli.global);
+        }
+    }
     match cli.command {
         Command::Run(args) => self::run::run(&args, &cli.global),
         Command::Plan(args) => plan::run(&args, &cli.global),

@@ -28,7 +28,7 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
             .help("set XDG_STATE_HOME to a folder that you may write to")
     };
     std::fs::create_dir_all(&paths.state).map_err(usable)?;
-    let folders = Folders { state: paths.state.clone(), runtime: runtime_folder() };
+    let folders = folders(settings);
     let store =
         SqliteStore::open(&folders.database()).map_err(|error| Failure::environment(format!("cannot {error}")))?;
     let agent = agent(settings)?;
@@ -70,6 +70,11 @@ pub async fn docker(settings: &Settings) -> Result<DockerPlacement, Failure> {
         allowed_folders: Vec::new(),
     };
     DockerPlacement::connect(settings).await.map_err(|error| Failure::environment(error.to_string()))
+}
+
+/// Where things are kept.
+pub fn folders(settings: &Settings) -> Folders {
+    Folders { state: settings.paths.state.clone(), runtime: runtime_folder() }
 }
 
 /// A short folder of this user's own.

@@ -6,6 +6,7 @@
 mod act;
 mod ask;
 mod conduct;
+pub mod leftovers;
 pub mod machine;
 mod order;
 mod signal;
