@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{IFlags, Mode, OFlags};
+
 use crate::store::{RunId, StoreError};
 
 /// The folders of one user, or of one server.
@@ -54,6 +56,9 @@ impl Folders {
             std::fs::create_dir_all(folder).map_err(failed)?;
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
+        for parent in [&self.state.join("work"), &self.runtime] {
+            spread(parent);
+        }
         Ok(folders)
     }
 
@@ -91,6 +96,25 @@ impl RunFolders {
                 tracing::warn!(folder = %folder.display(), %error, "this folder is left; the next start removes it");
             }
         }
+    }
+}
+
+/// Tells the file system that what lies below the folders of a folder is not related (`chattr +T`).
+///
+/// ext4 otherwise puts the files of a new run where the last one's have just been, and one without a journal then steps
+/// over every file that was deleted in the last minutes: after a job with a large `node_modules` each new file cost
+/// milliseconds. A hint: other file systems know no such flag.
+fn spread(folder: &Path) {
+    let hint = || -> rustix::io::Result<()> {
+        let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let flags = rustix::fs::ioctl_getflags(&opened)?;
+        if flags.contains(IFlags::TOPDIR) {
+            return Ok(());
+        }
+        rustix::fs::ioctl_setflags(&opened, flags | IFlags::TOPDIR)
+    };
+    if let Err(error) = hint() {
+        tracing::debug!(folder = %folder.display(), %error, "its runs lie side by side");
     }
 }
 
