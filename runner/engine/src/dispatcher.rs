@@ -301,10 +301,11 @@ impl Loop<'_> {
     }
 
     async fn report(&mut self, report: JobReport) -> Result<(), StoreError> {
-        let JobReport { event, recorded } = report;
+        let JobReport { events, recorded } = report;
         // Steps change nothing that other jobs wait for, and there may be ten thousand of them.
-        let quiet = matches!(event, RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. });
-        self.record(vec![event]).await?;
+        let quiet = |event: &RunEvent| matches!(event, RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. });
+        let quiet = events.iter().all(quiet);
+        self.record(events).await?;
         if let Some(recorded) = recorded {
             let _gone = recorded.send(());
         }
@@ -340,6 +341,6 @@ impl Loop<'_> {
         let outputs = std::collections::BTreeMap::new();
         let conclusion = Conclusion::Failure;
         let event = RunEvent::JobRunFinished { key, conclusion, outputs, message: Some(problem) };
-        self.report(JobReport::new(event)).await
+        self.report(JobReport::new([event])).await
     }
 }

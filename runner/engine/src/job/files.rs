@@ -3,15 +3,19 @@
 //! Where the job sees the same files as this machine they are written and read directly, so that a step costs no call
 //! to the container engine. Otherwise they travel through the agent. They lie side by side in the run directory, whose
 //! own path a job cannot change, and are opened without following links: what a job puts in their place leads nowhere.
+//!
+//! Making five files costs more than starting a shell, so while a step runs those of the next one are made, in a folder
+//! that no job sees, and moved to their place when it begins. They stay until the job's folders are removed.
 
 use std::fs::{File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use tokio::task::JoinHandle;
 use workflow::command::environment_file::EnvironmentFile;
 use workflow::run::StepIndex;
 
@@ -22,6 +26,8 @@ use crate::placement::{JobHandle, PlacementError, RunDirectory};
 pub(crate) struct JobFiles {
     directory: RunDirectory,
     handle: Arc<dyn JobHandle>,
+    /// The empty files of a step to come, made or in the making.
+    ahead: Arc<Mutex<Option<JoinHandle<std::io::Result<()>>>>>,
 }
 
 /// The files of one step: their names end with its number.
@@ -30,7 +36,6 @@ pub(crate) struct StepFiles {
     /// As the job sees the folder.
     inside: String,
     step: StepIndex,
-    written: Vec<String>,
 }
 
 const FILES: [EnvironmentFile; 5] = [
@@ -43,7 +48,12 @@ const FILES: [EnvironmentFile; 5] = [
 
 impl JobFiles {
     pub(crate) fn new(directory: RunDirectory, handle: Arc<dyn JobHandle>) -> Self {
-        Self { directory, handle }
+        Self { directory, handle, ahead: Arc::default() }
+    }
+
+    /// Where files are made ahead: beside the run directory, so that they can be moved there.
+    pub(crate) fn ahead_of(run_directory: &Path) -> PathBuf {
+        run_directory.with_extension("ahead")
     }
 
     fn shared(&self) -> bool {
@@ -52,22 +62,52 @@ impl JobFiles {
 
     /// Where the files of a step will be.
     pub(crate) fn of(&self, step: StepIndex) -> StepFiles {
-        StepFiles { inside: self.directory.inside.clone(), step, written: Vec::new() }
+        StepFiles { inside: self.directory.inside.clone(), step }
     }
 
     /// Makes the empty files of a step.
     pub(crate) async fn prepare(&self, step: StepIndex) -> Result<StepFiles, PlacementError> {
-        let mut files = self.of(step);
+        let files = self.of(step);
+        if self.take_ahead(&files).await {
+            return Ok(files);
+        }
         for kind in FILES {
-            self.write(&mut files, kind.file_prefix(), "", Bytes::new(), 0o666).await?;
+            self.write(&files, kind.file_prefix(), "", Bytes::new(), 0o666).await?;
         }
         Ok(files)
+    }
+
+    /// Begins to make the files of the next step, to be called when there is something to wait for.
+    pub(crate) fn make_ahead(&self) {
+        if !self.shared() {
+            return;
+        }
+        let Ok(mut ahead) = self.ahead.lock() else { return };
+        if ahead.is_none() {
+            let folder = Self::ahead_of(&self.directory.host);
+            *ahead = Some(tokio::task::spawn_blocking(move || make_ahead(&folder)));
+        }
+    }
+
+    /// Moves the files that were made ahead to their place; false where there are none.
+    async fn take_ahead(&self, files: &StepFiles) -> bool {
+        let made = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
+        let Some(made) = made else { return false };
+        if !matches!(made.await, Ok(Ok(()))) {
+            return false;
+        }
+        let folder = Self::ahead_of(&self.directory.host);
+        // Those that were not moved are written anew, so a half of them does no harm.
+        FILES.iter().all(|kind| {
+            let name = files.name(kind.file_prefix(), "");
+            std::fs::rename(folder.join(kind.file_prefix()), self.directory.host.join(name)).is_ok()
+        })
     }
 
     /// Writes a file of a step and gives its path as the job sees it.
     pub(crate) async fn write(
         &self,
-        files: &mut StepFiles,
+        files: &StepFiles,
         name: &str,
         ending: &str,
         content: Bytes,
@@ -80,7 +120,6 @@ impl JobFiles {
         } else {
             self.handle.write_file(&inside, content, mode).await?;
         }
-        files.written.push(name);
         Ok(inside)
     }
 
@@ -96,15 +135,6 @@ impl JobFiles {
             self.handle.read_file(&path, limit).await.map_err(|error| FileRefused(error.to_string()))?
         };
         Ok(bytes.filter(|bytes| !bytes.is_empty()))
-    }
-
-    /// Removes the files of a step that has ended; what cannot be removed goes with the run directory.
-    pub(crate) fn discard(&self, files: &StepFiles) {
-        if self.shared() {
-            for name in &files.written {
-                let _later = std::fs::remove_file(self.directory.host.join(name));
-            }
-        }
     }
 }
 
@@ -126,19 +156,31 @@ impl StepFiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileRefused(pub(crate) String);
 
-fn write_here(path: &Path, content: &[u8], mode: u32) -> Result<(), PlacementError> {
-    let write = || -> std::io::Result<()> {
+fn make_ahead(folder: &Path) -> std::io::Result<()> {
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    FILES.iter().try_for_each(|kind| create(&folder.join(kind.file_prefix()), b"", 0o666))
+}
+
+/// Makes a file that was not there; steps of a container may run as any user.
+fn create(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    let open = || File::options().write(true).create_new(true).custom_flags(O_NOFOLLOW).open(path);
+    let mut file = match open() {
         // Whatever lies there was put there by the job.
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(path)?;
+            open()?
         }
-        let mut file = File::options().write(true).create_new(true).custom_flags(O_NOFOLLOW).open(path)?;
-        file.write_all(content)?;
-        // Steps of a container may run as any user.
-        file.set_permissions(Permissions::from_mode(mode))
+        opened => opened?,
     };
-    write().map_err(|error| PlacementError::File {
+    file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+fn write_here(path: &Path, content: &[u8], mode: u32) -> Result<(), PlacementError> {
+    create(path, content, mode).map_err(|error| PlacementError::File {
         action: "write",
         path: path.to_path_buf(),
         reason: error.to_string(),

@@ -348,10 +348,13 @@ struct LogFile {
 
 impl LogFile {
     fn create(path: &Path, bytes_max: u64) -> Self {
-        let file = path
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| File::create(path))
+        let file = File::create(path)
+            .or_else(|error| match (error.kind(), path.parent()) {
+                (std::io::ErrorKind::NotFound, Some(folder)) => {
+                    std::fs::create_dir_all(folder).and_then(|()| File::create(path))
+                }
+                _ => Err(error),
+            })
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "this log cannot be stored"))
             .ok();
         Self { file, written: 0, dropped: 0, bytes_max }

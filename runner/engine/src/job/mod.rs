@@ -23,27 +23,27 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use workflow::run::RunEvent;
 
-/// A fact that a job run reports to the dispatcher.
+/// Facts that a job run reports to the dispatcher. They are recorded together or not at all.
 #[derive(Debug)]
 pub struct JobReport {
-    /// The fact.
-    pub event: RunEvent,
-    /// Told once the fact is recorded and watchers know of it.
+    /// The facts, in their order.
+    pub events: Vec<RunEvent>,
+    /// Told once the facts are recorded and watchers know of them.
     pub recorded: Option<oneshot::Sender<()>>,
 }
 
 impl JobReport {
     /// A report that nobody waits for.
     #[must_use]
-    pub const fn new(event: RunEvent) -> Self {
-        Self { event, recorded: None }
+    pub fn new(events: impl Into<Vec<RunEvent>>) -> Self {
+        Self { events: events.into(), recorded: None }
     }
 
     /// A report, and what to wait for until it is recorded.
     #[must_use]
-    pub fn awaited(event: RunEvent) -> (Self, oneshot::Receiver<()>) {
+    pub fn awaited(events: impl Into<Vec<RunEvent>>) -> (Self, oneshot::Receiver<()>) {
         let (recorded, wait) = oneshot::channel();
-        (Self { event, recorded: Some(recorded) }, wait)
+        (Self { events: events.into(), recorded: Some(recorded) }, wait)
     }
 }
 

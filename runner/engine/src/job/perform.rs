@@ -19,7 +19,7 @@ use super::matchers::JobMatchers;
 use super::prepare::{Ready, ReadyKind};
 use super::{JobOrder, SharedMasker};
 use crate::notice::{Notice, Notices};
-use crate::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder};
+use crate::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
 use crate::step::script::Shell;
 use crate::step::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, RepositoryFacts, RunFactsForAction,
@@ -81,23 +81,19 @@ impl StepTask {
     /// again after a crash, and its output would be shown before itself.
     pub(super) async fn perform(self, ready: Ready, recorded: oneshot::Receiver<()>) -> StepEnd {
         let mut log = self.tools.open_log(self.index);
-        let prepared = self.tools.files.prepare(self.index).await;
+        let prepared = self.prepare_files(ready).await;
         let _dispatcher_gone = recorded.await;
-        let mut files = match prepared {
-            Ok(files) => files,
+        let (files, work) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 log.error(&error.to_string()).await;
                 log.finish().await;
                 return StepEnd::plain(Conclusion::Failure, Some(error.to_string()));
             }
         };
-        let mut end = match ready.kind {
-            ReadyKind::Script { text, shell, cwd } => {
-                let script =
-                    Script { text, shell, cwd, env: ready.env, timeout: ready.timeout, shown: ready.shown_env };
-                self.script(script, &mut files, &mut log).await
-            }
-            ReadyKind::BuiltIn { action, inputs } => self.built_in(&*action, inputs, ready.timeout, &mut log).await,
+        let mut end = match work {
+            Work::Script(script) => self.script(script, &mut log).await,
+            Work::BuiltIn { action, inputs, timeout } => self.built_in(&*action, inputs, timeout, &mut log).await,
         };
         log.end_of_output().await;
         self.take_effects(&mut log, &mut end);
@@ -106,7 +102,6 @@ impl StepTask {
             log.error(message).await;
         }
         log.finish().await;
-        self.tools.files.discard(&files);
         if let Some(markdown) = end.left.summary.take() {
             let markdown = self.tools.masker.mask(&markdown);
             let key = self.order.key.clone();
@@ -115,25 +110,35 @@ impl StepTask {
         end
     }
 
-    async fn script(&self, script: Script, files: &mut StepFiles, log: &mut StepLog) -> StepEnd {
-        let shell = script.shell.unwrap_or_else(|| Shell::unnamed(self.tools.has_bash));
-        self.header(&script.text, &shell, &script.shown, log).await;
-        let content = Bytes::from(shell.script(&script.text));
-        let path = match self.tools.files.write(files, "script", shell.extension, content, 0o755).await {
-            Ok(path) => path,
-            Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
+    /// Writes the files of the step and its script.
+    async fn prepare_files(&self, ready: Ready) -> Result<(StepFiles, Work), PlacementError> {
+        let files = self.tools.files.prepare(self.index).await?;
+        let Ready { kind, mut env, timeout, shown_env: shown } = ready;
+        let work = match kind {
+            ReadyKind::BuiltIn { action, inputs } => Work::BuiltIn { action, inputs, timeout },
+            ReadyKind::Script { text, shell, cwd } => {
+                let shell = shell.unwrap_or_else(|| Shell::unnamed(self.tools.has_bash));
+                let content = Bytes::from(shell.script(&text));
+                let path = self.tools.files.write(&files, "script", shell.extension, content, 0o755).await?;
+                for (variable, _, path) in files.variables() {
+                    env.insert(variable.to_owned(), path);
+                }
+                let mut request = ExecRequest::new(shell.argv(&path), cwd);
+                request.env = env.into_iter().collect();
+                request.timeout = timeout;
+                Work::Script(Script { text, shell, shown, request })
+            }
         };
-        let mut env = script.env;
-        for (variable, _, path) in files.variables() {
-            env.insert(variable.to_owned(), path);
-        }
-        let mut request = ExecRequest::new(shell.argv(&path), script.cwd);
-        request.env = env.into_iter().collect();
-        request.timeout = script.timeout;
-        let outcome = self.execute(request, log).await;
-        let mut end = StepEnd::of(&outcome, script.timeout);
+        Ok((files, work))
+    }
+
+    async fn script(&self, script: Script, log: &mut StepLog) -> StepEnd {
+        self.header(&script.text, &script.shell, &script.shown, log).await;
+        let timeout = script.request.timeout;
+        let outcome = self.execute(script.request, log).await;
+        let mut end = StepEnd::of(&outcome, timeout);
         if let ExecOutcome::Exited { timed_out: true, .. } = outcome {
-            let minutes = minutes(script.timeout.unwrap_or_default());
+            let minutes = minutes(timeout.unwrap_or_default());
             end.message = Some(format!("The action '{}' has timed out after {minutes} minutes.", self.name));
         }
         end
@@ -161,6 +166,7 @@ impl StepTask {
             Ok(exec) => exec,
             Err(error) => return ExecOutcome::Lost { reason: error.to_string() },
         };
+        self.tools.files.make_ahead();
         let mut asked = false;
         let mut quiet = true;
         loop {
@@ -294,14 +300,18 @@ impl StepTask {
     }
 }
 
+/// A step whose files are written.
+enum Work {
+    Script(Script),
+    BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String>, timeout: Option<Duration> },
+}
+
 /// A script with all that its process needs.
 struct Script {
     text: String,
-    shell: Option<Shell>,
-    cwd: String,
-    env: IndexMap<String, String>,
-    timeout: Option<Duration>,
+    shell: Shell,
     shown: IndexMap<String, String>,
+    request: ExecRequest,
 }
 
 /// Gives sentences about what was left out.

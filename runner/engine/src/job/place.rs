@@ -10,6 +10,7 @@ use workflow::template::{Token, evaluate};
 
 use super::JobOrder;
 use super::environment::{JobPaths, PATH_DEFAULT};
+use super::files::JobFiles;
 use super::log::StepLog;
 use super::run::JobSettings;
 use super::steps::JobFacing;
@@ -217,7 +218,7 @@ impl Folders {
             workspace: WorkspaceFacts { host, inside: workspace_inside, shared: true },
             run_directory: RunDirectory { host: run.clone(), inside: run_inside },
             mounts,
-            temporary: vec![work, run],
+            temporary: vec![work, JobFiles::ahead_of(&run), run],
         })
     }
 
@@ -247,6 +248,7 @@ impl Folders {
 
     fn remove(&self) {
         for folder in &self.temporary {
+            // What cannot be removed goes with the run's folder.
             let _kept = std::fs::remove_dir_all(folder);
         }
     }

@@ -91,7 +91,7 @@ impl JobRunner for PlacedJobs {
         let end = self.perform(Arc::new(order), control, &reports).await;
         let JobEnd { conclusion, outputs, message } = end;
         let event = RunEvent::JobRunFinished { key, conclusion, outputs, message };
-        let _gone = reports.send(JobReport::new(event)).await;
+        let _gone = reports.send(JobReport::new([event])).await;
     }
 }
 
@@ -176,7 +176,7 @@ impl PlacedJobs {
             Err(message) => return failed(message),
         };
         let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.runner.clone() };
-        let _gone = reports.send(JobReport::new(started)).await;
+        let _gone = reports.send(JobReport::new([started])).await;
         let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed));
         let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);
         let conclusion = stepper.run(control).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use workflow::command::{Annotation, AnnotationLevel};
@@ -36,6 +36,8 @@ pub(super) struct Stepper {
     /// What background steps left, until others may see it.
     hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
     names: BTreeMap<StepIndex, String>,
+    /// Facts that go to the dispatcher with the next one that somebody waits for, so that a step costs one write.
+    unreported: Vec<RunEvent>,
     /// Which step a task performs, for tasks that panic.
     task_steps: HashMap<tokio::task::Id, StepIndex>,
     killed: bool,
@@ -102,6 +104,7 @@ impl Stepper {
             cancels: BTreeMap::new(),
             hidden: BTreeMap::new(),
             names: BTreeMap::new(),
+            unreported: Vec::new(),
             task_steps: HashMap::new(),
             killed: false,
             lost: false,
@@ -120,7 +123,10 @@ impl Stepper {
             let mut changed = false;
             for decision in decisions {
                 match decision {
-                    StepDecision::Done(conclusion) => return conclusion,
+                    StepDecision::Done(conclusion) => {
+                        self.report().await;
+                        return conclusion;
+                    }
                     StepDecision::Start(step) => self.start(step).await,
                     StepDecision::Cancel(step) => {
                         changed |= !self.names.contains_key(&step);
@@ -131,26 +137,27 @@ impl Stepper {
                     }
                     StepDecision::Skip(step) => {
                         changed = true;
-                        self.finish(step, StepEnd::plain(Conclusion::Skipped, None)).await;
+                        self.finish(step, StepEnd::plain(Conclusion::Skipped, None));
                     }
                     StepDecision::Refuse(step, message) => {
                         changed = true;
                         self.begin(step).await;
                         let message = format!("`if`: {message}");
                         self.only_error(step, &message).await;
-                        self.finish(step, StepEnd::plain(Conclusion::Failure, Some(message))).await;
+                        self.finish(step, StepEnd::plain(Conclusion::Failure, Some(message)));
                     }
                     StepDecision::Complete(step, outcome) => {
                         changed = true;
                         self.begin(step).await;
                         self.tell_of_others(step, &revealed).await;
-                        self.finish(step, StepEnd::plain(outcome, None)).await;
+                        self.finish(step, StepEnd::plain(outcome, None));
                     }
                 }
             }
             if changed {
                 continue;
             }
+            self.report().await;
             tokio::select! {
                 ended = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended).await,
                 order = control.recv(), if control_open => match order {
@@ -201,18 +208,24 @@ impl Stepper {
         log.finish().await;
     }
 
+    /// Records the beginning of a step that has nothing to run, before anything is written to its log.
     async fn begin(&mut self, index: StepIndex) {
+        let _dispatcher_gone = self.started(index).await.await;
+    }
+
+    /// Tells that a step begins, and gives what to wait for until that is recorded.
+    async fn started(&mut self, index: StepIndex) -> oneshot::Receiver<()> {
         let name = self.tools.masker.mask(&self.name(index));
         self.names.insert(index, name.clone());
-        self.report(RunEvent::StepStarted { key: self.order.key.clone(), step: index, name }).await;
+        self.unreported.push(RunEvent::StepStarted { key: self.order.key.clone(), step: index, name });
+        let (report, recorded) = JobReport::awaited(std::mem::take(&mut self.unreported));
+        // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
+        let _gone = self.reports.send(report).await;
+        recorded
     }
 
     async fn start(&mut self, index: StepIndex) {
-        let name = self.tools.masker.mask(&self.name(index));
-        self.names.insert(index, name.clone());
-        let event = RunEvent::StepStarted { key: self.order.key.clone(), step: index, name };
-        let (report, recorded) = JobReport::awaited(event);
-        let _gone = self.reports.send(report).await;
+        let recorded = self.started(index).await;
         self.machine.apply(&StepFact::Started(index));
         let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned() else {
             return;
@@ -250,14 +263,14 @@ impl Stepper {
             Some(Ok((task, (index, end)))) => {
                 self.task_steps.remove(&task);
                 self.lost |= end.runner_lost;
-                self.finish(index, end).await;
+                self.finish(index, end);
             }
             // A bug in an action: its step has failed, and what the job made is still removed in order.
             Some(Err(error)) => {
                 let Some(index) = self.task_steps.remove(&error.id()) else { return };
                 let message = format!("a bug in pipe ended this step: {error}");
                 self.tools.notices.send(self.bug(index, &message)).await;
-                self.finish(index, StepEnd::plain(Conclusion::Failure, Some(message))).await;
+                self.finish(index, StepEnd::plain(Conclusion::Failure, Some(message)));
             }
             None => {}
         }
@@ -269,7 +282,7 @@ impl Stepper {
         Notice::Annotated { key: self.order.key.clone(), step: Some(index), annotation }
     }
 
-    async fn finish(&mut self, index: StepIndex, mut end: StepEnd) {
+    fn finish(&mut self, index: StepIndex, mut end: StepEnd) {
         self.cancels.remove(&index);
         let conclusion = self.conclusion(index, &mut end);
         let result = StepResult {
@@ -285,7 +298,7 @@ impl Stepper {
         } else {
             self.hidden.insert(index, (result.clone(), end.left));
         }
-        self.report(RunEvent::StepFinished { key: self.order.key.clone(), step: index, result }).await;
+        self.unreported.push(RunEvent::StepFinished { key: self.order.key.clone(), step: index, result });
     }
 
     /// The log of a run keeps no secrets, so what holds one is kept there in its hidden form.
@@ -366,14 +379,18 @@ impl Stepper {
         self.tasks.shutdown().await;
         for index in running {
             let end = StepEnd::plain(Conclusion::Cancelled, Some("The job was stopped.".into()));
-            self.finish(index, end).await;
+            self.finish(index, end);
         }
+        self.report().await;
         if self.lost { Conclusion::Failure } else { Conclusion::Cancelled }
     }
 
-    async fn report(&self, event: RunEvent) {
-        // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
-        let _gone = self.reports.send(JobReport::new(event)).await;
+    /// Tells what nobody waits for.
+    async fn report(&mut self) {
+        if !self.unreported.is_empty() {
+            let events = std::mem::take(&mut self.unreported);
+            let _gone = self.reports.send(JobReport::new(events)).await;
+        }
     }
 
     /// Whether the runner was lost or the job killed, so that nothing more can be asked of it.
