@@ -7,6 +7,7 @@
 //! <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
 mod context;
+mod forge;
 mod git_ref;
 pub mod local;
 mod name;
@@ -15,6 +16,7 @@ mod parse;
 mod tests;
 
 pub use context::{GithubFacts, github_context};
+pub use forge::Forge;
 pub use git_ref::{GitRef, GitRefKind};
 pub use local::LocalFacts;
 pub use name::EventName;

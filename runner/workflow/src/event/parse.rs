@@ -20,12 +20,21 @@ impl Event {
     /// # Errors
     /// When no workflow can be started by such an event, or a fact that every such payload has is missing or unusable.
     pub fn parse(name: &str, payload: Json) -> Result<Self, EventError> {
+        Self::read(name, payload, Names::Plain)
+    }
+
+    /// As [`Event::parse`], for forges where owners may lie in owners.
+    pub(super) fn parse_nested(name: &str, payload: Json) -> Result<Self, EventError> {
+        Self::read(name, payload, Names::Nested)
+    }
+
+    fn read(name: &str, payload: Json, names: Names) -> Result<Self, EventError> {
         let event = EventName::parse(name).filter(|name| *name != EventName::WorkflowCall);
         let event = event.ok_or_else(|| EventError::NoWorkflowEvent(name.to_owned()))?;
         if !payload.is_object() {
             return Err(EventError::NotAnObject(name.to_owned()));
         }
-        let read = Reader { event, payload: &payload };
+        let read = Reader { event, payload: &payload, names };
         let repository = read.repository()?;
         let pull_request = read.pull_request(&repository)?;
         let git_ref = read.git_ref(&repository, pull_request.as_ref())?;
@@ -49,9 +58,19 @@ impl Event {
     }
 }
 
+/// What names of repositories look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// `owner/name`.
+    Plain,
+    /// `group/group/name`, to any depth.
+    Nested,
+}
+
 struct Reader<'payload> {
     event: EventName,
     payload: &'payload Json,
+    names: Names,
 }
 
 impl<'payload> Reader<'payload> {
@@ -87,7 +106,7 @@ impl<'payload> Reader<'payload> {
 
     fn repository(&self) -> Result<RepositoryFacts, EventError> {
         let full_name = self.text("/repository/full_name").ok_or_else(|| self.missing("repository.full_name"))?;
-        let owner = repository_owner(full_name).ok_or_else(|| self.unusable("repository.full_name"))?;
+        let owner = repository_owner(full_name, self.names).ok_or_else(|| self.unusable("repository.full_name"))?;
         let default_branch = self.text("/repository/default_branch").unwrap_or("main");
         if GitRef::branch(default_branch).is_none() {
             return Err(self.unusable("repository.default_branch"));
@@ -200,13 +219,13 @@ impl<'payload> Reader<'payload> {
 }
 
 /// 40 (SHA-1) or 64 (SHA-256) hexadecimal digits.
-fn is_commit(text: &str) -> bool {
+pub(super) fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The owner of `owner/name`, if both have the form that GitHub allows.
-fn repository_owner(full_name: &str) -> Option<&str> {
-    let (owner, name) = full_name.split_once('/')?;
+/// The owner of `owner/name`, if all parts have the form that forges allow.
+fn repository_owner(full_name: &str, names: Names) -> Option<&str> {
+    let (owner, name) = full_name.rsplit_once('/')?;
     let plain = |part: &str| {
         !part.is_empty()
             && part != "."
@@ -214,5 +233,9 @@ fn repository_owner(full_name: &str) -> Option<&str> {
             && !part.starts_with('-')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
-    (plain(owner) && plain(name)).then_some(owner)
+    let owners = match names {
+        Names::Plain => plain(owner),
+        Names::Nested => owner.split('/').all(plain),
+    };
+    (owners && plain(name)).then_some(owner)
 }
