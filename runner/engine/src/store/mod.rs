@@ -1,7 +1,11 @@
 //! Where facts are kept. The log of a run is the truth; everything else can be made from it.
 
+mod database;
+pub mod deliveries;
+pub mod repositories;
 mod sqlite;
 
+pub use database::{Database, Durability, Options, Sharing};
 pub use sqlite::{NewRun, RunNumbers, SqliteStore};
 
 use async_trait::async_trait;
@@ -35,7 +39,7 @@ pub trait RunLog: Send + Sync + std::fmt::Debug {
 }
 
 /// Why the store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database said no.
     #[error("use the database {path}: {reason}")]
@@ -44,6 +48,53 @@ pub enum StoreError {
         path: String,
         /// What it said.
         reason: String,
+    },
+    /// There is no room. Nothing of the request was written; it may be tried again.
+    #[error("write to the database {path}: {reason}; make room on its disk")]
+    Full {
+        /// The file.
+        path: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A write or a flush failed, so that nobody knows what the disk holds. The request may or may not be kept.
+    #[error("write to the database {path}: {reason}; nothing more is written to it until it is opened again")]
+    Broken {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another process uses it.
+    #[error("use the database {path}: {by} uses it")]
+    InUse {
+        /// The file.
+        path: String,
+        /// Who.
+        by: String,
+    },
+    /// A newer program made it.
+    #[error("use the database {path}: it was made by a newer version of pipe (form {found}, this one knows {known})")]
+    Newer {
+        /// The file.
+        path: String,
+        /// The form of its tables.
+        found: usize,
+        /// The newest form that this program knows.
+        known: usize,
+    },
+    /// Facts that were acknowledged are gone.
+    #[error(
+        "use the database {path}: transaction {acknowledged} was acknowledged, but it ends at {found} or another one \
+         has that number; put back the whole folder, or accept the loss"
+    )]
+    Lost {
+        /// The file.
+        path: String,
+        /// The last transaction that was acknowledged.
+        acknowledged: u64,
+        /// The last one that is there.
+        found: u64,
     },
     /// Somebody else wrote this run's log.
     #[error("append to run {run}: its log has gone on without us")]

@@ -1,24 +1,13 @@
-//! The embedded store: SQLite in WAL mode, one writing thread, group commit.
-//!
-//! Callers hand their facts to the thread and wait for its answer. Whatever has gathered while the thread was writing
-//! goes into one transaction, so that many jobs cost few commits. `synchronous = NORMAL` loses nothing when a process
-//! is killed; only a power cut can cost the last moments of a local run.
+//! Runs and their facts in the embedded database. The log of a run is the truth; its row is what listing needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tokio::sync::{mpsc, oneshot};
 use workflow::run::Recorded;
 
+use super::database::{Database, Options, Refusal};
 use super::{RunId, RunLog, StoreError};
-
-/// Requests that wait for the writing thread.
-const WAITING_MAX: usize = 256;
-/// How long a second process waits for the first one's transaction.
-const BUSY_MS: u32 = 10_000;
-/// The form of the tables, kept in the file as `user_version`.
-const SCHEMA_VERSION: i64 = 1;
 
 /// A run to number and list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,37 +35,25 @@ pub struct RunNumbers {
     pub number: u64,
 }
 
-enum Request {
-    Create(NewRun, oneshot::Sender<Result<RunNumbers, StoreError>>),
-    Append(RunId, Vec<(u64, String)>, oneshot::Sender<Result<(), StoreError>>),
-    Read(RunId, oneshot::Sender<Result<Vec<Recorded>, StoreError>>),
-}
-
-/// The store. Cheap to clone; the thread ends with the last clone.
+/// The store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    requests: mpsc::Sender<Request>,
-    path: PathBuf,
+    database: Database,
 }
 
 impl SqliteStore {
-    /// Opens or makes the database.
+    /// Opens or makes the database as a local run wants it ([`Options::LOCAL`]).
     ///
     /// # Errors
-    /// The file cannot be used: no rights, no room, not a database, or made by a newer version.
+    /// As [`Database::open`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let failed = |reason: String| StoreError::Database { path: path.display().to_string(), reason };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
-        }
-        let connection = prepare(path).map_err(failed)?;
-        let (requests, inbox) = mpsc::channel(WAITING_MAX);
-        let thread_path = path.to_path_buf();
-        std::thread::Builder::new()
-            .name("store".into())
-            .spawn(move || serve(connection, inbox, &thread_path))
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(Self { requests, path: path.to_path_buf() })
+        Database::open(path, Options::LOCAL).map(Self::on)
+    }
+
+    /// The runs in a database that is open.
+    #[must_use]
+    pub fn on(database: Database) -> Self {
+        Self { database }
     }
 
     /// Numbers a new run.
@@ -84,18 +61,7 @@ impl SqliteStore {
     /// # Errors
     /// The database said no.
     pub async fn create_run(&self, run: NewRun) -> Result<RunNumbers, StoreError> {
-        self.ask(|answer| Request::Create(run, answer)).await
-    }
-
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
-    ) -> Result<T, StoreError> {
-        let gone =
-            || StoreError::Database { path: self.path.display().to_string(), reason: "its thread has ended".into() };
-        let (answer, answered) = oneshot::channel();
-        self.requests.send(request(answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.database.write_surely(move |transaction| create(transaction, &run)).await
     }
 }
 
@@ -104,94 +70,28 @@ impl RunLog for SqliteStore {
     async fn append(&self, run: RunId, facts: &[Recorded]) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(facts.len());
         for fact in facts {
-            let body = serde_json::to_string(fact).map_err(|error| StoreError::Database {
-                path: self.path.display().to_string(),
-                reason: format!("an event cannot be written as JSON: {error}"),
-            })?;
-            rows.push((fact.seq, body));
+            rows.push((fact.seq, body(self.database.path(), fact)?));
         }
-        self.ask(|answer| Request::Append(run, rows, answer)).await
+        let written = self.database.write(move |transaction| append(transaction, run, &rows)).await;
+        written.map_err(|refusal| match refusal {
+            Refusal::Statement(error) if is_conflict(&error) => StoreError::Conflict { run },
+            refusal @ (Refusal::Statement(_) | Refusal::Database(_)) => self.database.error(refusal),
+        })
     }
 
     async fn read(&self, run: RunId) -> Result<Vec<Recorded>, StoreError> {
-        self.ask(|answer| Request::Read(run, answer)).await
+        self.database.read(move |connection| read(connection, run)).await
     }
 }
 
-fn prepare(path: &Path) -> Result<Connection, String> {
-    let open = || -> rusqlite::Result<(Connection, i64)> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(std::time::Duration::from_millis(u64::from(BUSY_MS)))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        Ok((connection, version))
-    };
-    let (connection, version) = open().map_err(|error| error.to_string())?;
-    if version > SCHEMA_VERSION {
-        return Err(format!(
-            "it was made by a newer version of pipe (form {version}, this one knows {SCHEMA_VERSION})"
-        ));
-    }
-    connection.execute_batch(include_str!("schema.sql")).map_err(|error| error.to_string())?;
-    connection.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(|error| error.to_string())?;
-    Ok(connection)
+pub(super) fn body(path: &Path, fact: &Recorded) -> Result<String, StoreError> {
+    serde_json::to_string(fact).map_err(|error| StoreError::Database {
+        path: path.display().to_string(),
+        reason: format!("an event cannot be written as JSON: {error}"),
+    })
 }
 
-fn serve(mut connection: Connection, mut inbox: mpsc::Receiver<Request>, path: &Path) {
-    while let Some(first) = inbox.blocking_recv() {
-        let mut batch = vec![first];
-        while let Ok(next) = inbox.try_recv() {
-            batch.push(next);
-        }
-        perform(&mut connection, batch, path);
-    }
-}
-
-/// One transaction for all that has gathered. If it cannot be begun or committed, everybody in it is told.
-fn perform(connection: &mut Connection, batch: Vec<Request>, path: &Path) {
-    let database =
-        |error: &rusqlite::Error| StoreError::Database { path: path.display().to_string(), reason: error.to_string() };
-    let mut answers: Vec<Box<dyn FnOnce(Option<StoreError>)>> = Vec::new();
-    let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
-        Ok(transaction) => transaction,
-        Err(error) => return batch.into_iter().for_each(|request| request.refuse(database(&error))),
-    };
-    for request in batch {
-        match request {
-            Request::Create(run, answer) => {
-                let result = create(&transaction, &run).map_err(|error| database(&error));
-                answers.push(Box::new(move |failed| drop(answer.send(failed.map_or(result, Err)))));
-            }
-            Request::Append(run, rows, answer) => {
-                let result = append(&transaction, run, &rows)
-                    .map_err(|error| if is_conflict(&error) { StoreError::Conflict { run } } else { database(&error) });
-                answers.push(Box::new(move |failed| drop(answer.send(failed.map_or(result, Err)))));
-            }
-            Request::Read(run, answer) => {
-                let result = read(&transaction, run).map_err(|error| database(&error));
-                answers.push(Box::new(move |failed| drop(answer.send(failed.map_or(result, Err)))));
-            }
-        }
-    }
-    let committed = transaction.commit();
-    for answer in answers {
-        answer(committed.as_ref().err().map(database));
-    }
-}
-
-impl Request {
-    fn refuse(self, error: StoreError) {
-        match self {
-            Self::Create(_, answer) => drop(answer.send(Err(error))),
-            Self::Append(_, _, answer) => drop(answer.send(Err(error))),
-            Self::Read(_, answer) => drop(answer.send(Err(error))),
-        }
-    }
-}
-
-fn create(connection: &Connection, run: &NewRun) -> rusqlite::Result<RunNumbers> {
+pub(super) fn create(connection: &Connection, run: &NewRun) -> rusqlite::Result<RunNumbers> {
     let last: Option<i64> = connection
         .query_row(
             "SELECT max(number) FROM runs WHERE repository = ?1 AND workflow = ?2",
@@ -208,13 +108,9 @@ fn create(connection: &Connection, run: &NewRun) -> rusqlite::Result<RunNumbers>
     Ok(RunNumbers { id: RunId(connection.last_insert_rowid().unsigned_abs()), number: number.unsigned_abs() })
 }
 
-/// A savepoint, so that one run's conflict does not take the others of the transaction with it.
-fn append(connection: &Connection, run: RunId, rows: &[(u64, String)]) -> rusqlite::Result<()> {
-    connection.execute_batch("SAVEPOINT append")?;
+pub(super) fn append(connection: &Connection, run: RunId, rows: &[(u64, String)]) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached("INSERT INTO events (run, seq, body) VALUES (?1, ?2, ?3)")?;
-    let result = rows.iter().try_for_each(|(seq, body)| insert.execute(params![run.0, seq, body]).map(drop));
-    connection.execute_batch(if result.is_ok() { "RELEASE append" } else { "ROLLBACK TO append; RELEASE append" })?;
-    result
+    rows.iter().try_for_each(|(seq, body)| insert.execute(params![run.0, seq, body]).map(drop))
 }
 
 fn read(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<Recorded>> {

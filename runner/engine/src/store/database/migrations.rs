@@ -1,0 +1,63 @@
+//! The form of the tables: numbered SQL files, each applied once, all that are missing in one transaction.
+//!
+//! A released file is never edited; a change is a new file. Before the first change a copy of the database is put
+//! beside it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{StoreError, beside, database_error};
+
+/// In order; the number of a file is its place here, from 1. The number of those applied is kept as `user_version`.
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/001-runs.sql"), include_str!("../migrations/002-deliveries.sql")];
+
+pub(super) fn apply(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| database_error(path, &error);
+    let known = MIGRATIONS.len();
+    let found = version(path, connection)?;
+    if found == known {
+        return Ok(());
+    }
+    if found > 0 {
+        copy_before(path, connection, found)?;
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    // Another process may have been faster.
+    let found = version(path, &transaction)?;
+    for migration in MIGRATIONS.iter().skip(found) {
+        transaction.execute_batch(migration).map_err(failed)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+fn version(path: &Path, connection: &Connection) -> Result<usize, StoreError> {
+    let query = connection.pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0));
+    let found = query.map_err(|error| database_error(path, &error))?;
+    let known = MIGRATIONS.len();
+    if found > known {
+        return Err(StoreError::Newer { path: path.display().to_string(), found, known });
+    }
+    Ok(found)
+}
+
+fn copy_before(path: &Path, connection: &Connection, found: usize) -> Result<(), StoreError> {
+    let copy = beside(path, &format!("before-form-{}", found + 1));
+    let unfinished = beside(path, &format!("before-form-{}.{}", found + 1, std::process::id()));
+    let failed = |reason: String| database_error(path, &format!("copy it to {}: {reason}", copy.display()));
+    // Left by a process of the same number that was killed.
+    if let Err(error) = std::fs::remove_file(&unfinished)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(failed(error.to_string()));
+    }
+    let name = unfinished.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| failed(error.to_string()))?;
+    let finish = || {
+        std::fs::File::open(&unfinished)?.sync_all()?;
+        std::fs::rename(&unfinished, &copy)
+    };
+    finish().map_err(|error| failed(error.to_string()))
+}

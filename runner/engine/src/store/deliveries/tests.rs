@@ -1,0 +1,126 @@
+//! Keeping, knowing again, handing out, ending, pruning; the registered repositories.
+
+use super::*;
+use crate::store::repositories::{NewRepository, Repositories};
+use crate::store::{Options, RunLog as _, SqliteStore};
+use workflow::run::{EVENT_VERSION, RunEvent};
+
+fn open(folder: &tempfile::TempDir) -> Database {
+    Database::open(&folder.path().join("x.db"), Options::SERVER).unwrap()
+}
+
+fn at(hours: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + hours * 3_600).unwrap()
+}
+
+fn new(guid: &str, body: &str, hours: i64) -> NewDelivery {
+    NewDelivery {
+        guid: guid.into(),
+        forge: Forge::Github,
+        event: "push".into(),
+        repository: "a/b".into(),
+        received_at: at(hours),
+        sha256: sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(body)).into(),
+        headers: vec![("user-agent".into(), "GitHub-Hookshot/1".into())],
+        body: body.into(),
+        ignored: None,
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_is_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let deliveries = Deliveries::on(open(&folder));
+    let first = Kept::New { number: 1 };
+    assert_eq!(deliveries.keep(new("g1", "one", 0)).await.unwrap(), first);
+    for (guid, body, hours, expected) in [
+        ("g1", "one", 1, Kept::Duplicate { number: 1 }),
+        ("g1", "one", 24 * 30, Kept::Duplicate { number: 1 }),
+        ("g1", "two", 1, Kept::Conflict),
+        ("g2", "one", 23, Kept::Duplicate { number: 1 }),
+        ("g3", "one", 25, Kept::New { number: 2 }),
+        ("g2", "two", 1, Kept::New { number: 3 }),
+    ] {
+        assert_eq!(deliveries.keep(new(guid, body, hours)).await.unwrap(), expected, "{guid} {body} {hours}");
+    }
+    let other = NewDelivery { repository: "a/c".into(), ..new("g4", "one", 1) };
+    assert_eq!(deliveries.keep(other).await.unwrap(), Kept::New { number: 4 });
+    let many = (0..50).map(|_| deliveries.keep(new("same", "at once", 1)));
+    let many: Vec<_> = futures_util::future::join_all(many).await;
+    let made = many.into_iter().filter(|kept| matches!(kept, Ok(Kept::New { .. }))).count();
+    assert_eq!(made, 1);
+}
+
+#[tokio::test]
+async fn it_is_handed_out_until_it_is_done_and_its_runs_are_made_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(&folder);
+    let deliveries = Deliveries::on(database.clone());
+    let long = format!("{{\"text\": \"{}\"}}", "long ".repeat(10_000));
+    for (guid, body) in [("g1", "one"), ("g2", long.as_str()), ("g3", "three")] {
+        deliveries.keep(new(guid, body, 0)).await.unwrap();
+    }
+    let ignored = NewDelivery { ignored: Some("starts nothing".into()), ..new("g4", "four", 0) };
+    deliveries.keep(ignored).await.unwrap();
+    deliveries.keep(NewDelivery { repository: "a/c".into(), ..new("g5", "five", 0) }).await.unwrap();
+    let waiting = |list: Vec<Delivery>| list.into_iter().map(|delivery| delivery.number).collect::<Vec<_>>();
+    assert_eq!(waiting(deliveries.waiting().await.unwrap()), [1, 5]);
+    let fact = Recorded { v: EVENT_VERSION, seq: 1, at: at(0), event: RunEvent::RunStarted };
+    let row = |workflow: &str| NewRun {
+        repository: "a/b".into(),
+        workflow: workflow.into(),
+        event: "push".into(),
+        git_ref: "refs/heads/main".into(),
+        sha: "0".repeat(40),
+        started_at: String::new(),
+    };
+    let runs = || {
+        ["ci.yml", "cd.yml"].map(|workflow| {
+            let fact = fact.clone();
+            RunOfDelivery { run: row(workflow), facts: Box::new(|_| vec![fact]) }
+        })
+    };
+    let made = deliveries.make_runs(1, runs().into()).await.unwrap().unwrap();
+    assert_eq!(made.iter().map(|numbers| numbers.id).collect::<Vec<_>>(), [RunId(1), RunId(2)]);
+    assert_eq!(deliveries.make_runs(1, runs().into()).await.unwrap(), None, "not twice");
+    assert_eq!(SqliteStore::on(database.clone()).read(RunId(2)).await.unwrap(), std::slice::from_ref(&fact));
+    assert!(deliveries.finish(3, DeliveryState::Failed("no such commit".into())).await.unwrap());
+    assert!(!deliveries.finish(3, DeliveryState::Processed).await.unwrap());
+    let shown = deliveries.show(1).await.unwrap().unwrap();
+    assert_eq!((shown.delivery.state, shown.delivery.runs), (DeliveryState::Processed, vec![RunId(1), RunId(2)]));
+    let shown = deliveries.show(2).await.unwrap().unwrap();
+    assert_eq!((shown.body, shown.delivery.received_at), (long.into_bytes(), at(0)));
+    assert_eq!(shown.headers, new("", "", 0).headers);
+    let failed = DeliveryFilter { state: Some("failed".into()), limit: 10, ..DeliveryFilter::default() };
+    assert_eq!(deliveries.list(failed).await.unwrap()[0].state, DeliveryState::Failed("no such commit".into()));
+    let number = deliveries.find("g3").await.unwrap().unwrap();
+    assert!(deliveries.replay(number).await.unwrap() && !deliveries.replay(99).await.unwrap());
+    assert_eq!(waiting(deliveries.next_of(Forge::Github, "a/b").await.unwrap().into_iter().collect()), [2]);
+    deliveries.finish(2, DeliveryState::Processed).await.unwrap();
+    assert_eq!(waiting(deliveries.waiting().await.unwrap()), [3, 5]);
+    assert_eq!(deliveries.prune(at(24 * 6), Duration::ZERO).await.unwrap(), 0, "kept for seven days");
+    assert_eq!(deliveries.prune(at(24 * 8), Duration::ZERO).await.unwrap(), 3, "what waits stays");
+    let all = DeliveryFilter { limit: 10, ..DeliveryFilter::default() };
+    assert_eq!(waiting(deliveries.list(all).await.unwrap()), [5, 3]);
+}
+
+#[tokio::test]
+async fn repositories_are_one_whatever_their_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let repositories = Repositories::on(open(&folder));
+    let new = |name: &str, secret: &[u8]| NewRepository {
+        forge: Forge::Gitea,
+        full_name: name.into(),
+        url: "https://git.test/a/b.git".into(),
+        secret: secret.into(),
+        created_at: at(0),
+    };
+    let id = repositories.put(new("A/b", b"1")).await.unwrap();
+    assert_eq!(repositories.put(new("a/B", b"2")).await.unwrap(), id);
+    let found = repositories.find(Forge::Gitea, "a/b").await.unwrap().unwrap();
+    assert_eq!((found.full_name.as_str(), found.secret.as_slice()), ("A/b", b"2".as_slice()));
+    assert_eq!(repositories.find(Forge::Github, "a/b").await.unwrap(), None);
+    assert_eq!(repositories.all().await.unwrap(), [found]);
+    assert!(repositories.remove(Forge::Gitea, "a/b").await.unwrap());
+    assert_eq!(repositories.all().await.unwrap(), []);
+}
