@@ -1,1 +1,16 @@
-//! The server: webhooks, API, pages. Nothing here yet: it comes with `pipe serve`.
+//! The server: the front door that hooks come through, and the accept loop that API and pages share.
+//!
+//! It holds no run logic: what becomes of a delivery is a [`DeliveryProcessor`]'s. Rules of the door:
+//! `webhook/mod.rs`; limits of connections: `server/mod.rs`.
+
+mod health;
+mod problem;
+mod pump;
+mod server;
+mod webhook;
+
+pub use health::health_routes;
+pub use problem::Problem;
+pub use pump::{DeliveryProcessor, Outcome, Pump};
+pub use server::{ClientAddress, Drained, Network, RequestId, Server, ServerOptions};
+pub use webhook::{FrontDoor, FrontDoorOptions, Hook, HookError, HookSecrets, Rate, StoredSecrets};
