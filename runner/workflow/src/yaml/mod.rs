@@ -10,6 +10,7 @@
 mod cursor;
 mod decode;
 mod event;
+mod flow;
 mod locate;
 mod parse;
 mod scalar;

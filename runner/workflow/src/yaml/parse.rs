@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event as RawEvent, Marker, Parser, ScalarStyle as RawStyle, ScanError, Tag};
 
+use super::flow::Padded;
 use super::locate::Locator;
 use super::syntax::translate;
 use super::{Ending, Event, EventKind, Scalar, ScalarStyle, Stream, SyntaxError, SyntaxKind};
@@ -18,10 +19,45 @@ const EVENTS_MAX: usize = 1_000_000;
 /// Parses the first document of a text. What follows a syntax error or the first document is not looked at.
 #[must_use]
 pub fn parse(text: &str, file: FileId) -> Stream {
-    let mut builder =
-        Builder { locator: Locator::new(text), text, file, events: Vec::new(), anchors: Vec::new(), depth: 0, end: 0 };
+    let mut builder = Builder::new(text, file, None);
     let ending = builder.run();
-    Stream { events: builder.events, ending }
+    let first = Stream { events: std::mem::take(&mut builder.events), ending };
+    match builder.refused_indentation {
+        Some((from, failed)) => mended(text, file, from, failed).unwrap_or(first),
+        None => first,
+    }
+}
+
+/// Parses again with the lines of flow collections moved to where the parser below accepts them; `None` where that does
+/// not help.
+fn mended(text: &str, file: FileId, mut from: usize, mut failed: usize) -> Option<Stream> {
+    let mut padded = Padded::new(text);
+    loop {
+        if !padded.mend(from, failed) {
+            break;
+        }
+        let mut builder = Builder::new(&padded.text, file, Some(&padded));
+        let ending = builder.run();
+        let again = builder.refused_indentation;
+        if let (Ending::Broken(_), Some(at)) = (&ending, builder.broken_at)
+            && padded.in_mended(at)
+        {
+            return None;
+        }
+        let events = std::mem::take(&mut builder.events);
+        drop(builder);
+        match again {
+            Some(next) => (from, failed) = next,
+            None => return Some(Stream { events, ending }),
+        }
+    }
+    // What is refused now is wrong elsewhere.
+    if !padded.is_changed() {
+        return None;
+    }
+    let mut builder = Builder::new(&padded.text, file, Some(&padded));
+    let ending = builder.run();
+    Some(Stream { events: std::mem::take(&mut builder.events), ending })
 }
 
 struct Builder<'a> {
@@ -34,9 +70,33 @@ struct Builder<'a> {
     depth: usize,
     /// Where the last event ended, in bytes.
     end: usize,
+    /// Where flow collections begin that are open.
+    flow: Vec<Option<usize>>,
+    /// How the text differs from what was written.
+    padded: Option<&'a Padded>,
+    /// Where the text is broken, in bytes.
+    broken_at: Option<usize>,
+    /// The place is in a flow collection that begins at or after the first of these, and only its indentation is refused.
+    refused_indentation: Option<(usize, usize)>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(text: &'a str, file: FileId, padded: Option<&'a Padded>) -> Self {
+        Self {
+            locator: Locator::new(text),
+            text,
+            file,
+            events: Vec::new(),
+            anchors: Vec::new(),
+            depth: 0,
+            end: 0,
+            flow: Vec::new(),
+            padded,
+            broken_at: None,
+            refused_indentation: None,
+        }
+    }
+
     fn run(&mut self) -> Ending {
         let mut documents = 0_usize;
         for item in Parser::new_from_str(self.text) {
@@ -60,14 +120,14 @@ impl Builder<'_> {
                 }
                 RawEvent::SequenceStart(anchor, _) => {
                     self.anchor(anchor);
+                    self.open(start);
                     let start = self.locator.sequence(self.end, start);
                     self.push(EventKind::SequenceStart, start, start);
-                    self.depth += 1;
                 }
                 RawEvent::MappingStart(anchor, _) => {
                     self.anchor(anchor);
+                    self.open(start);
                     self.push(EventKind::MappingStart, start, start);
-                    self.depth += 1;
                 }
                 RawEvent::SequenceEnd => self.close(EventKind::SequenceEnd, start, end),
                 RawEvent::MappingEnd => self.close(EventKind::MappingEnd, start, end),
@@ -117,14 +177,21 @@ impl Builder<'_> {
 
     /// A block scalar that ends with the text, where the text has no final line break: the parser adds one that
     /// GitHub's does not.
-    fn without_invented_break<'a>(&self, value: &'a str, end: usize) -> &'a str {
+    fn without_invented_break<'v>(&self, value: &'v str, end: usize) -> &'v str {
         let at_end = self.text.get(end..).is_none_or(|rest| rest.trim().is_empty());
         let value_without = value.strip_suffix('\n');
         if at_end && !self.text.ends_with(['\n', '\r']) { value_without.unwrap_or(value) } else { value }
     }
 
+    fn open(&mut self, start: usize) {
+        self.depth += 1;
+        let bracket = self.text.as_bytes().get(start).is_some_and(|byte| matches!(byte, b'[' | b'{'));
+        self.flow.push(bracket.then_some(start));
+    }
+
     fn close(&mut self, kind: EventKind, start: usize, end: usize) {
         self.depth = self.depth.saturating_sub(1);
+        self.flow.pop();
         self.push(kind, start, end);
     }
 
@@ -143,12 +210,23 @@ impl Builder<'_> {
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let offset = |at: usize| u32::try_from(self.written(at)).unwrap_or(u32::MAX);
         Span::new(self.file, offset(start), offset(end))
     }
 
-    fn syntax_error(&self, error: &ScanError) -> SyntaxError {
+    /// A place in the text as it was written.
+    fn written(&self, at: usize) -> usize {
+        self.padded.map_or(at, |padded| padded.original(at))
+    }
+
+    fn syntax_error(&mut self, error: &ScanError) -> SyntaxError {
         let start = self.locator.offset(*error.marker());
+        self.broken_at = Some(start);
+        if error.info().starts_with("invalid indentation") {
+            // The events may lag behind: a bracket that nothing follows on its line has none yet.
+            let open = self.flow.iter().flatten().next().copied();
+            self.refused_indentation = Some((open.unwrap_or(self.end), start));
+        }
         if error.info().contains("unknown anchor") {
             let name: String = self.text[start..].chars().skip(1).take_while(|c| is_anchor_name(*c)).collect();
             let span = self.span(start, start + 1 + name.len());
@@ -159,17 +237,30 @@ impl Builder<'_> {
         let message = if kind == SyntaxKind::TooDeep {
             text
         } else {
-            let place = mark(*error.marker());
+            let place = self.mark(*error.marker(), start);
             format!("{place} - {place}: {text}")
         };
         SyntaxError { kind, span, message }
+    }
+
+    /// A place as GitHub writes it.
+    fn mark(&self, marker: Marker, start: usize) -> String {
+        let characters = |from: usize| self.written_characters(from, start);
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let (column, index) = match self.padded {
+            None => (marker.col(), marker.index()),
+            Some(_) => (characters(line_start), characters(0)),
+        };
+        format!("(Line: {}, Col: {}, Idx: {index})", marker.line(), column + 1)
+    }
+
+    /// How many characters were written between two places.
+    fn written_characters(&self, from: usize, to: usize) -> usize {
+        let added = (to - from) - (self.written(to) - self.written(from));
+        self.text[from..to].chars().count() - added
     }
 }
 
 fn is_anchor_name(c: char) -> bool {
     !c.is_whitespace() && !matches!(c, '[' | ']' | '{' | '}' | ',')
-}
-
-fn mark(marker: Marker) -> String {
-    format!("(Line: {}, Col: {}, Idx: {})", marker.line(), marker.col() + 1, marker.index())
 }

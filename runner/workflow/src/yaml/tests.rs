@@ -69,6 +69,34 @@ fn events_are_where_github_says() {
 }
 
 #[test]
+fn brackets_may_hold_lines_of_any_indentation() {
+    for (text, expected) in [
+        ("a:\n  b: [\nx, y\n]\n  c: 1", "{ 1:1|a 1:1|{ 2:3|b 2:3|[ 2:6|x 3:1|y 3:4|c 5:3|1 5:6"),
+        ("a:\n  b: [\n  \"x\"\n  ]\nc: 1", "{ 1:1|a 1:1|{ 2:3|b 2:3|[ 2:6|x 3:3|c 5:1|1 5:4"),
+        (
+            "- - {\nx: 1, # ]\n y: 'its ]',\n\nz: dt' }\n  - 2",
+            "[ 1:1|[ 1:3|{ 1:5|x 2:1|1 2:4|y 3:2|its ] 3:5|z 5:1|dt\\' 5:4|2 6:5",
+        ),
+        (
+            "a:\n  ä: [ü,\n\"x\n y\"\n]\n  b: {\nc: [\n1\n]}\nd: 2",
+            "{ 1:1|a 1:1|{ 2:3|ä 2:3|[ 2:6|ü 2:7|x y 3:1|b 6:3|{ 6:6|c 7:1|[ 7:4|1 8:1|d 10:1|2 10:4",
+        ),
+        // What is wrong elsewhere is told where it was written.
+        (
+            "a:\n  b: [\nx\n]\n  c: d: e",
+            "{ 1:1|a 1:1|{ 2:3|b 2:3|[ 2:6|x 3:1|c 5:3|d 5:6|(Line: 5, Col: 7, Idx: 20) - (Line: 5, Col: 7, Idx: 20): Mapping values are not allowed in this context.",
+        ),
+        // Without an end it stays what it was.
+        (
+            "a:\n  b: [\nx\nc: 1",
+            "{ 1:1|a 1:1|{ 2:3|b 2:3|(Line: 3, Col: 1, Idx: 10) - (Line: 3, Col: 1, Idx: 10): Invalid indentation.",
+        ),
+    ] {
+        assert_eq!(places(text).join("|"), expected, "{text}");
+    }
+}
+
+#[test]
 fn nesting_is_bounded() {
     for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000), "? ".repeat(100_000)] {
         let stream = parse(&text, FileId(0));
