@@ -270,32 +270,35 @@ impl StepTask {
         }
     }
 
-    /// Takes what the step wrote to its files. A file that cannot be taken fails the step, as on GitHub.
+    /// Takes what the step wrote to its files. A file that cannot be taken fails the step, as on GitHub; what was read of
+    /// it counts.
     async fn take_files(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
-        for kind in [EnvironmentFile::Output, EnvironmentFile::Env, EnvironmentFile::Path, EnvironmentFile::StepSummary]
+        for kind in [EnvironmentFile::Path, EnvironmentFile::Env, EnvironmentFile::StepSummary, EnvironmentFile::Output]
         {
-            let taken = match self.tools.files.read(files, kind).await {
+            let problem = match self.tools.files.read(files, kind).await {
                 Ok(None) => continue,
-                Ok(Some(bytes)) => match take_file(kind, &bytes, &mut end.left) {
-                    Ok(warnings) => {
-                        for warning in warnings {
-                            log.warning(&warning).await;
+                Ok(Some(bytes)) => {
+                    let taken = take_file(kind, &bytes, &mut end.left);
+                    for refused in taken.refused {
+                        match refused {
+                            RefusedVariable::Reserved(_) => log.warning(&refused.to_string()).await,
+                            RefusedVariable::Blocked(_) | RefusedVariable::Impossible(_) => {
+                                log.error(&refused.to_string()).await;
+                            }
                         }
-                        Ok(())
                     }
-                    Err(message) => Err(message),
-                },
-                Err(refused) => Err(refused.0),
-            };
-            if let Err(message) = taken {
-                if kind == EnvironmentFile::StepSummary {
-                    log.warning(&message).await;
-                    continue;
+                    taken.problem
                 }
-                log.error(&format!("Unable to process file command '{}' successfully.", kind.context_name())).await;
-                log.error(&message).await;
-                end.outcome = Conclusion::Failure;
+                Err(refused) => Some(refused.0),
+            };
+            let Some(problem) = problem else { continue };
+            if kind == EnvironmentFile::StepSummary {
+                log.error(&problem).await;
+                continue;
             }
+            log.error(&kind.failure()).await;
+            log.error(&problem).await;
+            end.outcome = end.outcome.merge(Conclusion::Failure);
         }
     }
 }
@@ -314,28 +317,38 @@ struct Script {
     request: ExecRequest,
 }
 
-/// Gives sentences about what was left out.
-fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> Result<Vec<String>, String> {
-    let mut warnings = Vec::new();
-    let pairs = || environment_file::parse_key_value_file(bytes).map_err(|error| error.to_string());
+/// What became of one file.
+#[derive(Default)]
+struct TakenFile {
+    /// Variables that are left out; the others stand.
+    refused: Vec<RefusedVariable>,
+    /// Why the rest of the file is not taken.
+    problem: Option<String>,
+}
+
+fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> TakenFile {
+    let mut taken = TakenFile::default();
     match kind {
-        EnvironmentFile::Output => left.outputs.extend(pairs()?),
+        EnvironmentFile::Output => {
+            let file = environment_file::parse_key_value_file(bytes);
+            left.outputs.extend(file.pairs);
+            taken.problem = file.error.map(|error| error.to_string());
+        }
         EnvironmentFile::Env => {
-            for (name, value) in pairs()? {
+            let file = environment_file::parse_key_value_file(bytes);
+            for (name, value) in file.pairs {
                 match environment_file::check_variable(&name, &value) {
                     Ok(()) => left.env.push((name, value)),
-                    Err(refused @ RefusedVariable::Reserved(_)) => warnings.push(refused.to_string()),
-                    Err(refused @ (RefusedVariable::Blocked(_) | RefusedVariable::Impossible(_))) => {
-                        return Err(refused.to_string());
-                    }
+                    Err(refused) => taken.refused.push(refused),
                 }
             }
+            taken.problem = file.error.map(|error| error.to_string());
         }
         EnvironmentFile::Path => left.path.extend(environment_file::parse_path_file(bytes)),
         EnvironmentFile::StepSummary => left.summary = Some(environment_file::decode(bytes).into_owned()),
         EnvironmentFile::State | EnvironmentFile::Artifacts | EnvironmentFile::ArtifactsList => {}
     }
-    Ok(warnings)
+    taken
 }
 
 async fn cancel_exec(handle: &dyn JobHandle, exec: ExecId) {

@@ -148,34 +148,55 @@ pub enum EnvironmentFileError {
     Artifact { line: usize, reason: String },
 }
 
-/// Reads `GITHUB_OUTPUT`, `GITHUB_ENV` or `GITHUB_STATE`: names and values in the order written, repetitions included.
-pub fn parse_key_value_file(bytes: &[u8]) -> Result<Vec<(String, String)>, EnvironmentFileError> {
+/// What a file of names and values holds: the pairs in the order written, repetitions included, and what ended the reading
+/// early. Pairs before a bad line count, as on GitHub; nothing behind it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyValueFile {
+    /// Names and values.
+    pub pairs: Vec<(String, String)>,
+    /// Why the rest was not read.
+    pub error: Option<EnvironmentFileError>,
+}
+
+/// Reads `GITHUB_OUTPUT`, `GITHUB_ENV` or `GITHUB_STATE`.
+#[must_use]
+pub fn parse_key_value_file(bytes: &[u8]) -> KeyValueFile {
     let text = decode(bytes);
     let mut rest: &str = &text;
-    let mut pairs = Vec::new();
+    let mut file = KeyValueFile::default();
     while let Some((line, _)) = next_line(&mut rest) {
         if line.is_empty() {
             continue;
         }
-        let equals = line.find('=').unwrap_or(usize::MAX);
-        let heredoc = line.find("<<").unwrap_or(usize::MAX);
-        if equals < heredoc {
-            let (name, value) = (&line[..equals], &line[equals + 1..]);
-            if name.is_empty() {
-                return Err(EnvironmentFileError::EmptyName(line.to_owned()));
+        match pair(line, &mut rest) {
+            Ok(pair) => file.pairs.push(pair),
+            Err(error) => {
+                file.error = Some(error);
+                break;
             }
-            pairs.push((name.to_owned(), value.to_owned()));
-        } else if heredoc < equals {
-            let (name, delimiter) = (&line[..heredoc], &line[heredoc + 2..]);
-            if name.is_empty() || delimiter.is_empty() {
-                return Err(EnvironmentFileError::EmptyNameOrDelimiter(line.to_owned()));
-            }
-            pairs.push((name.to_owned(), heredoc_value(&mut rest, delimiter)?.to_owned()));
-        } else {
-            return Err(EnvironmentFileError::Format(line.to_owned()));
         }
     }
-    Ok(pairs)
+    file
+}
+
+fn pair(line: &str, rest: &mut &str) -> Result<(String, String), EnvironmentFileError> {
+    let equals = line.find('=').unwrap_or(usize::MAX);
+    let heredoc = line.find("<<").unwrap_or(usize::MAX);
+    if equals < heredoc {
+        let (name, value) = (&line[..equals], &line[equals + 1..]);
+        if name.is_empty() {
+            return Err(EnvironmentFileError::EmptyName(line.to_owned()));
+        }
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    if heredoc < equals {
+        let (name, delimiter) = (&line[..heredoc], &line[heredoc + 2..]);
+        if name.is_empty() || delimiter.is_empty() {
+            return Err(EnvironmentFileError::EmptyNameOrDelimiter(line.to_owned()));
+        }
+        return Ok((name.to_owned(), heredoc_value(rest, delimiter)?.to_owned()));
+    }
+    Err(EnvironmentFileError::Format(line.to_owned()))
 }
 
 /// The lines up to the delimiter, without the line break before it.
@@ -261,11 +282,10 @@ mod tests {
     use super::{EnvironmentFile, check_variable, decode, parse_key_value_file, parse_path_file};
 
     fn check(text: &str, expect: &str) {
-        let found = match parse_key_value_file(text.as_bytes()) {
-            Ok(pairs) => pairs.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(" "),
-            Err(error) => format!("! {error}"),
-        };
-        assert_eq!(found, expect, "{text:?}");
+        let file = parse_key_value_file(text.as_bytes());
+        let pairs = file.pairs.iter().map(|(name, value)| format!("{name}={value:?}"));
+        let found: Vec<_> = pairs.chain(file.error.map(|error| format!("! {error}"))).collect();
+        assert_eq!(found.join(" "), expect, "{text:?}");
     }
 
     #[test]
@@ -299,6 +319,7 @@ mod tests {
             ("A<<EOF", "! Invalid value. Matching delimiter not found 'EOF'"),
             ("A<<EOF\nx\nEO", "! Invalid value. EOF marker missing new line."),
             ("\u{feff}A=1", r#"A="1""#),
+            ("A=1\nB<<E\n2\nE\nbad\nC=3", r#"A="1" B="2" ! Invalid format 'bad'"#),
         ] {
             check(text, expect);
         }
@@ -307,7 +328,7 @@ mod tests {
     #[test]
     fn bytes_are_decoded_as_dotnet_does() {
         let utf16: Vec<u8> = "\u{feff}A=ö\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(parse_key_value_file(&utf16).unwrap(), [("A".to_owned(), "ö".to_owned())]);
+        assert_eq!(parse_key_value_file(&utf16).pairs, [("A".to_owned(), "ö".to_owned())]);
         assert_eq!(decode(&[0xFE, 0xFF, 0, b'x', 0]), "x\u{fffd}");
         assert_eq!(decode(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(parse_path_file("\u{feff}/a\r\n\n/b c\n/d".as_bytes()), ["/a", "/b c", "/d"]);
