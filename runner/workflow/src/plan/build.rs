@@ -214,6 +214,7 @@ impl Builder {
     /// The fate of each job, in order, so that those of its needs and its caller are known.
     fn predict(&mut self) {
         let mut skipped_above: Vec<Option<JobIndex>> = vec![None; self.plan.jobs.len()];
+        let mut unsure_above = vec![false; self.plan.jobs.len()];
         for index in self.plan.order.clone() {
             let job = self.plan.job(index);
             let frame = self.plan.frame(job.frame);
@@ -221,12 +222,18 @@ impl Builder {
                 if self.plan.job(*need).prediction.is_skipped() { Some(*need) } else { skipped_above[need.0 as usize] }
             });
             skipped_above[index.0 as usize] = above;
+            let unsure = job
+                .needs
+                .iter()
+                .any(|need| self.plan.job(*need).prediction == Prediction::Depends || unsure_above[need.0 as usize]);
+            unsure_above[index.0 as usize] = unsure;
             let caller = frame.caller.map(|caller| self.plan.job(caller));
             let prediction = match caller {
                 Some(caller) if caller.prediction.is_skipped() => Prediction::SkippedWith { job: caller.id.clone() },
                 Some(_) | None => {
                     let skipped = above.map(|above| (above, self.plan.job(above).id.clone()));
-                    let own = predict(&job.job, &frame.known, &Before { any: !job.needs.is_empty(), skipped });
+                    let before = Before { any: !job.needs.is_empty(), skipped, unsure };
+                    let own = predict(&job.job, &frame.known, &before);
                     let unsure = caller.is_some_and(|caller| caller.prediction == Prediction::Depends);
                     if unsure && own == Prediction::Runs { Prediction::Depends } else { own }
                 }

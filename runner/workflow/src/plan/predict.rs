@@ -55,6 +55,8 @@ pub(super) struct Before {
     pub(super) any: bool,
     /// One, direct or through others, that is skipped.
     pub(super) skipped: Option<(JobIndex, JobId)>,
+    /// Whether one, direct or through others, may be skipped though nothing fails, such as a job with `if: failure()`.
+    pub(super) unsure: bool,
 }
 
 /// The fate of a job whose caller, if it has one, runs.
@@ -71,8 +73,8 @@ pub(super) fn predict(job: &Job, known: &Known, before: &Before) -> Prediction {
         Some(false) => false_part(condition, known, before, statuses),
         None => {
             // That nothing fails is what "runs" promises only under.
-            let hopeful =
-                Statuses { success: statuses.success.or(Some(true)), failure: Some(false), cancelled: Some(false) };
+            let success = statuses.success.or((!before.unsure).then_some(true));
+            let hopeful = Statuses { success, failure: Some(false), cancelled: Some(false) };
             let truth = known.truth(condition, condition.root(), hopeful);
             if truth == Some(true) { Prediction::Runs } else { Prediction::Depends }
         }

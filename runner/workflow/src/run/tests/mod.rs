@@ -4,6 +4,7 @@
 //! `>` happen, the others are what the run makes of it. `UPDATE=1` writes the files anew; read the difference.
 
 mod logs;
+mod plan;
 mod random;
 mod steps;
 mod world;

@@ -34,7 +34,7 @@ const STRATEGIES: [&str; 5] = [
     "strategy: { matrix: { n: [1, 2, 3] }, fail-fast: false, max-parallel: 2 }, ",
     "strategy: { matrix: { n: [1], exclude: [{ n: 1 }] } }, ",
 ];
-const CALLED: &str = "@ ./.github/workflows/c.yml\non: workflow_call\njobs:\n  x: { $ }\n  \
+pub(super) const CALLED: &str = "@ ./.github/workflows/c.yml\non: workflow_call\njobs:\n  x: { $ }\n  \
                       y: { needs: x, if: always(), strategy: { matrix: { n: [1, 2] } }, $ }\n";
 
 fn text(jobs: &[RandomJob]) -> String {
@@ -58,7 +58,7 @@ fn jobs() -> impl Strategy<Value = Vec<RandomJob>> {
 }
 
 /// Job runs with steps that go on.
-fn going_on(run: &Run) -> Vec<JobRunKey> {
+pub(super) fn going_on(run: &Run) -> Vec<JobRunKey> {
     run.job_runs()
         .filter(|(key, job)| job.in_progress() && run.steps_job(&key.job).is_some())
         .map(|(key, _)| key)
