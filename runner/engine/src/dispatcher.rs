@@ -3,20 +3,23 @@
 //! It alone writes the run's log. Job runners, the watcher's Ctrl-C and the clock only send it messages. A fact is
 //! appended to the store before it is applied, so that what is acted on is never lost.
 
-use std::collections::BTreeSet;
+mod reports;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use workflow::run::{
-    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, GroupChange, Groups, JobRunKey, Limits, Recorded, Run,
-    RunEvent, RunFacts,
+    CancelReason, Command, Decision, EVENT_VERSION, GroupChange, JobRunKey, Limits, Recorded, Run, RunEvent, RunFacts,
 };
 
 use crate::clock::Clock;
+use crate::groups::{GroupNews, SharedGroups};
 use crate::job::{JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
 use crate::notice::{Notice, Notices};
+use crate::slots::Slots;
 use crate::store::{RunId, RunLog, StoreError};
 
 /// What steers a run from outside.
@@ -41,8 +44,6 @@ pub struct Dispatch {
     pub id: RunId,
     /// What it was started with.
     pub facts: Arc<RunFacts>,
-    /// Bounds of this machine.
-    pub limits: Limits,
 }
 
 /// Carries a run to its end.
@@ -58,6 +59,10 @@ pub struct Dispatcher {
     pub notices: Notices,
     /// Hides secrets: in names and sentences before they are recorded, in everything that watchers are told.
     pub masker: Arc<SharedMasker>,
+    /// Places for jobs, shared with other runs.
+    pub slots: Slots,
+    /// Concurrency groups, shared with other runs.
+    pub groups: SharedGroups,
 }
 
 struct Loop<'a> {
@@ -67,9 +72,10 @@ struct Loop<'a> {
     limits: Limits,
     /// The time of the last decision.
     decided: Timestamp,
-    groups: Groups<Option<JobRunKey>>,
     controls: indexmap::IndexMap<JobRunKey, mpsc::UnboundedSender<JobControl>>,
     told: BTreeSet<(JobRunKey, JobControl)>,
+    /// Jobs that reported what cannot be, with what is said of it at their end.
+    broken: BTreeMap<JobRunKey, String>,
     reports: mpsc::Sender<JobReport>,
     tasks: JoinSet<JobRunKey>,
     task_keys: std::collections::HashMap<tokio::task::Id, JobRunKey>,
@@ -89,23 +95,25 @@ impl Dispatcher {
         mut control: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Run, StoreError> {
         let (reports, mut inbox) = mpsc::channel(REPORTS_WAITING_MAX);
+        let mut news = self.groups.join(dispatch.id);
         let mut this = Loop {
             parts: self,
             id: dispatch.id,
             run: Run::new(dispatch.facts),
-            limits: dispatch.limits,
+            limits: Limits { parallel: self.slots.all() },
             decided: self.clock.now(),
-            groups: Groups::default(),
             controls: indexmap::IndexMap::new(),
             told: BTreeSet::new(),
+            broken: BTreeMap::new(),
             reports,
             tasks: JoinSet::new(),
             task_keys: std::collections::HashMap::new(),
         };
-        let ended = this.go_on(&mut inbox, &mut control).await;
+        let ended = this.go_on(&mut inbox, &mut control, &mut news).await;
         if ended.is_err() {
             this.abandon();
         }
+        self.groups.leave(this.id);
         // Nobody listens any more, so that no job waits for a place in the channel.
         drop(inbox);
         while this.tasks.join_next().await.is_some() {}
@@ -118,8 +126,10 @@ impl Loop<'_> {
         &mut self,
         inbox: &mut mpsc::Receiver<JobReport>,
         control: &mut mpsc::UnboundedReceiver<Control>,
+        news: &mut mpsc::UnboundedReceiver<GroupNews>,
     ) -> Result<(), StoreError> {
         let clock = Arc::clone(&self.parts.clock);
+        let mut freed = self.parts.slots.watch();
         let mut control_open = true;
         self.settle().await?;
         while self.run.conclusion().is_none() {
@@ -131,6 +141,12 @@ impl Loop<'_> {
                     None => control_open = false,
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.task_ended(ended, inbox).await?,
+                Some(news) = news.recv() => {
+                    let events = self.group_events(vec![news]);
+                    self.record(events).await?;
+                    self.settle().await?;
+                }
+                Ok(()) = freed.changed() => self.settle().await?,
                 () = clock.wait_until(deadline.unwrap_or(Timestamp::MAX)), if deadline.is_some() => {
                     self.settle().await?;
                 }
@@ -199,23 +215,27 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// What follows at once from a fact: a job run that has ended leaves its concurrency group.
+    /// What follows at once from a fact: a job run that has ended leaves its concurrency group, and so does the run.
     fn after(&mut self, event: &RunEvent) -> Vec<RunEvent> {
-        let RunEvent::JobRunFinished { key, .. } = event else { return Vec::new() };
-        self.controls.shift_remove(key);
-        let group = self.run.job_run(key).and_then(|run| run.group.as_ref()).map(|group| group.name.clone());
-        let Some(group) = group else { return Vec::new() };
-        let changes = self.groups.release(&group, &Some(key.clone()));
-        self.group_events(&group, changes)
+        let (holder, group) = if let RunEvent::JobRunFinished { key, .. } = event {
+            self.controls.shift_remove(key);
+            (Some(key.clone()), self.run.job_run(key).and_then(|run| run.group.as_ref()))
+        } else if matches!(event, RunEvent::RunFinished { .. }) {
+            (None, self.run.group.as_ref())
+        } else {
+            return Vec::new();
+        };
+        let Some(group) = group.map(|group| group.name.clone()) else { return Vec::new() };
+        let news = self.parts.groups.release(self.id, &holder, &group);
+        self.group_events(news)
     }
 
-    fn group_events(&self, group: &str, changes: Vec<GroupChange<Option<JobRunKey>>>) -> Vec<RunEvent> {
-        changes
-            .into_iter()
-            .map(|change| match change {
+    fn group_events(&self, news: Vec<GroupNews>) -> Vec<RunEvent> {
+        news.into_iter()
+            .map(|GroupNews { group, change }| match change {
                 GroupChange::Acquired(holder) => RunEvent::GroupAcquired { holder },
                 GroupChange::Cancel(Some(key)) => {
-                    RunEvent::JobRunCancelRequested { key, reason: CancelReason::Group { group: group.to_owned() } }
+                    RunEvent::JobRunCancelRequested { key, reason: CancelReason::Group { group } }
                 }
                 GroupChange::Cancel(None) => {
                     RunEvent::RunCancelRequested { by: format!("concurrency group `{group}`"), force: false }
@@ -234,8 +254,10 @@ impl Loop<'_> {
             RunEvent::GroupAcquired { holder: Some(key) } => {
                 self.run.job_run(key).is_some_and(|run| run.conclusion().is_none())
             }
-            RunEvent::GroupAcquired { holder: None }
-            | RunEvent::GroupRequested { .. }
+            RunEvent::RunCancelRequested { .. } | RunEvent::GroupAcquired { holder: None } => {
+                self.run.conclusion().is_none()
+            }
+            RunEvent::GroupRequested { .. }
             | RunEvent::RunStarted
             | RunEvent::JobSkipped { .. }
             | RunEvent::JobExpanded { .. }
@@ -246,7 +268,6 @@ impl Loop<'_> {
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. }
-            | RunEvent::RunCancelRequested { .. }
             | RunEvent::RunFinished { .. } => true,
         }
     }
@@ -255,8 +276,8 @@ impl Loop<'_> {
     fn perform(&mut self, command: Command) -> Vec<RunEvent> {
         match command {
             Command::AcquireGroup { holder, group, cancel_in_progress, queue } => {
-                let changes = self.groups.request(&group, &holder, cancel_in_progress, queue);
-                self.group_events(&group, changes)
+                let news = self.parts.groups.request(self.id, &holder, &group, cancel_in_progress, queue);
+                self.group_events(news)
             }
             Command::StartJobRun { key } => {
                 // Recorded before anything is made, so that from here on only the job itself says how it ends.
@@ -286,6 +307,8 @@ impl Loop<'_> {
         if self.controls.contains_key(key) {
             return false;
         }
+        // Without one it is asked for again once another job has ended.
+        let Some(slot) = self.parts.slots.take() else { return false };
         let Some(order) = JobOrder::of(&self.run, self.id, key) else { return false };
         let (sender, control) = mpsc::unbounded_channel();
         self.controls.insert(key.clone(), sender);
@@ -294,22 +317,11 @@ impl Loop<'_> {
         let task_key = key.clone();
         let handle = self.tasks.spawn(async move {
             jobs.run(order, control, reports).await;
+            drop(slot);
             task_key
         });
         self.task_keys.insert(handle.id(), key.clone());
         true
-    }
-
-    async fn report(&mut self, report: JobReport) -> Result<(), StoreError> {
-        let JobReport { events, recorded } = report;
-        // Steps change nothing that other jobs wait for, and there may be ten thousand of them.
-        let quiet = |event: &RunEvent| matches!(event, RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. });
-        let quiet = events.iter().all(quiet);
-        self.record(events).await?;
-        if let Some(recorded) = recorded {
-            let _gone = recorded.send(());
-        }
-        if quiet { Ok(()) } else { self.settle().await }
     }
 
     async fn control(&mut self, control: Control) -> Result<(), StoreError> {
@@ -319,28 +331,5 @@ impl Loop<'_> {
         };
         self.record(vec![RunEvent::RunCancelRequested { by, force }]).await?;
         self.settle().await
-    }
-
-    /// A job's task is over. If it panicked, or forgot to say how it ended, the job failed: one bad job never stops a run.
-    async fn task_ended(
-        &mut self,
-        ended: Result<(tokio::task::Id, JobRunKey), tokio::task::JoinError>,
-        inbox: &mut mpsc::Receiver<JobReport>,
-    ) -> Result<(), StoreError> {
-        while let Ok(report) = inbox.try_recv() {
-            self.report(report).await?;
-        }
-        let (id, problem) = match ended {
-            Ok((id, _)) => (id, "the job ended without a result".to_owned()),
-            Err(error) => (error.id(), format!("a bug in pipe ended this job: {error}")),
-        };
-        let Some(key) = self.task_keys.remove(&id) else { return Ok(()) };
-        if self.run.job_run(&key).is_none_or(|run| run.conclusion().is_some()) {
-            return Ok(());
-        }
-        let outputs = std::collections::BTreeMap::new();
-        let conclusion = Conclusion::Failure;
-        let event = RunEvent::JobRunFinished { key, conclusion, outputs, message: Some(problem) };
-        self.report(JobReport::new([event])).await
     }
 }

@@ -9,6 +9,7 @@ pub mod dispatcher;
 pub mod folders;
 pub mod git;
 pub mod green;
+pub mod groups;
 pub mod hash_files;
 pub mod image;
 pub mod inside;
@@ -19,5 +20,6 @@ pub mod placement;
 pub mod runner_label;
 #[cfg(test)]
 mod simulation;
+pub mod slots;
 pub mod step;
 pub mod store;

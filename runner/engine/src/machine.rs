@@ -10,17 +10,19 @@ use tokio::sync::mpsc;
 use workflow::event::{Event, GithubFacts, github_context};
 use workflow::expression::Value;
 use workflow::model::{JobId, Workflow};
-use workflow::run::{Conclusion, JobScope, Limits as RunLimits, Run, RunFacts};
+use workflow::run::{Conclusion, JobScope, Run, RunFacts};
 use workflow::template::evaluate;
 
 use crate::clock::Clock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
 use crate::folders::Folders;
 use crate::green;
+use crate::groups::SharedGroups;
 use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
 use crate::notice::Notices;
-use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError};
+use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPolicy};
 use crate::runner_label::RunnerLabels;
+use crate::slots::Slots;
 use crate::step::{BuiltInActions, RepositoryFacts};
 use crate::store::{NewRun, RunId, RunNumbers, SqliteStore, StoreError};
 
@@ -41,6 +43,10 @@ pub struct Machine {
     pub built_in: BuiltInActions,
     /// Where things are kept.
     pub folders: Folders,
+    /// How many jobs go on at once, over all runs.
+    pub slots: Slots,
+    /// Concurrency groups of all runs.
+    pub groups: SharedGroups,
 }
 
 /// A run that somebody asked for.
@@ -64,8 +70,8 @@ pub struct RunRequest {
     pub labels: RunnerLabels,
     /// What a job's container may use.
     pub limits: Limits,
-    /// How many job runs go on at once.
-    pub parallel: usize,
+    /// When images are pulled.
+    pub pull: PullPolicy,
     /// Variables over those of the workflow.
     pub env: IndexMap<String, String>,
     /// The repository.
@@ -134,6 +140,7 @@ impl Machine {
             env: request.env,
             log_bytes_max: request.log_bytes_max,
             bind: request.bind,
+            pull: request.pull,
             unfinished_starts: AtomicBool::new(false),
         };
         let jobs = Arc::new(jobs);
@@ -143,10 +150,11 @@ impl Machine {
             jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
             notices,
             masker: Arc::clone(&masker),
+            slots: self.slots.clone(),
+            groups: self.groups.clone(),
         };
         let whole = facts.selected.is_none() && facts.legs.is_empty();
-        let limits = RunLimits { parallel: request.parallel };
-        let result = dispatcher.run(Dispatch { id: numbers.id, facts, limits }, control).await;
+        let result = dispatcher.run(Dispatch { id: numbers.id, facts }, control).await;
         if jobs.unfinished_starts.load(Ordering::Relaxed) {
             self.remove_parts(numbers.id).await;
         }

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::files;
+use crate::labels;
 use crate::reading::{Reader, Reading};
 use crate::render::{self, Finding, Tally, count};
 use crate::select;
@@ -31,6 +32,9 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
         tally.add(&reading.diagnostics);
     }
     print(args.format, &readings, tally, global, begun.elapsed())?;
+    if args.format == CheckFormat::Text && !global.quiet {
+        foreign(&readings, &settings, Terminal::stderr(global.color));
+    }
     let invalid = tally.errors > 0 || args.strict && tally.warnings > 0;
     Ok(if invalid { Exit::Invalid } else { Exit::Success })
 }
@@ -110,6 +114,17 @@ fn print(
         }
     }
     Ok(output.flush()?)
+}
+
+/// What is right for GitHub, but cannot run on this machine as it is set up.
+fn foreign(readings: &[Reading], settings: &Settings, terminal: Terminal) {
+    let labels = labels::of_settings(settings);
+    for reading in readings {
+        let jobs = reading.workflow.iter().flat_map(|workflow| workflow.jobs.values());
+        for note in jobs.flat_map(|job| labels::foreign(job, &labels)) {
+            terminal::note(terminal, &format!("{}: {note}", reading.name));
+        }
+    }
 }
 
 fn summary(tally: Tally, wrong: usize, all: usize, time: Duration, terminal: Terminal) -> String {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All went well.
     Success = 0,
-    /// A job failed, or an expression has an error.
+    /// A job failed or was cancelled by its time limit or its concurrency group, or an expression has an error.
     Failure = 1,
     /// The command line or a settings file is wrong.
     Usage = 2,
@@ -19,7 +19,7 @@ pub enum Exit {
     Nothing = 4,
     /// Something outside is missing: Docker, a file, a permission.
     Environment = 6,
-    /// Cancelled by the user.
+    /// Cancelled by the user: Ctrl-C, SIGTERM, SIGHUP.
     Cancelled = 130,
 }
 

@@ -13,6 +13,7 @@ mod explain;
 mod files;
 mod graph;
 mod happening;
+mod labels;
 mod list;
 mod plan;
 mod planning;

@@ -5,14 +5,18 @@ use std::io::Write;
 use std::path::Path;
 
 use anstyle::AnsiColor;
+use engine::runner_label::RunnerLabels;
 use indexmap::IndexMap;
 use serde_json::json;
-use workflow::diagnostic::Diagnostic;
-use workflow::plan::{Explanation, JobExplanation, LegsExplanation, NotTriggered, Plan, explain, not_triggered};
+use workflow::diagnostic::{Diagnostic, Severity};
+use workflow::plan::{
+    Explanation, JobExplanation, LegsExplanation, NotTriggered, Plan, Reason, explain, not_triggered,
+};
 
 use crate::args::{EventArgs, Global, PlanArgs};
 use crate::exit::{Exit, Failure};
 use crate::happening::{self, Wish};
+use crate::labels;
 use crate::planning::{self, Outcome, Request};
 use crate::render::{self, Finding, count};
 use crate::repository::{Repository, Wanted};
@@ -35,7 +39,7 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, Failure> {
     let vars = IndexMap::new();
     let request = Request { event: &event, vars: &vars, jobs: &args.jobs, server_url };
     let outcome = planning::plan(&workflows.readings, &request)?;
-    show(&outcome, &args.jobs, args.json, global)
+    show(&outcome, &args.jobs, args.json, &labels::of_settings(&workflows.settings), global)
 }
 
 /// What the flags say about the repository.
@@ -49,13 +53,26 @@ pub fn wanted(args: &EventArgs) -> Wanted {
 }
 
 /// Prints the plans; the exit code says whether something would run.
-pub fn show(outcome: &Outcome<'_>, jobs: &[String], json: bool, global: &Global) -> Result<Exit, Failure> {
+pub fn show(
+    outcome: &Outcome<'_>,
+    jobs: &[String],
+    json: bool,
+    labels: &RunnerLabels,
+    global: &Global,
+) -> Result<Exit, Failure> {
     let triggered: Vec<Explanation> = outcome
         .triggered
         .iter()
         .map(|one| {
             let mut explanation = explain(&one.plan, &one.reading.sources);
             keep_selected(&mut explanation, &one.plan, jobs);
+            let ids: Vec<String> = explanation.jobs.iter().map(|job| job.id.clone()).collect();
+            let unserved = labels::unserved(&explanation, &ids, labels).into_iter();
+            explanation.warnings.extend(unserved.map(|message| Reason {
+                message,
+                severity: Severity::Warning,
+                at: None,
+            }));
             explanation
         })
         .collect();

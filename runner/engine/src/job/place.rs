@@ -121,11 +121,12 @@ impl Place {
     }
 
     fn spec(&self, settings: &JobSettings, order: &JobOrder, folders: &Folders) -> JobSpec {
-        let image = match (&self.container, &self.target) {
+        let mut image = match (&self.container, &self.target) {
             (Some(container), _) => container.image.clone(),
             (None, RunnerTarget::Image(image)) => ImageSpec::new(image.clone()),
             (None, RunnerTarget::Host) => ImageSpec::new(String::new()),
         };
+        image.pull = settings.pull;
         let container = self.container.as_ref();
         JobSpec {
             identity: JobIdentity { run: order.run.to_string(), job: order.key.to_string(), attempt: 1 },
@@ -305,7 +306,8 @@ fn services(value: &Value, settings: &JobSettings) -> Result<Vec<ServiceSpec>, S
     let mut services = Vec::new();
     for (id, service) in value.as_object().into_iter().flat_map(Object::iter) {
         // A service whose image is empty is left out, so that an expression can switch it off, as on GitHub.
-        let Some(image) = image(service, &format!("services.{id}"))? else { continue };
+        let Some(mut image) = image(service, &format!("services.{id}"))? else { continue };
+        image.pull = settings.pull;
         services.push(ServiceSpec {
             id: id.to_string(),
             image,

@@ -23,7 +23,7 @@ use super::place::{Place, Placed};
 use super::steps::{JobFacing, Stepper, evaluate_strings};
 use super::{JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::notice::Notices;
-use crate::placement::{Limits, Placement};
+use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
 
@@ -66,6 +66,8 @@ pub struct JobSettings {
     pub unfinished_starts: AtomicBool,
     /// Where the workspace is this very folder (`--bind`); otherwise each job has its own.
     pub bind: bool,
+    /// When images are pulled.
+    pub pull: PullPolicy,
 }
 
 /// Job runs in containers or on this machine.
@@ -77,6 +79,8 @@ struct JobEnd {
     conclusion: Conclusion,
     outputs: BTreeMap<String, String>,
     message: Option<String>,
+    /// The message stands in the log already.
+    told: bool,
 }
 
 #[async_trait]
@@ -89,7 +93,7 @@ impl JobRunner for PlacedJobs {
     ) {
         let key = order.key.clone();
         let end = self.perform(Arc::new(order), control, &reports).await;
-        let JobEnd { conclusion, outputs, message } = end;
+        let JobEnd { conclusion, outputs, message, told: _ } = end;
         let event = RunEvent::JobRunFinished { key, conclusion, outputs, message };
         let _gone = reports.send(JobReport::new([event])).await;
     }
@@ -115,7 +119,7 @@ impl PlacedJobs {
             Ok((job, secrets)) => self.placed(&order, job, secrets, &mut control, reports, &mut log).await,
             Err(message) => failed(message),
         };
-        if let Some(message) = &end.message {
+        if let Some(message) = end.message.as_ref().filter(|_| !end.told) {
             log.error(message).await;
         }
         log.finish().await;
@@ -168,7 +172,7 @@ impl PlacedJobs {
             () = stopped(control) => {
                 self.0.unfinished_starts.store(true, Ordering::Relaxed);
                 let message = Some("The job was cancelled while it was being placed.".into());
-                return JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message };
+                return JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message, told: false };
             }
         };
         let placed = match placed {
@@ -179,8 +183,15 @@ impl PlacedJobs {
         let _gone = reports.send(JobReport::new([started])).await;
         let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed));
         let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);
+        // On GitHub services are started by a step of the job: when it fails, steps that run after a failure run.
+        let problem = placed.handle.facts().services_problem.clone();
+        if let Some(problem) = &problem {
+            log.error(problem).await;
+            stepper.set_up_failed();
+        }
         let conclusion = stepper.run(control).await;
-        let mut end = JobEnd { conclusion, outputs: BTreeMap::new(), message: None };
+        let told = problem.is_some();
+        let mut end = JobEnd { conclusion, outputs: BTreeMap::new(), message: problem, told };
         if !stepper.is_killed() {
             self.outputs(&stepper, &mut end, log).await;
         }
@@ -251,6 +262,7 @@ impl PlacedJobs {
             Err(error) => {
                 end.conclusion = end.conclusion.merge(Conclusion::Failure);
                 end.message = Some(format!("`outputs`: {}", error.message));
+                end.told = false;
                 return;
             }
         };
@@ -276,5 +288,5 @@ async fn stopped(control: &mut mpsc::UnboundedReceiver<JobControl>) {
 }
 
 fn failed(message: String) -> JobEnd {
-    JobEnd { conclusion: Conclusion::Failure, outputs: BTreeMap::new(), message: Some(message) }
+    JobEnd { conclusion: Conclusion::Failure, outputs: BTreeMap::new(), message: Some(message), told: false }
 }

@@ -393,6 +393,11 @@ impl Stepper {
         }
     }
 
+    /// Something before the first step failed.
+    pub(super) fn set_up_failed(&mut self) {
+        self.machine.apply(&StepFact::SetUpFailed);
+    }
+
     /// Whether the runner was lost or the job killed, so that nothing more can be asked of it.
     pub(super) const fn is_killed(&self) -> bool {
         self.killed || self.lost

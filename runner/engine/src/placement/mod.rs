@@ -110,6 +110,9 @@ pub struct JobFacts {
     pub image: Option<crate::image::ImageFacts>,
     /// `job.services.<id>`.
     pub services: IndexMap<String, ServiceFacts>,
+    /// Why a service does not run or is not healthy, with the end of its log. The job has failed then, but what of its
+    /// steps runs after a failure can run.
+    pub services_problem: Option<String>,
     /// The run directory as the job sees it.
     pub run_directory: String,
     /// A folder in the job that holds a program `sudo` which runs its arguments. For the end of PATH.

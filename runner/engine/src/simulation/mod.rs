@@ -1,6 +1,7 @@
 //! Whole runs through dispatcher, jobs and steps with nothing placed: everything between a workflow's text and what is
 //! stored, shown and left behind. See `placement::simulated` for what scripts may do.
 
+mod broken;
 mod cases;
 mod secrets;
 
@@ -15,17 +16,19 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use workflow::expression::Value;
 use workflow::read::{NoFiles, ReadOptions, read_workflow};
-use workflow::run::{Conclusion, Limits as RunLimits, Recorded, Run, RunEvent, RunFacts};
+use workflow::run::{Conclusion, Recorded, Run, RunEvent, RunFacts};
 use workflow::secret::Secret;
 use workflow::source::SourceFile;
 
 use crate::clock::SystemClock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
+use crate::groups::SharedGroups;
 use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
 use crate::notice::{Notice, Notices};
-use crate::placement::Limits;
 use crate::placement::simulated::Simulated;
+use crate::placement::{Limits, PullPolicy};
 use crate::runner_label::RunnerLabels;
+use crate::slots::Slots;
 use crate::step::{ActionCall, ActionError, BuiltInAction, BuiltInActions, InputFacts, RepositoryFacts};
 use crate::store::{RunId, RunLog, StoreError};
 
@@ -124,6 +127,7 @@ impl Simulation {
             log_bytes_max: None,
             unfinished_starts: AtomicBool::new(false),
             bind: false,
+            pull: PullPolicy::Missing,
         }
     }
 
@@ -140,8 +144,10 @@ impl Simulation {
             jobs: Arc::new(jobs_of),
             notices,
             masker,
+            slots: Slots::new(4),
+            groups: SharedGroups::default(),
         };
-        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(jobs)), limits: RunLimits { parallel: 4 } };
+        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(jobs)) };
         let (sender, control) = mpsc::unbounded_channel();
         let watching = tokio::spawn(watch(watcher, sender, self.controls));
         let ended = tokio::time::timeout(PATIENCE, dispatcher.run(dispatch, control)).await.expect("the run hangs");

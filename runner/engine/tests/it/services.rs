@@ -74,10 +74,14 @@ async fn failures_show_the_end_of_the_log() {
         let mut failing = service("db", command);
         failing.options = options.into();
         spec.services = vec![service("fine", "exec sleep 100"), failing];
-        let error = world.start(&placement, spec).await.unwrap_err().to_string();
+        // The job is there nevertheless, for its steps that run after a failure.
+        let job = world.start(&placement, spec).await.unwrap();
+        let error = job.facts().services_problem.clone().unwrap_or_default();
         for part in expect {
             assert!(error.contains(part), "{part} is not in {error}");
         }
+        assert_eq!(ok(&*job, "echo still here").await, "still here\n");
+        job.stop().await.unwrap();
         world.assert_clean();
         error
     };
@@ -99,8 +103,10 @@ async fn failures_show_the_end_of_the_log() {
     let mut broken = service("db", "true");
     broken.entrypoint = Some("/no/such/program".into());
     spec.services = vec![broken];
-    let error = world.start(&placement, spec).await.unwrap_err().to_string();
+    let job = world.start(&placement, spec).await.unwrap();
+    let error = job.facts().services_problem.clone().unwrap_or_default();
     assert!(error.contains("could not be started") && error.contains("/no/such/program"), "{error}");
+    job.stop().await.unwrap();
     world.assert_clean();
 }
 

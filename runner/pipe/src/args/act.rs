@@ -60,7 +60,6 @@ const FLAGS: &[ActFlag] = &[
         None,
         "jobs never see the Docker socket; `pipe/docker-build` builds images",
     )),
-    ignored("pull", Some('p'), "images that are missing are pulled; `docker pull IMAGE` refreshes one"),
     refused("insecure-secrets", None, "secrets are always hidden in logs"),
     refused("privileged", None, "containers are never privileged; `--host` runs on this machine"),
     refused("list", Some('l'), "use `pipe list`"),

@@ -9,7 +9,7 @@ mod run;
 
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
-pub use run::{EventArgs, RunArgs, ValueArgs};
+pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ use crate::terminal::ColorChoice;
     about = "Runs GitHub Actions workflows on your own machine",
     after_help = "Every flag can be given by a variable as well: PIPE_ and its long name in capitals, such as \
                   PIPE_COLOR=never.\nExit codes: 0 success, 1 a job failed, 2 usage, 3 workflow invalid, 4 nothing to \
-                  run, 6 environment, 130 cancelled.",
+                  run, 6 environment, 130 cancelled by you.",
     arg_required_else_help = true,
     args_override_self = true,
     max_term_width = 100

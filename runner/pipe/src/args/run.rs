@@ -33,7 +33,20 @@ pub struct RunArgs {
     /// Run every job on this machine instead of in containers
     #[arg(long, help_heading = "Jobs")]
     pub host: bool,
-    /// How many jobs run at once
+    /// When to pull images: `missing` (or `false`), `always` (--pull alone, or `true`), `never`
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t,
+        default_missing_value = "always",
+        help_heading = "Jobs"
+    )]
+    pub pull: Pull,
+    /// How many jobs run at once, over all workflows
     #[arg(long, visible_alias = "concurrent-jobs", value_name = "N", help_heading = "Jobs")]
     pub parallel: Option<std::num::NonZeroUsize>,
     /// Let jobs work in the repository's own folder instead of a copy
@@ -54,6 +67,20 @@ pub struct RunArgs {
     /// Flags of act that are ignored or refused
     #[command(flatten)]
     pub act: ActFlags,
+}
+
+/// When images are pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Pull {
+    /// When they are not here.
+    #[default]
+    #[value(alias = "false")]
+    Missing,
+    /// Every time; that it fails is an error.
+    #[value(alias = "true")]
+    Always,
+    /// Not at all.
+    Never,
 }
 
 /// Which event happened.

@@ -58,9 +58,9 @@ impl Write for Above {
 }
 
 impl LiveView {
-    /// On stderr. With more than [`Detail::Quiet`] output scrolls above the jobs too.
-    pub fn new(terminal: Terminal, detail: Detail) -> Self {
-        let bars = MultiProgress::new();
+    /// On stderr, as one of several that draw to the same place. With more than [`Detail::Quiet`] output scrolls above
+    /// the jobs too.
+    pub fn new(terminal: Terminal, detail: Detail, bars: MultiProgress) -> Self {
         let above = Above { bars: bars.clone(), waiting: Vec::new() };
         Self { bars, running: IndexMap::new(), above: PlainView::new(above, terminal, detail), terminal }
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn the_template_is_sound() {
         for color in [true, false] {
-            let mut view = LiveView::new(Terminal { color, interactive: true }, Detail::Quiet);
+            let mut view = LiveView::new(Terminal { color, interactive: true }, Detail::Quiet, MultiProgress::new());
             let key = JobRunKey::parse("build");
             let event = RunEvent::JobRunStarted { key: key.clone() };
             let at = jiff::Timestamp::UNIX_EPOCH;

@@ -131,18 +131,20 @@ impl<W: Write + Send> PlainView<W> {
                 let Some(job) = job else { return };
                 let time = job.duration().map(|time| format!(" ({})", in_words(time))).unwrap_or_default();
                 let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-                self.ended(record, &format!("{} {}{time}{why}", sign(*conclusion, self.terminal), job.name));
+                self.ended(record, &format!("{} {}{time}{why}", sign(*conclusion, self.terminal), job.shown));
             }
             // What was not asked for is not worth a line.
             RunEvent::JobSkipped { reason: SkipReason::NotSelected, .. } => {}
             RunEvent::JobSkipped { job, reason } => {
-                let name = job.as_str().replace('/', " / ");
+                let name = record.name(&JobRunKey::new(job.clone(), None)).to_owned();
                 let text =
                     format!("{} {name} skipped: {}", sign(Conclusion::Skipped, self.terminal), why_skipped(reason));
                 self.ended(record, &text);
             }
             RunEvent::JobRefused { job, message } => {
-                let text = format!("{} {}: {message}", sign(Conclusion::Failure, self.terminal), job.as_str());
+                let key = JobRunKey::new(job.clone(), None);
+                let name = record.name(&key);
+                let text = format!("{} {name}: {message}", sign(Conclusion::Failure, self.terminal));
                 self.ended(record, &text);
             }
             RunEvent::JobRunCancelRequested { key, reason } if loud => {
@@ -165,7 +167,7 @@ impl<W: Write + Send> PlainView<W> {
 
     fn ended(&mut self, record: &Record, text: &str) {
         let (done, all) = record.progress();
-        self.line(&format!("[{done}/{all}] {text}"));
+        self.line(&format!("[{}{done}/{all}] {text}", record.lead()));
     }
 
     fn placing(&mut self, key: &JobRunKey, progress: &PlacementProgress, record: &Record) {

@@ -29,6 +29,8 @@ pub struct Record {
     pub started: Option<Timestamp>,
     /// How and when it ended.
     pub finished: Option<(Conclusion, Timestamp)>,
+    /// What names of jobs begin with, where several runs go on at once.
+    label: Option<String>,
 }
 
 /// One job run.
@@ -36,6 +38,8 @@ pub struct Record {
 pub struct JobRecord {
     /// Display name.
     pub name: String,
+    /// The name with that of its workflow, where several runs go on at once.
+    pub shown: String,
     /// Whether its failure counts.
     pub continue_on_error: bool,
     /// When it began.
@@ -69,6 +73,7 @@ impl JobRecord {
     fn new(leg: &Leg) -> Self {
         Self {
             name: leg.name.clone(),
+            shown: String::new(),
             continue_on_error: leg.continue_on_error,
             started: None,
             finished: None,
@@ -82,6 +87,7 @@ impl JobRecord {
     fn ended(job: &JobPath, conclusion: Conclusion, message: String, at: Timestamp) -> Self {
         Self {
             name: job.as_str().replace('/', " / "),
+            shown: String::new(),
             continue_on_error: false,
             started: None,
             finished: Some((conclusion, at)),
@@ -106,6 +112,24 @@ impl StepRecord {
 }
 
 impl Record {
+    /// A record of a run that is one of several.
+    pub fn labelled(label: Option<String>) -> Self {
+        Self { label, ..Self::default() }
+    }
+
+    fn insert(&mut self, key: JobRunKey, job: JobRecord) {
+        let shown = match &self.label {
+            Some(label) => format!("{label} / {}", job.name),
+            None => job.name.clone(),
+        };
+        self.jobs.insert(key, JobRecord { shown, ..job });
+    }
+
+    /// What a line about the run as a whole begins with.
+    pub fn lead(&self) -> String {
+        self.label.as_ref().map(|label| format!("{label} ")).unwrap_or_default()
+    }
+
     /// Takes a notice.
     pub fn add(&mut self, notice: &Notice) {
         match notice {
@@ -131,7 +155,7 @@ impl Record {
 
     /// A job run's name.
     pub fn name<'a>(&'a self, key: &'a JobRunKey) -> &'a str {
-        self.jobs.get(key).map_or(key.job.as_str(), |job| &job.name)
+        self.jobs.get(key).map_or(key.job.as_str(), |job| &job.shown)
     }
 
     /// Job runs that are over, and all that are known; calling jobs do not count.
@@ -148,7 +172,7 @@ impl Record {
             RunEvent::JobExpanded { job, matrix, legs, .. } => {
                 for (index, leg) in (0u32..).zip(legs) {
                     let key = JobRunKey::new(job.clone(), matrix.then_some(index));
-                    self.jobs.insert(key, JobRecord::new(leg));
+                    self.insert(key, JobRecord::new(leg));
                 }
             }
             RunEvent::JobSkipped { reason: SkipReason::NotSelected, .. } => {}
@@ -156,11 +180,11 @@ impl Record {
                 let conclusion =
                     if *reason == SkipReason::Cancelled { Conclusion::Cancelled } else { Conclusion::Skipped };
                 let record = JobRecord::ended(job, conclusion, why_skipped(reason), at);
-                self.jobs.insert(JobRunKey::new(job.clone(), None), record);
+                self.insert(JobRunKey::new(job.clone(), None), record);
             }
             RunEvent::JobRefused { job, message } => {
                 let record = JobRecord::ended(job, Conclusion::Failure, message.clone(), at);
-                self.jobs.insert(JobRunKey::new(job.clone(), None), record);
+                self.insert(JobRunKey::new(job.clone(), None), record);
             }
             RunEvent::CallStarted { key, .. } => {
                 if let Some(job) = self.jobs.get_mut(key) {

@@ -1,4 +1,4 @@
-//! One run on the machine: performed, watched and steered at the same time.
+//! Runs on the machine: performed at the same time, watched and steered together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,22 +6,35 @@ use std::time::Duration;
 use engine::dispatcher::Control;
 use engine::machine::{Finished, Machine, RunRequest};
 use engine::notice::Notices;
+use engine::store::StoreError;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::signal::Signals;
 use crate::exit::Failure;
 use crate::report::{Record, View};
 
-/// How long a run that is killed may take before its containers are removed under it.
+/// How long runs that are killed may take before their containers are removed under them.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
-/// How a run ended, as seen from outside.
-#[derive(Debug)]
-pub enum Ended {
-    /// On its own, or after an orderly cancellation.
-    Finished(Box<Finished>),
-    /// It was killed and did not come to its end.
-    Killed,
+/// A run to perform, and how it is shown.
+pub struct Planned {
+    /// What is performed.
+    pub request: RunRequest,
+    /// Who shows it.
+    pub view: Box<dyn View>,
+    /// Its name, where several go on at once.
+    pub label: Option<String>,
+}
+
+/// What became of all runs.
+pub struct Conducted {
+    /// Each, in the order given; `None`: it was killed and did not come to its end.
+    pub runs: Vec<(Option<Box<Finished>>, Record)>,
+    /// Whether somebody cancelled them.
+    pub cancelled: bool,
 }
 
 /// Shows a run and keeps its record.
@@ -30,70 +43,112 @@ struct Watcher {
     record: Record,
 }
 
-/// Performs a run. The first signal cancels it, the second kills it. Gives how it ended, its record, and whether it was
-/// cancelled.
+/// A run that goes on, from outside.
+struct Watched {
+    watcher: Arc<Mutex<Watcher>>,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Watched {
+    fn with<T>(&self, work: impl FnOnce(&mut Watcher) -> T) -> T {
+        work(&mut self.watcher.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Performs runs. The first signal cancels them, the second kills them.
 ///
 /// # Errors
-/// The machine cannot keep the run.
-pub async fn conduct(
+/// The machine cannot keep a run; the others are stopped then.
+pub async fn conduct(machine: &Machine, planned: Vec<Planned>, signals: &mut Signals) -> Result<Conducted, Failure> {
+    let mut watched = Vec::with_capacity(planned.len());
+    let mut open = FuturesUnordered::new();
+    for (index, planned) in planned.into_iter().enumerate() {
+        let (one, run) = begin(machine, planned);
+        watched.push(one);
+        open.push(async move { (index, run.await) });
+    }
+    let tell = |control: &Control| {
+        for one in &watched {
+            let _over = one.control.send(control.clone());
+        }
+    };
+    let say = |text: &str| watched.iter().take(1).for_each(|one| one.with(|watcher| watcher.view.say(text)));
+    let by = "the user".to_owned();
+    let mut finished: Vec<Option<Box<Finished>>> = watched.iter().map(|_| None).collect();
+    let (mut asked, mut problem, mut deadline) = (0, None, None);
+    loop {
+        tokio::select! {
+            next = open.next() => match next {
+                Some((index, Ok(end))) => finished[index] = Some(Box::new(end)),
+                Some((_, Err(error))) => {
+                    problem.get_or_insert(error);
+                    tell(&Control::Kill { by: "pipe".to_owned() });
+                }
+                None => break,
+            },
+            _name = signals.next(), if deadline.is_none() => {
+                asked += 1;
+                if asked == 1 {
+                    say("Cancelling: steps with always() still run. Once more to stop now.");
+                    tell(&Control::Cancel { by: by.clone() });
+                } else {
+                    say("Stopping now.");
+                    tell(&Control::Kill { by: by.clone() });
+                    deadline = Some(Instant::now() + KILL_GRACE);
+                }
+            }
+            () = until(deadline) => break,
+        }
+    }
+    drop(open);
+    if let Some(error) = problem {
+        return Err(Failure::environment(format!("cannot {error}")));
+    }
+    if asked > 1
+        && let Err(error) = machine.remove_own().await
+    {
+        say(&error.to_string());
+    }
+    let records = watched.iter().map(|one| {
+        one.with(|watcher| {
+            watcher.view.ended();
+            std::mem::take(&mut watcher.record)
+        })
+    });
+    Ok(Conducted { runs: finished.into_iter().zip(records).collect(), cancelled: asked > 0 })
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn begin(
     machine: &Machine,
-    request: RunRequest,
-    view: Box<dyn View>,
-    signals: &mut Signals,
-) -> Result<(Ended, Record, bool), Failure> {
+    planned: Planned,
+) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<'_>) {
+    let Planned { request, view, label } = planned;
     let name = request.workflow.display_name().to_owned();
-    let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::default() }));
-    let with = |work: &dyn Fn(&mut Watcher)| work(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner));
+    let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));
     let (notices, mut inbox) = Notices::channel();
     let (control, orders) = mpsc::unbounded_channel();
+    let watched = Watched { watcher: Arc::clone(&watcher), control };
     let begun = {
         let watcher = Arc::clone(&watcher);
         move |numbers, title: &str| {
             watcher.lock().unwrap_or_else(PoisonError::into_inner).view.begun(&name, title, numbers);
         }
     };
-    let run = machine.run(request, notices, orders, begun);
-    let watch = async {
+    let watch = async move {
         while let Some(notice) = inbox.recv().await {
-            with(&|watcher| {
-                watcher.record.add(&notice);
-                watcher.view.notice(&notice, &watcher.record);
-            });
+            let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
+            let Watcher { view, record } = &mut *watcher;
+            record.add(&notice);
+            view.notice(&notice, record);
         }
     };
-    let both = async { tokio::join!(run, watch).0 };
-    tokio::pin!(both);
-    let mut asked = 0;
-    let ended = loop {
-        tokio::select! {
-            result = &mut both => {
-                let finished = result.map_err(|error| Failure::environment(format!("cannot {error}")))?;
-                break Ended::Finished(Box::new(finished));
-            }
-            _name = signals.next() => asked += 1,
-        }
-        let by = "the user".to_owned();
-        if asked == 1 {
-            with(&|watcher| watcher.view.say("Cancelling: steps with always() still run. Once more to stop now."));
-            let _over = control.send(Control::Cancel { by });
-            continue;
-        }
-        with(&|watcher| watcher.view.say("Stopping now."));
-        let _over = control.send(Control::Kill { by });
-        match tokio::time::timeout(KILL_GRACE, &mut both).await {
-            Ok(Ok(finished)) => break Ended::Finished(Box::new(finished)),
-            Ok(Err(_)) | Err(_) => break Ended::Killed,
-        }
-    };
-    if asked > 1
-        && let Err(error) = machine.remove_own().await
-    {
-        with(&|watcher| watcher.view.say(&error.to_string()));
-    }
-    let record = {
-        let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        watcher.view.ended();
-        std::mem::take(&mut watcher.record)
-    };
-    Ok((ended, record, asked > 0))
+    let run = async move { tokio::join!(machine.run(request, notices, orders, begun), watch).0 };
+    (watched, run)
 }

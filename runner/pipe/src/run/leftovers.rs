@@ -16,7 +16,7 @@ pub fn remove(global: &Global) {
     }
     let Ok(runtime) = tokio::runtime::Runtime::new() else { return };
     let removed = runtime.block_on(async {
-        let machine = machine::open(&settings).await.map_err(|failure| failure.message)?;
+        let machine = machine::open(&settings, 1).await.map_err(|failure| failure.message)?;
         machine.remove_abandoned().await.map_err(|error| error.to_string())
     });
     if let Err(problem) = removed {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
+use engine::groups::SharedGroups;
 use engine::machine::Machine;
 use engine::placement::{DockerPlacement, DockerSettings, HostPlacement, Owner, Placement, TransportChoice};
+use engine::slots::Slots;
 use engine::store::SqliteStore;
 
 use crate::config::Settings;
@@ -17,11 +19,11 @@ use crate::terminal;
 /// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
 const RUNTIME_BYTES_MAX: usize = 48;
 
-/// Puts it together. That Docker cannot be reached is no failure yet: a run may not need it.
+/// Puts it together, with room for so many jobs at once. That Docker cannot be reached is no failure yet: a run may not need it.
 ///
 /// # Errors
 /// The state folder cannot be used.
-pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
+pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failure> {
     let paths = &settings.paths;
     let usable = |error: std::io::Error| {
         Failure::environment(format!("cannot use the state folder `{}`: {error}", paths.state.display()))
@@ -46,6 +48,8 @@ pub async fn open(settings: &Settings) -> Result<Machine, Failure> {
         host: Arc::new(HostPlacement::new(owner, agent, paths.state.join("agents"))),
         built_in,
         folders,
+        slots: Slots::new(parallel),
+        groups: SharedGroups::default(),
     })
 }
 

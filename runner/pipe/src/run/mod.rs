@@ -1,4 +1,4 @@
-//! `pipe run`: from flags to runs, one workflow after the other, and what is shown of them.
+//! `pipe run`: from flags to runs, all workflows at the same time, and what is shown of them.
 //!
 //! The parts: what is asked ([`order`]), the machine that performs it ([`machine`]), how it is watched and steered
 //! ([`conduct`]).
@@ -19,6 +19,7 @@ use workflow::event::EventName;
 use crate::args::{Global, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::happening::{self, Wish};
+use crate::labels;
 use crate::plan::{self, wanted};
 use crate::planning::{self, Outcome, Request};
 use crate::render;
@@ -53,7 +54,8 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
     let request = Request { event: &event, vars: &values.vars, jobs: &args.jobs, server_url };
     let outcome = planning::plan(&workflows.readings, &request)?;
     if args.dryrun {
-        return plan::show(&outcome, &args.jobs, args.json, global);
+        let labels = labels::of_run(args, &workflows.settings)?;
+        return plan::show(&outcome, &args.jobs, args.json, &labels, global);
     }
     if !outcome.invalid.is_empty() {
         plan::print_invalid(&outcome, global);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::job::SecretStore;
 use engine::machine::{Finished, Machine, RunRequest};
-use engine::placement::Limits;
+use engine::placement::{Limits, PullPolicy};
 use engine::runner_label::{RunnerLabels, RunnerTarget};
 use engine::step::RepositoryFacts;
 use serde_json::Value as Json;
@@ -14,11 +14,12 @@ use workflow::model::{JobId, JobKind};
 use workflow::plan::{FrameIndex, explain};
 use workflow::run::Conclusion;
 
-use super::conduct::{self, Ended};
+use super::conduct::{self, Conducted, Planned};
 use super::machine;
 use super::signal::Signals;
-use crate::args::{Global, RunArgs};
+use crate::args::{Global, Pull, RunArgs};
 use crate::exit::{Exit, Failure};
+use crate::labels;
 use crate::planning::Triggered;
 use crate::report::plain::Detail;
 use crate::report::{JsonView, LiveView, PlainView, Record, SummaryFacts, View, summary};
@@ -52,66 +53,64 @@ impl Order<'_> {
     async fn perform_all(&self, triggered: &[Triggered<'_>]) -> Result<Exit, Failure> {
         let mut signals =
             Signals::take().map_err(|error| Failure::environment(format!("cannot listen to signals: {error}")))?;
-        let labels = self.labels()?;
-        let machine = machine::open(&self.workflows.settings).await?;
+        let labels = labels::of_run(self.args, &self.workflows.settings)?;
+        let stderr = Terminal::stderr(self.global.color);
+        let machine = machine::open(&self.workflows.settings, self.parallel()).await?;
         if let Err(error) = machine.remove_abandoned().await {
-            terminal::warning(Terminal::stderr(self.global.color), &error.to_string());
+            terminal::warning(stderr, &error.to_string());
         }
         if machine.docker.is_none() && triggered.iter().any(|one| self.needs_docker(one, &labels)) {
             let problem = machine.docker_problem.clone().unwrap_or_else(|| "there is no container engine".to_owned());
             let help = "`pipe doctor` tells more; `--host` runs jobs on this machine, without containers";
             return Err(Failure::environment(problem).help(help));
         }
-        let mut exit = Exit::Success;
         for one in triggered {
-            let ended = self.perform_one(&machine, one, &labels, &mut signals).await?;
-            exit = worse(exit, ended);
-            if ended == Exit::Cancelled {
-                break;
+            let told = explain(&one.plan, &one.reading.sources);
+            let ids = one.selected(&self.args.jobs).into_iter().map(|index| one.plan.job(index).id.to_string());
+            for warning in labels::unserved(&told, &ids.collect::<Vec<_>>(), &labels) {
+                terminal::warning(stderr, &warning);
             }
         }
-        Ok(exit)
+        let bars = indicatif::MultiProgress::new();
+        let planned = triggered.iter().map(|one| {
+            let label = (triggered.len() > 1).then(|| label(one, triggered));
+            Ok(Planned { request: self.request(one, &labels)?, view: self.view(&bars), label })
+        });
+        let planned = planned.collect::<Result<Vec<_>, Failure>>()?;
+        let conducted = conduct::conduct(&machine, planned, &mut signals).await?;
+        Ok(self.report(&machine, triggered, &conducted))
     }
 
-    async fn perform_one(
-        &self,
-        machine: &Machine,
-        one: &Triggered<'_>,
-        labels: &RunnerLabels,
-        signals: &mut Signals,
-    ) -> Result<Exit, Failure> {
-        let request = self.request(one, labels)?;
-        let (ended, record, cancelled) = conduct::conduct(machine, request, self.view(), signals).await?;
-        let exit = match &ended {
-            Ended::Killed => Exit::Cancelled,
-            Ended::Finished(_) if cancelled => Exit::Cancelled,
-            Ended::Finished(finished) => match finished.conclusion() {
-                Conclusion::Success | Conclusion::Skipped => Exit::Success,
-                Conclusion::Failure => Exit::Failure,
-                Conclusion::Cancelled => Exit::Cancelled,
-            },
-        };
-        if let Ended::Finished(finished) = &ended {
-            self.summarise(machine, one, finished, &record);
+    /// The summaries of all runs, and the exit code.
+    fn report(&self, machine: &Machine, triggered: &[Triggered<'_>], conducted: &Conducted) -> Exit {
+        let mut failed = Vec::new();
+        for (one, (finished, record)) in triggered.iter().zip(&conducted.runs) {
+            let Some(finished) = finished else { continue };
+            self.summarise(machine, one, finished, record);
+            match finished.conclusion() {
+                Conclusion::Success | Conclusion::Skipped => {}
+                // Its time limit or its group cancelled it: nobody asked for that here, so it has not succeeded.
+                Conclusion::Failure | Conclusion::Cancelled => failed.push(one.workflow.display_name()),
+            }
         }
-        Ok(exit)
+        if triggered.len() > 1 && !self.args.json {
+            let all = triggered.len();
+            let text = match failed.as_slice() {
+                [] => format!("\n{all} workflows"),
+                failed => format!("\n{} of {all} workflows did not succeed: {}", failed.len(), failed.join(", ")),
+            };
+            let _gone = writeln!(std::io::stdout(), "{text}");
+        }
+        match (conducted.cancelled, failed.is_empty()) {
+            (true, _) => Exit::Cancelled,
+            (false, true) => Exit::Success,
+            (false, false) => Exit::Failure,
+        }
     }
 
-    fn labels(&self) -> Result<RunnerLabels, Failure> {
-        let mut labels = RunnerLabels::default();
-        for (label, image) in &self.workflows.settings.labels {
-            labels.map(label, image);
-        }
-        for given in &self.args.platform {
-            let (label, image) = given
-                .split_once('=')
-                .ok_or_else(|| Failure::usage(format!("`-P {given}` has no image")).help("write `-P LABEL=IMAGE`"))?;
-            labels.map(label, image);
-        }
-        if self.args.host {
-            labels.use_host();
-        }
-        Ok(labels)
+    fn parallel(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        self.args.parallel.map(usize::from).or(self.workflows.settings.limits.parallel).unwrap_or(processors)
     }
 
     /// Whether some job of a plan will want a container, as far as that is known.
@@ -146,8 +145,6 @@ impl Order<'_> {
         for (name, secret) in &self.values.secrets {
             secrets.add(name, secret.clone());
         }
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let parallel = self.args.parallel.map(usize::from).or(settings.limits.parallel).unwrap_or(processors);
         Ok(RunRequest {
             workflow: Arc::new(one.workflow.clone()),
             event: Arc::clone(&one.event),
@@ -162,7 +159,11 @@ impl Order<'_> {
                 cpus: settings.limits.cpus,
                 ..Limits::default()
             },
-            parallel,
+            pull: match self.args.pull {
+                Pull::Missing => PullPolicy::Missing,
+                Pull::Always => PullPolicy::Always,
+                Pull::Never => PullPolicy::Never,
+            },
             env: self.values.env.clone(),
             repository: RepositoryFacts {
                 folder: self.repository.root.clone(),
@@ -175,7 +176,7 @@ impl Order<'_> {
         })
     }
 
-    fn view(&self) -> Box<dyn View> {
+    fn view(&self, bars: &indicatif::MultiProgress) -> Box<dyn View> {
         let (stdout, stderr) = (Terminal::stdout(self.global.color), Terminal::stderr(self.global.color));
         let (quiet, verbose) = (self.global.quiet, self.global.verbose > 0);
         let buffered = || std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout());
@@ -184,7 +185,7 @@ impl Order<'_> {
         }
         if stdout.interactive && stderr.interactive {
             let detail = if verbose { Detail::Verbose } else { Detail::Quiet };
-            return Box::new(LiveView::new(stderr, detail));
+            return Box::new(LiveView::new(stderr, detail, bars.clone()));
         }
         let detail = match (quiet, verbose) {
             (true, _) => Detail::Quiet,
@@ -231,14 +232,11 @@ impl Order<'_> {
     }
 }
 
-/// The exit code of several runs.
-fn worse(one: Exit, other: Exit) -> Exit {
-    match (one, other) {
-        (Exit::Success, other) => other,
-        (one, Exit::Success) => one,
-        (_, Exit::Cancelled) | (Exit::Cancelled, _) => Exit::Cancelled,
-        (one, _) => one,
-    }
+/// What its lines are marked with: its name, or its file where another one is called the same.
+fn label(one: &Triggered<'_>, all: &[Triggered<'_>]) -> String {
+    let name = one.workflow.display_name();
+    let same = all.iter().filter(|other| other.workflow.display_name() == name).count();
+    if same > 1 { one.reading.name.clone() } else { name.to_owned() }
 }
 
 fn quoted(word: &str) -> String {
@@ -249,13 +247,6 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_worst_end_counts() {
-        assert_eq!(worse(Exit::Success, Exit::Failure), Exit::Failure);
-        assert_eq!(worse(Exit::Failure, Exit::Success), Exit::Failure);
-        assert_eq!(worse(Exit::Failure, Exit::Cancelled), Exit::Cancelled);
-    }
 
     #[test]
     fn words_survive_a_shell() {

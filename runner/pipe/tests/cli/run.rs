@@ -104,3 +104,117 @@ fn a_cancelled_run_says_so_and_ends_its_steps() {
     assert!(rest.iter().any(|line| line.contains("Cancelling")), "{rest:#?}");
     assert!(rest.iter().any(|line| line.ends_with("cleaned")), "{rest:#?}");
 }
+
+/// Workflows of one event, of which one waits for the group that another one holds.
+const SEVERAL: [(&str, &str); 3] = [
+    (
+        ".github/workflows/a.yml",
+        "name: A\non: push\nconcurrency: deploy\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n      \
+         - run: while [ ! -e ../../../../../../b-ran ]; do sleep 0.1; done",
+    ),
+    (
+        ".github/workflows/b.yml",
+        "name: B\non: push\njobs:\n  two:\n    runs-on: ubuntu-latest\n    steps:\n      \
+         - run: touch ../../../../../../b-ran\n      - run: exit 1",
+    ),
+    (
+        ".github/workflows/c.yml",
+        "name: C\non: push\nconcurrency: DEPLOY\njobs:\n  three:\n    runs-on: ubuntu-latest\n    steps:\n      - run: 'true'",
+    ),
+];
+
+fn events(output: &std::process::Output) -> Vec<serde_json::Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn workflows_of_one_event_run_at_the_same_time() {
+    let world = World::repository(&SEVERAL);
+    let output = world.output(&["run", "--host", "--json", "--parallel", "2"], "");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    let events = events(&output);
+    let place = |kind: &str, run: u64| {
+        let found = events.iter().position(|event| event["type"] == kind && event["run"] == run);
+        found.unwrap_or_else(|| panic!("{kind} of {run} is missing"))
+    };
+    // The first one ends only because the second one ran beside it; the third one waited for the first one's group.
+    assert!(place("run_finished", 1) > place("run_started", 2));
+    assert!(place("run_finished", 1) < place("run_started", 3));
+    let ends: Vec<_> = events.iter().filter(|event| event["type"] == "run_finished").collect();
+    let mut ends: Vec<_> = ends.iter().map(|event| format!("{} {}", event["run"], event["conclusion"])).collect();
+    ends.sort();
+    assert_eq!(ends, ["1 \"success\"", "2 \"failure\"", "3 \"success\""]);
+}
+
+#[test]
+fn lines_of_several_workflows_carry_their_names() {
+    let world = World::repository(&SEVERAL);
+    let output = world.output(&["run", "--host", "--parallel", "2"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for line in ["[A / one] ▶ Run while", "[B 1/1] ✘ B / two", "C #1: success", "1 of 3 workflows did not succeed: B"]
+    {
+        assert!(text.contains(line), "`{line}` is missing in\n{text}");
+    }
+    let (before, summaries) = text.split_at(text.find("A #1: success").unwrap());
+    assert!(!before.contains("B #1: failure") && summaries.contains("B #1: failure"), "summaries come last\n{text}");
+}
+
+#[test]
+fn one_signal_cancels_all_workflows() {
+    use std::io::{BufRead as _, BufReader};
+    let world = World::repository(&SEVERAL[..1]);
+    world.write(
+        ".github/workflows/d.yml",
+        b"name: D\non: push\njobs:\n  four:\n    runs-on: ubuntu-latest\n    steps:\n      - run: sleep 60",
+    );
+    let mut command = world.command(&["run", "--host", "--json", "--parallel", "2"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut started = 0;
+    let mut text = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        started += usize::from(line.contains("\"step_started\""));
+        if started == 2 && line.contains("\"step_started\"") {
+            let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+    assert_eq!(text.matches("\"type\":\"run_finished\"").count(), 2, "{text}");
+    assert_eq!(text.matches("\"conclusion\":\"cancelled\",\"seq\"").count(), 2, "{text}");
+}
+
+#[test]
+fn labels_that_nothing_serves_are_told_before_anything_runs() {
+    let text = "on: push\njobs:\n  build:\n    strategy: { matrix: { os: [ubuntu-latest, windows-2022] } }\n    \
+                runs-on: ${{ matrix.os }}\n    steps: [{ run: 'true' }]\n  mac:\n    if: github.ref == 'x'\n    \
+                runs-on: macos-latest\n    steps: [{ run: 'true' }]\n";
+    let world = World::repository(&[(CI, text)]);
+    let said = |arguments: &[&str]| {
+        let output = world.output(arguments, "");
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let warning = "warning: job `build` will fail: `windows-2022` means a Windows machine";
+    assert!(said(&["plan"]).contains(warning) && !said(&["plan"]).contains("macos-latest` means"));
+    assert!(said(&["run", "-n"]).contains(warning));
+    assert!(!said(&["run", "-n", "-P", "windows-2022=wine"]).contains(warning));
+    assert!(!said(&["run", "-n", "--host"]).contains(warning));
+    let checked = said(&["check"]);
+    for note in ["note: .github/workflows/ci.yml: job `build`: `windows-2022` means", "`macos-latest` means"] {
+        assert!(checked.contains(note), "{checked}");
+    }
+}
+
+#[test]
+fn when_to_pull_is_said_as_act_says_it() {
+    let world = World::repository(&[(CI, WORKFLOW)]);
+    let code = |flag: &str| world.output(&["run", "--host", "-n", flag], "").status.code();
+    for flag in ["--pull", "-p", "--pull=false", "--pull=true", "--pull=never", "-p=always"] {
+        assert_eq!(code(flag), Some(0), "{flag}");
+    }
+    assert_eq!(code("--pull=sometimes"), Some(2));
+}

@@ -1,9 +1,13 @@
 //! The only place where a run changes.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::state::{HeldGroup, RunCancel};
-use super::{JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, Recorded, Run, RunEvent, StepRun};
+use super::{
+    JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, Recorded, Run, RunEvent, StepIndex, StepRun,
+};
 use crate::model::JobKind;
 
 /// An event that cannot follow what has happened so far: a damaged log, or a bug.
@@ -77,10 +81,10 @@ impl Run {
             RunEvent::JobRunStarted { key } => {
                 self.start(key, at)?;
             }
-            RunEvent::JobRunPlaced { key, runner } => self.in_progress(key)?.runner = Some(runner.clone()),
-            RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. } | RunEvent::JobRunFinished { .. } => {
-                return self.change_job_run(event, at);
-            }
+            RunEvent::JobRunPlaced { .. }
+            | RunEvent::StepStarted { .. }
+            | RunEvent::StepFinished { .. }
+            | RunEvent::JobRunFinished { .. } => return self.change_job_run(event, at),
             RunEvent::JobRunCancelRequested { key, reason } => {
                 let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
                 if run.conclusion().is_some() {
@@ -104,14 +108,55 @@ impl Run {
         Ok(())
     }
 
+    /// Whether a job may report this now. The engine asks before it records what a job says of itself.
+    ///
+    /// # Errors
+    /// Why not, a fragment for a message.
+    pub fn check_report(&self, event: &RunEvent) -> Result<(), String> {
+        match event {
+            RunEvent::JobRunPlaced { key, .. } => self.steps_in_progress(key).map(drop),
+            RunEvent::StepStarted { key, step, .. } => match self.steps_in_progress(key)?.get(step) {
+                Some(_) => Err(format!("step {} has begun already", step.0)),
+                None => Ok(()),
+            },
+            RunEvent::StepFinished { key, step, .. } => match self.steps_in_progress(key)?.get(step) {
+                Some(StepRun { finished: Some(_), .. }) => Err(format!("step {} has ended already", step.0)),
+                Some(_) | None => Ok(()),
+            },
+            RunEvent::JobRunFinished { key, .. } => match self.known(key)?.conclusion() {
+                Some(_) => Err(format!("{key} has ended already")),
+                None => Ok(()),
+            },
+            RunEvent::GroupRequested { .. }
+            | RunEvent::GroupAcquired { .. }
+            | RunEvent::RunStarted
+            | RunEvent::JobSkipped { .. }
+            | RunEvent::JobExpanded { .. }
+            | RunEvent::JobRefused { .. }
+            | RunEvent::CallStarted { .. }
+            | RunEvent::JobRunStarted { .. }
+            | RunEvent::JobRunCancelRequested { .. }
+            | RunEvent::RunCancelRequested { .. }
+            | RunEvent::RunFinished { .. } => Err(format!("{} is no fact of a job run", event.kind())),
+        }
+    }
+
+    fn known(&self, key: &JobRunKey) -> Result<&JobRun, String> {
+        self.job_run(key).ok_or_else(|| format!("there is no job run {key}"))
+    }
+
+    fn steps_in_progress(&self, key: &JobRunKey) -> Result<&BTreeMap<StepIndex, StepRun>, String> {
+        let run = self.known(key)?;
+        if run.in_progress() { Ok(&run.steps) } else { Err(format!("{key} does not run")) }
+    }
+
     /// Facts from inside a job run.
     fn change_job_run(&mut self, event: &RunEvent, at: Timestamp) -> Result<(), String> {
+        self.check_report(event)?;
         match event {
+            RunEvent::JobRunPlaced { key, runner } => self.in_progress(key)?.runner = Some(runner.clone()),
             RunEvent::StepStarted { key, step, name } => {
                 let run = self.in_progress(key)?;
-                if run.steps.contains_key(step) {
-                    return Err(format!("step {} has begun already", step.0));
-                }
                 let step_run = StepRun { name: name.clone(), started: Some(at), finished: None };
                 run.steps.insert(*step, step_run);
             }
@@ -122,16 +167,10 @@ impl Run {
                     started: None,
                     finished: None,
                 });
-                if step_run.finished.is_some() {
-                    return Err(format!("step {} has ended already", step.0));
-                }
                 step_run.finished = Some((at, result.clone()));
             }
             RunEvent::JobRunFinished { key, conclusion, outputs, message } => {
                 let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
-                if run.conclusion().is_some() {
-                    return Err(format!("{key} has ended already"));
-                }
                 run.status = JobRunStatus::Completed { conclusion: *conclusion };
                 run.outputs.clone_from(outputs);
                 run.message.clone_from(message);
@@ -146,10 +185,9 @@ impl Run {
             | RunEvent::JobRefused { .. }
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
-            | RunEvent::JobRunPlaced { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::RunCancelRequested { .. }
-            | RunEvent::RunFinished { .. } => return Err(format!("{} is no fact of a job run", event.kind())),
+            | RunEvent::RunFinished { .. } => {}
         }
         Ok(())
     }
@@ -194,6 +232,39 @@ impl Run {
 }
 
 impl RunEvent {
+    /// The job run that reports this of itself; `None` for all other facts.
+    #[must_use]
+    pub const fn job_run(&self) -> Option<&JobRunKey> {
+        match self {
+            Self::JobRunPlaced { key, .. }
+            | Self::StepStarted { key, .. }
+            | Self::StepFinished { key, .. }
+            | Self::JobRunFinished { key, .. } => Some(key),
+            Self::GroupRequested { .. }
+            | Self::GroupAcquired { .. }
+            | Self::RunStarted
+            | Self::JobSkipped { .. }
+            | Self::JobExpanded { .. }
+            | Self::JobRefused { .. }
+            | Self::CallStarted { .. }
+            | Self::JobRunStarted { .. }
+            | Self::JobRunCancelRequested { .. }
+            | Self::RunCancelRequested { .. }
+            | Self::RunFinished { .. } => None,
+        }
+    }
+
+    /// Whether another report of the same job cannot come after this one: the same once more, or anything after the end.
+    #[must_use]
+    pub fn is_followed_badly_by(&self, later: &Self) -> bool {
+        let step = |event: &Self| {
+            let (Self::StepStarted { step, .. } | Self::StepFinished { step, .. }) = event else { return None };
+            Some(*step)
+        };
+        let again = self.kind() == later.kind() && step(self) == step(later);
+        self.job_run() == later.job_run() && (again || matches!(self, Self::JobRunFinished { .. }))
+    }
+
     /// Its name in the log.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -96,6 +96,21 @@ impl<H: Clone + PartialEq> Groups<H> {
             }
         }
     }
+
+    /// Every holder that is meant leaves all of its groups; gives what changes in each.
+    pub fn release_all(&mut self, leaves: &dyn Fn(&H) -> bool) -> Vec<(String, Vec<GroupChange<H>>)> {
+        let mut changes = Vec::new();
+        for (name, group) in &mut self.groups {
+            group.pending.retain(|waiting| !leaves(waiting));
+            if group.running.as_ref().is_some_and(leaves) {
+                group.running = group.pending.pop_front();
+                let next = group.running.iter().cloned().map(GroupChange::Acquired).collect();
+                changes.push((name.clone(), next));
+            }
+        }
+        self.groups.retain(|_, group| group.running.is_some());
+        changes
+    }
 }
 
 #[cfg(test)]

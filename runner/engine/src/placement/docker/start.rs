@@ -21,7 +21,7 @@ use super::resources::Resources;
 use super::services::{self, Started};
 use super::transport::{SocketTransport, StdioTransport, unique};
 use super::{DockerPlacement, Transport, network, upload};
-use crate::image::ImageFacts;
+use crate::image::{ImageError, ImageFacts};
 use crate::placement::client::{AgentClient, SocketPath};
 use crate::placement::shared_files::SharedFiles;
 use crate::placement::{
@@ -54,23 +54,44 @@ pub(super) struct Start<'a> {
 /// What is known before containers are made.
 struct Ground {
     image: ImageFacts,
-    service_images: Vec<ImageFacts>,
+    service_images: Vec<Result<ImageFacts, ImageError>>,
     network: String,
+}
+
+/// What came of the services.
+struct Services {
+    started: Vec<Started>,
+    /// Why one of them does not serve.
+    problem: Option<PlacementError>,
 }
 
 impl Start<'_> {
     pub(super) async fn run(&self) -> Result<DockerJob, PlacementError> {
         let ground = self.ground().await?;
-        let (job, services) = tokio::join!(self.job(&ground), self.services(&ground));
+        let (job, mut services) = tokio::join!(self.job(&ground), self.services(&ground));
         let (client, container) = job?;
-        let services = services?;
-        let addresses = self.ready(&services, &ground.network).await?;
-        self.forward(&client, &addresses).await?;
-        let last_look =
-            services.iter().map(|started| services::check_running(&self.placement.connection.docker, started));
-        futures_util::future::try_join_all(last_look).await?;
+        if services.problem.is_none() {
+            services.problem = self.serve(&client, &services.started, &ground.network).await?;
+        }
         (self.progress)(PlacementProgress::Ready);
         Ok(self.handle(client, container, ground, &services))
+    }
+
+    /// Waits for the services and opens their ports; gives what is wrong with them.
+    async fn serve(
+        &self,
+        client: &AgentClient,
+        services: &[Started],
+        network: &str,
+    ) -> Result<Option<PlacementError>, PlacementError> {
+        let addresses = match self.ready(services, network).await {
+            Ok(addresses) => addresses,
+            Err(problem) => return Ok(Some(problem)),
+        };
+        self.forward(client, &addresses).await?;
+        let last_look =
+            services.iter().map(|started| services::check_running(&self.placement.connection.docker, started));
+        Ok(futures_util::future::try_join_all(last_look).await.err())
     }
 
     /// All of it is waited for, also when one part fails: what is under way must be known to be removed.
@@ -96,7 +117,6 @@ impl Start<'_> {
                 self.resources
             ),
         );
-        let service_images = service_images.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(Ground { image: image?, service_images, network: network? })
     }
 
@@ -249,10 +269,17 @@ impl Start<'_> {
     }
 
     /// The services' containers, started.
-    async fn services(&self, ground: &Ground) -> Result<Vec<Started>, PlacementError> {
+    async fn services(&self, ground: &Ground) -> Services {
         let numbered = self.spec.services.iter().enumerate();
         let starting = numbered.map(|(index, service)| self.service(index, service, ground));
-        join_all(starting).await.into_iter().collect()
+        let mut services = Services { started: Vec::new(), problem: None };
+        for started in join_all(starting).await {
+            match started {
+                Ok(started) => services.started.push(started),
+                Err(problem) => services.problem = services.problem.or(Some(problem)),
+            }
+        }
+        services
     }
 
     async fn service(&self, index: usize, service: &ServiceSpec, ground: &Ground) -> Result<Started, PlacementError> {
@@ -260,6 +287,7 @@ impl Start<'_> {
         else {
             return Err(PlacementError::Agent { reason: "lost count of the services".to_owned() });
         };
+        let image = image.as_ref().map_err(|error| PlacementError::from(error.clone()))?;
         let name = format!("{}-{}", self.prepared.name, service.id);
         let container = Container {
             image: &image.id,
@@ -327,7 +355,7 @@ impl Start<'_> {
         Err(failed(String::from_utf8_lossy(&said).trim().to_owned()))
     }
 
-    fn handle(&self, client: AgentClient, container: String, ground: Ground, services: &[Started]) -> DockerJob {
+    fn handle(&self, client: AgentClient, container: String, ground: Ground, services: &Services) -> DockerJob {
         let spec = self.spec;
         let shared = match self.transport {
             Transport::Socket => true,
@@ -340,7 +368,9 @@ impl Start<'_> {
             container_id: Some(container),
             network: Some(ground.network.clone()),
             image: Some(ground.image),
+            services_problem: services.problem.as_ref().map(ToString::to_string),
             services: services
+                .started
                 .iter()
                 .map(|started| {
                     let facts = ServiceFacts {

@@ -75,6 +75,8 @@ pub enum StepFact {
     Finished(StepIndex, StepResult),
     /// An action that ran wants its post step run at the end of the job.
     PostAdded,
+    /// What comes before the first step failed, such as a service.
+    SetUpFailed,
     /// The whole job should stop.
     JobCancelled,
 }
@@ -151,6 +153,7 @@ impl JobSteps {
     pub fn apply(&mut self, fact: &StepFact) {
         match fact {
             StepFact::JobCancelled => self.cancelled = true,
+            StepFact::SetUpFailed => self.result = Conclusion::Failure,
             StepFact::PostAdded => {
                 self.steps.push(FlatStep::post());
                 self.states.push(StepState { progress: Progress::Open, cancel_expected: false, flushed: false });
