@@ -57,7 +57,10 @@ impl<Stream> Watched<Stream> {
 
     fn saw(&mut self, bytes: &[u8]) {
         let now = Instant::now();
-        let Some(framing) = &mut self.framing else { return self.timer.as_mut().reset(now + self.limits.idle) };
+        let Some(framing) = &mut self.framing else {
+            self.in_head = false;
+            return self.timer.as_mut().reset(now + self.limits.idle);
+        };
         framing.feed(bytes);
         if framing.is_bad() {
             self.facts.is_bad.store(true, Ordering::Release);

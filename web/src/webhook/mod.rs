@@ -39,6 +39,7 @@ use engine::store::deliveries::{Deliveries, Kept, NewDelivery};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use workflow::event::{Event, EventError, Forge};
+use workflow::secret::Secret;
 
 pub use rate::Rate;
 pub use secrets::{Hook, HookError, HookSecrets, StoredSecrets};
@@ -53,6 +54,11 @@ use signature::Proof;
 const OTHERS_MAX: usize = 256;
 /// Bytes hashed for that; what nobody signed costs little more than the largest body anyway.
 const OTHERS_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// How often that is tried, so that knocking without a secret stays cheap.
+const OTHERS_RATE: Rate = Rate { per_minute: 600, burst: 1_000 };
+/// From this size on a body is worked on apart from those that wait for an answer.
+const LARGE_BYTES_MIN: usize = 256 * 1_024;
+const NO_FIELD: &str = "the form has no single field `payload`";
 /// When to come back while the database takes nothing.
 const STORE_PAUSE: Duration = Duration::from_secs(30);
 
@@ -78,6 +84,7 @@ pub struct FrontDoor {
     secrets: Arc<dyn HookSecrets>,
     bodies: Bodies,
     buckets: Buckets,
+    others: Buckets,
     arrivals: Arc<Notify>,
 }
 
@@ -90,6 +97,7 @@ impl FrontDoor {
             secrets,
             bodies: Bodies::new(options.body_time),
             buckets: Buckets::new(options.rate),
+            others: Buckets::new(OTHERS_RATE),
             arrivals: Arc::default(),
         }
     }
@@ -110,19 +118,14 @@ impl FrontDoor {
         let proof = Proof::read(forge, headers);
         let raw = self.bodies.read(headers, body, proof.is_some()).await?;
         let proof = proof.ok_or_else(unsigned)?;
-        // A form that cannot be read is like JSON that cannot: only who signed it hears why.
-        let text = match media {
-            Media::Json => Some(raw.bytes.clone()),
-            Media::Form => body::form_payload(&raw.bytes).map(Bytes::from),
-        };
-        let claim = match &text {
-            Some(text) => payload::claim(forge, text),
-            None => Claim::Unreadable("the form has no single field `payload`".to_owned()),
-        };
-        let hook = self.signer(forge, &proof, &claim, &raw.bytes).await?;
-        let text = text.ok_or_else(|| unreadable("the form has no single field `payload`"))?;
-        let json = payload::parse(&text).map_err(|reason| unreadable(&reason))?;
-        let digest: [u8; 32] = Sha256::digest(&raw.bytes).into();
+        let bytes = raw.bytes.clone();
+        let (text, claim) = apart(raw.bytes.len(), move || claimed(forge, media, bytes)).await;
+        let hook = self.signer(forge, proof, &claim, &raw.bytes).await?;
+        let text = text.ok_or_else(|| unreadable(NO_FIELD))?;
+        let (bytes, payload) = (raw.bytes.clone(), text.clone());
+        let read = move || (payload::parse(&payload), <[u8; 32]>::from(Sha256::digest(&bytes)));
+        let (json, digest) = apart(raw.bytes.len(), read).await;
+        let json = json.map_err(|reason| unreadable(&reason))?;
         let (event, guid) = facts::event_and_id(forge, headers, &digest)?;
         let ignored = ignored_for(Event::from_forge(forge, &event, json), &event, &hook)?;
         self.buckets.take(forge, &hook.repository, Instant::now()).map_err(|wait| {
@@ -148,20 +151,23 @@ impl FrontDoor {
     }
 
     /// The repository that the request is by.
-    async fn signer(&self, forge: Forge, proof: &Proof, claim: &Claim, body: &[u8]) -> Result<Arc<Hook>, Problem> {
+    async fn signer(&self, forge: Forge, proof: Proof, claim: &Claim, body: &Bytes) -> Result<Arc<Hook>, Problem> {
         let named = match claim {
             Claim::Repository(name) => self.secrets.find(forge, name).await.map_err(|error| no_secrets(&error))?,
             Claim::Nothing | Claim::Unreadable(_) => None,
         };
         // A name that is not registered costs the same time as one that is.
-        let decoy = workflow::secret::Secret::new("no repository");
-        let is_by = proof.is_by(named.as_ref().map_or(&decoy, |hook| &hook.secret), body);
+        let secret = named.as_ref().map_or_else(|| Secret::new("no repository"), |hook| hook.secret.clone());
+        let (proof, whole) = (Arc::new(proof), body.clone());
+        let is_by = Arc::clone(&proof);
+        let is_by = apart(body.len(), move || is_by.is_by(&secret, &whole)).await;
         if let Some(hook) = named
             && is_by
         {
             return Ok(hook);
         }
         let count = OTHERS_MAX.min(OTHERS_BYTES_MAX / body.len().max(1_024));
+        self.others.take(forge, "", Instant::now()).map_err(|_| unsigned())?;
         let others = self.secrets.some(forge, count).await.map_err(|error| no_secrets(&error))?;
         let other = others.into_iter().find(|hook| proof.is_by(&hook.secret, body)).ok_or_else(unsigned)?;
         match claim {
@@ -173,6 +179,29 @@ impl FrontDoor {
             Claim::Nothing => Ok(other),
             Claim::Unreadable(reason) => Err(unreadable(reason)),
         }
+    }
+}
+
+/// The payload's text, and what it says it is about. A form that cannot be read is like JSON that cannot: only who
+/// signed it hears why.
+fn claimed(forge: Forge, media: Media, bytes: Bytes) -> (Option<Bytes>, Claim) {
+    let text = match media {
+        Media::Json => Some(bytes),
+        Media::Form => body::form_payload(&bytes).map(Bytes::from),
+    };
+    let claim =
+        text.as_ref().map_or_else(|| Claim::Unreadable(NO_FIELD.to_owned()), |text| payload::claim(forge, text));
+    (text, claim)
+}
+
+/// Work on a body: at once, or where it holds up nobody if the body is large.
+async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < LARGE_BYTES_MIN {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
