@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::predict::{Before, predict};
 use super::{Frame, FrameIndex, JobIndex, Known, Plan, PlannedJob, PlannedLegs, Prediction, order, secrets};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::event::Event;
 use crate::expression::{Object, Value};
 use crate::matrix;
@@ -172,12 +172,21 @@ impl Builder {
         }
     }
 
-    fn legs(&self, job: &Job, known: &Known) -> Result<PlannedLegs, Vec<Diagnostic>> {
+    fn legs(&mut self, job: &Job, known: &Known) -> Result<PlannedLegs, Vec<Diagnostic>> {
         let Some(strategy) = &job.strategy else { return Ok(PlannedLegs::Single) };
         if !known.covers_token(&strategy.token) {
             return Ok(PlannedLegs::Dynamic);
         }
-        let legs = matrix::expand(strategy, known)?;
+        let legs = match matrix::expand(strategy, known) {
+            Ok(legs) => legs,
+            // As on GitHub: what an expression makes wrong fails the job, the others run.
+            Err(errors) if strategy.token.has_expression() => {
+                let told = errors.into_iter().map(|error| Diagnostic { severity: Severity::Warning, ..error });
+                self.plan.warnings.extend(told);
+                return Ok(PlannedLegs::Dynamic);
+            }
+            Err(errors) => return Err(errors),
+        };
         let single = matches!(&legs.legs[..], [leg] if leg.values.is_none());
         Ok(if single { PlannedLegs::Single } else { PlannedLegs::Static(Arc::new(legs)) })
     }
