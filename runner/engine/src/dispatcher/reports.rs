@@ -42,18 +42,17 @@ impl Loop<'_> {
             }
             return None;
         }
-        match event {
-            RunEvent::JobRunFinished { key, conclusion, outputs, message } => Some(match self.broken.remove(&key) {
-                None => RunEvent::JobRunFinished { key, conclusion, outputs, message },
-                Some(message) => RunEvent::JobRunFinished {
-                    key,
-                    conclusion: Conclusion::Failure,
-                    outputs: BTreeMap::new(),
-                    message: Some(message),
-                },
-            }),
-            event => Some(event),
-        }
+        let problem = key.filter(|_| matches!(event, RunEvent::JobRunFinished { .. }));
+        let problem = problem.and_then(|key| Some((self.broken.remove(&key)?, key)));
+        Some(match problem {
+            None => event,
+            Some((message, key)) => RunEvent::JobRunFinished {
+                key,
+                conclusion: Conclusion::Failure,
+                outputs: BTreeMap::new(),
+                message: Some(message),
+            },
+        })
     }
 
     /// A job's task is over. If it panicked, or forgot to say how it ended, the job failed: one bad job never stops a run.

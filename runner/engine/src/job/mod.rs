@@ -2,6 +2,7 @@
 
 mod context;
 mod environment;
+mod facing;
 mod files;
 mod log;
 mod matchers;

@@ -135,7 +135,15 @@ impl StepTask {
     async fn script(&self, script: Script, log: &mut StepLog) -> StepEnd {
         self.header(&script.text, &script.shell, &script.shown, log).await;
         let timeout = script.request.timeout;
-        let outcome = self.execute(script.request, log).await;
+        let other =
+            script.shell.other_argv(&script.request.argv).map(|argv| ExecRequest { argv, ..script.request.clone() });
+        let mut outcome = self.execute(script.request, log).await;
+        if let (ExecOutcome::NotStarted { .. }, Some(other)) = (&outcome, other) {
+            let second = self.execute(other, log).await;
+            if !matches!(second, ExecOutcome::NotStarted { .. }) {
+                outcome = second;
+            }
+        }
         let mut end = StepEnd::of(&outcome, timeout);
         if let ExecOutcome::Exited { timed_out: true, .. } = outcome {
             let minutes = minutes(timeout.unwrap_or_default());

@@ -10,10 +10,10 @@ use workflow::template::{Token, evaluate};
 
 use super::JobOrder;
 use super::environment::{JobPaths, PATH_DEFAULT};
+use super::facing::JobFacing;
 use super::files::JobFiles;
 use super::log::StepLog;
 use super::run::JobSettings;
-use super::steps::JobFacing;
 use crate::notice::Notice;
 use crate::placement::{
     Credentials, ExecOutcome, ExecRequest, ImageSpec, JobHandle, JobIdentity, JobShape, JobSpec, Mount, NetworkAccess,

@@ -10,8 +10,8 @@ use workflow::template::{Token, evaluate};
 
 use super::context::StepScope;
 use super::environment;
+use super::facing::{JobFacing, evaluate_strings};
 use super::perform::StepTask;
-use super::steps::{JobFacing, evaluate_strings};
 use crate::step::BuiltInAction;
 use crate::step::script::Shell;
 

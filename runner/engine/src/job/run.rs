@@ -15,12 +15,13 @@ use workflow::template::evaluate;
 
 use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
+use super::facing::{JobFacing, evaluate_strings};
 use super::files::JobFiles;
 use super::log::{LOG_BYTES_MAX, LogPlace, StepLog};
 use super::matchers::JobMatchers;
 use super::perform::StepTools;
 use super::place::{Place, Placed};
-use super::steps::{JobFacing, Stepper, evaluate_strings};
+use super::steps::Stepper;
 use super::{JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};

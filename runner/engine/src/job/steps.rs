@@ -8,13 +8,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use workflow::command::{Annotation, AnnotationLevel};
-use workflow::expression::{Object, Value};
 use workflow::model::Step;
 use workflow::run::steps::{FlatStep, JobSteps, Role, StepDecision, StepFact};
 use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
-use workflow::template::{Token, evaluate};
+use workflow::template::evaluate;
 
-use super::context::{StepScope, StepsContext};
+use super::context::StepScope;
+use super::facing::JobFacing;
 use super::perform::{StepTask, StepTools};
 use super::prepare::default_name;
 use super::{JobControl, JobOrder, JobReport};
@@ -43,47 +43,6 @@ pub(super) struct Stepper {
     killed: bool,
     /// The runner is gone: nobody knows what became of its steps, so the job has failed whatever may be forgiven.
     lost: bool,
-}
-
-/// The part of a job that expressions see.
-pub(super) struct JobFacing {
-    pub(super) github: Object,
-    pub(super) secrets: Value,
-    pub(super) job: Object,
-    pub(super) runner: Value,
-    /// `env:` of workflow and job, and `GITHUB_ENV`.
-    pub(super) env: IndexMap<String, String>,
-    /// `GITHUB_PATH`.
-    pub(super) path: Vec<String>,
-    pub(super) steps: StepsContext,
-}
-
-impl JobFacing {
-    /// The contexts of a step whose own `env:` is laid over the job's.
-    pub(super) fn scope<'a>(
-        &'a self,
-        order: &'a JobOrder,
-        env: &'a IndexMap<String, String>,
-        status: workflow::expression::Status,
-        step: Option<&Step>,
-        hash_files: Option<&'a super::context::HashFiles>,
-    ) -> StepScope<'a> {
-        let mut github = self.github.clone();
-        if let Some(step) = step {
-            github.insert("action", Value::String(Arc::from(step.id.as_str())));
-        }
-        StepScope {
-            contexts: &order.contexts,
-            github: Value::Object(Arc::new(github)),
-            secrets: &self.secrets,
-            env,
-            steps: &self.steps,
-            job: &self.job,
-            runner: &self.runner,
-            status,
-            hash_files,
-        }
-    }
 }
 
 impl Stepper {
@@ -176,9 +135,7 @@ impl Stepper {
             else {
                 return Ok(true);
             };
-            let mut env = job.env.clone();
-            let base = job.scope(order, &job.env, machine.status(), Some(step), Some(&*tools.hash_files));
-            env.extend(evaluate_strings(step.env.as_ref(), &base).unwrap_or_default());
+            let env = job.env_of(order, step, machine.status(), &*tools.hash_files);
             let scope = job.scope(order, &env, machine.status(), Some(step), Some(&*tools.hash_files));
             step.condition.evaluate(&scope).map(|value| value.is_truthy()).map_err(|error| error.message)
         })
@@ -314,13 +271,8 @@ impl Stepper {
         let Some((step, token)) = step.and_then(|step| Some((step, step.continue_on_error.as_ref()?))) else {
             return Conclusion::Failure;
         };
-        let scope = self.job.scope(
-            &self.order,
-            &self.job.env,
-            self.machine.status(),
-            Some(step),
-            Some(&*self.tools.hash_files),
-        );
+        let env = self.step_env(step);
+        let scope = self.scope(step, &env);
         match evaluate(token, &scope) {
             Ok(value) if value.is_truthy() => Conclusion::Success,
             Ok(_) => Conclusion::Failure,
@@ -358,17 +310,21 @@ impl Stepper {
         self.machine.steps().get(index.0 as usize)
     }
 
+    /// The environment that the keys of a step see: the job's, and its own over it.
+    fn step_env(&self, step: &Step) -> IndexMap<String, String> {
+        self.job.env_of(&self.order, step, self.machine.status(), &*self.tools.hash_files)
+    }
+
+    fn scope<'a>(&'a self, step: &Step, env: &'a IndexMap<String, String>) -> StepScope<'a> {
+        self.job.scope(&self.order, env, self.machine.status(), Some(step), Some(&*self.tools.hash_files))
+    }
+
     fn name(&self, index: StepIndex) -> String {
         let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)) else {
             return "Post".to_owned();
         };
-        let scope = self.job.scope(
-            &self.order,
-            &self.job.env,
-            self.machine.status(),
-            Some(step),
-            Some(&*self.tools.hash_files),
-        );
+        let env = self.step_env(step);
+        let scope = self.scope(step, &env);
         let written = step.name.as_ref().and_then(|name| evaluate(name, &scope).ok());
         written.map_or_else(|| default_name(step, &scope), |name| name.to_display_string().to_string())
     }
@@ -406,15 +362,4 @@ impl Stepper {
     pub(super) fn status(&self) -> workflow::expression::Status {
         self.machine.status()
     }
-}
-
-/// A mapping of strings, such as `env:`.
-pub(super) fn evaluate_strings(
-    token: Option<&Token>,
-    scope: &StepScope<'_>,
-) -> Result<IndexMap<String, String>, String> {
-    let Some(token) = token else { return Ok(IndexMap::new()) };
-    let value = evaluate(token, scope).map_err(|error| error.message)?;
-    let pairs = value.as_object().into_iter().flat_map(Object::iter);
-    Ok(pairs.map(|(name, value)| (name.to_string(), value.to_display_string().to_string())).collect())
 }

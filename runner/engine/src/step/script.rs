@@ -11,6 +11,9 @@ pub struct Shell {
     fix: Fix,
 }
 
+/// The command line of `shell: python`.
+const PYTHON: &str = "python {0}";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fix {
     None,
@@ -39,7 +42,7 @@ impl Shell {
         match value.trim().to_lowercase().as_str() {
             "bash" => known("bash --noprofile --norc -e -o pipefail {0}", ".sh", Fix::None),
             "sh" => known("sh -e {0}", ".sh", Fix::None),
-            "python" => known("python {0}", ".py", Fix::None),
+            "python" => known(PYTHON, ".py", Fix::None),
             "pwsh" => known("pwsh -command \". '{0}'\"", ".ps1", Fix::PowerShell),
             "node" => known("node {0}", ".js", Fix::None),
             shell @ ("cmd" | "powershell") => {
@@ -63,6 +66,15 @@ impl Shell {
                 "$ErrorActionPreference = 'stop'\n{text}\nif ((Test-Path -LiteralPath variable:\\LASTEXITCODE)) {{ exit $LASTEXITCODE }}\n"
             ),
         }
+    }
+
+    /// The command line to try where the first one's program is missing: GitHub's machines have a `python`, Debian's
+    /// images often only a `python3`.
+    #[must_use]
+    pub fn other_argv(&self, argv: &[String]) -> Option<Vec<String>> {
+        let (program, arguments) = argv.split_first()?;
+        let other = (self.template == PYTHON && program == "python").then(|| "python3".to_owned())?;
+        Some(std::iter::once(other).chain(arguments.iter().cloned()).collect())
     }
 
     /// Program and arguments for a script at a path.
