@@ -5,6 +5,7 @@
 mod attacks;
 mod connections;
 mod corpus;
+mod full;
 mod hooks;
 mod http2;
 mod killed;
