@@ -25,7 +25,7 @@ use pull::PullProgress;
 use reference::Reference;
 
 /// An image as the engine knows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageFacts {
     /// As asked for.
     pub reference: String,

@@ -92,7 +92,7 @@ impl StepTask {
             }
         };
         let mut end = match work {
-            Work::Script(script) => self.script(script, &mut log).await,
+            Work::Script(script) => self.script(*script, &mut log).await,
             Work::BuiltIn { action, inputs, timeout } => self.built_in(&*action, inputs, timeout, &mut log).await,
         };
         log.end_of_output().await;
@@ -126,7 +126,7 @@ impl StepTask {
                 let mut request = ExecRequest::new(shell.argv(&path), cwd);
                 request.env = env.into_iter().collect();
                 request.timeout = timeout;
-                Work::Script(Script { text, shell, shown, request })
+                Work::Script(Box::new(Script { text, shell, shown, request }))
             }
         };
         Ok((files, work))
@@ -313,7 +313,7 @@ impl StepTask {
 
 /// A step whose files are written.
 enum Work {
-    Script(Script),
+    Script(Box<Script>),
     BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String>, timeout: Option<Duration> },
 }
 

@@ -11,13 +11,21 @@ use tokio::sync::mpsc;
 /// Stored output is acknowledged each time it has grown by so much; the end of a command acknowledges the rest.
 const ACKNOWLEDGE_BYTES: u64 = 1024 * 1024;
 
-/// Names a command within one job. Chosen by the placement, never reused.
+/// Names a command within one job. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecId(pub u64);
+
+impl ExecId {
+    /// Names that callers choose are below this one.
+    pub const CHOSEN_MAX: u64 = 1 << 32;
+}
 
 /// A command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecRequest {
+    /// The name under which another process can take it up, chosen by the caller and below [`ExecId::CHOSEN_MAX`];
+    /// absent: any.
+    pub id: Option<ExecId>,
     /// Program and arguments; a program without `/` is looked up on the PATH of `env`.
     pub argv: Vec<String>,
     /// The whole environment, unless `inherit_env`.
@@ -39,6 +47,7 @@ impl ExecRequest {
     #[must_use]
     pub fn new(argv: impl IntoIterator<Item = impl Into<String>>, cwd: impl Into<String>) -> Self {
         Self {
+            id: None,
             argv: argv.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             inherit_env: true,

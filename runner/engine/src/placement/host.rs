@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
@@ -28,6 +29,9 @@ const LINGER_SECONDS: &str = "60";
 
 /// Between two looks for the agent's socket.
 const SOCKET_PAUSE: Duration = Duration::from_micros(300);
+
+/// Between two looks for the end of an agent that another process started.
+const END_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the agent may take to open its socket.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
@@ -138,7 +142,8 @@ impl Placement for HostPlacement {
         let child = self.spawn(&run).map_err(|error| failed(error.to_string()))?;
         let mark = child.id().map(|pid| self.mark(&spec, pid));
         let socket = SocketPath::new(&run.join(SOCKET)).map_err(|error| failed(error.to_string()))?;
-        let process = Arc::new(Process { socket, child: Mutex::new(child) });
+        let pid = child.id();
+        let process = Arc::new(Process { socket, body: Mutex::new(Body::Child(child)) });
         process.wait().await.map_err(failed)?;
         let client = AgentClient::start(Arc::<Process>::clone(&process)).await.map_err(failed)?;
         progress(PlacementProgress::Ready);
@@ -147,14 +152,29 @@ impl Placement for HostPlacement {
             files_are_shared: true,
             ..JobFacts::default()
         };
-        Ok(Arc::new(HostJob {
-            client,
-            process,
+        let record = Record {
             facts,
             user: spec.user,
             workdir: spec.workdir,
+            agent: pid.and_then(ProcessMark::of).map(|mark| mark.to_string()).unwrap_or_default(),
             mark: mark.and_then(Result::ok),
-        }))
+        };
+        Ok(Arc::new(HostJob { client, process, record }))
+    }
+
+    async fn adopt(&self, record: &serde_json::Value) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        let failed = |reason: String| PlacementError::Agent { reason };
+        let record = Record::deserialize(record)
+            .map_err(|error| failed(format!("cannot be found: its record is not understood ({error})")))?;
+        let agent = ProcessMark::parse(&record.agent).ok_or_else(|| failed("has no process".to_owned()))?;
+        let socket = SocketPath::new(&Path::new(&record.facts.run_directory).join(SOCKET))
+            .map_err(|error| failed(format!("has no socket: {error}")))?;
+        let process = Arc::new(Process { socket, body: Mutex::new(Body::Other(agent)) });
+        if let Some(reason) = process.autopsy().await {
+            return Err(failed(reason));
+        }
+        let client = AgentClient::start(Arc::<Process>::clone(&process)).await.map_err(failed)?;
+        Ok(Arc::new(HostJob { client, process, record }))
     }
 
     async fn ours(&self) -> Result<Vec<Resource>, PlacementError> {
@@ -190,7 +210,59 @@ impl Placement for HostPlacement {
 #[derive(Debug)]
 struct Process {
     socket: SocketPath,
-    child: Mutex<Child>,
+    body: Mutex<Body>,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Started by this process.
+    Child(Child),
+    /// Started by another one.
+    Other(ProcessMark),
+}
+
+impl Body {
+    /// How it ended, if it has.
+    fn end(&mut self) -> Option<String> {
+        match self {
+            Self::Child(child) => child.try_wait().ok().flatten().map(|status| format!("ended with {status}")),
+            Self::Other(mark) => (!mark.is_alive()).then(|| "has ended".to_owned()),
+        }
+    }
+
+    async fn wait(&mut self) {
+        match self {
+            // Who cannot be waited for is gone.
+            Self::Child(child) => drop(child.wait().await),
+            Self::Other(mark) => {
+                while mark.is_alive() {
+                    tokio::time::sleep(END_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn kill(&mut self) -> Result<(), String> {
+        match self {
+            Self::Child(child) => child.kill().await.map_err(|error| error.to_string()),
+            Self::Other(mark) => {
+                let pid = i32::try_from(mark.pid()).map_err(|error| error.to_string())?;
+                kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+/// What is recorded of a placed job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    facts: JobFacts,
+    user: Option<String>,
+    workdir: String,
+    /// Mark of the agent's process.
+    agent: String,
+    /// Its file among the marks.
+    mark: Option<PathBuf>,
 }
 
 impl Process {
@@ -216,8 +288,8 @@ impl Connect for Process {
     }
 
     async fn autopsy(&self) -> Option<String> {
-        let ended = self.child.lock().await.try_wait().ok().flatten()?;
-        Some(format!("is gone: its process ended with {ended}"))
+        let end = self.body.lock().await.end()?;
+        Some(format!("is gone: its process {end}"))
     }
 }
 
@@ -226,26 +298,37 @@ impl Connect for Process {
 struct HostJob {
     client: AgentClient,
     process: Arc<Process>,
-    facts: JobFacts,
-    user: Option<String>,
-    workdir: String,
-    mark: Option<PathBuf>,
+    record: Record,
+}
+
+impl HostJob {
+    fn complete(&self, mut request: ExecRequest) -> ExecRequest {
+        if request.user.is_none() {
+            request.user.clone_from(&self.record.user);
+        }
+        if request.cwd.is_empty() {
+            request.cwd.clone_from(&self.record.workdir);
+        }
+        request
+    }
 }
 
 #[async_trait]
 impl JobHandle for HostJob {
     fn facts(&self) -> &JobFacts {
-        &self.facts
+        &self.record.facts
     }
 
-    async fn exec(&self, mut request: ExecRequest) -> Result<Exec, PlacementError> {
-        if request.user.is_none() {
-            request.user.clone_from(&self.user);
-        }
-        if request.cwd.is_empty() {
-            request.cwd.clone_from(&self.workdir);
-        }
-        self.client.exec(request).map_err(|reason| PlacementError::Agent { reason })
+    async fn exec(&self, request: ExecRequest) -> Result<Exec, PlacementError> {
+        self.client.exec(self.complete(request)).map_err(|reason| PlacementError::Agent { reason })
+    }
+
+    async fn take_up(&self, request: ExecRequest, from: u64) -> Result<Exec, PlacementError> {
+        self.client.take_up(self.complete(request), from).map_err(|reason| PlacementError::Agent { reason })
+    }
+
+    fn record(&self) -> serde_json::Value {
+        serde_json::to_value(&self.record).unwrap_or_default()
     }
 
     async fn cancel(&self, exec: ExecId, ladder: Ladder) -> Result<(), PlacementError> {
@@ -266,11 +349,11 @@ impl JobHandle for HostJob {
 
     async fn stop(&self) -> Result<(), PlacementError> {
         self.client.shut_down(STOP_TIMEOUT).await;
-        let mut child = self.process.child.lock().await;
-        if tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
-            child.kill().await.map_err(|error| PlacementError::NotRemoved(vec![format!("the agent ({error})")]))?;
+        let mut body = self.process.body.lock().await;
+        if tokio::time::timeout(STOP_TIMEOUT, body.wait()).await.is_err() {
+            body.kill().await.map_err(|error| PlacementError::NotRemoved(vec![format!("the agent ({error})")]))?;
         }
-        if let Some(mark) = &self.mark {
+        if let Some(mark) = &self.record.mark {
             // A second call finds it gone.
             let _ = std::fs::remove_file(mark);
         }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 /// Somewhere that jobs can run.
 #[async_trait]
@@ -41,6 +42,13 @@ pub trait Placement: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Whatever stood in the way; everything that had been made by then is removed again.
     async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError>;
+
+    /// Takes up a job that another process of this installation started; `record` is what its handle gave
+    /// ([`JobHandle::record`]).
+    ///
+    /// # Errors
+    /// It does not run any more, or cannot be reached. What is left of it is not removed.
+    async fn adopt(&self, record: &serde_json::Value) -> Result<Arc<dyn JobHandle>, PlacementError>;
 
     /// What this installation has created and not yet removed, whichever process did.
     ///
@@ -66,6 +74,16 @@ pub trait JobHandle: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The agent is gone. That the command cannot be started is an [`ExecOutcome`].
     async fn exec(&self, request: ExecRequest) -> Result<Exec, PlacementError>;
+
+    /// Goes on with a command that another process may have started under the name in `request`: at byte `from` of its
+    /// output, or the first one that is still there. One that never arrived is started now.
+    ///
+    /// # Errors
+    /// The agent is gone, or the request has no name.
+    async fn take_up(&self, request: ExecRequest, from: u64) -> Result<Exec, PlacementError>;
+
+    /// What another process needs to take the job up, as JSON; it holds no secrets.
+    fn record(&self) -> serde_json::Value;
 
     /// Begins to end a command: SIGINT, then SIGTERM, then SIGKILL to all that it started. Its outcome arrives as always.
     ///
@@ -100,7 +118,7 @@ pub trait JobHandle: Send + Sync + std::fmt::Debug {
 }
 
 /// Facts about a placed job.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct JobFacts {
     /// `job.container.id`; absent on the host.
     pub container_id: Option<String>,
@@ -123,7 +141,7 @@ pub struct JobFacts {
 }
 
 /// Facts about a service container.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServiceFacts {
     /// `job.services.<id>.id`.
     pub container_id: String,
@@ -149,7 +167,8 @@ pub struct Resource {
 }
 
 /// Kinds of [`Resource`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
     /// Of a job or a service.
     Container,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{Barrier, mpsc};
+use tokio::sync::{Barrier, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,21 +31,40 @@ struct Shared {
     /// Why no job can be placed.
     refusal: Mutex<Option<String>>,
     meetings: Mutex<BTreeMap<String, Arc<Barrier>>>,
+    jobs: Mutex<Vec<Arc<SimulatedJob>>>,
+    /// Scripts that were started, in order.
+    started: Mutex<Vec<String>>,
 }
 
+/// A placed job; it outlives its handles, as a container does.
 #[derive(Debug)]
 struct SimulatedJob {
     shared: Arc<Shared>,
+    number: usize,
     facts: JobFacts,
     next: AtomicU64,
-    running: Arc<Mutex<BTreeMap<ExecId, CancellationToken>>>,
+    processes: Mutex<BTreeMap<ExecId, Arc<Process>>>,
     stopped: AtomicUsize,
+}
+
+/// A process and all that it wrote.
+#[derive(Debug)]
+struct Process {
+    cancel: CancellationToken,
+    chunks: Mutex<Vec<Bytes>>,
+    /// How many chunks there are, and how it ended.
+    told: watch::Sender<(usize, Option<ExecOutcome>)>,
 }
 
 impl Simulated {
     /// How many placed jobs have not been stopped.
     pub(crate) fn open(&self) -> usize {
         self.0.open.load(Ordering::SeqCst)
+    }
+
+    /// The scripts that were started, in order.
+    pub(crate) fn started(&self) -> Vec<String> {
+        self.0.started.lock().unwrap().clone()
     }
 
     /// No job can be placed from now on.
@@ -63,13 +82,26 @@ impl Placement for Simulated {
         self.0.open.fetch_add(1, Ordering::SeqCst);
         let facts =
             JobFacts { run_directory: spec.run_directory.inside, files_are_shared: true, ..JobFacts::default() };
-        Ok(Arc::new(SimulatedJob {
+        let mut jobs = self.0.jobs.lock().unwrap();
+        let job = Arc::new(SimulatedJob {
             shared: Arc::clone(&self.0),
+            number: jobs.len(),
             facts,
-            next: AtomicU64::new(1),
-            running: Arc::default(),
+            next: AtomicU64::new(ExecId::CHOSEN_MAX),
+            processes: Mutex::default(),
             stopped: AtomicUsize::new(0),
-        }))
+        });
+        jobs.push(Arc::clone(&job));
+        Ok(Arc::new(Handle(job)))
+    }
+
+    async fn adopt(&self, record: &serde_json::Value) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        let number = record.as_u64().and_then(|number| usize::try_from(number).ok());
+        let job = number.and_then(|number| self.0.jobs.lock().unwrap().get(number).cloned());
+        match job.filter(|job| job.stopped.load(Ordering::SeqCst) == 0) {
+            Some(job) => Ok(Arc::new(Handle(job))),
+            None => Err(PlacementError::Agent { reason: "is gone".into() }),
+        }
     }
 
     async fn ours(&self) -> Result<Vec<Resource>, PlacementError> {
@@ -81,26 +113,75 @@ impl Placement for Simulated {
     }
 }
 
+/// What one engine holds of a job.
+#[derive(Debug)]
+struct Handle(Arc<SimulatedJob>);
+
+impl Handle {
+    fn start(&self, id: ExecId, request: ExecRequest) -> Arc<Process> {
+        let script = request.argv.last().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        self.0.shared.started.lock().unwrap().push(script.clone());
+        let (told, _) = watch::channel((0, None));
+        let process = Arc::new(Process { cancel: CancellationToken::new(), chunks: Mutex::default(), told });
+        self.0.processes.lock().unwrap().insert(id, Arc::clone(&process));
+        let life = Life { script, request, process: Arc::clone(&process), shared: Arc::clone(&self.0.shared) };
+        tokio::spawn(life.run());
+        process
+    }
+}
+
+/// Sends what a process wrote from an offset on, and its end.
+fn follow(id: ExecId, process: Arc<Process>, from: u64) -> Exec {
+    let (sender, events) = mpsc::channel(16);
+    tokio::spawn(async move {
+        let mut told = process.told.subscribe();
+        let (mut sent, mut offset) = (0, 0);
+        loop {
+            let (count, outcome) = told.borrow_and_update().clone();
+            while sent < count {
+                let bytes = process.chunks.lock().unwrap()[sent].clone();
+                let length = bytes.len() as u64;
+                if offset >= from && sender.send(ExecEvent::Output { offset, bytes }).await.is_err() {
+                    return;
+                }
+                (sent, offset) = (sent + 1, offset + length);
+            }
+            if let Some(outcome) = outcome {
+                let _gone = sender.send(ExecEvent::Ended(outcome)).await;
+                return;
+            }
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    Exec::new(id, events, |_acknowledged| {})
+}
+
 #[async_trait]
-impl JobHandle for SimulatedJob {
+impl JobHandle for Handle {
     fn facts(&self) -> &JobFacts {
-        &self.facts
+        &self.0.facts
     }
 
     async fn exec(&self, request: ExecRequest) -> Result<Exec, PlacementError> {
-        let id = ExecId(self.next.fetch_add(1, Ordering::SeqCst));
-        let cancel = CancellationToken::new();
-        self.running.lock().unwrap().insert(id, cancel.clone());
-        let (sender, events) = mpsc::channel(16);
-        let script = request.argv.last().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-        let process = Process { script, request, sender, offset: 0, shared: Arc::clone(&self.shared) };
-        tokio::spawn(process.run(cancel));
-        Ok(Exec::new(id, events, |_acknowledged| {}))
+        let id = request.id.unwrap_or_else(|| ExecId(self.0.next.fetch_add(1, Ordering::SeqCst)));
+        Ok(follow(id, self.start(id, request), 0))
+    }
+
+    async fn take_up(&self, request: ExecRequest, from: u64) -> Result<Exec, PlacementError> {
+        let id = request.id.expect("a name");
+        let known = self.0.processes.lock().unwrap().get(&id).cloned();
+        Ok(follow(id, known.unwrap_or_else(|| self.start(id, request)), from))
+    }
+
+    fn record(&self) -> serde_json::Value {
+        self.0.number.into()
     }
 
     async fn cancel(&self, exec: ExecId, _ladder: Ladder) -> Result<(), PlacementError> {
-        if let Some(cancel) = self.running.lock().unwrap().get(&exec) {
-            cancel.cancel();
+        if let Some(process) = self.0.processes.lock().unwrap().get(&exec) {
+            process.cancel.cancel();
         }
         Ok(())
     }
@@ -118,31 +199,31 @@ impl JobHandle for SimulatedJob {
     }
 
     async fn stop(&self) -> Result<(), PlacementError> {
-        if self.stopped.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.shared.open.fetch_sub(1, Ordering::SeqCst);
+        if self.0.stopped.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.0.shared.open.fetch_sub(1, Ordering::SeqCst);
         }
         Ok(())
     }
 }
 
-struct Process {
+/// A process as it goes on.
+struct Life {
     script: String,
     request: ExecRequest,
-    sender: mpsc::Sender<ExecEvent>,
-    offset: u64,
+    process: Arc<Process>,
     shared: Arc<Shared>,
 }
 
-impl Process {
-    async fn run(mut self, cancel: CancellationToken) {
+impl Life {
+    async fn run(mut self) {
         let limit = self.request.timeout.unwrap_or(Duration::from_secs(3600));
-        let sender = self.sender.clone();
+        let process = Arc::clone(&self.process);
         let outcome = tokio::select! {
             outcome = self.perform() => outcome,
-            () = cancel.cancelled() => exited(130, false, true),
+            () = process.cancel.cancelled() => exited(130, false, true),
             () = tokio::time::sleep(limit) => exited(143, true, false),
         };
-        let _gone = sender.send(ExecEvent::Ended(outcome)).await;
+        process.told.send_modify(|told| told.1 = Some(outcome));
     }
 
     async fn perform(&mut self) -> ExecOutcome {
@@ -180,10 +261,9 @@ impl Process {
     }
 
     async fn out(&mut self, text: &str) {
-        let bytes = Bytes::copy_from_slice(text.as_bytes());
-        let offset = self.offset;
-        self.offset += bytes.len() as u64;
-        let _gone = self.sender.send(ExecEvent::Output { offset, bytes }).await;
+        let mut chunks = self.process.chunks.lock().unwrap();
+        chunks.push(Bytes::copy_from_slice(text.as_bytes()));
+        self.process.told.send_modify(|told| told.0 = chunks.len());
     }
 }
 

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 /// A job to place.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ pub enum PullPolicy {
 }
 
 /// A directory for one job that engine and agent share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunDirectory {
     /// On this machine; made by the caller, removed by the caller. Its path must be short enough for a socket in it
     /// (90 bytes).
@@ -118,7 +119,7 @@ pub struct RunDirectory {
 }
 
 /// A folder of this machine that the job sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// On this machine.
     pub host: PathBuf,

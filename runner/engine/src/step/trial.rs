@@ -138,6 +138,14 @@ impl JobHandle for NoJob {
         Self::none()
     }
 
+    async fn take_up(&self, _request: ExecRequest, _from: u64) -> Result<Exec, PlacementError> {
+        Self::none()
+    }
+
+    fn record(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     async fn cancel(&self, _exec: ExecId, _ladder: Ladder) -> Result<(), PlacementError> {
         Self::none()
     }

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::protocol::{
-    AgentHello, Decoder, Event, ExecProgress, ExecRequest, ExecState, PROTOCOL_VERSION, Request, Subject, encode,
-};
+use agent::protocol::{AgentHello, Decoder, Event, ExecRequest, ExecState, PROTOCOL_VERSION, Request, Subject, encode};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
@@ -87,6 +85,14 @@ struct Running {
     received: u64,
     /// The agent has told something of it.
     known: bool,
+    /// What the agent knows of it is being asked.
+    unsure: bool,
+}
+
+impl Running {
+    const fn new(request: ExecRequest, events: mpsc::Sender<ExecEvent>) -> Self {
+        Self { request, events, received: 0, known: false, unsure: false }
+    }
 }
 
 type Answer = oneshot::Sender<Result<FileAnswer, String>>;
@@ -164,6 +170,7 @@ async fn reconnect(connect: &dyn Connect, boot_id: &str, reason: &str) -> Result
 impl State {
     /// Asks what the agent knows; the answer tells where each command is taken up.
     fn take_up(&mut self, connection: &mut Connection) -> Result<(), String> {
+        self.execs.values_mut().for_each(|running| running.unsure = true);
         connection.push(&Request::List)
     }
 
@@ -220,8 +227,13 @@ impl State {
                     let _ = events.try_send(ExecEvent::Ended(outcome));
                     return Ok(());
                 }
-                self.execs.insert(request.id, Running { request, events, received: 0, known: false });
+                self.execs.insert(request.id, Running::new(request, events));
                 encoded
+            }
+            Command::TakeUp(request, events, from) => {
+                let running = Running { received: from, unsure: true, ..Running::new(request.clone(), events) };
+                self.execs.insert(request.id, running);
+                connection.push(&Request::List)
             }
             Command::Send(request) => connection.push(&request),
             Command::File(request, answer) => {
@@ -314,17 +326,15 @@ impl State {
     /// After a new connection: goes on where each command was, and starts those that never arrived.
     fn resume(&mut self, listed: &[ExecState], connection: &mut Connection) -> Result<(), String> {
         for exec in listed {
-            if let (Some(running), ExecProgress::Running | ExecProgress::Exited(_)) =
-                (self.execs.get(&exec.id), &exec.progress)
-            {
-                connection.push(&Request::Resume { id: exec.id, offset: running.received })?;
-            }
+            let Some(running) = self.execs.get_mut(&exec.id).filter(|running| running.unsure) else { continue };
+            running.unsure = false;
+            // What another process had stored before it died is not sent again.
+            running.received = running.received.max(exec.acked_bytes);
+            connection.push(&Request::Resume { id: exec.id, offset: running.received })?;
         }
         let mut gone = Vec::new();
-        for (id, running) in &self.execs {
-            if listed.iter().any(|exec| exec.id == *id) {
-                continue;
-            }
+        for (id, running) in self.execs.iter_mut().filter(|(_, running)| running.unsure) {
+            running.unsure = false;
             if running.known {
                 gone.push(*id);
             } else {
@@ -347,8 +357,8 @@ impl State {
     async fn lose(mut self, reason: &str, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut execs = self.execs;
         while let Ok(command) = commands.try_recv() {
-            if let Command::Start(request, events) = command {
-                execs.insert(request.id, Running { request, events, received: 0, known: false });
+            if let Command::Start(request, events) | Command::TakeUp(request, events, _) = command {
+                execs.insert(request.id, Running::new(request, events));
             }
         }
         if let Some((events, event)) = self.waiting {

@@ -9,7 +9,7 @@ mod outcome;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agent::protocol::{FILE_BYTES_MAX, Request, Ticket};
 use bytes::{Bytes, BytesMut};
@@ -36,6 +36,8 @@ pub(crate) struct AgentClient {
 pub(crate) enum Command {
     /// A new exec and who hears of it.
     Start(agent::protocol::ExecRequest, mpsc::Sender<super::ExecEvent>),
+    /// The same for one that another process may have started; its output is wanted from the offset on.
+    TakeUp(agent::protocol::ExecRequest, mpsc::Sender<super::ExecEvent>, u64),
     /// Needs no answer.
     Send(Request),
     /// Is answered under the ticket that the driver draws.
@@ -79,14 +81,28 @@ impl AgentClient {
         let (connection, hello) = driver::connect(&*connect).await?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let driver = tokio::spawn(driver::drive(connect, connection, hello.boot_id, receiver));
-        Ok(Self { commands, next_id: AtomicU64::new(1), driver })
+        // Another process may have spoken to this agent before: the time sets its commands apart from ours.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let first = ExecId::CHOSEN_MAX + u64::try_from(since.as_millis()).unwrap_or_default();
+        Ok(Self { commands, next_id: AtomicU64::new(first), driver })
     }
 
     /// Starts a command.
     pub(crate) fn exec(&self, request: ExecRequest) -> Result<Exec, String> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = request.id.map_or_else(|| self.next_id.fetch_add(1, Ordering::Relaxed), |id| id.0);
+        self.begin(id, |sender| Command::Start(outcome::request(id, request), sender))
+    }
+
+    /// Goes on with a command that another process started under the name in `request`, at byte `from` of its output or
+    /// the first that the agent still has; starts it where the agent never heard of it.
+    pub(crate) fn take_up(&self, request: ExecRequest, from: u64) -> Result<Exec, String> {
+        let id = request.id.ok_or("cannot find a command without a name")?.0;
+        self.begin(id, |sender| Command::TakeUp(outcome::request(id, request), sender, from))
+    }
+
+    fn begin(&self, id: u64, command: impl FnOnce(mpsc::Sender<super::ExecEvent>) -> Command) -> Result<Exec, String> {
         let (sender, events) = mpsc::channel(CHUNKS_WAITING_MAX);
-        self.tell(Command::Start(outcome::request(id, request), sender))?;
+        self.tell(command(sender))?;
         let commands = self.commands.clone();
         Ok(Exec::new(ExecId(id), events, move |what| {
             let request = match what {

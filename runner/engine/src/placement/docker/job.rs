@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::adopt::Record;
 use super::resources::Resources;
 use crate::placement::client::AgentClient;
 use crate::placement::shared_files::{SharedFiles, Unreached};
@@ -17,29 +18,41 @@ use crate::placement::{Exec, ExecId, ExecRequest, JobFacts, JobHandle, Ladder, P
 pub(super) struct DockerJob {
     pub(super) client: AgentClient,
     pub(super) resources: Arc<Resources>,
-    pub(super) facts: JobFacts,
-    /// The user of commands that name none; absent: root.
-    pub(super) user: Option<String>,
-    /// The directory of commands that name none.
-    pub(super) workdir: String,
     /// Absent with a remote engine.
     pub(super) files: Option<Arc<SharedFiles>>,
+    /// What it is, also for a process to come.
+    pub(super) record: Record,
+}
+
+impl DockerJob {
+    /// Fills in what a command does not name: absent, the user is root.
+    fn complete(&self, mut request: ExecRequest) -> ExecRequest {
+        if request.user.is_none() {
+            request.user.clone_from(&self.record.user);
+        }
+        if request.cwd.is_empty() {
+            request.cwd.clone_from(&self.record.workdir);
+        }
+        request
+    }
 }
 
 #[async_trait]
 impl JobHandle for DockerJob {
     fn facts(&self) -> &JobFacts {
-        &self.facts
+        &self.record.facts
     }
 
-    async fn exec(&self, mut request: ExecRequest) -> Result<Exec, PlacementError> {
-        if request.user.is_none() {
-            request.user.clone_from(&self.user);
-        }
-        if request.cwd.is_empty() {
-            request.cwd.clone_from(&self.workdir);
-        }
-        self.client.exec(request).map_err(agent)
+    async fn exec(&self, request: ExecRequest) -> Result<Exec, PlacementError> {
+        self.client.exec(self.complete(request)).map_err(agent)
+    }
+
+    async fn take_up(&self, request: ExecRequest, from: u64) -> Result<Exec, PlacementError> {
+        self.client.take_up(self.complete(request), from).map_err(agent)
+    }
+
+    fn record(&self) -> serde_json::Value {
+        serde_json::to_value(&self.record).unwrap_or_default()
     }
 
     async fn cancel(&self, exec: ExecId, ladder: Ladder) -> Result<(), PlacementError> {

@@ -2,9 +2,10 @@
 //!
 //! Knows nothing of workflows. In the order in which a job meets them: the engine is found ([`address`], [`connection`]),
 //! the job is judged ([`options`], [`volumes`], [`ports`], [`prepared`]), made ([`start`], [`create`], [`network`],
-//! [`services`], [`upload`]), reached ([`transport`], [`job`]) and removed ([`resources`], [`leftovers`]).
+//! [`services`], [`upload`]), reached ([`transport`], [`job`]), taken up by a later process ([`adopt`]) and removed ([`resources`], [`leftovers`]).
 
 mod address;
+mod adopt;
 mod connection;
 mod create;
 mod job;
@@ -188,6 +189,13 @@ impl Placement for DockerPlacement {
                 return Err(error);
             }
         }
+    }
+
+    async fn adopt(&self, record: &serde_json::Value) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        let record = serde::Deserialize::deserialize(record).map_err(|error| PlacementError::Agent {
+            reason: format!("cannot be found: its record is not understood ({error})"),
+        })?;
+        Ok(Arc::new(self.adopt_record(record).await?))
     }
 
     async fn ours(&self) -> Result<Vec<Resource>, PlacementError> {

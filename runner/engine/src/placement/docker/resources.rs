@@ -34,6 +34,11 @@ impl Resources {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).push((kind, id.into()));
     }
 
+    /// All of it.
+    pub(super) fn list(&self) -> Vec<(ResourceKind, String)> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Removes all, containers first. What could not be removed stays listed.
     pub(super) async fn remove(&self) -> Result<Removed, PlacementError> {
         let list = std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner));

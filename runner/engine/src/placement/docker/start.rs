@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::address::hex;
+use super::adopt::Record;
 use super::connection::{message, refused};
 use super::create::{self, Container};
 use super::job::DockerJob;
@@ -23,7 +24,6 @@ use super::transport::{SocketTransport, StdioTransport, unique};
 use super::{DockerPlacement, Transport, network, upload};
 use crate::image::{ImageError, ImageFacts};
 use crate::placement::client::{AgentClient, SocketPath};
-use crate::placement::shared_files::SharedFiles;
 use crate::placement::{
     ExecEvent, ExecOutcome, ExecRequest, JobFacts, JobSpec, Mount, PlacementError, PlacementProgress, ProgressSink,
     ResourceKind, ServiceFacts, ServiceSpec,
@@ -69,12 +69,12 @@ impl Start<'_> {
     pub(super) async fn run(&self) -> Result<DockerJob, PlacementError> {
         let ground = self.ground().await?;
         let (job, mut services) = tokio::join!(self.job(&ground), self.services(&ground));
-        let (client, container) = job?;
+        let (client, container, stdio_token) = job?;
         if services.problem.is_none() {
             services.problem = self.serve(&client, &services.started, &ground.network).await?;
         }
         (self.progress)(PlacementProgress::Ready);
-        Ok(self.handle(client, container, ground, &services))
+        Ok(self.handle(client, container, stdio_token, ground, &services))
     }
 
     /// Waits for the services and opens their ports; gives what is wrong with them.
@@ -142,8 +142,8 @@ impl Start<'_> {
         format!("{}_agent", self.spec.run_directory.inside)
     }
 
-    /// The job's container with its agent connected.
-    async fn job(&self, ground: &Ground) -> Result<(AgentClient, String), PlacementError> {
+    /// The job's container with its agent connected, over stdio with the token of their conversation.
+    async fn job(&self, ground: &Ground) -> Result<(AgentClient, String, Option<String>), PlacementError> {
         let (spec, name) = (self.spec, &self.prepared.name);
         let run = &spec.run_directory;
         let program = format!("{}/{AGENT}", self.agent_folder());
@@ -172,11 +172,10 @@ impl Start<'_> {
         };
         let body = create::job(container, command, self.mounts(), stdio);
         let id = self.create(name, body).await?;
-        let client = match self.transport {
-            Transport::Socket => self.over_socket(&id).await?,
-            Transport::Stdio => self.over_stdio(&id, token).await?,
-        };
-        Ok((client, id))
+        match self.transport {
+            Transport::Socket => Ok((self.over_socket(&id).await?, id, None)),
+            Transport::Stdio => Ok((self.over_stdio(&id, token.clone()).await?, id, Some(token))),
+        }
     }
 
     fn mounts(&self) -> Vec<EngineMount> {
@@ -355,12 +354,15 @@ impl Start<'_> {
         Err(failed(String::from_utf8_lossy(&said).trim().to_owned()))
     }
 
-    fn handle(&self, client: AgentClient, container: String, ground: Ground, services: &Services) -> DockerJob {
+    fn handle(
+        &self,
+        client: AgentClient,
+        container: String,
+        stdio_token: Option<String>,
+        ground: Ground,
+        services: &Services,
+    ) -> DockerJob {
         let spec = self.spec;
-        let shared = match self.transport {
-            Transport::Socket => true,
-            Transport::Stdio => false,
-        };
         let own = self.spec.user.clone().or_else(|| self.prepared.options.user.clone());
         let user = own.or_else(|| Some(ground.image.user.clone()));
         let ports = |started: &Started| self.prepared.ports.get(&started.service).cloned().unwrap_or_default();
@@ -383,15 +385,17 @@ impl Start<'_> {
                 .collect(),
             run_directory: spec.run_directory.inside.clone(),
             sudo_directory: Some(format!("{}/{SUDO_FOLDER}", self.agent_folder())),
-            files_are_shared: shared,
+            files_are_shared: stdio_token.is_none(),
         };
-        DockerJob {
-            client,
-            resources: Arc::clone(self.resources),
+        let record = Record {
             facts,
+            resources: self.resources.list(),
             user: user.filter(|user| !matches!(user.as_str(), "" | "0" | "root" | "0:0" | "root:root")),
             workdir: if spec.workdir.is_empty() { "/".to_owned() } else { spec.workdir.clone() },
-            files: shared.then(|| Arc::new(SharedFiles::new(&spec.mounts, &spec.run_directory))),
-        }
+            mounts: spec.mounts.clone(),
+            run_directory: spec.run_directory.clone(),
+            stdio_token,
+        };
+        DockerJob::new(client, Arc::clone(self.resources), record)
     }
 }
