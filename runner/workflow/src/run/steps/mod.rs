@@ -8,6 +8,7 @@
 
 mod decide;
 mod flat;
+mod recall;
 
 pub use decide::StepDecision;
 pub use flat::{FlatStep, Role, flatten};
