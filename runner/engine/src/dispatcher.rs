@@ -3,13 +3,14 @@
 //! It alone writes the run's log. Job runners, the watcher's Ctrl-C and the clock only send it messages. A fact is
 //! appended to the store before it is applied, so that what is acted on is never lost.
 
+mod recall;
 mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use workflow::run::{
     CancelReason, Command, Decision, EVENT_VERSION, GroupChange, JobRunKey, Limits, Recorded, Run, RunEvent, RunFacts,
@@ -17,9 +18,9 @@ use workflow::run::{
 
 use crate::clock::Clock;
 use crate::groups::{GroupNews, SharedGroups};
-use crate::job::{JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
+use crate::job::{Begun, JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
 use crate::notice::{Notice, Notices};
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::store::{RunId, RunLog, StoreError};
 
 /// What steers a run from outside.
@@ -44,6 +45,8 @@ pub struct Dispatch {
     pub id: RunId,
     /// What it was started with.
     pub facts: Arc<RunFacts>,
+    /// What was recorded of it by a process that has ended; empty for a new run.
+    pub history: Vec<Recorded>,
 }
 
 /// Carries a run to its end.
@@ -76,6 +79,8 @@ struct Loop<'a> {
     told: BTreeSet<(JobRunKey, JobControl)>,
     /// Jobs that reported what cannot be, with what is said of it at their end.
     broken: BTreeMap<JobRunKey, String>,
+    /// Jobs that begin once it is recorded that they do: what was made without a trace would never be removed.
+    starting: BTreeMap<JobRunKey, oneshot::Sender<()>>,
     reports: mpsc::Sender<JobReport>,
     tasks: JoinSet<JobRunKey>,
     task_keys: std::collections::HashMap<tokio::task::Id, JobRunKey>,
@@ -95,16 +100,18 @@ impl Dispatcher {
         mut control: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Run, StoreError> {
         let (reports, mut inbox) = mpsc::channel(REPORTS_WAITING_MAX);
+        let run = recall::replay(dispatch.id, dispatch.facts, &dispatch.history)?;
         let mut news = self.groups.join(dispatch.id);
         let mut this = Loop {
             parts: self,
             id: dispatch.id,
-            run: Run::new(dispatch.facts),
+            run,
             limits: Limits { parallel: self.slots.all() },
             decided: self.clock.now(),
             controls: indexmap::IndexMap::new(),
             told: BTreeSet::new(),
             broken: BTreeMap::new(),
+            starting: BTreeMap::new(),
             reports,
             tasks: JoinSet::new(),
             task_keys: std::collections::HashMap::new(),
@@ -131,6 +138,8 @@ impl Loop<'_> {
         let clock = Arc::clone(&self.parts.clock);
         let mut freed = self.parts.slots.watch();
         let mut control_open = true;
+        let news_of_old = self.take_up();
+        self.record(news_of_old).await?;
         self.settle().await?;
         while self.run.conclusion().is_none() {
             let deadline = self.run.next_deadline(self.decided);
@@ -206,6 +215,11 @@ impl Loop<'_> {
                     panic!("the run's own event does not fit its state: {illegal}");
                 }
                 facts.extend(self.after(&fact.event));
+                if let RunEvent::JobRunStarted { key } = &fact.event
+                    && let Some(starting) = self.starting.remove(key)
+                {
+                    let _gone = starting.send(());
+                }
                 fact.event.each_text(&mut |text| self.parts.masker.hide(text));
                 self.parts.notices.send(Notice::Recorded(Box::new(fact))).await;
             }
@@ -219,6 +233,7 @@ impl Loop<'_> {
     fn after(&mut self, event: &RunEvent) -> Vec<RunEvent> {
         let (holder, group) = if let RunEvent::JobRunFinished { key, .. } = event {
             self.controls.shift_remove(key);
+            self.parts.jobs.forget(key);
             (Some(key.clone()), self.run.job_run(key).and_then(|run| run.group.as_ref()))
         } else if matches!(event, RunEvent::RunFinished { .. }) {
             (None, self.run.group.as_ref())
@@ -309,14 +324,26 @@ impl Loop<'_> {
         }
         // Without one it is asked for again once another job has ended.
         let Some(slot) = self.parts.slots.take() else { return false };
+        self.begin(key, Some(slot), None)
+    }
+
+    /// Performs a job run in a task of its own; one that is new waits until its beginning is recorded.
+    fn begin(&mut self, key: &JobRunKey, slot: Option<Slot>, begun: Option<Begun>) -> bool {
         let Some(order) = JobOrder::of(&self.run, self.id, key) else { return false };
         let (sender, control) = mpsc::unbounded_channel();
         self.controls.insert(key.clone(), sender);
         let jobs = Arc::clone(&self.parts.jobs);
         let reports = self.reports.clone();
         let task_key = key.clone();
+        let (starting, recorded) = oneshot::channel();
+        match begun {
+            Some(_) => drop(starting.send(())),
+            None => drop(self.starting.insert(key.clone(), starting)),
+        }
         let handle = self.tasks.spawn(async move {
-            jobs.run(order, control, reports).await;
+            if recorded.await.is_ok() {
+                jobs.run(order, begun, control, reports).await;
+            }
             drop(slot);
             task_key
         });

@@ -137,6 +137,7 @@ impl Machine {
             run_directories: folders.run_directories.clone(),
             logs: folders.logs.clone(),
             state: self.folders.state.clone(),
+            journals: None,
             env: request.env,
             log_bytes_max: request.log_bytes_max,
             bind: request.bind,
@@ -154,7 +155,7 @@ impl Machine {
             groups: self.groups.clone(),
         };
         let whole = facts.selected.is_none() && facts.legs.is_empty();
-        let result = dispatcher.run(Dispatch { id: numbers.id, facts }, control).await;
+        let result = dispatcher.run(Dispatch { id: numbers.id, facts, history: Vec::new() }, control).await;
         if jobs.unfinished_starts.load(Ordering::Relaxed) {
             self.remove_parts(numbers.id).await;
         }

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use workflow::expression::Value;
 
 /// Where things are, as the job sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct JobPaths {
     /// `GITHUB_WORKSPACE`.
     pub(super) workspace: String,

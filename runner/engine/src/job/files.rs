@@ -77,6 +77,23 @@ impl JobFiles {
         Ok(files)
     }
 
+    /// The files of a step that another process had begun; what the step wrote to them stays.
+    pub(crate) async fn prepare_again(&self, step: StepIndex) -> Result<StepFiles, PlacementError> {
+        let files = self.of(step);
+        for kind in FILES {
+            let name = files.name(kind.file_prefix(), "");
+            let inside = format!("{}/{name}", files.inside);
+            let there = match self.shared() {
+                true => self.directory.host.join(&name).symlink_metadata().is_ok(),
+                false => self.handle.read_file(&inside, kind.bytes_max() as u64 + 1).await?.is_some(),
+            };
+            if !there {
+                self.write(&files, kind.file_prefix(), "", Bytes::new(), 0o666).await?;
+            }
+        }
+        Ok(files)
+    }
+
     /// Begins to make the files of the next step, to be called when there is something to wait for.
     pub(crate) fn make_ahead(&self) {
         if !self.shared() {
@@ -86,6 +103,15 @@ impl JobFiles {
         if ahead.is_none() {
             let folder = Self::ahead_of(&self.directory.host);
             *ahead = Some(tokio::task::spawn_blocking(move || make_ahead(&folder)));
+        }
+    }
+
+    /// Waits until nothing is made any more, so that the folders can be removed.
+    pub(crate) async fn settle(&self) {
+        let making = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
+        if let Some(making) = making {
+            // What could not be made ahead is not there.
+            let _made = making.await;
         }
     }
 

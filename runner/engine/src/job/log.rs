@@ -4,7 +4,7 @@
 //! taken before the line is shown, and nothing is stored or shown that did not pass the masker.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,6 +88,17 @@ impl StepLog {
         masker: Arc<SharedMasker>,
         settings: CommandSettings,
     ) -> Self {
+        Self::reopen(place, notices, masker, settings, 0)
+    }
+
+    /// Opens a log that another process wrote, and keeps the first `bytes` of it.
+    pub(crate) fn reopen(
+        place: LogPlace,
+        notices: Notices,
+        masker: Arc<SharedMasker>,
+        settings: CommandSettings,
+        bytes: u64,
+    ) -> Self {
         let (current, generation) = masker.current();
         let path = log_path(&place.folder, &place.key, place.step);
         Self {
@@ -99,7 +110,7 @@ impl StepLog {
             stream: MaskStream::new(current),
             splitter: LineSplitter::new(),
             processor: CommandProcessor::new(settings),
-            file: LogFile::create(&path, place.bytes_max),
+            file: LogFile::open(&path, place.bytes_max, bytes),
             effects: Vec::new(),
             masked: Vec::new(),
             matching: Matching::default(),
@@ -165,6 +176,16 @@ impl StepLog {
         self.stream.flush(&mut self.masked);
         self.send(Vec::new()).await;
         self.file.finish();
+    }
+
+    /// Whether all that was taken is stored and nothing of it waits for more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.splitter.is_settled() && self.stream.pending() == 0 && self.masked.is_empty()
+    }
+
+    /// How many bytes are stored.
+    pub(super) const fn stored_bytes(&self) -> u64 {
+        self.file.written
     }
 
     /// Writes a line of our own; it holds no commands, but may hold secrets.
@@ -288,7 +309,7 @@ impl StepLog {
 
     fn add_mask(&mut self, value: &str) {
         // A value that is too short to hide is refused by the masker; hiding every "a" would help nobody.
-        let _refused = self.masker.add(value);
+        let _refused = self.masker.add_found(value);
         self.refresh();
     }
 
@@ -347,17 +368,25 @@ struct LogFile {
 }
 
 impl LogFile {
-    fn create(path: &Path, bytes_max: u64) -> Self {
-        let file = File::create(path)
-            .or_else(|error| match (error.kind(), path.parent()) {
-                (std::io::ErrorKind::NotFound, Some(folder)) => {
-                    std::fs::create_dir_all(folder).and_then(|()| File::create(path))
-                }
+    /// Keeps the first `keep` bytes of a file that is there.
+    fn open(path: &Path, bytes_max: u64, keep: u64) -> Self {
+        let open = || {
+            let mut file = File::options().write(true).create(true).truncate(keep == 0).open(path)?;
+            if keep > 0 {
+                file.set_len(keep.min(file.metadata()?.len()))?;
+                file.seek(SeekFrom::End(0))?;
+            }
+            Ok(file)
+        };
+        let file = open()
+            .or_else(|error: std::io::Error| match (error.kind(), path.parent()) {
+                (std::io::ErrorKind::NotFound, Some(folder)) => std::fs::create_dir_all(folder).and_then(|()| open()),
                 _ => Err(error),
             })
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "this log cannot be stored"))
             .ok();
-        Self { file, written: 0, dropped: 0, bytes_max }
+        let written = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |facts| facts.len());
+        Self { file, written, dropped: 0, bytes_max }
     }
 
     fn write(&mut self, bytes: &[u8]) {

@@ -4,12 +4,14 @@ mod context;
 mod environment;
 mod facing;
 mod files;
+mod journal;
 mod log;
 mod matchers;
 mod order;
 mod perform;
 mod place;
 mod prepare;
+mod recall;
 mod run;
 mod secrets;
 mod steps;
@@ -20,9 +22,11 @@ pub use order::{JobContexts, JobOrder};
 pub use run::{JobSettings, PlacedJobs};
 pub use secrets::{SecretStore, SharedMasker};
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
-use workflow::run::RunEvent;
+use workflow::run::{JobRunKey, RunEvent, StepIndex, StepRun};
 
 /// Facts that a job run reports to the dispatcher. They are recorded together or not at all.
 #[derive(Debug)]
@@ -57,14 +61,28 @@ pub enum JobControl {
     Kill,
 }
 
+/// What a run's log tells of a job run that another process had begun.
+#[derive(Debug, Clone, Default)]
+pub struct Begun {
+    /// Whether it had its place.
+    pub placed: bool,
+    /// Its steps that had begun or were skipped.
+    pub steps: BTreeMap<StepIndex, StepRun>,
+}
+
 /// Performs job runs.
 #[async_trait]
 pub trait JobRunner: Send + Sync + std::fmt::Debug {
-    /// Runs one to its end. Its last report is `JobRunFinished`.
+    /// Runs one to its end; one that has `begun` in another process is taken up where it is. Its last report is
+    /// `JobRunFinished`.
     async fn run(
         &self,
         order: JobOrder,
+        begun: Option<Begun>,
         control: mpsc::UnboundedReceiver<JobControl>,
         reports: mpsc::Sender<JobReport>,
     );
+
+    /// The end of a job run is recorded: what was kept for another process to take it up is not needed any more.
+    fn forget(&self, key: &JobRunKey);
 }

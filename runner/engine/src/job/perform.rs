@@ -14,17 +14,25 @@ use workflow::template::Token;
 
 use super::context::HashFiles;
 use super::files::{JobFiles, StepFiles};
+use super::journal::{Entry, Journal};
 use super::log::{LogPlace, StepLog};
 use super::matchers::JobMatchers;
 use super::prepare::{Ready, ReadyKind};
 use super::{JobOrder, SharedMasker};
 use crate::notice::{Notice, Notices};
-use crate::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
+use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
 use crate::step::script::Shell;
 use crate::step::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, RepositoryFacts, RunFactsForAction,
     StepEnd, StepOutputs, WorkspaceFacts, minutes,
 };
+
+/// How much output of a step the agent holds for a process that takes it up, where its log can go on from there.
+const HELD_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The same where a line or a secret is not at its end: from there a log may lack a few bytes. Below what an agent holds at
+/// all.
+const HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How long a step may be silent before what is held back for the sake of commands and masks is shown.
 const IDLE: Duration = Duration::from_millis(100);
@@ -54,13 +62,19 @@ pub(super) struct StepTools {
     pub(super) has_bash: bool,
     /// `ACTIONS_STEP_DEBUG`.
     pub(super) debug: bool,
+    /// What another process would need.
+    pub(super) journal: Journal,
 }
 
 impl StepTools {
     pub(super) fn open_log(&self, step: StepIndex) -> StepLog {
+        self.reopen_log(step, 0)
+    }
+
+    fn reopen_log(&self, step: StepIndex, bytes: u64) -> StepLog {
         let place = LogPlace { step: Some(step), ..self.log_place.clone() };
         let settings = CommandSettings { debug: self.debug, ..CommandSettings::default() };
-        StepLog::open(place, self.notices.clone(), Arc::clone(&self.masker), settings)
+        StepLog::reopen(place, self.notices.clone(), Arc::clone(&self.masker), settings, bytes)
             .with_matchers(Arc::clone(&self.matchers))
     }
 }
@@ -72,6 +86,44 @@ pub(super) struct StepTask {
     pub(super) tools: Arc<StepTools>,
     pub(super) cancel: CancellationToken,
     pub(super) name: String,
+    /// Another process had begun it.
+    pub(super) again: Option<Again>,
+}
+
+/// What another process had done of a step.
+pub(super) struct Again {
+    /// A place in its output, and the size of its log there.
+    pub(super) stored: Option<(u64, u64)>,
+}
+
+/// What is known of a step once its task is over.
+pub(super) struct Performed {
+    pub(super) end: StepEnd,
+    /// Its command, whose end the agent remembers until it is recorded.
+    pub(super) exec: Option<Exec>,
+}
+
+impl Performed {
+    pub(super) const fn without_command(end: StepEnd) -> Self {
+        Self { end, exec: None }
+    }
+}
+
+/// The beginning of a step on its way to the store, and the commands whose ends go with it.
+pub(super) struct Recording {
+    pub(super) recorded: oneshot::Receiver<()>,
+    pub(super) ended: Vec<Exec>,
+}
+
+impl Recording {
+    /// Waits until it is recorded; false where it never will be, since the dispatcher is gone or cannot write.
+    pub(super) async fn wait(self) -> bool {
+        let recorded = self.recorded.await.is_ok();
+        if recorded {
+            self.ended.iter().for_each(Exec::acknowledge_end);
+        }
+        recorded
+    }
 }
 
 impl StepTask {
@@ -79,21 +131,27 @@ impl StepTask {
     ///
     /// Nothing of it happens before `recorded` says that its beginning is: what was done without a trace would be done
     /// again after a crash, and its output would be shown before itself.
-    pub(super) async fn perform(self, ready: Ready, recorded: oneshot::Receiver<()>) -> StepEnd {
-        let mut log = self.tools.open_log(self.index);
+    pub(super) async fn perform(self, ready: Ready, recording: Recording) -> Performed {
+        let kept = self.again.as_ref().and_then(|again| again.stored).map_or(0, |(_, log)| log);
+        let mut log = self.tools.reopen_log(self.index, kept);
         let prepared = self.prepare_files(ready).await;
-        let _dispatcher_gone = recorded.await;
+        if !recording.wait().await {
+            let message = "The run could not go on, so this step was not begun.".to_owned();
+            return Performed::without_command(StepEnd::plain(Conclusion::Cancelled, Some(message)));
+        }
         let (files, work) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 log.error(&error.to_string()).await;
                 log.finish().await;
-                return StepEnd::plain(Conclusion::Failure, Some(error.to_string()));
+                return Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(error.to_string())));
             }
         };
-        let mut end = match work {
+        let Performed { mut end, exec } = match work {
             Work::Script(script) => self.script(*script, &mut log).await,
-            Work::BuiltIn { action, inputs, timeout } => self.built_in(&*action, inputs, timeout, &mut log).await,
+            Work::BuiltIn { action, inputs, timeout } => {
+                Performed::without_command(self.built_in(&*action, inputs, timeout, &mut log).await)
+            }
         };
         log.end_of_output().await;
         self.take_effects(&mut log, &mut end);
@@ -107,12 +165,15 @@ impl StepTask {
             let key = self.order.key.clone();
             self.tools.notices.send(Notice::Summary { key, step: self.index, markdown }).await;
         }
-        end
+        Performed { end, exec }
     }
 
     /// Writes the files of the step and its script.
     async fn prepare_files(&self, ready: Ready) -> Result<(StepFiles, Work), PlacementError> {
-        let files = self.tools.files.prepare(self.index).await?;
+        let files = match &self.again {
+            None => self.tools.files.prepare(self.index).await?,
+            Some(_) => self.tools.files.prepare_again(self.index).await?,
+        };
         let Ready { kind, mut env, timeout, shown_env: shown } = ready;
         let work = match kind {
             ReadyKind::BuiltIn { action, inputs } => Work::BuiltIn { action, inputs, timeout },
@@ -124,6 +185,7 @@ impl StepTask {
                     env.insert(variable.to_owned(), path);
                 }
                 let mut request = ExecRequest::new(shell.argv(&path), cwd);
+                request.id = Some(ExecId(u64::from(self.index.0) + 1));
                 request.env = env.into_iter().collect();
                 request.timeout = timeout;
                 Work::Script(Box::new(Script { text, shell, shown, request }))
@@ -132,16 +194,21 @@ impl StepTask {
         Ok((files, work))
     }
 
-    async fn script(&self, script: Script, log: &mut StepLog) -> StepEnd {
-        self.header(&script.text, &script.shell, &script.shown, log).await;
+    async fn script(&self, script: Script, log: &mut StepLog) -> Performed {
+        if log.stored_bytes() == 0 {
+            self.header(&script.text, &script.shell, &script.shown, log).await;
+        }
         let timeout = script.request.timeout;
-        let other =
-            script.shell.other_argv(&script.request.argv).map(|argv| ExecRequest { argv, ..script.request.clone() });
-        let mut outcome = self.execute(script.request, log).await;
+        let other = script.shell.other_argv(&script.request.argv).map(|argv| ExecRequest {
+            id: Some(ExecId(ExecId::CHOSEN_MAX / 2 + u64::from(self.index.0))),
+            argv,
+            ..script.request.clone()
+        });
+        let (mut outcome, mut exec) = self.execute(script.request, log).await;
         if let (ExecOutcome::NotStarted { .. }, Some(other)) = (&outcome, other) {
-            let second = self.execute(other, log).await;
+            let (second, second_exec) = self.execute(other, log).await;
             if !matches!(second, ExecOutcome::NotStarted { .. }) {
-                outcome = second;
+                (outcome, exec) = (second, second_exec);
             }
         }
         let mut end = StepEnd::of(&outcome, timeout);
@@ -149,7 +216,7 @@ impl StepTask {
             let minutes = minutes(timeout.unwrap_or_default());
             end.message = Some(format!("The action '{}' has timed out after {minutes} minutes.", self.name));
         }
-        end
+        Performed { end, exec }
     }
 
     async fn header(&self, text: &str, shell: &Shell, env: &IndexMap<String, String>, log: &mut StepLog) {
@@ -168,12 +235,19 @@ impl StepTask {
         log.line(&lines).await;
     }
 
-    async fn execute(&self, request: ExecRequest, log: &mut StepLog) -> ExecOutcome {
+    async fn execute(&self, request: ExecRequest, log: &mut StepLog) -> (ExecOutcome, Option<Exec>) {
         let handle = &self.tools.handle;
-        let mut exec = match handle.exec(request).await {
-            Ok(exec) => exec,
-            Err(error) => return ExecOutcome::Lost { reason: error.to_string() },
+        let started = match &self.again {
+            None => handle.exec(request).await,
+            Some(again) => handle.take_up(request, again.stored.map_or(0, |(output, _)| output)).await,
         };
+        let mut exec = match started {
+            Ok(exec) => exec,
+            Err(error) => return (ExecOutcome::Lost { reason: error.to_string() }, None),
+        };
+        if self.tools.journal.is_kept() {
+            exec.hold();
+        }
         self.tools.files.make_ahead();
         let mut asked = false;
         let mut quiet = true;
@@ -183,12 +257,13 @@ impl StepTask {
                     Some(ExecEvent::Output { bytes, .. }) => {
                         quiet = false;
                         log.output(&bytes).await;
+                        self.let_go(&mut exec, log);
                     }
-                    Some(ExecEvent::Ended(outcome)) => {
-                        exec.acknowledge_end();
-                        return outcome;
+                    Some(ExecEvent::Ended(outcome)) => return (outcome, Some(exec)),
+                    None => {
+                        let reason = "its output ended without an exit code".into();
+                        return (ExecOutcome::Lost { reason }, None);
                     }
-                    None => return ExecOutcome::Lost { reason: "its output ended without an exit code".into() },
                 },
                 () = self.cancel.cancelled(), if !asked => {
                     asked = true;
@@ -200,6 +275,18 @@ impl StepTask {
                 }
             }
         }
+    }
+
+    /// Lets the agent forget output that another process would not need. A process that takes the step up makes its log
+    /// anew from the first byte that is held, so that it is the same to the byte.
+    fn let_go(&self, exec: &mut Exec, log: &StepLog) {
+        let held = exec.unacknowledged();
+        if !self.tools.journal.is_kept() || held < HELD_BYTES || !(log.is_settled() || held >= HELD_BYTES_MAX) {
+            return;
+        }
+        let (step, output, log) = (self.index, exec.taken(), log.stored_bytes());
+        self.tools.journal.write(&Entry::Stored { step, output, log });
+        exec.acknowledge_output();
     }
 
     async fn built_in(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use workflow::expression::{Object, Status, Value};
 use workflow::template::{Token, evaluate};
 
@@ -46,6 +47,16 @@ struct Container {
 /// A job that has its place.
 pub(super) struct Placed {
     pub(super) handle: Arc<dyn JobHandle>,
+    pub(super) record: PlacedRecord,
+}
+
+/// What is known of a job's place, also to a process to come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PlacedRecord {
+    /// Whether it is this machine itself.
+    on_host: bool,
+    /// The placement's own record.
+    handle: serde_json::Value,
     /// For a person: `docker: node:20-bookworm-slim`, `this machine`.
     pub(super) runner: String,
     pub(super) paths: JobPaths,
@@ -54,6 +65,24 @@ pub(super) struct Placed {
     pub(super) own_path: String,
     pub(super) has_bash: bool,
     folders: Vec<PathBuf>,
+}
+
+impl PlacedRecord {
+    /// Takes up the job that another process placed.
+    pub(super) async fn adopt(self, settings: &JobSettings) -> Result<Placed, String> {
+        let placement = match (self.on_host, &settings.docker) {
+            (true, _) => &settings.host,
+            (false, Some(docker)) => docker,
+            (false, None) => return Err(settings.docker_problem.clone().unwrap_or_default()),
+        };
+        let handle = placement.adopt(&self.handle).await.map_err(|error| error.to_string())?;
+        Ok(Placed { handle, record: self })
+    }
+
+    /// Removes the folders of a job whose container or agent is gone.
+    pub(super) fn remove_folders(&self) -> Result<(), String> {
+        remove(&self.folders)
+    }
 }
 
 impl Place {
@@ -112,7 +141,10 @@ impl Place {
         let (key, notices) = (order.key.clone(), settings.notices.clone());
         let progress = Arc::new(move |progress| notices.offer(Notice::Placing { key: key.clone(), progress }));
         match self.placement.start(spec, progress).await {
-            Ok(handle) => Ok(folders.placed(handle, runner, self.shape).await),
+            Ok(handle) => {
+                let on_host = matches!(self.target, RunnerTarget::Host);
+                Ok(folders.placed(handle, runner, self.shape, on_host).await)
+            }
             Err(error) => {
                 folders.remove();
                 Err(error.to_string())
@@ -223,7 +255,7 @@ impl Folders {
         })
     }
 
-    async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape) -> Placed {
+    async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape, on_host: bool) -> Placed {
         let facts = handle.facts();
         let shared = facts.files_are_shared;
         let own_path = match &facts.image {
@@ -235,7 +267,9 @@ impl Folders {
         };
         // In a job container scripts run in sh unless the workflow names a shell, as on GitHub.
         let has_bash = shape == JobShape::Runner && has_bash(&*handle, &self.paths.workspace, &own_path).await;
-        Placed {
+        let record = PlacedRecord {
+            on_host,
+            handle: handle.record(),
             runner,
             paths: self.paths,
             workspace: WorkspaceFacts { shared, ..self.workspace },
@@ -243,8 +277,8 @@ impl Folders {
             own_path,
             has_bash,
             folders: self.temporary,
-            handle,
-        }
+        };
+        Placed { handle, record }
     }
 
     fn remove(&self) {
@@ -259,21 +293,23 @@ impl Placed {
     /// Removes the job's container or agent and its folders. What cannot be removed is named.
     pub(super) async fn stop(self) -> Result<(), String> {
         let stopped = self.handle.stop().await.map_err(|error| error.to_string());
-        let folders = self.folders.clone();
-        let removed = tokio::task::spawn_blocking(move || {
-            let left: Vec<_> = folders
-                .iter()
-                .filter_map(|folder| match std::fs::remove_dir_all(folder) {
-                    Err(error) if folder.exists() => Some(format!("{}: {error}", folder.display())),
-                    Ok(()) | Err(_) => None,
-                })
-                .collect();
-            if left.is_empty() { Ok(()) } else { Err(format!("could not remove {}", left.join(", "))) }
-        })
-        .await
-        .unwrap_or_else(|error| Err(format!("could not remove the job's folders: {error}")));
+        let folders = self.record.folders.clone();
+        let removed = tokio::task::spawn_blocking(move || remove(&folders))
+            .await
+            .unwrap_or_else(|error| Err(format!("could not remove the job's folders: {error}")));
         stopped.and(removed)
     }
+}
+
+fn remove(folders: &[PathBuf]) -> Result<(), String> {
+    let left: Vec<_> = folders
+        .iter()
+        .filter_map(|folder| match std::fs::remove_dir_all(folder) {
+            Err(error) if folder.exists() => Some(format!("{}: {error}", folder.display())),
+            Ok(()) | Err(_) => None,
+        })
+        .collect();
+    if left.is_empty() { Ok(()) } else { Err(format!("could not remove {}", left.join(", "))) }
 }
 
 /// On this machine a job has the PATH of this process.

@@ -7,24 +7,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
-use workflow::run::{Conclusion, JobRunKey, RunEvent};
+use workflow::run::{Conclusion, JobRunKey, RunEvent, StepResult};
 use workflow::template::evaluate;
 
 use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
 use super::facing::{JobFacing, evaluate_strings};
 use super::files::JobFiles;
+use super::journal::{Entry, Journal, Remembered};
 use super::log::{LOG_BYTES_MAX, LogPlace, StepLog};
 use super::matchers::JobMatchers;
 use super::perform::StepTools;
-use super::place::{Place, Placed};
+use super::place::{Place, Placed, PlacedRecord};
 use super::steps::Stepper;
-use super::{JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
+use super::{Begun, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::notice::Notices;
-use crate::placement::{Limits, Placement, PullPolicy};
+use crate::placement::{LeftoverFilter, Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
 
@@ -57,6 +59,8 @@ pub struct JobSettings {
     pub run_directories: PathBuf,
     /// Folder of this run's logs.
     pub logs: PathBuf,
+    /// Folder of what another process needs to take this run's jobs up; absent: nobody will.
+    pub journals: Option<PathBuf>,
     /// Folder for what runs leave to later runs.
     pub state: PathBuf,
     /// Variables given on the command line, over those of the workflow.
@@ -75,8 +79,17 @@ pub struct JobSettings {
 #[derive(Debug, Clone)]
 pub struct PlacedJobs(pub Arc<JobSettings>);
 
+/// What a job run works with from its beginning to its end.
+struct Parts<'a> {
+    order: &'a Arc<JobOrder>,
+    control: &'a mut mpsc::UnboundedReceiver<JobControl>,
+    reports: &'a mpsc::Sender<JobReport>,
+    log: &'a mut StepLog,
+}
+
 /// How a job run ended.
-struct JobEnd {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct JobEnd {
     conclusion: Conclusion,
     outputs: BTreeMap<String, String>,
     message: Option<String>,
@@ -89,14 +102,22 @@ impl JobRunner for PlacedJobs {
     async fn run(
         &self,
         order: JobOrder,
+        begun: Option<Begun>,
         control: mpsc::UnboundedReceiver<JobControl>,
         reports: mpsc::Sender<JobReport>,
     ) {
         let key = order.key.clone();
-        let end = self.perform(Arc::new(order), control, &reports).await;
+        let end = self.perform(Arc::new(order), begun, control, &reports).await;
         let JobEnd { conclusion, outputs, message, told: _ } = end;
         let event = RunEvent::JobRunFinished { key, conclusion, outputs, message };
         let _gone = reports.send(JobReport::new([event])).await;
+    }
+
+    fn forget(&self, key: &JobRunKey) {
+        if let Some(folder) = &self.0.journals {
+            // Where there was none, there is none.
+            let _gone = std::fs::remove_file(Journal::path(folder, key));
+        }
     }
 }
 
@@ -109,15 +130,21 @@ impl PlacedJobs {
     async fn perform(
         &self,
         order: Arc<JobOrder>,
+        begun: Option<Begun>,
         mut control: mpsc::UnboundedReceiver<JobControl>,
         reports: &mpsc::Sender<JobReport>,
     ) -> JobEnd {
         let settings = &*self.0;
         let (notices, masker) = (settings.notices.clone(), Arc::clone(&settings.masker));
         let place = self.log_place(&order.key);
-        let mut log = StepLog::open(place, notices, masker, CommandSettings::default());
+        let kept = begun.as_ref().map_or(0, |_| u64::MAX);
+        let mut log = StepLog::reopen(place, notices, masker, CommandSettings::default(), kept);
+        let parts = Parts { order: &order, control: &mut control, reports, log: &mut log };
         let end = match self.contexts(&order) {
-            Ok((job, secrets)) => self.placed(&order, job, secrets, &mut control, reports, &mut log).await,
+            Ok((job, secrets)) => match begun {
+                None => self.placed(parts, job, secrets).await,
+                Some(begun) => self.taken_up(parts, job, secrets, begun).await,
+            },
             Err(message) => failed(message),
         };
         if let Some(message) = end.message.as_ref().filter(|_| !end.told) {
@@ -155,15 +182,9 @@ impl PlacedJobs {
         Ok((job, secrets))
     }
 
-    async fn placed(
-        &self,
-        order: &Arc<JobOrder>,
-        mut job: JobFacing,
-        secrets: Value,
-        control: &mut mpsc::UnboundedReceiver<JobControl>,
-        reports: &mpsc::Sender<JobReport>,
-        log: &mut StepLog,
-    ) -> JobEnd {
+    /// A job that nobody has begun.
+    async fn placed(&self, parts: Parts<'_>, job: JobFacing, secrets: Value) -> JobEnd {
+        let Parts { order, control, reports, log } = parts;
         let place = match Place::of(&self.0, order, &job) {
             Ok(place) => place,
             Err(message) => return failed(message),
@@ -180,14 +201,70 @@ impl PlacedJobs {
             Ok(placed) => placed,
             Err(message) => return failed(message),
         };
-        let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.runner.clone() };
+        self.forget(&order.key);
+        let journal = self.journal(&order.key);
+        journal.write(&Entry::Placed(Box::new(placed.record.clone())));
+        let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.record.runner.clone() };
         let _gone = reports.send(JobReport::new([started])).await;
-        let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed));
+        self.stepped(Parts { order, control, reports, log }, (job, secrets), placed, journal, None).await
+    }
+
+    /// A job that another process had begun: from its agent on, or anew where it had no place yet.
+    async fn taken_up(&self, parts: Parts<'_>, job: JobFacing, secrets: Value, begun: Begun) -> JobEnd {
+        let Parts { order, control, reports, log } = parts;
+        let path = self.0.journals.as_ref().map(|folder| Journal::path(folder, &order.key));
+        let mut remembered = path.map(|path| Remembered::read(&path)).unwrap_or_default();
+        let Some(record) = remembered.placed.take() else {
+            self.remove_parts(order).await;
+            if begun.steps.is_empty() {
+                return self.placed(Parts { order, control, reports, log }, job, secrets).await;
+            }
+            return self.lost(order, &begun, reports, "what was known of its place is gone").await;
+        };
+        if let Some(end) = remembered.over {
+            self.remove_rest(order, &record).await;
+            return end;
+        }
+        match record.clone().adopt(&self.0).await {
+            Ok(placed) => {
+                if !begun.placed {
+                    let runner = placed.record.runner.clone();
+                    let event = RunEvent::JobRunPlaced { key: order.key.clone(), runner };
+                    let _gone = reports.send(JobReport::new([event])).await;
+                }
+                let journal = self.journal(&order.key);
+                let parts = Parts { order, control, reports, log };
+                self.stepped(parts, (job, secrets), placed, journal, Some((begun, remembered))).await
+            }
+            Err(reason) => {
+                self.remove_rest(order, &record).await;
+                self.lost(order, &begun, reports, &reason).await
+            }
+        }
+    }
+
+    /// The steps of a placed job, and its end.
+    async fn stepped(
+        &self,
+        parts: Parts<'_>,
+        (mut job, secrets): (JobFacing, Value),
+        placed: Placed,
+        journal: Journal,
+        begun: Option<(Begun, Remembered)>,
+    ) -> JobEnd {
+        let Parts { order, control, reports, log } = parts;
+        let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed, journal));
         let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);
+        let is_new = begun.is_none();
+        if let Some((begun, remembered)) = begun {
+            stepper.recall(&begun, remembered).await;
+        }
         // On GitHub services are started by a step of the job: when it fails, steps that run after a failure run.
         let problem = placed.handle.facts().services_problem.clone();
         if let Some(problem) = &problem {
-            log.error(problem).await;
+            if is_new {
+                log.error(problem).await;
+            }
             stepper.set_up_failed();
         }
         let conclusion = stepper.run(control).await;
@@ -196,6 +273,8 @@ impl PlacedJobs {
         if !stepper.is_killed() {
             self.outputs(&stepper, &mut end, log).await;
         }
+        stepper.tools.journal.write(&Entry::Over(Box::new(end.clone())));
+        stepper.tools.files.settle().await;
         drop(stepper);
         if let Err(problem) = placed.stop().await {
             log.error(&problem).await;
@@ -203,12 +282,70 @@ impl PlacedJobs {
         end
     }
 
-    fn tools(&self, order: &Arc<JobOrder>, job: &mut JobFacing, secrets: &Value, placed: &Placed) -> StepTools {
+    /// Nobody knows what became of the steps that ran.
+    async fn lost(&self, order: &JobOrder, begun: &Begun, reports: &mpsc::Sender<JobReport>, reason: &str) -> JobEnd {
+        let message = format!("The runner was lost: {reason}");
+        let open = begun.steps.iter().filter(|(_, run)| run.finished.is_none());
+        let ends: Vec<_> = open
+            .map(|(step, _)| {
+                let (outcome, conclusion) = (Conclusion::Failure, Conclusion::Failure);
+                let message = Some(message.clone());
+                let result = StepResult { outcome, conclusion, outputs: BTreeMap::new(), exit_code: None, message };
+                RunEvent::StepFinished { key: order.key.clone(), step: *step, result }
+            })
+            .collect();
+        if !ends.is_empty() {
+            let _gone = reports.send(JobReport::new(ends)).await;
+        }
+        failed(message)
+    }
+
+    /// Removes what another process had made of a job that cannot be taken up.
+    async fn remove_parts(&self, order: &JobOrder) {
+        let filter = LeftoverFilter::Job { run: order.run.to_string(), job: order.key.to_string() };
+        for placement in self.0.docker.iter().chain([&self.0.host]) {
+            if let Err(error) = placement.remove_leftovers(filter.clone()).await {
+                tracing::error!(%error, "parts of a lost job are left");
+            }
+        }
+    }
+
+    /// Removes what is left of a job that has had its place.
+    async fn remove_rest(&self, order: &JobOrder, record: &PlacedRecord) {
+        // One that still runs can be asked to stop; else its parts are looked for.
+        if let Ok(placed) = record.clone().adopt(&self.0).await
+            && placed.stop().await.is_ok()
+        {
+            return;
+        }
+        self.remove_parts(order).await;
+        if let Err(left) = record.remove_folders() {
+            tracing::warn!(left, "a job that had ended left folders");
+        }
+    }
+
+    fn journal(&self, key: &JobRunKey) -> Journal {
+        let Some(folder) = &self.0.journals else { return Journal::default() };
+        Journal::open(&Journal::path(folder, key)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "should this process be killed, this job cannot be taken up where it is");
+            Journal::default()
+        })
+    }
+
+    fn tools(
+        &self,
+        order: &Arc<JobOrder>,
+        job: &mut JobFacing,
+        secrets: &Value,
+        placed: &Placed,
+        journal: Journal,
+    ) -> StepTools {
+        let (handle, placed) = (&placed.handle, &placed.record);
         let settings = &*self.0;
         let debug = settings.secrets.get("ACTIONS_STEP_DEBUG").is_some_and(|secret| secret.expose() == "true")
             || order.contexts.vars.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true");
         let runner = RunnerFacts::here("pipe".into(), debug);
-        job.job = job_context(Some(placed.handle.facts()));
+        job.job = job_context(Some(handle.facts()));
         job.runner = runner.context(&placed.paths);
         job.github.insert("workspace", Value::String(Arc::from(placed.paths.workspace.as_str())));
         job.github.insert("event_path", Value::String(Arc::from(placed.paths.event.as_str())));
@@ -219,10 +356,10 @@ impl PlacedJobs {
         let hashed = workspace.host.clone();
         let workflow_defaults = order.workflow_defaults.clone();
         StepTools {
-            handle: Arc::clone(&placed.handle),
-            files: JobFiles::new(placed.run_directory.clone(), Arc::clone(&placed.handle)),
+            handle: Arc::clone(handle),
+            files: JobFiles::new(placed.run_directory.clone(), Arc::clone(handle)),
             masker: Arc::clone(&settings.masker),
-            matchers: Arc::new(JobMatchers::new(Arc::clone(&placed.handle), placed.workspace.clone())),
+            matchers: Arc::new(JobMatchers::new(Arc::clone(handle), placed.workspace.clone())),
             notices: settings.notices.clone(),
             hash_files: Box::new(move |patterns| crate::hash_files::hash_files(&hashed, patterns)),
             log_place: self.log_place(&order.key),
@@ -250,6 +387,7 @@ impl PlacedJobs {
             own_path: placed.own_path.clone(),
             has_bash: placed.has_bash,
             debug,
+            journal,
         }
     }
 

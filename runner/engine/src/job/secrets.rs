@@ -4,8 +4,12 @@
 //! (`toJSON(secrets)`). A called workflow gets what its caller passes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use workflow::expression::{Expression, Object, Value};
 use workflow::mask::{Masker, TooShort};
@@ -156,6 +160,8 @@ impl NamedSecrets {
 pub struct SharedMasker {
     masker: RwLock<Masker>,
     generation: AtomicU64,
+    /// Where values that steps named are kept for a process that takes the run up.
+    found: Option<Mutex<File>>,
 }
 
 impl SharedMasker {
@@ -168,6 +174,42 @@ impl SharedMasker {
         masker.add(value)?;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Keeps what [`Self::add_found`] hides in a file that only this user may read, and hides what is in it already. It
+    /// goes with the run's other files.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn keep_found(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        for line in text.split(|byte| *byte == b'\n') {
+            // The last line may be torn; what it named had not been shown.
+            if let Ok(value) = serde_json::from_slice::<String>(line) {
+                let _too_short = self.add(&value);
+            }
+        }
+        if text.last().is_some_and(|last| *last != b'\n') {
+            file.write_all(b"\n")?;
+        }
+        self.found = Some(Mutex::new(file));
+        Ok(())
+    }
+
+    /// Hides a value that a step named.
+    ///
+    /// # Errors
+    /// See [`Self::add`].
+    pub fn add_found(&self, value: &str) -> Result<(), TooShort> {
+        if let (Some(file), Ok(mut line)) = (&self.found, serde_json::to_vec(value)) {
+            line.push(b'\n');
+            if let Err(error) = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line) {
+                tracing::warn!(%error, "should this process be killed, a value that a step hid is shown by the next");
+            }
+        }
+        self.add(value)
     }
 
     /// The masker as it is now, and a number that changes with it.

@@ -1,10 +1,10 @@
 //! The step loop of a placed job: asks the step machine what comes next, runs it, tells it what came of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use workflow::command::{Annotation, AnnotationLevel};
@@ -15,14 +15,16 @@ use workflow::template::evaluate;
 
 use super::context::StepScope;
 use super::facing::JobFacing;
-use super::perform::{StepTask, StepTools};
+use super::journal::Entry;
+use super::perform::{Again, Performed, Recording, StepTask, StepTools};
 use super::prepare::default_name;
 use super::{JobControl, JobOrder, JobReport};
 use crate::notice::Notice;
+use crate::placement::Exec;
 use crate::step::{StepEnd, StepOutputs};
 
 /// What the task of a step gives.
-type TaskEnd = (StepIndex, StepEnd);
+type TaskEnd = (StepIndex, Performed);
 
 /// What changes while a job's steps run.
 pub(super) struct Stepper {
@@ -30,14 +32,18 @@ pub(super) struct Stepper {
     pub(super) tools: Arc<StepTools>,
     pub(super) reports: mpsc::Sender<JobReport>,
     pub(super) job: JobFacing,
-    machine: JobSteps,
+    pub(super) machine: JobSteps,
     tasks: JoinSet<TaskEnd>,
     cancels: BTreeMap<StepIndex, CancellationToken>,
     /// What background steps left, until others may see it.
-    hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
-    names: BTreeMap<StepIndex, String>,
+    pub(super) hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
+    pub(super) names: BTreeMap<StepIndex, String>,
     /// Facts that go to the dispatcher with the next one that somebody waits for, so that a step costs one write.
     unreported: Vec<RunEvent>,
+    /// Commands whose ends go with them.
+    unacknowledged: Vec<Exec>,
+    /// Steps whose beginning another process recorded.
+    pub(super) begun: BTreeSet<StepIndex>,
     /// Which step a task performs, for tasks that panic.
     task_steps: HashMap<tokio::task::Id, StepIndex>,
     killed: bool,
@@ -64,6 +70,8 @@ impl Stepper {
             hidden: BTreeMap::new(),
             names: BTreeMap::new(),
             unreported: Vec::new(),
+            unacknowledged: Vec::new(),
+            begun: BTreeSet::new(),
             task_steps: HashMap::new(),
             killed: false,
             lost: false,
@@ -83,7 +91,8 @@ impl Stepper {
             for decision in decisions {
                 match decision {
                     StepDecision::Done(conclusion) => {
-                        self.report().await;
+                        // The place goes next, and with it what another process could learn of these steps.
+                        let _recorded = self.report().await.wait().await;
                         return conclusion;
                     }
                     StepDecision::Start(step) => self.start(step).await,
@@ -116,7 +125,7 @@ impl Stepper {
             if changed {
                 continue;
             }
-            self.report().await;
+            self.report_aside().await;
             tokio::select! {
                 ended = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended).await,
                 order = control.recv(), if control_open => match order {
@@ -167,23 +176,28 @@ impl Stepper {
 
     /// Records the beginning of a step that has nothing to run, before anything is written to its log.
     async fn begin(&mut self, index: StepIndex) {
-        let _dispatcher_gone = self.started(index).await.await;
+        // It runs nothing, so that it may go on even where its beginning cannot be recorded.
+        let _recorded = self.started(index).await.wait().await;
     }
 
     /// Tells that a step begins, and gives what to wait for until that is recorded.
-    async fn started(&mut self, index: StepIndex) -> oneshot::Receiver<()> {
+    async fn started(&mut self, index: StepIndex) -> Recording {
         let name = self.tools.masker.mask(&self.name(index));
         self.names.insert(index, name.clone());
-        self.unreported.push(RunEvent::StepStarted { key: self.order.key.clone(), step: index, name });
-        let (report, recorded) = JobReport::awaited(std::mem::take(&mut self.unreported));
-        // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
-        let _gone = self.reports.send(report).await;
-        recorded
+        if !self.begun.contains(&index) {
+            self.unreported.push(RunEvent::StepStarted { key: self.order.key.clone(), step: index, name });
+        }
+        self.report().await
     }
 
     async fn start(&mut self, index: StepIndex) {
-        let recorded = self.started(index).await;
+        let recording = self.started(index).await;
         self.machine.apply(&StepFact::Started(index));
+        self.spawn(index, recording, None).await;
+    }
+
+    /// Performs a step in a task of its own.
+    pub(super) async fn spawn(&mut self, index: StepIndex, recording: Recording, again: Option<Again>) {
         let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned() else {
             return;
         };
@@ -195,14 +209,15 @@ impl Stepper {
             tools: Arc::clone(&self.tools),
             cancel,
             name: self.names.get(&index).cloned().unwrap_or_default(),
+            again,
         };
         let task = match task.prepare(&step, &self.job, self.machine.status()) {
-            Ok(ready) => self.tasks.spawn(async move { (index, task.perform(ready, recorded).await) }),
+            Ok(ready) => self.tasks.spawn(async move { (index, task.perform(ready, recording).await) }),
             Err(message) => {
-                let _dispatcher_gone = recorded.await;
+                let _recorded = recording.wait().await;
                 self.only_error(index, &message).await;
                 let end = StepEnd::plain(Conclusion::Failure, Some(message));
-                self.tasks.spawn(async move { (index, end) })
+                self.tasks.spawn(async move { (index, Performed::without_command(end)) })
             }
         };
         self.task_steps.insert(task.id(), index);
@@ -217,9 +232,11 @@ impl Stepper {
 
     async fn ended(&mut self, ended: Option<Result<(tokio::task::Id, TaskEnd), tokio::task::JoinError>>) {
         match ended {
-            Some(Ok((task, (index, end)))) => {
+            Some(Ok((task, (index, Performed { end, exec })))) => {
                 self.task_steps.remove(&task);
                 self.lost |= end.runner_lost;
+                self.unacknowledged.extend(exec);
+                self.tools.journal.write(&Entry::Ended { step: index, end: Box::new(end.clone()) });
                 self.finish(index, end);
             }
             // A bug in an action: its step has failed, and what the job made is still removed in order.
@@ -239,7 +256,7 @@ impl Stepper {
         Notice::Annotated { key: self.order.key.clone(), step: Some(index), annotation }
     }
 
-    fn finish(&mut self, index: StepIndex, mut end: StepEnd) {
+    pub(super) fn finish(&mut self, index: StepIndex, mut end: StepEnd) {
         self.cancels.remove(&index);
         let conclusion = self.conclusion(index, &mut end);
         let result = StepResult {
@@ -294,7 +311,7 @@ impl Stepper {
         visible
     }
 
-    fn show(&mut self, index: StepIndex, result: &StepResult, left: StepOutputs) {
+    pub(super) fn show(&mut self, index: StepIndex, result: &StepResult, left: StepOutputs) {
         let step = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps));
         if let Some(id) = step.filter(|step| step.id_written).map(|step| step.id.as_str().to_owned()) {
             self.job.steps.add(&id, &left.outputs, result);
@@ -306,7 +323,7 @@ impl Stepper {
         }
     }
 
-    fn flat(&self, index: StepIndex) -> Option<&FlatStep> {
+    pub(super) fn flat(&self, index: StepIndex) -> Option<&FlatStep> {
         self.machine.steps().get(index.0 as usize)
     }
 
@@ -337,15 +354,23 @@ impl Stepper {
             let end = StepEnd::plain(Conclusion::Cancelled, Some("The job was stopped.".into()));
             self.finish(index, end);
         }
-        self.report().await;
+        self.report_aside().await;
         if self.lost { Conclusion::Failure } else { Conclusion::Cancelled }
     }
 
-    /// Tells what nobody waits for.
-    async fn report(&mut self) {
+    /// Tells what is to be told, and gives what to wait for until it is recorded.
+    async fn report(&mut self) -> Recording {
+        let (report, recorded) = JobReport::awaited(std::mem::take(&mut self.unreported));
+        // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
+        let _gone = self.reports.send(report).await;
+        Recording { recorded, ended: std::mem::take(&mut self.unacknowledged) }
+    }
+
+    /// Tells what no step waits for.
+    async fn report_aside(&mut self) {
         if !self.unreported.is_empty() {
-            let events = std::mem::take(&mut self.unreported);
-            let _gone = self.reports.send(JobReport::new(events)).await;
+            let recording = self.report().await;
+            tokio::spawn(recording.wait());
         }
     }
 

@@ -88,6 +88,8 @@ pub struct Exec {
     acknowledge: Arc<dyn Fn(Acknowledgement) + Send + Sync>,
     stored: u64,
     acknowledged: u64,
+    /// Whether its reader says what may be forgotten.
+    held: bool,
 }
 
 /// What the reader of a command has stored.
@@ -112,17 +114,42 @@ impl Exec {
         events: mpsc::Receiver<ExecEvent>,
         acknowledge: impl Fn(Acknowledgement) + Send + Sync + 'static,
     ) -> Self {
-        Self { id, events, acknowledge: Arc::new(acknowledge), stored: 0, acknowledged: 0 }
+        Self { id, events, acknowledge: Arc::new(acknowledge), stored: 0, acknowledged: 0, held: false }
     }
 
-    /// The next event; `None` after the end. Asking says that what came before is stored.
+    /// From now on output is forgotten only when [`Self::acknowledge_output`] says so.
+    pub const fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// How much output was taken and not acknowledged.
+    #[must_use]
+    pub const fn unacknowledged(&self) -> u64 {
+        self.stored - self.acknowledged
+    }
+
+    /// Says that all that was taken is stored. Gives the offset behind it.
+    pub fn acknowledge_output(&mut self) -> u64 {
+        self.acknowledged = self.stored;
+        (self.acknowledge)(Acknowledgement::Output(self.stored));
+        self.stored
+    }
+
+    /// The offset behind what was taken.
+    #[must_use]
+    pub const fn taken(&self) -> u64 {
+        self.stored
+    }
+
+    /// The next event; `None` after the end. Asking says that what came before is stored, unless [held](Self::hold).
     pub async fn next(&mut self) -> Option<ExecEvent> {
-        if self.stored - self.acknowledged >= ACKNOWLEDGE_BYTES {
-            self.acknowledged = self.stored;
-            (self.acknowledge)(Acknowledgement::Output(self.stored));
+        if !self.held && self.unacknowledged() >= ACKNOWLEDGE_BYTES {
+            self.acknowledge_output();
         }
         let event = self.events.recv().await?;
         if let ExecEvent::Output { offset, bytes } = &event {
+            // What another process had acknowledged does not come again.
+            self.acknowledged = self.acknowledged.max(if self.stored == 0 { *offset } else { 0 });
             self.stored = offset + bytes.len() as u64;
         }
         Some(event)
@@ -205,7 +232,7 @@ impl ExecOutcome {
 }
 
 /// What a command and its descendants used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// From start to end.
     pub wall: Duration,

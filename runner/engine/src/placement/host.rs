@@ -195,6 +195,7 @@ impl Placement for HostPlacement {
             LeftoverFilter::Abandoned => !marked.owner_alive(),
             LeftoverFilter::Own => marked.owner == self.owner.process(),
             LeftoverFilter::Run(run) => marked.run == *run,
+            LeftoverFilter::Job { run, job } => marked.run == *run && marked.job == *job,
         };
         for marked in self.marked().into_iter().filter(wanted) {
             match marked.remove().await {

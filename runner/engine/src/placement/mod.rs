@@ -189,6 +189,13 @@ pub enum LeftoverFilter {
     Own,
     /// All of one run, whoever owns it.
     Run(String),
+    /// All of one job run, whoever owns it.
+    Job {
+        /// Id of its run.
+        run: String,
+        /// Its key.
+        job: String,
+    },
 }
 
 /// How many of each were removed.

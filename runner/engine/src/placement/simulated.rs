@@ -16,8 +16,8 @@ use tokio::sync::{Barrier, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobFacts, JobHandle, JobSpec, Ladder, LeftoverFilter, Placement,
-    PlacementError, ProgressSink, Removed, Resource, Usage,
+    Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobFacts, JobHandle, JobIdentity, JobSpec, Ladder,
+    LeftoverFilter, Placement, PlacementError, ProgressSink, Removed, Resource, Usage,
 };
 
 /// Places jobs nowhere.
@@ -41,10 +41,19 @@ struct Shared {
 struct SimulatedJob {
     shared: Arc<Shared>,
     number: usize,
+    identity: JobIdentity,
     facts: JobFacts,
     next: AtomicU64,
     processes: Mutex<BTreeMap<ExecId, Arc<Process>>>,
     stopped: AtomicUsize,
+}
+
+impl SimulatedJob {
+    fn stop(&self) {
+        if self.stopped.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.shared.open.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 /// A process and all that it wrote.
@@ -86,6 +95,7 @@ impl Placement for Simulated {
         let job = Arc::new(SimulatedJob {
             shared: Arc::clone(&self.0),
             number: jobs.len(),
+            identity: spec.identity,
             facts,
             next: AtomicU64::new(ExecId::CHOSEN_MAX),
             processes: Mutex::default(),
@@ -108,7 +118,11 @@ impl Placement for Simulated {
         Ok(Vec::new())
     }
 
-    async fn remove_leftovers(&self, _filter: LeftoverFilter) -> Result<Removed, PlacementError> {
+    async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
+        let jobs = self.0.jobs.lock().unwrap().clone();
+        let LeftoverFilter::Job { run, job } = filter else { return Ok(Removed::default()) };
+        let of_job = jobs.iter().filter(|other| (&other.identity.run, &other.identity.job) == (&run, &job));
+        of_job.for_each(|job| job.stop());
         Ok(Removed::default())
     }
 }
@@ -199,9 +213,7 @@ impl JobHandle for Handle {
     }
 
     async fn stop(&self) -> Result<(), PlacementError> {
-        if self.0.stopped.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.0.shared.open.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.0.stop();
         Ok(())
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
-use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
+use workflow::run::{Conclusion, JobRunKey, RunEvent, StepIndex, StepResult};
 
 use super::{MemoryLog, facts};
 use crate::clock::SystemClock;
 use crate::dispatcher::{Dispatch, Dispatcher};
 use crate::groups::SharedGroups;
-use crate::job::{JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
+use crate::job::{Begun, JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
 use crate::notice::Notices;
 use crate::slots::Slots;
 use crate::store::RunId;
@@ -24,6 +24,7 @@ impl JobRunner for Twice {
     async fn run(
         &self,
         order: JobOrder,
+        _begun: Option<Begun>,
         mut control: mpsc::UnboundedReceiver<JobControl>,
         reports: mpsc::Sender<JobReport>,
     ) {
@@ -42,6 +43,8 @@ impl JobRunner for Twice {
         send(end.clone()).await;
         send(end).await;
     }
+
+    fn forget(&self, _key: &JobRunKey) {}
 }
 
 #[tokio::test]
@@ -60,7 +63,8 @@ async fn a_job_that_reports_what_cannot_be_fails_alone() {
     let facts = facts("a:\n  $\n    - run: x\nb:\n  $\n    - run: x");
     let (_control, orders) = mpsc::unbounded_channel();
     let watching = tokio::spawn(async move { while watcher.recv().await.is_some() {} });
-    let run = dispatcher.run(Dispatch { id: RunId(1), facts: Arc::new(facts) }, orders).await.unwrap();
+    let run =
+        dispatcher.run(Dispatch { id: RunId(1), facts: Arc::new(facts), history: Vec::new() }, orders).await.unwrap();
     drop(dispatcher);
     watching.await.unwrap();
     let ends: Vec<_> = run

@@ -3,6 +3,7 @@
 
 mod broken;
 mod cases;
+mod crash;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -123,6 +124,7 @@ impl Simulation {
             run_directories: root.join("run"),
             logs: root.join("logs"),
             state: root.join("state"),
+            journals: Some(root.join("journals")),
             env: IndexMap::new(),
             log_bytes_max: None,
             unfinished_starts: AtomicBool::new(false),
@@ -147,7 +149,7 @@ impl Simulation {
             slots: Slots::new(4),
             groups: SharedGroups::default(),
         };
-        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(jobs)) };
+        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(jobs)), history: Vec::new() };
         let (sender, control) = mpsc::unbounded_channel();
         let watching = tokio::spawn(watch(watcher, sender, self.controls));
         let ended = tokio::time::timeout(PATIENCE, dispatcher.run(dispatch, control)).await.expect("the run hangs");

@@ -102,7 +102,7 @@ pub struct RunFactsForAction {
 }
 
 /// A job's workspace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct WorkspaceFacts {
     /// On this machine.
     pub host: PathBuf,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use workflow::run::Conclusion;
 
 use crate::placement::{ExecOutcome, Usage};
 
 /// What a step leaves behind.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepOutputs {
     /// `GITHUB_OUTPUT` and `::set-output::`.
     pub outputs: BTreeMap<String, String>,
@@ -20,7 +21,7 @@ pub struct StepOutputs {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepEnd {
     /// Success, failure or cancelled.
     pub outcome: Conclusion,

@@ -96,6 +96,14 @@ pub enum StoreError {
         /// The last one that is there.
         found: u64,
     },
+    /// What is recorded of a run does not fit together.
+    #[error("go on with run {run}: what is recorded of it does not fit together: {reason}")]
+    Unfit {
+        /// The run.
+        run: RunId,
+        /// What does not fit.
+        reason: String,
+    },
     /// Somebody else wrote this run's log.
     #[error("append to run {run}: its log has gone on without us")]
     Conflict {

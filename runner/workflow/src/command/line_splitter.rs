@@ -34,6 +34,12 @@ pub struct LineSplitter {
 }
 
 impl LineSplitter {
+    /// Whether it stands between two lines and holds nothing back.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.held.is_empty() && !self.passing && !self.after_return
+    }
+
     /// A splitter at the start of a stream.
     #[must_use]
     pub fn new() -> Self {

@@ -64,6 +64,7 @@ pub(super) async fn remove(
         LeftoverFilter::Abandoned => !found.resource.owner_alive,
         LeftoverFilter::Own => found.mark == owner.process(),
         LeftoverFilter::Run(run) => found.resource.run == *run,
+        LeftoverFilter::Job { run, job } => found.resource.run == *run && found.resource.job == *job,
     };
     let list = find(connection, owner).await?.into_iter().filter(wanted);
     let list = list.map(|found| (found.resource.kind, found.resource.id)).collect();

@@ -93,7 +93,10 @@ impl JobSteps {
                     Some(StepDecision::Complete(step, Conclusion::Cancelled))
                 }
                 Progress::Open | Progress::Finished(_) => {
-                    self.states[step.0 as usize].flushed = true;
+                    let state = &mut self.states[step.0 as usize];
+                    state.flushed = true;
+                    // A process that was killed since may have cancelled it for this step.
+                    state.cancel_expected = true;
                     Some(StepDecision::Complete(index, Conclusion::Success))
                 }
             },

@@ -20,7 +20,20 @@ impl JobSteps {
                 (role, Some(result)) => this.recall_end(*step, &role, result),
             }
         }
+        this.recall_expected();
         this
+    }
+
+    /// Outside of a job that is cancelled as a whole, only a `cancel:` step cancels another.
+    fn recall_expected(&mut self) {
+        for index in 0..self.steps.len() {
+            let Some(Role::Cancel(Some(other))) = self.steps.get(index).map(|step| step.role.clone()) else { continue };
+            if let Some(state) = self.states.get_mut(other.0 as usize)
+                && let Progress::Finished(StepResult { conclusion: Conclusion::Cancelled, .. }) = state.progress
+            {
+                state.cancel_expected = true;
+            }
+        }
     }
 
     fn recall_end(&mut self, step: StepIndex, role: &Role, result: &StepResult) {
@@ -35,13 +48,7 @@ impl JobSteps {
                 let before: Vec<_> = self.background.iter().copied().filter(|other| other.0 < step.0).collect();
                 self.recall_flushed(&before);
             }
-            Role::Cancel(Some(other)) => {
-                self.recall_flushed(&[*other]);
-                if let Some(state) = self.states.get_mut(other.0 as usize) {
-                    let stopped = |result: &StepResult| result.conclusion == Conclusion::Cancelled;
-                    state.cancel_expected = matches!(&state.progress, Progress::Finished(result) if stopped(result));
-                }
-            }
+            Role::Cancel(Some(other)) => self.recall_flushed(&[*other]),
             Role::Cancel(None) | Role::Foreground | Role::Background | Role::Post => {}
         }
     }
@@ -124,11 +131,17 @@ mod tests {
         check(&[F, F], &[(0, Some(Success)), (1, Some(Success))], "done success");
         // Background steps: running, waited for, failed and waited for.
         check(&[B, wait.clone(), F], &[(0, None)], "end 0, complete 1 success, start 2, end 2, done success");
-        check(&[B, wait.clone(), F], &[(0, None), (1, None)], "end 0, complete 1 success, start 2, end 2, done success");
+        check(
+            &[B, wait.clone(), F],
+            &[(0, None), (1, None)],
+            "end 0, complete 1 success, start 2, end 2, done success",
+        );
         check(&[B, wait.clone(), F], &[(0, Some(Failure)), (1, Some(Failure))], "skip 2, done failure");
         check(&[B, all, F], &[(0, Some(Success))], "complete 1 success, start 2, end 2, done success");
         // A cancelled background step does not count against the job, before and after the cancel step ended.
         check(&[B, cancel.clone(), F], &[(0, None)], "cancel 0, complete 1 success, start 2, end 2, done success");
-        check(&[B, cancel, F], &[(0, Some(Cancelled)), (1, Some(Success))], "start 2, end 2, done success");
+        let cancelled = (0, Some(Cancelled));
+        check(&[B, cancel.clone(), F], &[cancelled], "complete 1 success, start 2, end 2, done success");
+        check(&[B, cancel, F], &[cancelled, (1, Some(Success))], "start 2, end 2, done success");
     }
 }

@@ -1,0 +1,138 @@
+//! What a job run must remember, beside the run's log, so that another process can take it up: its place, and what its
+//! steps left behind in clear. The log holds neither.
+//!
+//! One line of JSON each, in a file that only this user may read, removed once the end of the job is recorded. What steps
+//! left may hold secrets, as their scripts and files do that lie beside it for just as long.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use workflow::run::{JobRunKey, StepIndex};
+
+use super::place::PlacedRecord;
+use super::run::JobEnd;
+use crate::step::StepEnd;
+
+/// The file of a job run, open for writing; or none, where nobody will take the job up.
+#[derive(Debug, Default)]
+pub(crate) struct Journal(Option<Mutex<File>>);
+
+/// One thing to remember.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Entry {
+    /// The job has its place.
+    Placed(Box<PlacedRecord>),
+    /// A step has ended. Written before its end is recorded.
+    Ended { step: StepIndex, end: Box<StepEnd> },
+    /// All steps have ended and are recorded; the place is about to be removed.
+    Over(Box<JobEnd>),
+    /// The step's output before byte `output` is in its log, which had `log` bytes then.
+    Stored { step: StepIndex, output: u64, log: u64 },
+}
+
+/// What was remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) placed: Option<PlacedRecord>,
+    /// Ends of steps in their order.
+    pub(crate) ends: Vec<(StepIndex, StepEnd)>,
+    /// The last place of each step's output that was stored, and the size of its log there.
+    pub(crate) stored: Vec<(StepIndex, u64, u64)>,
+    /// How the job ended.
+    pub(crate) over: Option<JobEnd>,
+}
+
+impl Journal {
+    /// The file of a job run below the folder of its run.
+    pub(crate) fn path(folder: &Path, key: &JobRunKey) -> PathBuf {
+        folder.join(format!("{}.jsonl", key.to_string().replace('/', ".")))
+    }
+
+    /// Opens it for appending; what another process wrote stays.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        if std::fs::read(path)?.last().is_some_and(|last| *last != b'\n') {
+            // A process was killed in the middle of a line.
+            file.write_all(b"\n")?;
+        }
+        Ok(Self(Some(Mutex::new(file))))
+    }
+
+    /// Whether anybody will read it.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Adds an entry. One that cannot be written costs a job that is taken up, not one that goes on.
+    pub(crate) fn write(&self, entry: &Entry) {
+        let Some(file) = &self.0 else { return };
+        let written = serde_json::to_vec(entry).map_err(io::Error::other).and_then(|mut line| {
+            line.push(b'\n');
+            file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "should this process be killed, this job cannot be taken up where it is");
+        }
+    }
+}
+
+impl Remembered {
+    /// Reads what there is. A line that is not whole was never finished, and what it tells of had not been recorded.
+    pub(crate) fn read(path: &Path) -> Self {
+        let mut this = Self::default();
+        let bytes = std::fs::read(path).unwrap_or_default();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            match serde_json::from_slice(line) {
+                Ok(Entry::Placed(placed)) => this.placed = Some(*placed),
+                Ok(Entry::Ended { step, end }) => this.ends.push((step, *end)),
+                Ok(Entry::Stored { step, output, log }) => {
+                    this.stored.retain(|(other, ..)| *other != step);
+                    this.stored.push((step, output, log));
+                }
+                Ok(Entry::Over(end)) => this.over = Some(*end),
+                Err(_torn) => {}
+            }
+        }
+        this
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use workflow::run::Conclusion;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_whole_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Journal::path(folder.path(), &JobRunKey::parse("deploy/push(1)"));
+        let end = |code| StepEnd { exit_code: Some(code), ..StepEnd::plain(Conclusion::Failure, None) };
+        let journal = Journal::open(&path).unwrap();
+        journal.write(&Entry::Ended { step: StepIndex(0), end: Box::new(end(1)) });
+        journal.write(&Entry::Stored { step: StepIndex(1), output: 5, log: 9 });
+        let torn = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&torn[..], b"{\"ended\":{\"step\":"].concat()).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        journal.write(&Entry::Stored { step: StepIndex(1), output: 7, log: 11 });
+        journal.write(&Entry::Ended { step: StepIndex(2), end: Box::new(end(3)) });
+        let remembered = Remembered::read(&path);
+        assert_eq!(remembered.ends, [(StepIndex(0), end(1)), (StepIndex(2), end(3))]);
+        assert_eq!(remembered.stored, [(StepIndex(1), 7, 11)]);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(Remembered::read(&folder.path().join("none")).placed.is_none());
+    }
+}

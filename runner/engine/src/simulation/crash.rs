@@ -1,0 +1,217 @@
+//! The engine is killed at every write to a run's log, before the write and after it, and another one goes on.
+//!
+//! Processes outlive it, as they do in a container. Whatever the moment: every script runs once, the run ends as it does
+//! undisturbed, its stored logs are the same to the byte, and nothing is left.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use super::*;
+
+const JOBS: &str = r#"
+first:
+  runs-on: x
+  outputs:
+    word: ${{ steps.say.outputs.word }}
+  steps:
+    - id: say
+      run: |
+        out "::add-mask::found\u002dsecret-4711\n"
+        out "one\n"
+        file OUTPUT "word=blue\n"
+        file OUTPUT "hidden=x found\u002dsecret-4711 y\n"
+        file ENV "FROM=before\n"
+        sleep 5
+        out "two\n"
+    - run: |
+        print FROM
+        out "\n"
+        out "${{ steps.say.outputs.hidden }}\n"
+    - run: exit 3
+    - if: ${{ failure() }}
+      run: out "after a failure\n"
+    - run: out "never\n"
+    - if: always()
+      run: |
+        out "found-secret-4711 and ${{ secrets.KEY }}\n"
+second:
+  needs: first
+  if: ${{ !cancelled() }}
+  runs-on: x
+  strategy:
+    matrix:
+      leg: [a, b]
+  steps:
+    - id: server
+      background: true
+      run: |
+        file OUTPUT "port=80\n"
+        out "up\n"
+    - id: hanging
+      background: true
+      run: hang
+    - run: out "${{ needs.first.outputs.word }} ${{ matrix.leg }}\n"
+    - wait: server
+    - run: out "port ${{ steps.server.outputs.port }}\n"
+    - cancel: hanging
+third:
+  runs-on: x
+  steps:
+    - run: |
+        out "alone\n"
+        sleep 3
+    - run: out "still\n"
+"#;
+
+/// Which write is the last one, and whether it still reaches the log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Kill {
+    write: usize,
+    written: bool,
+}
+
+#[derive(Debug)]
+struct KillingLog {
+    memory: Arc<MemoryLog>,
+    kill: Option<Kill>,
+    writes: AtomicUsize,
+    killed: Arc<Notify>,
+}
+
+#[async_trait]
+impl RunLog for KillingLog {
+    async fn append(&self, run: RunId, facts: &[Recorded]) -> Result<(), StoreError> {
+        let write = self.writes.fetch_add(1, Ordering::SeqCst);
+        match self.kill {
+            Some(kill) if kill.write <= write => {
+                if kill.write == write && kill.written {
+                    self.memory.append(run, facts).await?;
+                }
+                self.killed.notify_one();
+                std::future::pending().await
+            }
+            Some(_) | None => self.memory.append(run, facts).await,
+        }
+    }
+
+    async fn read(&self, run: RunId) -> Result<Vec<Recorded>, StoreError> {
+        self.memory.read(run).await
+    }
+}
+
+/// What must not depend on whether the engine was killed.
+#[derive(Debug, PartialEq)]
+struct End {
+    shown: String,
+    logs: BTreeMap<String, String>,
+    started: Vec<String>,
+    left: Vec<String>,
+}
+
+struct World {
+    root: tempfile::TempDir,
+    simulation: Simulation,
+    memory: Arc<MemoryLog>,
+}
+
+impl World {
+    fn new() -> Self {
+        let simulation = Simulation { secrets: vec![("KEY", "known-secret-0815".into())], ..Simulation::default() };
+        Self { root: tempfile::tempdir().unwrap(), simulation, memory: Arc::default() }
+    }
+
+    /// One engine from its start to its end or its death. Gives the run if it ended, and the number of writes.
+    async fn engine(&self, kill: Option<Kill>) -> (Option<Run>, usize) {
+        let mut masker = SharedMasker::default();
+        masker.keep_found(&self.root.path().join("found")).unwrap();
+        let masker = Arc::new(masker);
+        let notices = Notices::default();
+        let killed = Arc::new(Notify::new());
+        let memory = Arc::clone(&self.memory);
+        let log = Arc::new(KillingLog { memory, kill, writes: AtomicUsize::new(0), killed: Arc::clone(&killed) });
+        let jobs = PlacedJobs(Arc::new(self.simulation.settings(self.root.path(), &masker, &notices)));
+        let jobs = Arc::new(jobs);
+        let dispatcher = Dispatcher {
+            log: Arc::<KillingLog>::clone(&log),
+            clock: Arc::new(SystemClock),
+            jobs,
+            notices,
+            masker,
+            slots: Slots::new(4),
+            groups: SharedGroups::default(),
+        };
+        let history = self.memory.read(RunId(1)).await.unwrap();
+        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(JOBS)), history };
+        let (_sender, control) = mpsc::unbounded_channel();
+        let run = tokio::select! {
+            run = dispatcher.run(dispatch, control) => Some(run.unwrap()),
+            () = killed.notified() => None,
+            () = tokio::time::sleep(PATIENCE) => panic!("the run hangs after {kill:?}: {:#?}", self.memory.facts),
+        };
+        (run, log.writes.load(Ordering::SeqCst))
+    }
+
+    fn end(self, run: Run) -> End {
+        let events = self.memory.facts.lock().unwrap().clone();
+        let logs = files(&self.root.path().join("logs")).1;
+        let mut left: Vec<_> =
+            ["work", "run", "journals"].iter().flat_map(|name| files(&self.root.path().join(name)).0).collect();
+        if self.simulation.placement.open() > 0 {
+            left.push("a placed job".into());
+        }
+        // What looks for a shell has no script.
+        let started = self.simulation.placement.started().into_iter().filter(|script| !script.is_empty());
+        let mut started: Vec<_> = started.collect();
+        started.sort();
+        let outcome = Outcome { run: Some(run), events, notices: Vec::new(), logs, left: Vec::new() };
+        let everything = outcome.everything();
+        assert!(!everything.contains("found-secret") && !everything.contains("known-secret"), "{everything}");
+        End { shown: outcome.shown(), logs: outcome.logs, started, left }
+    }
+}
+
+#[tokio::test]
+async fn killed_at_every_write() {
+    let world = World::new();
+    let (run, writes) = world.engine(None).await;
+    let expect = world.end(run.expect("nobody killed it"));
+    assert!(expect.logs.values().any(|log| log.contains("blue b")) && writes > 20, "{writes} {expect:#?}");
+    assert_eq!(expect.left, Vec::<String>::new());
+    for write in 0..writes {
+        for written in [false, true] {
+            let kill = Kill { write, written };
+            let world = World::new();
+            let (first, _) = world.engine(Some(kill)).await;
+            let run = match first {
+                // With several jobs at once the number of writes is not always the same.
+                Some(run) => run,
+                None => world.engine(None).await.0.expect("nobody killed it"),
+            };
+            pretty(&expect, &world.end(run), kill);
+        }
+    }
+}
+
+/// Killed again and again, after each write that an engine makes.
+#[tokio::test]
+async fn killed_after_every_single_write() {
+    let world = World::new();
+    let (run, _) = world.engine(None).await;
+    let expect = world.end(run.expect("nobody killed it"));
+    let world = World::new();
+    let kill = Kill { write: 0, written: true };
+    for _ in 0..200 {
+        if let (Some(run), _) = world.engine(Some(kill)).await {
+            return pretty(&expect, &world.end(run), kill);
+        }
+    }
+    panic!("it never ends: {:#?}", world.memory.facts);
+}
+
+fn pretty(expect: &End, got: &End, kill: Kill) {
+    assert_eq!(got.shown, expect.shown, "{kill:?}");
+    assert_eq!(got.started, expect.started, "every script is started once: {kill:?}");
+    assert_eq!(got.logs, expect.logs, "{kill:?}");
+    assert_eq!(got.left, expect.left, "{kill:?}");
+}
