@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use workflow::run::{JobRunKey, StepIndex};
 
-use super::place::PlacedRecord;
+use super::placed::PlacedRecord;
 use super::run::JobEnd;
 use crate::step::StepEnd;
 

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use workflow::command::environment_file::{self, EnvironmentFile, RefusedVariable};
-use workflow::command::{CommandSettings, Effect};
+use workflow::command::CommandSettings;
 use workflow::run::{Conclusion, StepIndex};
 use workflow::template::Token;
 
@@ -18,13 +16,14 @@ use super::journal::{Entry, Journal};
 use super::log::{LogPlace, StepLog};
 use super::matchers::JobMatchers;
 use super::prepare::{Ready, ReadyKind};
+use super::recording::{Again, Performed, Recording};
 use super::{JobOrder, SharedMasker};
 use crate::notice::{Notice, Notices};
 use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
 use crate::step::script::Shell;
 use crate::step::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, RepositoryFacts, RunFactsForAction,
-    StepEnd, StepOutputs, WorkspaceFacts, minutes,
+    StepEnd, WorkspaceFacts, minutes,
 };
 
 /// How much output of a step the agent holds for a process that takes it up, where its log can go on from there.
@@ -88,42 +87,6 @@ pub(super) struct StepTask {
     pub(super) name: String,
     /// Another process had begun it.
     pub(super) again: Option<Again>,
-}
-
-/// What another process had done of a step.
-pub(super) struct Again {
-    /// A place in its output, and the size of its log there.
-    pub(super) stored: Option<(u64, u64)>,
-}
-
-/// What is known of a step once its task is over.
-pub(super) struct Performed {
-    pub(super) end: StepEnd,
-    /// Its command, whose end the agent remembers until it is recorded.
-    pub(super) exec: Option<Exec>,
-}
-
-impl Performed {
-    pub(super) const fn without_command(end: StepEnd) -> Self {
-        Self { end, exec: None }
-    }
-}
-
-/// The beginning of a step on its way to the store, and the commands whose ends go with it.
-pub(super) struct Recording {
-    pub(super) recorded: oneshot::Receiver<()>,
-    pub(super) ended: Vec<Exec>,
-}
-
-impl Recording {
-    /// Waits until it is recorded; false where it never will be, since the dispatcher is gone or cannot write.
-    pub(super) async fn wait(self) -> bool {
-        let recorded = self.recorded.await.is_ok();
-        if recorded {
-            self.ended.iter().for_each(Exec::acknowledge_end);
-        }
-        recorded
-    }
 }
 
 impl StepTask {
@@ -343,59 +306,6 @@ impl StepTask {
         end.left.outputs = outputs;
         end
     }
-
-    fn take_effects(&self, log: &mut StepLog, end: &mut StepEnd) {
-        for effect in log.take_effects() {
-            match effect {
-                Effect::SetOutput { name, value } => {
-                    end.left.outputs.insert(name, value);
-                }
-                Effect::SetEnvironment { name, value } => end.left.env.push((name, value)),
-                Effect::AddPath(path) => end.left.path.push(path),
-                Effect::FailStep if end.outcome == Conclusion::Success => end.outcome = Conclusion::Failure,
-                // The log itself obeys the others; state is for post steps, which scripts have not.
-                Effect::FailStep
-                | Effect::SaveState { .. }
-                | Effect::AddMask(_)
-                | Effect::Annotate(_)
-                | Effect::AddMatcher { .. }
-                | Effect::RemoveMatcherOwner(_)
-                | Effect::RemoveMatcherFile(_) => {}
-            }
-        }
-    }
-
-    /// Takes what the step wrote to its files. A file that cannot be taken fails the step, as on GitHub; what was read of
-    /// it counts.
-    async fn take_files(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
-        for kind in [EnvironmentFile::Path, EnvironmentFile::Env, EnvironmentFile::StepSummary, EnvironmentFile::Output]
-        {
-            let problem = match self.tools.files.read(files, kind).await {
-                Ok(None) => continue,
-                Ok(Some(bytes)) => {
-                    let taken = take_file(kind, &bytes, &mut end.left);
-                    for refused in taken.refused {
-                        match refused {
-                            RefusedVariable::Reserved(_) => log.warning(&refused.to_string()).await,
-                            RefusedVariable::Blocked(_) | RefusedVariable::Impossible(_) => {
-                                log.error(&refused.to_string()).await;
-                            }
-                        }
-                    }
-                    taken.problem
-                }
-                Err(refused) => Some(refused.0),
-            };
-            let Some(problem) = problem else { continue };
-            if kind == EnvironmentFile::StepSummary {
-                log.error(&problem).await;
-                continue;
-            }
-            log.error(&kind.failure()).await;
-            log.error(&problem).await;
-            end.outcome = end.outcome.merge(Conclusion::Failure);
-        }
-    }
 }
 
 /// A step whose files are written.
@@ -410,40 +320,6 @@ struct Script {
     shell: Shell,
     shown: IndexMap<String, String>,
     request: ExecRequest,
-}
-
-/// What became of one file.
-#[derive(Default)]
-struct TakenFile {
-    /// Variables that are left out; the others stand.
-    refused: Vec<RefusedVariable>,
-    /// Why the rest of the file is not taken.
-    problem: Option<String>,
-}
-
-fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> TakenFile {
-    let mut taken = TakenFile::default();
-    match kind {
-        EnvironmentFile::Output => {
-            let file = environment_file::parse_key_value_file(bytes);
-            left.outputs.extend(file.pairs);
-            taken.problem = file.error.map(|error| error.to_string());
-        }
-        EnvironmentFile::Env => {
-            let file = environment_file::parse_key_value_file(bytes);
-            for (name, value) in file.pairs {
-                match environment_file::check_variable(&name, &value) {
-                    Ok(()) => left.env.push((name, value)),
-                    Err(refused) => taken.refused.push(refused),
-                }
-            }
-            taken.problem = file.error.map(|error| error.to_string());
-        }
-        EnvironmentFile::Path => left.path.extend(environment_file::parse_path_file(bytes)),
-        EnvironmentFile::StepSummary => left.summary = Some(environment_file::decode(bytes).into_owned()),
-        EnvironmentFile::State | EnvironmentFile::Artifacts | EnvironmentFile::ArtifactsList => {}
-    }
-    taken
 }
 
 async fn cancel_exec(handle: &dyn JobHandle, exec: ExecId) {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use workflow::expression::{Object, Status, Value};
 use workflow::template::{Token, evaluate};
 
@@ -14,6 +13,7 @@ use super::environment::{JobPaths, PATH_DEFAULT};
 use super::facing::JobFacing;
 use super::files::JobFiles;
 use super::log::StepLog;
+use super::placed::{Placed, PlacedRecord};
 use super::run::JobSettings;
 use crate::notice::Notice;
 use crate::placement::{
@@ -42,47 +42,6 @@ struct Container {
     ports: Vec<String>,
     volumes: Vec<String>,
     options: String,
-}
-
-/// A job that has its place.
-pub(super) struct Placed {
-    pub(super) handle: Arc<dyn JobHandle>,
-    pub(super) record: PlacedRecord,
-}
-
-/// What is known of a job's place, also to a process to come.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct PlacedRecord {
-    /// Whether it is this machine itself.
-    on_host: bool,
-    /// The placement's own record.
-    handle: serde_json::Value,
-    /// For a person: `docker: node:20-bookworm-slim`, `this machine`.
-    pub(super) runner: String,
-    pub(super) paths: JobPaths,
-    pub(super) workspace: WorkspaceFacts,
-    pub(super) run_directory: RunDirectory,
-    pub(super) own_path: String,
-    pub(super) has_bash: bool,
-    folders: Vec<PathBuf>,
-}
-
-impl PlacedRecord {
-    /// Takes up the job that another process placed.
-    pub(super) async fn adopt(self, settings: &JobSettings) -> Result<Placed, String> {
-        let placement = match (self.on_host, &settings.docker) {
-            (true, _) => &settings.host,
-            (false, Some(docker)) => docker,
-            (false, None) => return Err(settings.docker_problem.clone().unwrap_or_default()),
-        };
-        let handle = placement.adopt(&self.handle).await.map_err(|error| error.to_string())?;
-        Ok(Placed { handle, record: self })
-    }
-
-    /// Removes the folders of a job whose container or agent is gone.
-    pub(super) fn remove_folders(&self) -> Result<(), String> {
-        remove(&self.folders)
-    }
 }
 
 impl Place {
@@ -287,29 +246,6 @@ impl Folders {
             let _kept = std::fs::remove_dir_all(folder);
         }
     }
-}
-
-impl Placed {
-    /// Removes the job's container or agent and its folders. What cannot be removed is named.
-    pub(super) async fn stop(self) -> Result<(), String> {
-        let stopped = self.handle.stop().await.map_err(|error| error.to_string());
-        let folders = self.record.folders.clone();
-        let removed = tokio::task::spawn_blocking(move || remove(&folders))
-            .await
-            .unwrap_or_else(|error| Err(format!("could not remove the job's folders: {error}")));
-        stopped.and(removed)
-    }
-}
-
-fn remove(folders: &[PathBuf]) -> Result<(), String> {
-    let left: Vec<_> = folders
-        .iter()
-        .filter_map(|folder| match std::fs::remove_dir_all(folder) {
-            Err(error) if folder.exists() => Some(format!("{}: {error}", folder.display())),
-            Ok(()) | Err(_) => None,
-        })
-        .collect();
-    if left.is_empty() { Ok(()) } else { Err(format!("could not remove {}", left.join(", "))) }
 }
 
 /// On this machine a job has the PATH of this process.

@@ -12,7 +12,7 @@ use workflow::run::{StepIndex, StepResult};
 
 use super::Begun;
 use super::journal::Remembered;
-use super::perform::{Again, Recording};
+use super::recording::{Again, Recording};
 use super::steps::Stepper;
 use crate::step::StepOutputs;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
-use workflow::run::{Conclusion, JobRunKey, RunEvent, StepResult};
+use workflow::run::{Conclusion, JobRunKey, RunEvent};
 use workflow::template::evaluate;
 
 use super::context::{StepsContext, job_context};
@@ -22,11 +22,12 @@ use super::journal::{Entry, Journal, Remembered};
 use super::log::{LOG_BYTES_MAX, LogPlace, StepLog};
 use super::matchers::JobMatchers;
 use super::perform::StepTools;
-use super::place::{Place, Placed, PlacedRecord};
+use super::place::Place;
+use super::placed::Placed;
 use super::steps::Stepper;
 use super::{Begun, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::notice::Notices;
-use crate::placement::{LeftoverFilter, Limits, Placement, PullPolicy};
+use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
 
@@ -80,11 +81,11 @@ pub struct JobSettings {
 pub struct PlacedJobs(pub Arc<JobSettings>);
 
 /// What a job run works with from its beginning to its end.
-struct Parts<'a> {
-    order: &'a Arc<JobOrder>,
-    control: &'a mut mpsc::UnboundedReceiver<JobControl>,
-    reports: &'a mpsc::Sender<JobReport>,
-    log: &'a mut StepLog,
+pub(super) struct Parts<'a> {
+    pub(super) order: &'a Arc<JobOrder>,
+    pub(super) control: &'a mut mpsc::UnboundedReceiver<JobControl>,
+    pub(super) reports: &'a mpsc::Sender<JobReport>,
+    pub(super) log: &'a mut StepLog,
 }
 
 /// How a job run ended.
@@ -183,7 +184,7 @@ impl PlacedJobs {
     }
 
     /// A job that nobody has begun.
-    async fn placed(&self, parts: Parts<'_>, job: JobFacing, secrets: Value) -> JobEnd {
+    pub(super) async fn placed(&self, parts: Parts<'_>, job: JobFacing, secrets: Value) -> JobEnd {
         let Parts { order, control, reports, log } = parts;
         let place = match Place::of(&self.0, order, &job) {
             Ok(place) => place,
@@ -209,42 +210,8 @@ impl PlacedJobs {
         self.stepped(Parts { order, control, reports, log }, (job, secrets), placed, journal, None).await
     }
 
-    /// A job that another process had begun: from its agent on, or anew where it had no place yet.
-    async fn taken_up(&self, parts: Parts<'_>, job: JobFacing, secrets: Value, begun: Begun) -> JobEnd {
-        let Parts { order, control, reports, log } = parts;
-        let path = self.0.journals.as_ref().map(|folder| Journal::path(folder, &order.key));
-        let mut remembered = path.map(|path| Remembered::read(&path)).unwrap_or_default();
-        let Some(record) = remembered.placed.take() else {
-            self.remove_parts(order).await;
-            if begun.steps.is_empty() {
-                return self.placed(Parts { order, control, reports, log }, job, secrets).await;
-            }
-            return self.lost(order, &begun, reports, "what was known of its place is gone").await;
-        };
-        if let Some(end) = remembered.over {
-            self.remove_rest(order, &record).await;
-            return end;
-        }
-        match record.clone().adopt(&self.0).await {
-            Ok(placed) => {
-                if !begun.placed {
-                    let runner = placed.record.runner.clone();
-                    let event = RunEvent::JobRunPlaced { key: order.key.clone(), runner };
-                    let _gone = reports.send(JobReport::new([event])).await;
-                }
-                let journal = self.journal(&order.key);
-                let parts = Parts { order, control, reports, log };
-                self.stepped(parts, (job, secrets), placed, journal, Some((begun, remembered))).await
-            }
-            Err(reason) => {
-                self.remove_rest(order, &record).await;
-                self.lost(order, &begun, reports, &reason).await
-            }
-        }
-    }
-
     /// The steps of a placed job, and its end.
-    async fn stepped(
+    pub(super) async fn stepped(
         &self,
         parts: Parts<'_>,
         (mut job, secrets): (JobFacing, Value),
@@ -282,49 +249,7 @@ impl PlacedJobs {
         end
     }
 
-    /// Nobody knows what became of the steps that ran.
-    async fn lost(&self, order: &JobOrder, begun: &Begun, reports: &mpsc::Sender<JobReport>, reason: &str) -> JobEnd {
-        let message = format!("The runner was lost: {reason}");
-        let open = begun.steps.iter().filter(|(_, run)| run.finished.is_none());
-        let ends: Vec<_> = open
-            .map(|(step, _)| {
-                let (outcome, conclusion) = (Conclusion::Failure, Conclusion::Failure);
-                let message = Some(message.clone());
-                let result = StepResult { outcome, conclusion, outputs: BTreeMap::new(), exit_code: None, message };
-                RunEvent::StepFinished { key: order.key.clone(), step: *step, result }
-            })
-            .collect();
-        if !ends.is_empty() {
-            let _gone = reports.send(JobReport::new(ends)).await;
-        }
-        failed(message)
-    }
-
-    /// Removes what another process had made of a job that cannot be taken up.
-    async fn remove_parts(&self, order: &JobOrder) {
-        let filter = LeftoverFilter::Job { run: order.run.to_string(), job: order.key.to_string() };
-        for placement in self.0.docker.iter().chain([&self.0.host]) {
-            if let Err(error) = placement.remove_leftovers(filter.clone()).await {
-                tracing::error!(%error, "parts of a lost job are left");
-            }
-        }
-    }
-
-    /// Removes what is left of a job that has had its place.
-    async fn remove_rest(&self, order: &JobOrder, record: &PlacedRecord) {
-        // One that still runs can be asked to stop; else its parts are looked for.
-        if let Ok(placed) = record.clone().adopt(&self.0).await
-            && placed.stop().await.is_ok()
-        {
-            return;
-        }
-        self.remove_parts(order).await;
-        if let Err(left) = record.remove_folders() {
-            tracing::warn!(left, "a job that had ended left folders");
-        }
-    }
-
-    fn journal(&self, key: &JobRunKey) -> Journal {
+    pub(super) fn journal(&self, key: &JobRunKey) -> Journal {
         let Some(folder) = &self.0.journals else { return Journal::default() };
         Journal::open(&Journal::path(folder, key)).unwrap_or_else(|error| {
             tracing::warn!(%error, "should this process be killed, this job cannot be taken up where it is");
@@ -426,6 +351,6 @@ async fn stopped(control: &mut mpsc::UnboundedReceiver<JobControl>) {
     }
 }
 
-fn failed(message: String) -> JobEnd {
+pub(super) fn failed(message: String) -> JobEnd {
     JobEnd { conclusion: Conclusion::Failure, outputs: BTreeMap::new(), message: Some(message), told: false }
 }

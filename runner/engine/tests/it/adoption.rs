@@ -18,11 +18,10 @@ async fn taken_up(first: &dyn Placement, second: &dyn Placement, world: &World, 
     let mut begun = job.exec(named(7, SCRIPT)).await.unwrap();
     assert!(matches!(begun.next().await, Some(ExecEvent::Output { offset: 0, .. })));
     let record = job.record();
+    // The agent on this machine would go with its parent's handle, which a killed parent never drops.
+    let mut first = Some((job, begun));
     if hangs_up {
-        drop((job, begun));
-    } else {
-        // The agent on this machine would go with its parent's handle.
-        std::mem::forget((job, begun));
+        first = None;
     }
 
     let later = second.adopt(&record).await.unwrap();
@@ -42,6 +41,7 @@ async fn taken_up(first: &dyn Placement, second: &dyn Placement, world: &World, 
     last.stop().await.unwrap();
     let gone = second.adopt(&record).await.unwrap_err().to_string();
     assert!(gone.contains("gone"), "{gone}");
+    drop(first);
 }
 
 #[tokio::test]

@@ -31,7 +31,6 @@ use crate::placement::{
 
 /// Name of the socket in the run directory.
 pub(crate) const SOCKET: &str = "agent.sock";
-
 /// Name of the folder for output that was not delivered yet.
 pub(crate) const SPOOL: &str = "spool";
 
