@@ -1,9 +1,12 @@
 //! The statements behind [`super::Deliveries`].
 
+use std::cell::RefCell;
+
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use workflow::event::Forge;
+use zstd::bulk::Compressor;
 
 use super::{Delivery, DeliveryFilter, DeliveryState, Kept, LISTED_MAX, NewDelivery, SAME_BODY_HOURS, WholeDelivery};
 use crate::store::RunId;
@@ -23,9 +26,23 @@ pub(super) struct Packed {
 
 impl Packed {
     pub(super) fn new(body: &[u8]) -> Self {
-        let worth = (body.len() >= PACKED_BYTES_MIN).then(|| zstd::bulk::compress(body, ZSTD_LEVEL));
-        Self { bytes: worth.and_then(Result::ok).filter(|packed| packed.len() < body.len()) }
+        let worth = (body.len() >= PACKED_BYTES_MIN).then(|| packed(body));
+        Self { bytes: worth.flatten().filter(|packed| packed.len() < body.len()) }
     }
+}
+
+thread_local! {
+    /// Making one costs more than packing a usual body with it.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn packed(body: &[u8]) -> Option<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = Compressor::new(ZSTD_LEVEL).ok();
+        }
+        kept.as_mut()?.compress(body).ok()
+    })
 }
 
 /// Inserts, or finds the same one, in one statement; the second only tells which.
