@@ -10,7 +10,7 @@ use bytes::Bytes;
 use workflow::command::{
     Annotation, AnnotationLevel, CommandProcessor, CommandSettings, Effect, LineSplitter, LogLine, MatcherSet, Piece,
 };
-use workflow::mask::MaskStream;
+use workflow::mask::{MaskStream, TooShort};
 use workflow::run::{JobRunKey, StepIndex};
 
 use super::SharedMasker;
@@ -146,7 +146,8 @@ impl StepLog {
         self.send(taken.annotations).await;
     }
 
-    /// Shows what is held back for the sake of commands, since nothing has come for a while (a prompt, say).
+    /// Shows what is held back for the sake of commands, since nothing has come for a while (a prompt, say). What may be
+    /// the beginning of a secret stays hidden.
     pub async fn idle(&mut self) {
         let mut plain = Vec::new();
         self.splitter.release(|piece| {
@@ -155,7 +156,6 @@ impl StepLog {
             }
         });
         self.store(&plain);
-        self.stream.release(&mut self.masked);
         self.send(Vec::new()).await;
     }
 
@@ -191,7 +191,6 @@ impl StepLog {
     pub async fn line(&mut self, text: &str) {
         self.store(text.as_bytes());
         self.store(b"\n");
-        self.stream.release(&mut self.masked);
         self.send(Vec::new()).await;
     }
 
@@ -233,7 +232,11 @@ impl StepLog {
         taken.plain.clear();
         for effect in handled.effects {
             match effect {
-                Effect::AddMask(secret) => self.add_mask(secret.expose()),
+                Effect::AddMask(secret) => {
+                    if let Err(too_short) = self.add_mask(secret.expose()) {
+                        taken.annotate(Annotation::new(AnnotationLevel::Warning, too_short.to_string()));
+                    }
+                }
                 Effect::Annotate(annotation) => taken.annotations.push(annotation),
                 Effect::AddMatcher { file } => self.matching.change = Some(MatcherChange::Add { file }),
                 Effect::RemoveMatcherFile(file) => self.matching.change = Some(MatcherChange::RemoveFile { file }),
@@ -306,10 +309,11 @@ impl StepLog {
         }
     }
 
-    fn add_mask(&mut self, value: &str) {
-        // A value that is too short to hide is refused by the masker; hiding every "a" would help nobody.
-        let _refused = self.masker.add_found(value);
+    /// A value that is too short to hide is refused by the masker; hiding every "a" would help nobody.
+    fn add_mask(&mut self, value: &str) -> Result<(), TooShort> {
+        let added = self.masker.add_found(value);
         self.refresh();
+        added
     }
 
     fn refresh(&mut self) {

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, dfa, nfa::contiguous};
 
-/// Up to this many bytes of patterns (some five hundred of them) the fast full table is built, above the compact one.
-/// The table costs some 500 bytes of memory for each byte of pattern.
-const TABLE_PATTERN_BYTES_MAX: usize = 32 * 1024;
+/// Up to this many states (those of some fifteen secrets of forty characters, in all their forms) the fast full table is
+/// built, above the compact one. The table costs some 500 bytes of memory for each state.
+const TABLE_STATES_MAX: usize = 48 * 1024;
 
 /// All patterns, ready for searching.
 #[derive(Debug)]
@@ -65,8 +65,7 @@ pub(super) fn match_len(machine: &impl Automaton, state: StateID) -> Option<usiz
 impl PatternAutomaton {
     /// Builds the automaton; `patterns` must not hold the empty one.
     pub(super) fn new(patterns: &BTreeSet<Vec<u8>>) -> Self {
-        let bytes: usize = patterns.iter().map(Vec::len).sum();
-        let machine = if bytes <= TABLE_PATTERN_BYTES_MAX {
+        let machine = if states(patterns) <= TABLE_STATES_MAX {
             dfa::Builder::new().prefilter(false).build(patterns).map(Machine::Table)
         } else {
             contiguous::Builder::new().prefilter(false).build(patterns).map(Machine::Compact)
@@ -80,6 +79,18 @@ impl PatternAutomaton {
     pub(super) fn open_len(&self, state: StateID) -> usize {
         self.open[state.as_usize() >> self.shift] as usize
     }
+}
+
+/// How many states the patterns take: one for each of their beginnings, which neighbours in order share.
+fn states(patterns: &BTreeSet<Vec<u8>>) -> usize {
+    let mut last: &[u8] = &[];
+    let mut count = 0;
+    for pattern in patterns {
+        let shared = last.iter().zip(pattern).take_while(|(one, other)| one == other).count();
+        count += pattern.len() - shared;
+        last = pattern;
+    }
+    count
 }
 
 /// Walks every pattern through the automaton: after `k` bytes of a pattern the state stands for exactly these `k` bytes.

@@ -1,8 +1,13 @@
 //! The forms in which a secret shows up in output: as it is, and as common tools write it.
 //!
 //! Covers what GitHub's runner covers (its `ValueEncoders`) and the escapes of shells, JSON, XML, URL and hex writers beside
-//! it. It does not cover what no list of patterns can: reversed or rot13 text, one character a line, colour codes or
-//! hex dump columns between the characters. Why base64 patterns lose their edges: GitHub's ADR 0297,
+//! it; `dump.rs` has those that write byte by byte. It does not cover what no list of patterns can: reversed or rot13
+//! text, another case, one character a line, colour codes between the characters.
+//!
+//! How short a form may be: it has to be as rare in ordinary output as the shortest secret itself, which has four
+//! characters. Base64 keeps at least 24 bits of the value in its four characters; escapes and contiguous hex digits are
+//! longer than what they stand for. Only bytes with separators between them look like ordinary lists of numbers, so
+//! they have a longer minimum of their own. Why base64 patterns lose their edges: GitHub's ADR 0297,
 //! <https://github.com/actions/runner/blob/main/docs/adrs/0297-base64-masking-trailing-characters.md>.
 
 use std::collections::BTreeSet;
@@ -10,6 +15,8 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+use super::dump;
 
 /// Shortest pattern that is ever searched for, in bytes. Anything shorter would blank ordinary output.
 pub(super) const PATTERN_BYTES_MIN: usize = 4;
@@ -24,6 +31,11 @@ const QUOTED_BYTES_MIN: usize = 8;
 pub(super) fn add_patterns(value: &str, patterns: &mut BTreeSet<Vec<u8>>) {
     let whole = value.trim();
     add_forms(whole, patterns);
+    for form in dump::forms(whole) {
+        add(form, patterns);
+    }
+    // What a shell makes of it that splits an unquoted variable into words.
+    add(whole.split_whitespace().collect::<Vec<_>>().join(" "), patterns);
     let lines: Vec<&str> = whole.split(['\r', '\n']).map(str::trim).collect();
     if lines.len() == 1 {
         return;
@@ -93,19 +105,32 @@ fn add_base64(value: &[u8], patterns: &mut BTreeSet<Vec<u8>>) {
                 add(encoded[first..end].to_owned(), patterns);
             }
         }
+        // Encoded twice, as the `auth` of a registry in a Kubernetes secret.
+        let once = &STANDARD.encode(&shifted)[first..inner_end];
+        for shift in 0..3_usize {
+            let twice = STANDARD.encode([&[0; 2][..shift], once.as_bytes()].concat());
+            add(twice[(8 * shift).div_ceil(6)..8 * (shift + once.len()) / 6].to_owned(), patterns);
+        }
     }
 }
 
 fn url_forms(text: &str) -> Vec<String> {
     let mut forms = Vec::new();
-    // What stays as it is beside letters and digits: RFC 3986, encodeURIComponent, Python's quote, encodeURI.
-    for kept in ["-_.~", "-_.!~*'()", "-_.~/", "-_.!~*'();/?:@&=+$,#"] {
+    // What stays as it is beside letters and digits: nothing (Perl's), PHP's, RFC 3986, encodeURIComponent, Python's quote,
+    // encodeURI.
+    for kept in ["", "-_.", "-_.~", "-_.!~*'()", "-_.~/", "-_.!~*'();/?:@&=+$,#"] {
         let upper = percent(text, |c| c.is_ascii_alphanumeric() || kept.contains(char::from(c)), true);
         let lower = percent(text, |c| c.is_ascii_alphanumeric() || kept.contains(char::from(c)), false);
         forms.extend([upper.replace("%20", "+"), lower.replace("%20", "+"), upper, lower]);
     }
     // Form bodies (WHATWG): only these four stay.
     forms.push(percent(text, |c| c.is_ascii_alphanumeric() || b"-_.*".contains(&c), true).replace("%20", "+"));
+    for upper in [false, true] {
+        // Every byte, and the escapes of an address that stands in another one.
+        forms.push(percent(text, |_| false, upper));
+        let once = percent(text, |c| c.is_ascii_alphanumeric() || b"-_.~".contains(&c), upper);
+        forms.push(once.replace('%', "%25"));
+    }
     // Data and properties of workflow commands.
     forms.push(percent(text, |c| !b"%\r\n".contains(&c), true));
     forms.push(percent(text, |c| !b"%\r\n:,".contains(&c), true));
@@ -148,9 +173,11 @@ fn json_forms(text: &str) -> Vec<String> {
     // C-like quoting with either quote: Go's %q, Rust's {:?}, Python's repr; of bytes, with \xNN beyond ASCII.
     for escaped in ["'\\", "\"'\\", "\\", "\"\\"] {
         let quoted = json(text, escaped, false);
-        forms.extend([bytes_escaped(&quoted), quoted]);
+        forms.extend([bytes_escaped(&quoted, |byte| format!("\\x{byte:02x}")), quoted]);
     }
     forms.push(json(text, "\"", true));
+    // How git quotes paths.
+    forms.push(bytes_escaped(&plain, |byte| format!("\\{byte:03o}")));
     forms.push(plain);
     forms
 }
@@ -199,17 +226,10 @@ fn unicode_escaped(json: &str, also: &str, upper: bool, ascii: bool) -> String {
     out
 }
 
-/// `\xNN` for every byte beyond ASCII, as Python shows bytes.
-fn bytes_escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii() {
-            out.push(char::from(byte));
-        } else {
-            let _infallible = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
+/// Another form for every byte beyond ASCII: `\xNN`, as Python shows bytes.
+fn bytes_escaped(text: &str, escape: impl Fn(u8) -> String) -> String {
+    let one = |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { escape(byte) };
+    text.bytes().map(one).collect()
 }
 
 fn xml_forms(text: &str) -> Vec<String> {

@@ -2,11 +2,12 @@
 //!
 //! It knows values, not places: whoever lets text out of a job (log, annotation, summary, name, error) passes it through
 //! here. What a list of patterns cannot find stays visible and is documented as such: reversed or rot13 text, characters
-//! one by one or with colour codes between them, and the up to four bits of a value that share a base64 character with
-//! foreign text. Untrusted code therefore gets no secrets at all. Follows
+//! one by one or with colour codes between them, a dump that the value does not begin, and the up to four bits of a value
+//! that share a base64 character with foreign text. Untrusted code therefore gets no secrets at all. Follows
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log>.
 
 mod automaton;
+mod dump;
 mod encoding;
 mod scan;
 mod stream;

@@ -1,14 +1,10 @@
 //! Masking of a stream that arrives in pieces of any size: a secret cut anywhere between them is still hidden.
 //!
-//! It holds back exactly the bytes that may still become part of a secret, no line and no fixed window. It has no clock: when a
-//! prompt should be shown although its end looks like the start of a secret is the caller's decision.
+//! It holds back exactly the bytes that may still become part of a secret, no line and no fixed window. It has no clock: a
+//! secret that is written slowly is a secret, so what is held waits for the next byte or the end, however long that takes.
 
 use super::Masker;
 use super::scan::Scan;
-
-/// A held-back end of this many bytes or more is kept even at [`MaskStream::release`]: ordinary text does not look like a
-/// secret for so long, but a secret written slowly does.
-const RELEASED_BYTES_MAX: usize = 3;
 
 /// One masked byte stream, such as the standard output of a step.
 #[derive(Debug)]
@@ -53,14 +49,6 @@ impl MaskStream {
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.let_go(out);
         self.scan = None;
-    }
-
-    /// The stream has been silent for a while: shows what is held back if it is only a few bytes, so that a prompt
-    /// appears in full. Should they turn out to begin a secret, its rest is still hidden.
-    pub fn release(&mut self, out: &mut Vec<u8>) {
-        if self.held.len() <= RELEASED_BYTES_MAX {
-            self.let_go(out);
-        }
     }
 
     fn let_go(&mut self, out: &mut Vec<u8>) {

@@ -102,6 +102,84 @@ fn encodings_are_replaced() {
     check(&["left&+right part"], "left&+\u{1b}[1mr\u{1b}[0might part", "***\u{1b}[1mr\u{1b}[0m***");
 }
 
+/// What the tools printed for this value, with and without a line feed behind it.
+#[test]
+fn dumps_are_replaced() {
+    let secret = "p4ss-w0rd<secret>of/20";
+    for (dump, expect) in [
+        (
+            "00000000: 7034 7373 2d77 3072 643c 7365 6372 6574  p4ss-w0rd<secret\n\
+             00000010: 3e6f 662f 3230 0a                        >of/20.\n",
+            "00000000: ***\n00000010: ***\n",
+        ),
+        (
+            "00000000: 70 34 73 73 2d 77 30 72 64 3c 73 65 63 72 65 74  p4ss-w0rd<secret\n\
+             00000010: 3e 6f 66 2f 32 30                                >of/20\n",
+            "00000000: ***\n00000010: ***\n",
+        ),
+        (
+            "00000000  70 34 73 73 2d 77 30 72  64 3c 73 65 63 72 65 74  |p4ss-w0rd<secret|\n\
+             00000010  3e 6f 66 2f 32 30 0a                              |>of/20.|\n00000017\n",
+            "00000000  ***\n00000010  ***\n00000017\n",
+        ),
+        (
+            "0000000   p   4   s   s   -   w   0   r   d   <   s   e   c   r   e   t\n\
+             0000020   >   o   f   /   2   0  \\n\n0000027\n",
+            "0000000   ***\n0000020   ***\n0000027\n",
+        ),
+        (" 70 34 73 73 2d 77 30 72 64 3c 73 65 63 72 65 74\n 3e 6f 66 2f 32 30 0a\n", " ***\n***\n"),
+        (
+            "0000000 3470 7373 772d 7230 3c64 6573 7263 7465\n0000020 6f3e 2f66 3032 000a\n0000027\n",
+            "0000000 ***\n0000020 ***\n0000027\n",
+        ),
+        (
+            "  0x70, 0x34, 0x73, 0x73, 0x2d, 0x77, 0x30, 0x72, 0x64, 0x3c, 0x73, 0x65,\n\
+             \x20 0x63, 0x72, 0x65, 0x74, 0x3e, 0x6f, 0x66, 0x2f, 0x32, 0x30\n",
+            "  ***,\n  ***\n",
+        ),
+        ("703473732d773072643c7365637265743e6f662f3230\n", "***\n"),
+        ("70-34-73-73-2D-77-30-72-64-3C-73-65-63-72-65-74-3E-6F-66-2F-32-30", "***"),
+        ("70:34:73:73:2d:77:30:72:64:3c:73:65:63:72:65:74:3e:6f:66:2f:32:30", "***"),
+        (r"\x70\x34\x73\x73\x2d\x77\x30\x72\x64\x3c\x73\x65\x63\x72\x65\x74\x3e\x6f\x66\x2f\x32\x30", "***"),
+        ("%70%34%73%73%2D%77%30%72%64%3C%73%65%63%72%65%74%3E%6F%66%2F%32%30", "***"),
+        ("p4ss-w0rd%253Csecret%253Eof%252F20", "***"),
+    ] {
+        check(&[secret], dump, expect);
+    }
+    check(&["ein  wort\t und\nnoch eins"], "ein wort und noch eins", "***");
+    check(&["wört/\"2\""], r#""w\303\266rt/\"2\"""#, "\"***\"");
+}
+
+/// Both directions: what is as rare as a secret is hidden in every form, what is ordinary output stays.
+#[test]
+fn forms_of_short_secrets_hide_nothing_else() {
+    for (secret, text, expect) in [
+        ("1234", "31323334 and MTIzN and 1234", "*** and *** and ***"),
+        ("1234", "30 31 32 33 34 35 36", "30 31 32 33 34 35 36"),
+        ("1234", "0000010 3130 3332 3534  01 2345", "0000010 3130 3332 3534  01 2345"),
+        ("1234", "31:32:33:34 0x31, 0x32, 0x33, 0x34", "31:32:33:34 0x31, 0x32, 0x33, 0x34"),
+        ("cafe", "63 61 66 65 | c   a   f   e", "63 61 66 65 | c   a   f   e"),
+        ("cafe", "63616665 Y2FmZQ== café cafe", "*** *** café ***"),
+        ("longer-1", "6c 6f 6e 67 65 72 2d 31", "***"),
+        ("longer-1", "6c 6f 6e 67 65 72 2d", "6c 6f 6e 67 65 72 2d"),
+        ("\"abcde\"", "abcde", "abcde"),
+    ] {
+        check(&[secret], text, expect);
+    }
+}
+
+#[test]
+fn base64_in_base64_is_found() {
+    let secret = "s3cr3t-v4lue?>-and-more";
+    for user in ["", "u", "us", "use"] {
+        let auth = STANDARD.encode(format!("{user}:{secret}"));
+        let config = STANDARD.encode(format!("{{\"auths\":{{\"ghcr.io\":{{\"auth\":\"{auth}\"}}}}}}"));
+        let masked = masker(&[secret]).mask_str(&config).into_owned();
+        let hidden = config.len() - (masked.len() - MASK.len());
+        assert!(masked.matches(MASK).count() == 1 && hidden >= secret.len() * 16 / 9 - 8, "{config} became {masked}");
+    }
+}
+
 #[test]
 fn base64_is_found_behind_and_before_anything() {
     let secret = "s3cr3t-v4lue?>";
@@ -174,35 +252,18 @@ fn only_what_may_become_a_secret_is_held() {
     for (chunk, shown, held) in [
         ("Password: ", "Password: ", 0),
         ("ab", "Password: ", 2),
-        ("x", "Password: abx", 0),
-        ("abcde", "Password: abx", 5),
+        ("!", "Password: ab!", 0),
+        ("abcde", "Password: ab!", 5),
         // A whole secret is replaced at once, but its last two bytes may begin the other one.
-        ("f", "Password: abx***", 2),
-        ("gh.", "Password: abx***.", 0),
-        ("line a\n", "Password: abx***.line a\n", 0),
-        ("line a\r", "Password: abx***.line a\nline a\r", 0),
-        ("\n", "Password: abx***.line a\nline a\r\n", 0),
+        ("f", "Password: ab!***", 2),
+        ("gh.", "Password: ab!***.", 0),
+        ("line a\n", "Password: ab!***.line a\n", 0),
+        ("line a\r", "Password: ab!***.line a\nline a\r", 0),
+        ("\n", "Password: ab!***.line a\nline a\r\n", 0),
     ] {
         stream.write(chunk.as_bytes(), &mut out);
         assert_eq!((String::from_utf8_lossy(&out).as_ref(), stream.pending()), (shown, held), "after {chunk:?}");
     }
-}
-
-#[test]
-fn release_shows_a_prompt_but_never_half_a_secret() {
-    let mut stream = MaskStream::new(masker(&[": secret"]));
-    let mut out = Vec::new();
-    stream.write(b"Password: ", &mut out);
-    assert_eq!(out, b"Password");
-    stream.release(&mut out);
-    assert_eq!(out, b"Password: ");
-    stream.write(b"secret", &mut out);
-    assert_eq!(out, b"Password: ***", "the rest of what was released is still hidden");
-    stream.write(b"x: secre", &mut out);
-    stream.release(&mut out);
-    assert_eq!((out.as_slice(), stream.pending()), (&b"Password: ***x"[..], 7));
-    stream.flush(&mut out);
-    assert_eq!(out, b"Password: ***x: secre");
 }
 
 #[test]
@@ -254,7 +315,7 @@ fn cut(text: &[u8], cuts: &[prop::sample::Index]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Few letters, so that secrets overlap themselves, each other and the text in every way.
     #[test]
