@@ -202,13 +202,19 @@ impl Loop<'_> {
     async fn record(&mut self, mut facts: Vec<RunEvent>) -> Result<(), StoreError> {
         while !facts.is_empty() {
             let at = self.parts.clock.now();
-            let mut recorded = Vec::with_capacity(facts.len());
+            // The run goes on by the clear texts; what is kept and shown has none of them.
+            let (mut live, mut kept) = (Vec::with_capacity(facts.len()), Vec::with_capacity(facts.len()));
             for (index, mut event) in (1..).zip(facts.drain(..)) {
-                event.each_shown_text(&mut |text| self.parts.masker.hide(text));
-                recorded.push(Recorded { v: EVENT_VERSION, seq: self.run.seq + index, at, event });
+                let mut hide = |text: &mut String| self.parts.masker.hide(text);
+                event.each_shown_text(&mut hide);
+                let fact = Recorded { v: EVENT_VERSION, seq: self.run.seq + index, at, event };
+                let mut hidden = fact.clone();
+                hidden.event.each_text(&mut hide);
+                live.push(fact);
+                kept.push(hidden);
             }
-            self.parts.log.append(self.id, &recorded).await?;
-            for mut fact in recorded {
+            self.parts.log.append(self.id, &kept).await?;
+            for (fact, hidden) in live.into_iter().zip(kept) {
                 if let Err(illegal) = self.run.apply(&fact) {
                     // Only this loop writes the log, so this is a bug of ours: say which, and do not go on with a
                     // wrong state.
@@ -220,8 +226,7 @@ impl Loop<'_> {
                 {
                     let _gone = starting.send(());
                 }
-                fact.event.each_text(&mut |text| self.parts.masker.hide(text));
-                self.parts.notices.send(Notice::Recorded(Box::new(fact))).await;
+                self.parts.notices.send(Notice::Recorded(Box::new(hidden))).await;
             }
             // Another one of the batch may have ended what was about to go on.
             facts.retain(|event| self.fits(event));

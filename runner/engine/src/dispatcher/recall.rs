@@ -13,7 +13,7 @@ use crate::store::{RunId, StoreError};
 pub(super) fn replay(id: RunId, facts: Arc<RunFacts>, history: &[Recorded]) -> Result<Run, StoreError> {
     let mut run = Run::new(facts);
     for fact in history {
-        run.apply(fact).map_err(|illegal| StoreError::Unfit { run: id, reason: illegal.to_string() })?;
+        run.apply_stored(fact).map_err(|illegal| StoreError::Unfit { run: id, reason: illegal.to_string() })?;
     }
     Ok(run)
 }

@@ -278,7 +278,8 @@ impl Stepper {
 
     /// The log of a run keeps no secrets, so what holds one is kept there in its hidden form.
     fn recorded_outputs(&self, outputs: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        outputs.iter().map(|(name, value)| (name.clone(), self.tools.masker.mask(value))).collect()
+        let hide = |text: &String| self.tools.masker.mask(text);
+        outputs.iter().map(|(name, value)| (hide(name), hide(value))).collect()
     }
 
     fn conclusion(&self, index: StepIndex, end: &mut StepEnd) -> Conclusion {

@@ -315,7 +315,7 @@ impl Run {
         self.job(&key.job).is_some_and(|job| matches!(job.kind, JobKind::Call(_)))
     }
 
-    fn finish_call(&self, key: &JobRunKey) -> Option<RunEvent> {
+    pub(super) fn finish_call(&self, key: &JobRunKey) -> Option<RunEvent> {
         let JobKind::Call(call) = &self.job(&key.job)?.kind else { return None };
         let called = call.called.as_ref()?;
         let mut all = Conclusion::Skipped;

@@ -14,6 +14,7 @@ mod decide;
 mod event;
 mod expand;
 mod id;
+mod replay;
 mod sentence;
 mod state;
 pub mod steps;

@@ -34,8 +34,8 @@ impl RunEvent {
         }
     }
 
-    /// Changes every text, those that a run goes by too: matrix values, inputs, outputs, groups. For copies that are
-    /// shown; never for what is applied.
+    /// Changes every text, those that a run goes by too: matrix values, inputs, outputs, groups. For the form that is
+    /// stored and shown; never for what is applied. [`super::Run::apply_stored`] is its counterpart.
     pub fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
         self.each_shown_text(change);
         match self {
@@ -43,7 +43,12 @@ impl RunEvent {
             | Self::JobRunCancelRequested { reason: CancelReason::Group { group }, .. } => change(group),
             Self::JobExpanded { legs, .. } => legs.iter_mut().for_each(|leg| each_in(&mut leg.matrix, change)),
             Self::CallStarted { inputs, .. } => each_in(inputs, change),
-            Self::StepFinished { result, .. } => result.outputs.values_mut().for_each(change),
+            Self::StepFinished { result, .. } => {
+                // Names too: a script that writes `$SECRET=1` to its outputs makes a name of it.
+                let pairs = std::mem::take(&mut result.outputs).into_iter();
+                result.outputs = pairs.map(|(name, value)| (changed(name, change), changed(value, change))).collect();
+            }
+            // These names stand in the workflow.
             Self::JobRunFinished { outputs, .. } => outputs.values_mut().for_each(change),
             Self::JobRunCancelRequested { .. }
             | Self::JobSkipped { .. }
@@ -63,7 +68,28 @@ fn each_in(value: &mut Json, change: &mut dyn FnMut(&mut String)) {
     match value {
         Json::String(text) => change(text),
         Json::Array(items) => items.iter_mut().for_each(|item| each_in(item, change)),
-        Json::Object(pairs) => pairs.values_mut().for_each(|item| each_in(item, change)),
-        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        Json::Object(pairs) => {
+            let old = std::mem::take(pairs).into_iter();
+            *pairs = old
+                .map(|(name, mut item)| {
+                    each_in(&mut item, change);
+                    (changed(name, change), item)
+                })
+                .collect();
+        }
+        Json::Number(number) => {
+            // A matrix leg or an input may be a secret that consists of digits.
+            let text = number.to_string();
+            let hidden = changed(text.clone(), change);
+            if hidden != text {
+                *value = Json::String(hidden);
+            }
+        }
+        Json::Null | Json::Bool(_) => {}
     }
+}
+
+fn changed(mut text: String, change: &mut dyn FnMut(&mut String)) -> String {
+    change(&mut text);
+    text
 }
