@@ -36,6 +36,31 @@ impl Secret {
     }
 }
 
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        Self::new(value)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self::new(value)
+    }
+}
+
+/// Shows the names of pairs whose values may be secrets, for `Debug` of what holds an environment.
+pub struct Names<'a, T>(pub &'a T);
+
+impl<'a, T, K, V> fmt::Debug for Names<'a, T>
+where
+    &'a T: IntoIterator<Item = (K, V)>,
+    K: fmt::Debug,
+{
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.into_iter().map(|(name, _)| name)).finish()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret(***)")
@@ -71,13 +96,15 @@ impl From<Variable> for String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, Variable};
+    use super::{Names, Secret, Variable};
 
     #[test]
     fn debug_shows_no_content() {
         let secret = Secret::new("hunter22");
         assert_eq!(format!("{secret:?} {:?}", Some(secret.clone())), "Secret(***) Some(Secret(***))");
         assert_eq!(secret.expose(), "hunter22");
+        let pairs = std::collections::BTreeMap::from([("TOKEN", "hunter22")]);
+        assert_eq!(format!("{:?}", Names(&pairs)), r#"["TOKEN"]"#);
         assert!(!secret.is_empty() && Secret::new("").is_empty());
     }
 

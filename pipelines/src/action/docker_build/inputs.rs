@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use engine::step::{ActionCall, InputFacts};
+use workflow::secret::Secret;
 
 use super::super::{OutputFacts, input};
 
@@ -40,7 +41,6 @@ pub const OUTPUTS: &[OutputFacts] = &[
 ];
 
 /// A build to do.
-#[derive(Debug)]
 pub(super) struct Order {
     pub(super) context: PathBuf,
     pub(super) file: PathBuf,
@@ -129,11 +129,11 @@ impl Order {
 }
 
 /// A build argument stays in the image's history, where everybody who has the image reads it.
-fn refuse_secrets(arguments: &HashMap<String, String>, secrets: &[String]) -> Result<(), String> {
+fn refuse_secrets(arguments: &HashMap<String, String>, secrets: &[Secret]) -> Result<(), String> {
     let mut names: Vec<_> = arguments.iter().collect();
     names.sort();
     for (name, value) in names {
-        if secrets.iter().any(|secret| secret.len() >= SECRET_LENGTH_MIN && value.contains(secret.as_str())) {
+        if secrets.iter().any(|secret| secret.expose().len() >= SECRET_LENGTH_MIN && value.contains(secret.expose())) {
             return Err(format!(
                 "`build-args`: `{name}` holds a secret, and build arguments can be read from the image. Give it in `secrets: {name}=…` \
                  and use it in the Dockerfile by `RUN --mount=type=secret,id={name} …`"
@@ -260,8 +260,8 @@ mod tests {
             inside("context", "https://github.com/a/b.git", "/w").unwrap_err().contains("check the repository out")
         );
         let arguments = HashMap::from([("TOKEN".to_owned(), "x-s3cr3t-y".to_owned())]);
-        let error = refuse_secrets(&arguments, &["s3cr3t".to_owned()]).unwrap_err();
+        let error = refuse_secrets(&arguments, &["s3cr3t".into()]).unwrap_err();
         assert!(error.contains("`TOKEN` holds a secret") && !error.contains("s3cr3t"), "{error}");
-        assert_eq!(refuse_secrets(&arguments, &["s".to_owned(), "other".to_owned()]), Ok(()));
+        assert_eq!(refuse_secrets(&arguments, &["s".into(), "other".into()]), Ok(()));
     }
 }

@@ -26,7 +26,6 @@ use crate::docker::{Docker, Socket};
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// What a session serves.
-#[derive(Debug)]
 pub(super) struct Session {
     /// Its name, which the build gives to BuildKit.
     pub(super) id: String,

@@ -110,7 +110,7 @@ pub enum Request {
 }
 
 /// One program to run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExecRequest {
     /// Names the exec.
     pub id: ExecId,
@@ -135,6 +135,16 @@ pub struct ExecRequest {
     /// How the exec is ended at its timeout, or when it is cancelled.
     #[serde(default)]
     pub ladder: Ladder,
+}
+
+impl std::fmt::Debug for ExecRequest {
+    /// Of the environment only the names: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        let mut shown = f.debug_struct("ExecRequest");
+        shown.field("id", &self.id).field("argv", &self.argv).field("env", &names).field("cwd", &self.cwd);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// How a process group is ended: SIGINT, wait, SIGTERM, wait, SIGKILL. The defaults are those of `actions/runner`.

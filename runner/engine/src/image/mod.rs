@@ -146,7 +146,7 @@ impl Images {
         let (docker, directory, platform) = (self.docker.clone(), self.config_directory.clone(), spec.platform.clone());
         let given = spec.credentials.as_ref().map(|credentials| DockerCredentials {
             username: Some(credentials.username.clone()),
-            password: Some(credentials.password.clone()),
+            password: Some(credentials.password.expose().to_owned()),
             serveraddress: Some(reference.host.clone()),
             ..DockerCredentials::default()
         });

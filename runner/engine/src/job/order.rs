@@ -34,7 +34,7 @@ pub struct JobOrder {
 }
 
 /// The contexts that are fixed when a job run starts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct JobContexts {
     /// `github`.
     pub github: Value,
@@ -48,6 +48,13 @@ pub struct JobContexts {
     pub strategy: Value,
     /// `matrix`.
     pub matrix: Value,
+}
+
+impl std::fmt::Debug for JobContexts {
+    /// Without values: the token is among them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobContexts").finish_non_exhaustive()
+    }
 }
 
 /// One call on the way to a job.

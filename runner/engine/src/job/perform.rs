@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 use workflow::command::CommandSettings;
 use workflow::run::{Conclusion, StepIndex};
+use workflow::secret::Secret;
 use workflow::template::Token;
 
 use super::context::HashFiles;
@@ -50,7 +51,7 @@ pub(super) struct StepTools {
     pub(super) repository: RepositoryFacts,
     pub(super) run: RunFactsForAction,
     /// Values of the job's secrets, for actions that must refuse them.
-    pub(super) secrets: Vec<String>,
+    pub(super) secrets: Vec<Secret>,
     /// Variables of every step, without those of the workflow.
     pub(super) base_env: IndexMap<String, String>,
     /// `defaults.run` of job and workflow, the job's first.
@@ -183,6 +184,8 @@ impl StepTask {
     }
 
     async fn header(&self, text: &str, shell: &Shell, env: &IndexMap<String, String>, log: &mut StepLog) {
+        // Hidden before it is coloured line by line: of a secret of several lines the shortest ones count only together.
+        let text = self.tools.masker.mask(text);
         let mut lines = format!("##[group]Run {}\n", text.trim_start().lines().next().unwrap_or_default());
         for line in text.lines() {
             lines.push_str(&format!("\x1b[36;1m{line}\x1b[0m\n"));

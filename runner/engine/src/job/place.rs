@@ -18,7 +18,7 @@ use super::run::JobSettings;
 use crate::notice::Notice;
 use crate::placement::{
     Credentials, ExecOutcome, ExecRequest, ImageSpec, JobHandle, JobIdentity, JobShape, JobSpec, Mount, NetworkAccess,
-    Placement, RunDirectory, ServiceSpec,
+    Placement, PlacementProgress, RunDirectory, ServiceSpec,
 };
 use crate::runner_label::RunnerTarget;
 use crate::step::WorkspaceFacts;
@@ -97,8 +97,11 @@ impl Place {
         };
         log.line(&format!("Runner: {runner}")).await;
         let spec = self.spec(settings, order, &folders);
-        let (key, notices) = (order.key.clone(), settings.notices.clone());
-        let progress = Arc::new(move |progress| notices.offer(Notice::Placing { key: key.clone(), progress }));
+        let (key, notices, masker) = (order.key.clone(), settings.notices.clone(), Arc::clone(&settings.masker));
+        let progress = Arc::new(move |mut progress: PlacementProgress| {
+            progress.each_text(&mut |text| masker.hide(text));
+            notices.offer(Notice::Placing { key: key.clone(), progress });
+        });
         match self.placement.start(spec, progress).await {
             Ok(handle) => {
                 let on_host = matches!(self.target, RunnerTarget::Host);
@@ -308,7 +311,7 @@ fn image(value: &Value, what: &str) -> Result<Option<ImageSpec>, String> {
         let part = |name: &str| {
             string(credentials.get(name)).ok_or_else(|| format!("`{what}.credentials.{name}` is missing or empty"))
         };
-        image.credentials = Some(Credentials { username: part("username")?, password: part("password")? });
+        image.credentials = Some(Credentials { username: part("username")?, password: part("password")?.into() });
     }
     Ok(Some(image))
 }

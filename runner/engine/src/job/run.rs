@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
 use workflow::run::{Conclusion, JobRunKey, RunEvent};
+use workflow::secret::Secret;
 use workflow::template::evaluate;
 
 use super::context::{StepsContext, job_context};
@@ -304,7 +305,7 @@ impl PlacedJobs {
                 .as_object()
                 .into_iter()
                 .flat_map(Object::values)
-                .map(|value| value.to_display_string().to_string())
+                .map(|value| Secret::from(&*value.to_display_string()))
                 .filter(|value| !value.is_empty())
                 .collect(),
             base_env,

@@ -21,7 +21,7 @@ impl ExecId {
 }
 
 /// A command to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ExecRequest {
     /// The name under which another process can take it up, chosen by the caller and below [`ExecId::CHOSEN_MAX`];
     /// absent: any.
@@ -40,6 +40,16 @@ pub struct ExecRequest {
     pub timeout: Option<Duration>,
     /// How it is ended on timeout.
     pub ladder: Ladder,
+}
+
+impl std::fmt::Debug for ExecRequest {
+    /// Of the environment only the names: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        let mut shown = f.debug_struct("ExecRequest");
+        shown.field("argv", &self.argv).field("env", &names).field("cwd", &self.cwd).field("user", &self.user);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl ExecRequest {

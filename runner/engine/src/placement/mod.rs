@@ -249,3 +249,16 @@ pub enum PlacementProgress {
     /// Steps can run.
     Ready,
 }
+
+impl PlacementProgress {
+    /// Changes the text that somebody else wrote.
+    pub(crate) fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        match self {
+            Self::Pulling { image, .. } | Self::Pulled { image } => change(image),
+            Self::ServiceStarted { service } | Self::ServiceWaiting { service } | Self::ServiceReady { service } => {
+                change(service);
+            }
+            Self::Ready => {}
+        }
+    }
+}

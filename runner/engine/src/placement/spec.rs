@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use workflow::secret::{Names, Secret};
 
 /// A job to place.
-#[derive(Debug)]
 pub struct JobSpec {
     /// Who it is, for labels and names.
     pub identity: JobIdentity,
@@ -38,6 +38,16 @@ pub struct JobSpec {
     pub limits: Limits,
     /// What it may reach.
     pub network: NetworkAccess,
+}
+
+impl std::fmt::Debug for JobSpec {
+    /// Without what expressions may have put a secret into.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("JobSpec");
+        shown.field("identity", &self.identity).field("shape", &self.shape).field("image", &self.image);
+        shown.field("env", &Names(&self.env)).field("mounts", &self.mounts).field("services", &self.services);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Names a job of a run.
@@ -82,18 +92,12 @@ impl ImageSpec {
 }
 
 /// `credentials:` of a container.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// User name at the registry.
     pub username: String,
     /// Password or token.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
-    }
+    pub password: Secret,
 }
 
 /// When an image is pulled.
@@ -130,7 +134,6 @@ pub struct Mount {
 }
 
 /// A service container.
-#[derive(Debug)]
 pub struct ServiceSpec {
     /// Key in `services:`; its host name on the network.
     pub id: String,
@@ -150,6 +153,15 @@ pub struct ServiceSpec {
     pub command: Option<String>,
     /// What it may use.
     pub limits: Limits,
+}
+
+impl std::fmt::Debug for ServiceSpec {
+    /// Without what expressions may have put a secret into.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("ServiceSpec");
+        shown.field("id", &self.id).field("image", &self.image).field("env", &Names(&self.env));
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What a container may use.

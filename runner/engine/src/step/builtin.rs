@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
+use workflow::secret::{Names, Secret};
 
 use crate::job::{SharedMasker, StepLog};
 use crate::placement::JobHandle;
@@ -56,7 +57,6 @@ pub enum ActionError {
 }
 
 /// Everything that an action may use.
-#[derive(Debug)]
 pub struct ActionCall<'a> {
     /// Inputs by name, defaults filled in.
     pub inputs: IndexMap<String, String>,
@@ -73,13 +73,21 @@ pub struct ActionCall<'a> {
     /// What hides secrets.
     pub masker: &'a Arc<SharedMasker>,
     /// Secret values of this job, to be refused where they must not go.
-    pub secrets: &'a [String],
+    pub secrets: &'a [Secret],
     /// The step's outputs.
     pub outputs: &'a mut BTreeMap<String, String>,
     /// Fires when the step should stop.
     pub cancel: CancellationToken,
     /// The run.
     pub run: RunFactsForAction,
+}
+
+impl std::fmt::Debug for ActionCall<'_> {
+    /// Of the inputs only the names: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("ActionCall");
+        shown.field("inputs", &Names(&self.inputs)).field("run", &self.run).finish_non_exhaustive()
+    }
 }
 
 /// What an action may know of its run.
@@ -147,7 +155,7 @@ impl BuiltInActions {
 }
 
 /// Inputs as the workflow writes them, completed with the defaults of the action.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct CompleteInputs {
     /// By name in lower case.
     pub values: IndexMap<String, String>,
@@ -155,6 +163,14 @@ pub struct CompleteInputs {
     pub defaulted: Vec<String>,
     /// Sentences about inputs that the action does not know; GitHub warns of them too.
     pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for CompleteInputs {
+    /// Of the inputs only the names: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("CompleteInputs");
+        shown.field("values", &Names(&self.values)).field("warnings", &self.warnings).finish_non_exhaustive()
+    }
 }
 
 impl CompleteInputs {

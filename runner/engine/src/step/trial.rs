@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
+use workflow::secret::Secret;
 
 use super::{
     ActionCall, ActionError, BuiltInAction, CompleteInputs, RepositoryFacts, RunFactsForAction, WorkspaceFacts,
@@ -28,7 +29,7 @@ pub struct Trial {
     /// The run.
     pub run: RunFactsForAction,
     /// Secrets of the job; they are hidden in the log.
-    pub secrets: Vec<String>,
+    pub secrets: Vec<Secret>,
     /// Stops the action.
     pub cancel: CancellationToken,
     /// Folder of the log.
@@ -76,7 +77,7 @@ impl Trial {
     pub async fn run(&self, action: &dyn BuiltInAction, inputs: &[(&str, &str)]) -> Tried {
         let masker = Arc::new(SharedMasker::default());
         for secret in &self.secrets {
-            let _too_short = masker.add(secret);
+            let _too_short = masker.add(secret.expose());
         }
         let given = inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut outputs = BTreeMap::new();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use workflow::secret::Secret;
 
 use super::{ActFlags, Selection};
 
@@ -117,7 +118,7 @@ pub struct EventArgs {
 pub struct ValueArgs {
     /// A secret; NAME alone takes it from the environment or asks; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE", hide_env_values = true, help_heading = "Values")]
-    pub secret: Vec<String>,
+    pub secret: Vec<Secret>,
     /// Secrets from a file, dotenv or YAML (without it .secrets, if there is one)
     #[arg(long, value_name = "FILE", help_heading = "Values")]
     pub secret_file: Option<PathBuf>,

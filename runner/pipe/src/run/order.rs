@@ -10,6 +10,7 @@ use engine::placement::{Limits, PullPolicy};
 use engine::runner_label::{RunnerLabels, RunnerTarget};
 use engine::step::RepositoryFacts;
 use serde_json::Value as Json;
+use workflow::mask::Masker;
 use workflow::model::{JobId, JobKind};
 use workflow::plan::{FrameIndex, explain};
 use workflow::run::Conclusion;
@@ -64,6 +65,7 @@ impl Order<'_> {
             let help = "`pipe doctor` tells more; `--host` runs jobs on this machine, without containers";
             return Err(Failure::environment(problem).help(help));
         }
+        self.warn_of_short_secrets();
         for one in triggered {
             let told = explain(&one.plan, &one.reading.sources);
             let ids = one.selected(&self.args.jobs).into_iter().map(|index| one.plan.job(index).id.to_string());
@@ -105,6 +107,17 @@ impl Order<'_> {
             (true, _) => Exit::Cancelled,
             (false, true) => Exit::Success,
             (false, false) => Exit::Failure,
+        }
+    }
+
+    fn warn_of_short_secrets(&self) {
+        for (name, secret) in &self.values.secrets {
+            if let Err(too_short) = Masker::new().add(secret.expose())
+                && too_short.characters > 0
+            {
+                let text = format!("the secret `{name}` is shown where a step prints it: {too_short}");
+                terminal::warning(Terminal::stderr(self.global.color), &text);
+            }
         }
     }
 

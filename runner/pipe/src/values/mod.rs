@@ -38,10 +38,10 @@ impl Values {
         for (name, value) in from_file(args.secret_file.as_deref(), ".secrets")? {
             secrets.insert(name.to_uppercase(), Secret::new(value));
         }
-        for given in &args.secret {
+        for given in args.secret.iter().map(Secret::expose) {
             let (name, value) = match given.split_once('=') {
                 Some((name, value)) => (name, value.to_owned()),
-                None => (given.as_str(), ask(given)?),
+                None => (given, ask(given)?),
             };
             secrets.insert(secret_name(name)?, Secret::new(value));
         }
@@ -146,6 +146,7 @@ mod tests {
         let secrets: Vec<_> =
             values.secrets.iter().map(|(name, secret)| format!("{name}={}", secret.expose())).collect();
         assert_eq!(secrets, ["TOKEN=flag=1", "OTHER=x", "ASKED=<asked>"]);
+        assert!(!format!("{args:?}{values:?}").contains("flag="), "{args:?}");
         assert_eq!(values.vars["A"], "1");
         assert_eq!(values.env["Path"], "x");
     }

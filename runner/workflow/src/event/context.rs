@@ -7,9 +7,10 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Event, GitRefKind};
+use crate::secret::Secret;
 
 /// What the event does not know: the run, the job and the machine. Texts may be empty where there is nothing to tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct GithubFacts {
     /// `github.workflow`: `name:` or the path.
     pub workflow: String,
@@ -52,7 +53,7 @@ pub struct GithubFacts {
     /// `github.ref_protected`.
     pub ref_protected: bool,
     /// `github.token`; `None` leaves the key out.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
 }
 
 /// The `github` context. A step adds `action`, `action_path`, `action_ref`, `action_repository` and `action_status`.
@@ -113,7 +114,7 @@ pub fn github_context(event: &Event, facts: &GithubFacts) -> Map<String, Json> {
         }
     }
     if let Some(token) = &facts.token {
-        context.insert("token".to_owned(), json!(token));
+        context.insert("token".to_owned(), json!(token.expose()));
     }
     context
 }

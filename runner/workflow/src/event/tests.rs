@@ -197,5 +197,5 @@ fn the_github_context() {
     let mut context: Map<String, Json> = github_context(&event, &facts);
     assert_eq!(context.remove("event"), Some(Json::clone(&event.payload)));
     insta::assert_json_snapshot!(context);
-    assert!(github_context(&event, &GithubFacts { token: Some("t".to_owned()), ..facts }).contains_key("token"));
+    assert!(github_context(&event, &GithubFacts { token: Some("t".into()), ..facts }).contains_key("token"));
 }

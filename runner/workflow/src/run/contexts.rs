@@ -9,8 +9,8 @@ use super::{Conclusion, JobPath, JobRunKey, JobState, JobStatus, Run, SkipReason
 use crate::expression::{Function, Object, Scope, Status, Value};
 use crate::model::{JobId, Workflow};
 
-/// What a run was started with. Secrets are not part of it: they never come near the event log.
-#[derive(Debug, Clone)]
+/// What a run was started with. Secrets are not part of it, but for `github.token`; it is no part of the event log.
+#[derive(Clone)]
 pub struct RunFacts {
     /// The workflow.
     pub workflow: Arc<Workflow>,
@@ -26,8 +26,16 @@ pub struct RunFacts {
     pub legs: Vec<(String, String)>,
 }
 
+impl std::fmt::Debug for RunFacts {
+    /// Without the contexts, which hold the token and what users gave.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("RunFacts");
+        shown.field("workflow", &self.workflow.path).field("selected", &self.selected).field("legs", &self.legs);
+        shown.finish_non_exhaustive()
+    }
+}
+
 /// The contexts as seen from one job.
-#[derive(Debug)]
 pub struct JobScope<'a> {
     run: &'a Run,
     job: Option<&'a JobPath>,
@@ -37,10 +45,15 @@ pub struct JobScope<'a> {
     coming_inputs: Option<Value>,
 }
 
-#[derive(Debug)]
 struct LegContexts {
     matrix: Value,
     strategy: Value,
+}
+
+impl std::fmt::Debug for JobScope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobScope").field("job", &self.job).field("called_by", &self.called_by).finish_non_exhaustive()
+    }
 }
 
 impl<'a> JobScope<'a> {
