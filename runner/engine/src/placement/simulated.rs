@@ -1,8 +1,9 @@
 //! A placement without containers and processes, for tests: a script is a list of words that say what it does.
 //!
-//! `out "text"` writes (a JSON string), `file OUTPUT "text"` appends to one of the step's files, `print NAME` writes a
-//! variable, `sleep MS`, `exit CODE`, `lost`, `hang` (until it is cancelled), `meet NAME` (waits until another script
-//! meets there too). Files lie where they lie for a job on this machine.
+//! `out "text"` writes (a JSON string), `cuts HEX` writes these bytes once for each place where they can be cut, in two
+//! pieces, between the bytes 1 and 2 and a line feed, `fill N` writes so many `x`, `file OUTPUT "text"` appends to one of
+//! the step's files, `print NAME` writes a variable, `sleep MS`, `exit CODE`, `lost`, `hang` (until it is cancelled),
+//! `meet NAME` (waits until another script meets there too). Files lie where they lie for a job on this machine.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -19,6 +20,9 @@ use super::{
     Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobFacts, JobHandle, JobIdentity, JobSpec, Ladder,
     LeftoverFilter, Placement, PlacementError, ProgressSink, Removed, Resource, Usage,
 };
+
+/// What an agent sends at once, at most.
+const FILL_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Places jobs nowhere.
 #[derive(Debug, Default, Clone)]
@@ -244,6 +248,22 @@ impl Life {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
                 "out" => self.out(&unquoted(rest)).await,
+                "cuts" => {
+                    let text = hex_bytes(rest);
+                    for at in 0..=text.len() {
+                        let (one, other) = text.split_at(at);
+                        self.write([b"\x01", one].concat().into()).await;
+                        self.write([other, b"\x02\n"].concat().into()).await;
+                    }
+                }
+                "fill" => {
+                    let mut left: usize = rest.parse().expect("a number of bytes");
+                    while left > 0 {
+                        let size = left.min(FILL_CHUNK_BYTES);
+                        self.write(Bytes::from(vec![b'x'; size])).await;
+                        left -= size;
+                    }
+                }
                 "print" => self.out(&self.variable(rest)).await,
                 "file" => {
                     let (name, text) = rest.split_once(' ').expect("file NAME TEXT");
@@ -273,10 +293,19 @@ impl Life {
     }
 
     async fn out(&mut self, text: &str) {
+        self.write(Bytes::copy_from_slice(text.as_bytes())).await;
+    }
+
+    async fn write(&mut self, bytes: Bytes) {
         let mut chunks = self.process.chunks.lock().unwrap();
-        chunks.push(Bytes::copy_from_slice(text.as_bytes()));
+        chunks.push(bytes);
         self.process.told.send_modify(|told| told.0 = chunks.len());
     }
+}
+
+fn hex_bytes(text: &str) -> Bytes {
+    let pair = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    text.as_bytes().chunks(2).map(|digits| pair(digits).expect("hex digits")).collect::<Vec<_>>().into()
 }
 
 fn unquoted(text: &str) -> String {

@@ -4,6 +4,7 @@
 mod broken;
 mod cases;
 mod crash;
+mod encodings;
 mod secrets;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,13 @@
 //! No byte of a secret in anything that a run stores or shows, however it is written.
 
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use workflow::run::Run;
+
 use super::{Outcome, Simulation};
+use crate::notice::Notices;
+use crate::placement::{Credentials, ExecRequest, ImageSpec, Limits, ServiceSpec};
 
 const SECRET: &str = "p4ss/wörd+<&>\"x";
 
@@ -85,8 +92,9 @@ b:
   needs: a
   name: "after ${{ needs.a.outputs.hidden }}"
   strategy: { matrix: { n: ["${{ github.token }}"] } }
+  concurrency: "group ${{ matrix.n }}"
   $
-    - { run: exit 0 }"#
+    - { run: exit 0, if: matrix.n == github.token }"#
         .replace("steps.s.outputs", "steps.u.outputs");
     let mut simulation = with_secret(many);
     simulation.secrets.push(("GITHUB_TOKEN", "ghs_token_of_the_run".to_owned()));
@@ -100,12 +108,9 @@ b:
     assert_eq!(outputs.keys().collect::<Vec<_>>(), ["clear"]);
     assert_eq!(outcome.run.as_ref().unwrap().jobs["a"].runs[0].leg.name, "job ***");
     assert_eq!(outcome.run.as_ref().unwrap().jobs["b"].runs[0].leg.name, "after ");
-    let mut shown = outcome;
-    // The matrix itself stays as it is in the store: the run goes by it. Watchers get it hidden.
-    shown.events.clear();
-    shown.logs.retain(|path, _| !path.ends_with("0000.log") || path.starts_with('b'));
-    hidden(&shown, &["ghs_token_of_the_run", "second line of it"]);
-    let log = &shown.logs["a/0004.log"];
+    assert!(outcome.shown().ends_with("b(0) success [success]"), "the run goes by the value: {}", outcome.shown());
+    hidden(&outcome, &["ghs_token_of_the_run", "second line of it"]);
+    let log = &outcome.logs["a/0004.log"];
     assert!(!log.contains("added-later"), "{log}");
 }
 
@@ -115,4 +120,124 @@ async fn secrets_that_overlap_leave_nothing_of_either() {
         Simulation { secrets: vec![("A", "abcdef".to_owned()), ("B", "defghi".to_owned())], ..Simulation::default() };
     let outcome = simulation.run(&steps(&["out \"[abcd\"\nout \"efghi]\"".to_owned()])).await;
     assert_eq!(outcome.output("a", 0), "[***]");
+}
+
+/// A value that one job asks to hide is hidden in its background steps and in other jobs that go on at that time.
+#[tokio::test]
+async fn a_mask_reaches_all_that_goes_on() {
+    let jobs = r#"a:
+  env: { VALUE: later-added-value }
+  $
+    - background: true
+      run: |
+        meet background
+        print VALUE
+    - run: |
+        out "::add-mask::"
+        print VALUE
+        out "\n"
+        meet background
+        meet job
+    - { run: out "too::add-mask::ab1\n::add-mask::ab1\n" }
+b:
+  env: { VALUE: later-added-value }
+  $
+    - run: |
+        out "before "
+        meet job
+        print VALUE
+        out "\n"
+        print VALUE
+        file STEP_SUMMARY "later-"
+        file STEP_SUMMARY "added-value"
+"#;
+    let outcome = Simulation::default().run(jobs).await;
+    assert!(outcome.shown().starts_with("success"), "{}", outcome.shown());
+    assert_eq!(outcome.output("a", 0), "***");
+    assert_eq!(outcome.output("b", 0), "before ***\n***");
+    let refused = "##[warning]a secret of 3 characters is too short to be masked, at least 4 are needed\n";
+    assert_eq!(outcome.output("a", 2), format!("too::add-mask::ab1\n{refused}"));
+    hidden(&outcome, &["later-added-value"]);
+}
+
+/// Every place that a text of a step can get to.
+#[tokio::test]
+async fn no_place_shows_a_secret() {
+    let jobs = r#"a:
+  name: "job ${{ github.token }}"
+  outputs: { o: "${{ steps.s.outputs.o }}", p: "${{ steps.s.outputs.p }}" }
+  $
+    - name: "step ${{ secrets.KEY }}"
+      id: s
+      env: { SHOWN: "${{ secrets.KEY }}" }
+      run: |
+        out "::group::"
+        print SHOWN
+        out "\n::error file="
+        print SHOWN
+        out ",title="
+        print SHOWN
+        out "::"
+        print SHOWN
+        out "\n::warning::cannot open "
+        print SHOWN
+        out "\n::set-output name=p::"
+        print SHOWN
+        out "\n##[debug]"
+        print SHOWN
+    - { id: t, run: 'file OUTPUT ${{ toJSON(format(''{0}=1{1}o={0}{1}'', secrets.KEY, fromJSON(''"\n"''))) }}' }
+    - { run: 'file ENV ${{ toJSON(secrets.KEY) }}', continue-on-error: true }
+    - { run: 'file STEP_SUMMARY ${{ toJSON(secrets.KEY) }}' }
+    - { run: 'no such word ${{ toJSON(secrets.KEY) }}', continue-on-error: true }
+    - { run: 'out "x"', working-directory: "${{ secrets.KEY }}", continue-on-error: true }
+    - { run: 'out "x"', timeout-minutes: "${{ fromJSON(secrets.KEY) }}", continue-on-error: true }
+b:
+  runs-on: "${{ github.token }}"
+  steps:
+    - { run: 'out "x"' }
+c:
+  if: "fromJSON(github.token)"
+  $
+    - { run: 'out "x"' }
+d:
+  strategy: { matrix: { "n": ["${{ github.token }}"], include: [{ m: { "o": "${{ github.token }}" } }] } }
+  concurrency: { group: "${{ github.token }}" }
+  $
+    - { run: 'out "x"' }"#;
+    let mut simulation = with_secret(SECRET);
+    simulation.secrets.push(("GITHUB_TOKEN", "ghs_token_of_the_run".to_owned()));
+    let outcome = simulation.run(jobs).await;
+    let log = &outcome.logs["a/0000.log"];
+    assert!(log.contains("##[group]***\n##[error]***\n##[warning]cannot open ***\n"), "{log}");
+    hidden(&outcome, &[SECRET, json(SECRET).trim_matches('"'), "ghs_token_of_the_run"]);
+}
+
+/// What a developer prints while looking for a mistake.
+#[test]
+fn debug_of_what_carries_secrets_shows_none() {
+    let root = tempfile::tempdir().unwrap();
+    let simulation = with_secret(SECRET);
+    let settings = simulation.settings(root.path(), &Arc::default(), &Notices::default());
+    let run = Run::new(Arc::new(super::facts("a:\n  $\n    - { run: x }")));
+    let env = IndexMap::from([("TOKEN".to_owned(), SECRET.to_owned())]);
+    let mut exec = ExecRequest::new(["sh"], "/");
+    exec.env = env.clone().into_iter().collect();
+    let mut image = ImageSpec::new("postgres");
+    image.credentials = Some(Credentials { username: "me".into(), password: SECRET.into() });
+    let service = ServiceSpec {
+        id: "db".into(),
+        image: image.clone(),
+        env,
+        ports: Vec::new(),
+        volumes: Vec::new(),
+        options: format!("-e TOKEN={SECRET}"),
+        entrypoint: None,
+        command: Some(SECRET.into()),
+        limits: Limits::default(),
+    };
+    let shown = format!("{settings:?} {run:?} {exec:?} {image:?} {service:?} {:?}", settings.masker.current());
+    for part in [SECRET, "wörd", "ghs_token"] {
+        assert!(!shown.contains(part), "{shown}");
+    }
+    assert!(shown.contains("TOKEN") && shown.contains("Secret(***)"), "{shown}");
 }
