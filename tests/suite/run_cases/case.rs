@@ -14,6 +14,8 @@ pub(super) struct Case {
     pub(super) signals: Vec<Signal>,
     /// Texts that must be somewhere in what `pipe` prints.
     pub(super) says: Vec<String>,
+    /// Texts that may be nowhere: not printed in any form of output, and in no file that is kept.
+    pub(super) hides: Vec<String>,
     /// Arguments of a command that follows, where leftovers are its business.
     pub(super) then: Option<Vec<String>>,
     /// Whether it runs on the host placement as well.
@@ -56,6 +58,7 @@ impl Case {
             environment: lines("environment").into_iter().map(pair).collect(),
             signals: lines("signals").iter().map(signal).collect(),
             says: lines("says"),
+            hides: lines("hides"),
             then: has("then").then(|| lines("then")),
             both: has("both"),
             host: has("host"),
@@ -67,12 +70,13 @@ impl Case {
 
     /// Why it cannot run as this user.
     pub(super) fn obstacle(&self) -> Option<&'static str> {
-        let root = nix::unistd::geteuid().is_root();
-        match (self.file("root").is_some(), self.file("not-root").is_some()) {
-            (true, _) if !root => Some("only root may do what it needs"),
-            (_, true) if root => Some("nothing is forbidden to root"),
-            _ => None,
-        }
+        let needs_root = self.file("root").is_some() && !nix::unistd::geteuid().is_root();
+        needs_root.then_some("only root may do what it needs")
+    }
+
+    /// Whether `pipe` has to be run as somebody else, since nothing is forbidden to root.
+    pub(super) fn as_nobody(&self) -> bool {
+        self.file("not-root").is_some() && nix::unistd::geteuid().is_root()
     }
 
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {

@@ -59,6 +59,12 @@ fn check_on(case: &Case, placement: Placement) -> Vec<String> {
             failed(format!("it does not say `{text}`, but\n{}", tail(&outcome.printed)));
         }
     }
+    for text in case.hides.iter().filter(|text| outcome.printed.contains(*text)) {
+        failed(format!("it prints `{text}`"));
+    }
+    if !case.hides.is_empty() {
+        world.found(case, placement).into_iter().for_each(&mut failed);
+    }
     if let Some(then) = &case.then {
         let next = Case { signals: Vec::new(), args: Vec::new(), ..Case::read(&case.folder) };
         let after = world.pipe(&next, then);
@@ -140,8 +146,8 @@ mod run {
         matrix_cross matrix_dynamic matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
         matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
         old_commands output_forms outputs_job outputs_matrix parallel path_file problem_matcher processes reusable
-        reusable_matrix secrets services_container services_failed services_runner shells state step_env_keys step_outputs stop_commands sudo
-        summary timeout_step vars
+        reusable_matrix secrets secrets_everywhere services_container services_failed services_runner shells state
+        step_env_keys step_outputs stop_commands sudo summary timeout_step vars
     }
 }
 

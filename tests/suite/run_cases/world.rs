@@ -1,6 +1,8 @@
 //! A repository of its own for each case, the real `pipe` in it, and a look at what was left behind.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -15,6 +17,8 @@ use super::transcript::Transcript;
 /// How long one case may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(180);
 const IMAGE: &str = "buildpack-deps:bookworm";
+/// The user `nobody`, and his group.
+const NOBODY: u32 = 65534;
 
 /// Where a case's jobs run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,9 +136,68 @@ impl World {
         command
     }
 
+    /// The program as a user without rights, to whom the folders of the case are given.
+    fn command_of_nobody(&self) -> Command {
+        let own = self.path("pipe");
+        if !own.exists() {
+            // Where it was built is not everybody's to read.
+            std::fs::hard_link(binary(), &own).or_else(|_| std::fs::copy(binary(), &own).map(drop)).unwrap();
+        }
+        std::fs::set_permissions(self.root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let given = Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).args(self.folders()).status();
+        assert!(given.unwrap().success(), "the folders cannot be given to nobody");
+        let mut command = self.command(own);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    }
+
+    /// What lies in the folder of all, but for the program, which may be the very file that was built.
+    fn folders(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.root.path()).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.file_name() != Some("pipe".as_ref())).collect()
+    }
+
+    /// Which of these texts can be found in what the case is printed as in other forms, and in files that were kept.
+    pub(super) fn found(&self, case: &Case, placement: Placement) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut look = |place: &str, bytes: &[u8]| {
+            for text in &case.hides {
+                if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                    found.push(format!("`{text}` in {place}"));
+                }
+            }
+        };
+        let arguments = self.arguments(case, placement);
+        look("the lines", self.pipe(case, &[&arguments[..], &["-v".into()]].concat()).printed.as_bytes());
+        let words: Vec<_> =
+            [binary().display().to_string()].iter().chain(&arguments).map(|word| quoted(word)).collect();
+        let terminal =
+            self.command("script").args(["-qec", &words.join(" "), "/dev/null"]).env("TERM", "xterm").output();
+        match terminal {
+            Ok(shown) => {
+                assert!(!shown.stdout.is_empty(), "nothing on the terminal");
+                look("the terminal", &[shown.stdout, shown.stderr].concat());
+            }
+            Err(error) => eprintln!("skipped {} on a terminal: script: {error}", case.name),
+        }
+        for kept in ["state", "cache", "config", "r", "home"] {
+            for entry in walkdir::WalkDir::new(self.path(kept)).into_iter().filter_map(Result::ok) {
+                if entry.file_type().is_file() {
+                    look(&entry.path().display().to_string(), &std::fs::read(entry.path()).unwrap());
+                }
+                look("the name of a file", entry.path().display().to_string().as_bytes());
+            }
+        }
+        found
+    }
+
     /// `pipe run` as the case asks for it.
     pub(super) fn run(&self, case: &Case, placement: Placement) -> Outcome {
-        let mut arguments = vec!["run".to_owned(), "--json".into(), "--actor".into(), "mona".into()];
+        self.pipe(case, &[&self.arguments(case, placement)[..], &["--json".into()]].concat())
+    }
+
+    fn arguments(&self, case: &Case, placement: Placement) -> Vec<String> {
+        let mut arguments = vec!["run".to_owned(), "--actor".into(), "mona".into()];
         if let Some(event) = case.file("event.json") {
             arguments.extend(["-e".to_owned(), event.display().to_string()]);
         }
@@ -146,12 +209,12 @@ impl World {
             Placement::Host => ["-P".to_owned(), "ubuntu-latest=-self-hosted".into()],
         });
         arguments.extend(case.args.iter().cloned());
-        self.pipe(case, &arguments)
+        arguments
     }
 
     /// Any command of `pipe`.
     pub(super) fn pipe(&self, case: &Case, arguments: &[String]) -> Outcome {
-        let mut command = self.command(binary());
+        let mut command = if case.as_nobody() { self.command_of_nobody() } else { self.command(binary()) };
         command.args(arguments).envs(case.environment.iter().map(|(name, value)| (name, self.fill(value))));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -291,6 +354,10 @@ fn exit(status: ExitStatus) -> String {
         (Some(code), _) => code.to_string(),
         (None, signal) => format!("by signal {}", signal.unwrap_or_default()),
     }
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn copy_tree(from: &Path, to: &Path) {
