@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use super::{AgentClient, Connect, Link};
-use crate::placement::{Exec, ExecEvent, ExecOutcome, ExecRequest};
+use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest};
 
 /// Hands out the near ends of prepared connections; when there are none, the agent is gone.
 #[derive(Debug, Default)]
@@ -91,8 +91,12 @@ async fn connected(connections: usize) -> (AgentClient, VecDeque<Agent>) {
     (client.unwrap(), agents)
 }
 
+fn named(id: u64) -> ExecRequest {
+    ExecRequest { id: Some(ExecId(id)), ..ExecRequest::new(["true"], "/") }
+}
+
 fn start(client: &AgentClient) -> Exec {
-    client.exec(ExecRequest::new(["true"], "/")).unwrap()
+    client.exec(named(1)).unwrap()
 }
 
 async fn text(exec: Exec) -> (ExecOutcome, String) {
@@ -178,6 +182,36 @@ async fn lost_is_never_green() {
     agent.next().await;
     agent.exited(1, 7).await;
     is_lost(&text(exec).await.0, "the test ended it");
+}
+
+/// What another process had started: one that the agent knows, one of whose output it has forgotten the beginning, one
+/// that never arrived.
+#[tokio::test]
+async fn commands_of_another_process_are_taken_up() {
+    let (client, mut agents) = connected(1).await;
+    let agent = &mut agents[0];
+    let known = client.take_up(named(1), 0).unwrap();
+    agent.lists(&[1, 5]).await;
+    assert_eq!(agent.next().await, Request::Resume { id: 1, offset: 0 });
+    let mut partly = client.take_up(named(5), 3).unwrap();
+    assert_eq!(agent.next().await, Request::List);
+    let state =
+        |id, acked_bytes| ExecState { id, pid: 2, progress: ExecProgress::Running, output_bytes: 9, acked_bytes };
+    agent.say(Event::Execs { execs: vec![state(1, 0), state(5, 8)] }).await;
+    // The first goes on by itself: it is not asked for twice.
+    assert_eq!(agent.next().await, Request::Resume { id: 5, offset: 8 });
+    let never = client.take_up(named(7), 0).unwrap();
+    agent.lists(&[1, 5]).await;
+    assert!(matches!(agent.next().await, Request::Start(request) if request.id == 7));
+    agent.output(1, 0, "one").await;
+    agent.output(5, 8, "five").await;
+    for (id, bytes) in [(1, 3), (5, 12), (7, 0)] {
+        agent.exited(id, bytes).await;
+    }
+    assert_eq!(text(known).await.1, "one");
+    assert!(matches!(partly.next().await, Some(ExecEvent::Output { offset: 8, .. })));
+    assert!(text(never).await.0.is_success());
+    assert!(client.take_up(ExecRequest::new(["true"], "/"), 0).is_err(), "without a name there is nothing to find");
 }
 
 #[tokio::test]
