@@ -181,6 +181,11 @@ impl Connection {
         self.partial.filter(|partial| partial.id == id).map(|partial| partial.offset)
     }
 
+    /// Is output up to `end` on its way to this client and not yet sent?
+    pub(crate) fn is_behind(&self, id: ExecId, end: u64) -> bool {
+        self.sending(id).is_some() || self.cursors.get(&id).is_some_and(|cursor| cursor.offset < end)
+    }
+
     /// Is there anything to send?
     pub(crate) fn wants_output(&self, execs: &BTreeMap<ExecId, Exec>) -> bool {
         self.partial.is_some() || self.control_sent < self.control.len() || self.next_exec(execs).is_some()

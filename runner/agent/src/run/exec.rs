@@ -126,9 +126,9 @@ impl Exec {
         ExecState { id: self.id, pid: self.pid, progress, output_bytes, acked_bytes }
     }
 
-    /// Is its pipe to be polled?
-    pub(crate) fn wants_input(&self, now: Instant) -> bool {
-        self.pipe.is_some() && !self.spool.is_full() && self.stalled_until.is_none_or(|until| until <= now)
+    /// Is its pipe to be polled? For `spill` see [`Spool::is_full`].
+    pub(crate) fn wants_input(&self, now: Instant, spill: bool) -> bool {
+        self.pipe.is_some() && !self.spool.is_full(spill) && self.stalled_until.is_none_or(|until| until <= now)
     }
 
     /// The next moment at which something happens by itself.
@@ -149,14 +149,14 @@ impl Exec {
     }
 
     /// Reads what is there, within a turn's share. The error is for the journal.
-    pub(crate) fn fill(&mut self, spares: &mut Spares, now: Instant) -> Result<(), String> {
+    pub(crate) fn fill(&mut self, spares: &mut Spares, now: Instant, spill: bool) -> Result<(), String> {
         self.stalled_until = self.stalled_until.filter(|until| *until > now);
         let mut bytes = 0;
         while let Some(pipe) = &self.pipe
             && self.stalled_until.is_none()
             && bytes < TURN_BYTES_MAX
         {
-            let filled = self.spool.fill(pipe, spares).map_err(|error| {
+            let filled = self.spool.fill(pipe, spares, spill).map_err(|error| {
                 self.stalled_until = Some(now + STALL);
                 format!("exec {}: output is not read on for now: {error}", self.id)
             })?;

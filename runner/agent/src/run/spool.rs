@@ -1,4 +1,7 @@
-//! The output of one exec from its first unacknowledged byte on: in memory while the client keeps up, else in files.
+//! The output of one exec from its first unacknowledged byte on: in memory, and in files where nobody comes to take it.
+//!
+//! While a client takes output, however slowly, the step waits for it as it would for a pipe: writing all to a disk first
+//! and reading it back would only be slower. Files are for the time without a client, in which the step goes on.
 //!
 //! Bytes are read from the pipe straight into the piece from which they are later sent; nothing is copied in between. What
 //! lies here survives the engine's death, since the agent lives on; it need not survive the agent's own.
@@ -15,8 +18,9 @@ use super::segments::{Segments, Spot};
 /// Bytes of a piece: what one output frame carries.
 const PIECE_BYTES: usize = OUTPUT_BYTES_MAX;
 
-/// Pieces that one exec keeps in memory; further ones go to a file as soon as they are full.
-const MEMORY_PIECES_MAX: usize = 16;
+/// Pieces that one exec keeps in memory: as many as a client has on its way between two acknowledgements. Further ones go
+/// to a file as soon as they are full, or wait in the pipe.
+const MEMORY_PIECES_MAX: usize = 20;
 
 /// Empty pieces kept for the next reader, in all.
 const SPARE_PIECES_MAX: usize = 16;
@@ -96,19 +100,19 @@ impl Spool {
         self.end
     }
 
-    /// Without a piece to fill and unable to get one?
-    pub(crate) fn is_full(&self) -> bool {
+    /// Without a piece to fill and unable to get one? Only with `spill` do files make room.
+    pub(crate) fn is_full(&self, spill: bool) -> bool {
         let tail_has_room = self.pieces.back().is_some_and(|tail| tail.length < PIECE_BYTES && in_memory(tail));
         self.end - self.acked >= self.bytes_max
-            || (!tail_has_room && self.segments.is_none() && self.in_memory >= MEMORY_PIECES_MAX)
+            || (!tail_has_room && !(spill && self.segments.is_some()) && self.in_memory >= MEMORY_PIECES_MAX)
     }
 
-    /// One read of `pipe`, which must not block.
+    /// One read of `pipe`, which must not block. For `spill` see [`Spool::is_full`].
     ///
     /// # Errors
     /// The pipe, or a full disk: then nothing was read, and it may be tried again when something was acknowledged.
-    pub(crate) fn fill(&mut self, pipe: &File, spares: &mut Spares) -> io::Result<Filled> {
-        if self.is_full() {
+    pub(crate) fn fill(&mut self, pipe: &File, spares: &mut Spares, spill: bool) -> io::Result<Filled> {
+        if self.is_full(spill) {
             return Ok(Filled::Full);
         }
         let tail_has_room = self.pieces.back().is_some_and(|tail| tail.length < PIECE_BYTES && in_memory(tail));

@@ -60,7 +60,7 @@ impl Supervisor {
             (Source::ChildEnded, self.child_ended.as_fd(), PollFlags::POLLIN),
             (Source::ToldToStop, self.told_to_stop.as_fd(), PollFlags::POLLIN),
         ];
-        for exec in self.execs.values().filter(|exec| exec.wants_input(now)) {
+        for exec in self.execs.values().filter(|exec| exec.wants_input(now, self.may_spill(exec.id))) {
             if let Some(pipe) = &exec.pipe {
                 sources.push((Source::Exec(exec.id), pipe.as_fd(), PollFlags::POLLIN));
             }
@@ -116,9 +116,9 @@ impl Supervisor {
                 self.begin_stopping(ladder);
             }
             Source::Exec(id) => {
-                let now = Instant::now();
+                let (now, spill) = (Instant::now(), self.may_spill(id));
                 if let Some(exec) = self.execs.get_mut(&id)
-                    && let Err(error) = exec.fill(&mut self.spares, now)
+                    && let Err(error) = exec.fill(&mut self.spares, now, spill)
                 {
                     self.journal.note(&error);
                 }
@@ -232,8 +232,8 @@ impl Supervisor {
         let at = Instant::now();
         let (user, system) = (used.rusage.utime, used.rusage.stime);
         exec.end(Ended { ending, user, system, max_rss_bytes: used.rusage.maxrss, at, oom_kills: self.oom.kills() });
-        // What was written before the exit is there now.
-        if let Err(error) = exec.fill(&mut self.spares, at) {
+        // What was written before the exit is there now; what has no room in memory waits for its turn.
+        if let Err(error) = exec.fill(&mut self.spares, at, false) {
             self.journal.note(&error);
         }
         let id = exec.id;
@@ -255,6 +255,12 @@ impl Supervisor {
                 self.leftovers.extend(exec.pipe.take());
             }
         }
+    }
+
+    /// Whether output of this exec may go to files: nobody takes it, or all that memory holds of it was sent.
+    fn may_spill(&self, id: ExecId) -> bool {
+        let end = self.execs.get(&id).map_or(0, |exec| exec.spool.end());
+        self.client.as_ref().is_none_or(|client| !client.is_behind(id, end))
     }
 
     fn discard(&mut self, at: usize) {
