@@ -57,6 +57,9 @@ pub fn parse_command(line: &str) -> Option<WorkflowCommand> {
     parse_current(line).or_else(|| parse_old(line)).map(typed)
 }
 
+/// With one of these a command begins, after white space.
+pub(super) const COMMAND_MARKS: [&str; 2] = ["::", "##["];
+
 /// Whether a line that starts with these bytes may be a command; false for nearly all output, at nearly no cost.
 pub(super) fn may_be_command(line: &[u8]) -> bool {
     let start = line.iter().position(|byte| !is_ascii_space(*byte));
@@ -123,7 +126,7 @@ pub(super) fn is_command_name(name: &str) -> bool {
 }
 
 fn parse_current(line: &str) -> Option<RawCommand> {
-    let (head, data) = line.trim_start().strip_prefix("::")?.split_once("::")?;
+    let (head, data) = line.trim_start().strip_prefix(COMMAND_MARKS[0])?.split_once("::")?;
     let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
     let escapes = [("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")];
     Some(RawCommand {
@@ -134,7 +137,7 @@ fn parse_current(line: &str) -> Option<RawCommand> {
 }
 
 fn parse_old(line: &str) -> Option<RawCommand> {
-    let (head, data) = line.trim_start().strip_prefix("##[")?.split_once(']')?;
+    let (head, data) = line.trim_start().strip_prefix(COMMAND_MARKS[1])?.split_once(']')?;
     let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
     let escapes = [("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%25", "%")];
     Some(RawCommand {
