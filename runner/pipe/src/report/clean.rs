@@ -30,6 +30,11 @@ pub fn clean(line: &[u8], keep_colors: bool) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// Whether it is plain ASCII, as most lines are, and stays as it is.
+pub fn is_clean(line: &[u8]) -> bool {
+    line.iter().fold(true, |clean, byte| clean & (matches!(byte, b' '..=b'~') | (*byte == b'\t')))
+}
+
 /// Length of an escape sequence behind its ESC, in bytes. See ECMA-48, sections 5.4 and 5.6.
 fn sequence_length(text: &str) -> usize {
     let bytes = text.as_bytes();
@@ -60,6 +65,7 @@ mod tests {
     fn check(line: &str, colored: &str, plain: &str) {
         assert_eq!(clean(line.as_bytes(), true), colored, "{line:?}");
         assert_eq!(clean(line.as_bytes(), false), plain, "{line:?}");
+        assert!(!is_clean(line.as_bytes()) || (line == colored && line == plain), "{line:?}");
     }
 
     #[test]

@@ -53,17 +53,23 @@ impl<W: Write + Send> JsonView<W> {
     }
 
     fn log(&mut self, key: &JobRunKey, step: Option<StepIndex>, bytes: Option<&[u8]>) {
-        let mut texts = Vec::new();
+        let Some(output) = &mut self.output else { return };
         let lines = self.lines.entry((key.clone(), step)).or_default();
-        let take =
-            |line: &[u8]| texts.push(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned());
+        // All but the text is the same for each line, and there may be millions of them.
+        let head = json!({
+            "v": VERSION, "type": "log", "at": Timestamp::now().to_string(), "run": self.run.map(|run| run.id.0),
+            "job": key, "step": step, "text": "",
+        });
+        let head = head.to_string();
+        let head = head.strip_suffix("\"}").unwrap_or(&head).as_bytes();
+        let mut failed = false;
+        let take = |line: &[u8]| failed |= log_line(output, head, line).is_err();
         match bytes {
             Some(bytes) => lines.push(bytes, take),
             None => lines.finish(take),
         }
-        let at = Timestamp::now();
-        for text in texts {
-            self.event("log", at, json!({ "job": key, "step": step, "text": text }));
+        if failed {
+            self.output = None;
         }
     }
 }
@@ -121,6 +127,19 @@ impl<W: Write + Send> View for JsonView<W> {
     }
 }
 
+/// Writes an event that is whole but for its text.
+fn log_line(output: &mut impl Write, head: &[u8], line: &[u8]) -> std::io::Result<()> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    output.write_all(head)?;
+    if line.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        output.write_all(line)?;
+    } else {
+        let quoted = serde_json::to_vec(&String::from_utf8_lossy(line))?;
+        output.write_all(&quoted[1..quoted.len() - 1])?;
+    }
+    output.write_all(b"\"}\n")
+}
+
 fn placing(progress: &PlacementProgress) -> Json {
     match progress {
         PlacementProgress::Pulling { image, bytes_done, bytes_total } => {
@@ -131,5 +150,30 @@ fn placing(progress: &PlacementProgress) -> Json {
         PlacementProgress::ServiceWaiting { service } => json!({ "stage": "service_waiting", "service": service }),
         PlacementProgress::ServiceReady { service } => json!({ "stage": "service_ready", "service": service }),
         PlacementProgress::Ready => json!({ "stage": "ready" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_event() {
+        let lines = ["plain", "", "q\"uo\\te\"", "\"", "tab\tand \u{1b}[31m", "ü \u{1f600}", "carriage return\r"];
+        let mut view = JsonView::new(Vec::new());
+        let key = JobRunKey::parse("build");
+        let bytes = lines.map(|line| format!("{line}\n")).concat();
+        view.log(&key, Some(StepIndex(2)), Some(bytes.as_bytes()));
+        view.log(&key, Some(StepIndex(2)), Some(b"\xff"));
+        view.log(&key, Some(StepIndex(2)), None);
+        let written = String::from_utf8(view.output.unwrap()).unwrap();
+        let events: Vec<Json> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let texts: Vec<_> = events.iter().map(|event| event["text"].as_str().unwrap()).collect();
+        assert_eq!(texts[..7], lines.map(|line| line.trim_end_matches('\r')));
+        assert_eq!(texts[7..], ["\u{fffd}"]);
+        assert_eq!(events[0]["job"], "build");
+        assert_eq!((&events[0]["step"], &events[0]["v"]), (&json!(2), &json!(VERSION)));
+        let keys: Vec<_> = events[0].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["v", "type", "at", "run", "job", "step", "text"]);
     }
 }

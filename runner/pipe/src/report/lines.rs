@@ -46,6 +46,36 @@ impl Lines {
     }
 }
 
+/// The last line that says something, for a place that holds one.
+#[derive(Debug, Default)]
+pub struct LastLine {
+    waiting: Vec<u8>,
+}
+
+impl LastLine {
+    /// Takes a piece; gives the last line that is complete, if any is, neither empty nor a mark (`##[`).
+    pub fn push(&mut self, piece: &[u8]) -> Option<Vec<u8>> {
+        let Some(end) = memchr::memrchr(b'\n', piece) else {
+            let room = LINE_BYTES_MAX.saturating_sub(self.waiting.len());
+            self.waiting.extend_from_slice(&piece[..piece.len().min(room)]);
+            return None;
+        };
+        let (whole, rest) = piece.split_at(end);
+        let mut lines = whole.rsplit(|byte| *byte == b'\n').peekable();
+        let mut last = None;
+        while let (None, Some(line)) = (&last, lines.next()) {
+            let line = match lines.peek() {
+                Some(_) => line.to_vec(),
+                None => [&self.waiting, line].concat(),
+            };
+            last = Some(line).filter(|line| !line.is_empty() && !line.starts_with(b"##["));
+        }
+        self.waiting.clear();
+        self.waiting.extend_from_slice(&rest[1..rest.len().min(1 + LINE_BYTES_MAX)]);
+        last
+    }
+}
+
 /// The end of a step's output.
 #[derive(Debug, Default, Clone)]
 pub struct Tail {
@@ -56,7 +86,9 @@ pub struct Tail {
 impl Tail {
     /// Takes a piece.
     pub fn push(&mut self, piece: &[u8]) {
-        self.bytes.extend_from_slice(piece);
+        let enough = piece.len().saturating_sub(TAIL_BYTES_MAX);
+        self.cut |= enough > 0;
+        self.bytes.extend_from_slice(&piece[enough..]);
         if self.bytes.len() > 2 * TAIL_BYTES_MAX {
             self.bytes.drain(..self.bytes.len() - TAIL_BYTES_MAX);
             self.cut = true;
@@ -99,6 +131,18 @@ mod tests {
         check(&["\n"], &[""]);
         let long = "x".repeat(LINE_BYTES_MAX + 1);
         check(&[&long, "y\n"], &[&long, "y"]);
+    }
+
+    #[test]
+    fn the_last_line_is_found() {
+        let mut last = LastLine::default();
+        let mut push = |piece: &str| last.push(piece.as_bytes()).map(|line| String::from_utf8(line).unwrap());
+        assert_eq!(push("a\nb\nc"), Some("b".to_owned()));
+        assert_eq!(push("d"), None);
+        assert_eq!(push("e\n"), Some("cde".to_owned()));
+        assert_eq!(push("##[group]x\n\n"), None);
+        assert_eq!(push("y\n##[endgroup]\n\nz"), Some("y".to_owned()));
+        assert_eq!(push("\n\n"), Some("z".to_owned()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use workflow::run::{JobRunKey, RunEvent};
 
-use super::lines::Lines;
+use super::lines::LastLine;
 use super::plain::{Detail, PlainView};
 use super::{Record, View, clean};
 use crate::terminal::Terminal;
@@ -33,7 +33,7 @@ pub struct LiveView {
 struct Running {
     bar: ProgressBar,
     step: String,
-    lines: Lines,
+    last: LastLine,
 }
 
 /// Whole lines above the bars.
@@ -75,27 +75,21 @@ impl LiveView {
         bar.set_style(ProgressStyle::with_template(template).expect("the template is sound, see its test"));
         bar.set_prefix(record.name(key).to_owned());
         bar.enable_steady_tick(TICK);
-        self.running.insert(key.clone(), Running { bar, step: String::new(), lines: Lines::default() });
+        self.running.insert(key.clone(), Running { bar, step: String::new(), last: LastLine::default() });
     }
 
     fn step(&mut self, key: &JobRunKey, name: &str) {
         if let Some(running) = self.running.get_mut(key) {
             name.clone_into(&mut running.step);
-            running.lines = Lines::default();
+            running.last = LastLine::default();
             running.bar.set_message(running.step.clone());
         }
     }
 
     fn output(&mut self, key: &JobRunKey, bytes: &[u8]) {
         let Some(running) = self.running.get_mut(key) else { return };
-        let mut last = None;
-        running.lines.push(bytes, |line| {
-            if !line.is_empty() && !line.starts_with(b"##[") {
-                last = Some(clean::clean(line, false).into_owned());
-            }
-        });
-        if let Some(last) = last {
-            let text = format!("{}  {}", running.step, self.terminal.dim(&last));
+        if let Some(last) = running.last.push(bytes) {
+            let text = format!("{}  {}", running.step, self.terminal.dim(&clean::clean(&last, false)));
             running.bar.set_message(text);
         }
     }

@@ -51,6 +51,9 @@ struct Stream {
     in_group: bool,
 }
 
+/// What stands before the lines of a group.
+const INDENT: &str = "  ";
+
 /// A pull is told of again after this share of it, in percent.
 const PULL_STEP_PERCENT: u64 = 25;
 
@@ -82,16 +85,22 @@ impl<W: Write + Send> PlainView<W> {
         if self.detail == Detail::Quiet {
             return;
         }
-        let prefix = self.prefix(key, record);
+        let prefix = format!("{}   ", self.prefix(key, record));
         let (terminal, verbose) = (self.terminal, self.detail == Detail::Verbose);
         let Some(output) = &mut self.output else { return };
         let stream = self.streams.entry((key.clone(), step)).or_default();
         let in_group = &mut stream.in_group;
         let mut failed = false;
         let show = |line: &[u8]| {
-            if let Some(text) = marked(line, in_group, terminal, verbose) {
-                failed |= writeln!(output, "{prefix}   {text}").is_err();
-            }
+            failed |= if clean::is_clean(line) && !line.starts_with(b"##[") {
+                let indent: &[u8] = if *in_group { INDENT.as_bytes() } else { b"" };
+                let parts = [prefix.as_bytes(), indent, line, b"\n"];
+                parts.into_iter().any(|part| output.write_all(part).is_err())
+            } else if let Some(text) = marked(line, in_group, terminal, verbose) {
+                writeln!(output, "{prefix}{text}").is_err()
+            } else {
+                false
+            };
         };
         match bytes {
             Some(bytes) => stream.lines.push(bytes, show),
@@ -221,7 +230,7 @@ impl<W: Write + Send> View for PlainView<W> {
 /// A line with its mark (`##[group]` …) turned into colour and indentation; `None` hides it.
 pub(super) fn marked(line: &[u8], in_group: &mut bool, terminal: Terminal, verbose: bool) -> Option<String> {
     let text = clean::clean(line, terminal.color);
-    let indent = if *in_group { "  " } else { "" };
+    let indent = if *in_group { INDENT } else { "" };
     let Some((mark, rest)) = text.strip_prefix("##[").and_then(|rest| rest.split_once(']')) else {
         return Some(format!("{indent}{text}"));
     };
