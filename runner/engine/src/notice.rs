@@ -3,14 +3,20 @@
 //! A notice holds no secret: everything passed the masker before it got here. The channel is bounded, so a slow watcher
 //! slows the run down rather than filling memory; a watcher that only wants facts should read the store.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use workflow::command::Annotation;
 use workflow::run::{JobRunKey, Recorded, StepIndex};
 
 use crate::placement::PlacementProgress;
 
-/// How many notices wait for a watcher. With output in pieces of at most 64 KiB this bounds the memory to 8 MiB.
+/// How many notices wait for a watcher.
 pub const NOTICES_WAITING_MAX: usize = 128;
+
+/// How much output waits for a watcher, in all. A longer piece waits alone.
+pub const OUTPUT_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Something a watcher may want to know.
 #[derive(Debug, Clone)]
@@ -55,28 +61,58 @@ pub enum Notice {
 
 /// Where notices go. Cheap to clone; without a watcher they are dropped.
 #[derive(Debug, Clone, Default)]
-pub struct Notices(Option<tokio::sync::mpsc::Sender<Notice>>);
+pub struct Notices(Option<Watched>);
+
+#[derive(Debug, Clone)]
+struct Watched {
+    sender: mpsc::Sender<Notice>,
+    /// Bytes of output that may still be handed over before some are seen.
+    room: Arc<Semaphore>,
+}
+
+/// Output together with the room that it takes.
+struct Output {
+    bytes: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Output {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 impl Notices {
     /// A channel of [`NOTICES_WAITING_MAX`] places.
     #[must_use]
-    pub fn channel() -> (Self, tokio::sync::mpsc::Receiver<Notice>) {
-        let (sender, receiver) = tokio::sync::mpsc::channel(NOTICES_WAITING_MAX);
-        (Self(Some(sender)), receiver)
+    pub fn channel() -> (Self, mpsc::Receiver<Notice>) {
+        let (sender, receiver) = mpsc::channel(NOTICES_WAITING_MAX);
+        let room = Arc::new(Semaphore::new(OUTPUT_WAITING_BYTES_MAX));
+        (Self(Some(Watched { sender, room })), receiver)
     }
 
     /// Hands a notice over; waits for a place.
     pub async fn send(&self, notice: Notice) {
-        if let Some(sender) = &self.0 {
+        if let Some(watched) = &self.0 {
             // A watcher that has gone away is no reason to stop a run.
-            let _gone = sender.send(notice).await;
+            let _gone = watched.sender.send(notice).await;
         }
+    }
+
+    /// Hands over what a step wrote, masked; waits until there is room for it.
+    pub async fn output(&self, key: &JobRunKey, step: Option<StepIndex>, bytes: Vec<u8>) {
+        let Some(watched) = &self.0 else { return };
+        let needed = u32::try_from(bytes.len().min(OUTPUT_WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
+        // Nobody closes the semaphore. The room is free again when the last reader drops the bytes.
+        let room = Arc::clone(&watched.room).acquire_many_owned(needed).await.ok();
+        let bytes = Bytes::from_owner(Output { bytes, _room: room });
+        self.send(Notice::Output { key: key.clone(), step, bytes }).await;
     }
 
     /// Hands a notice over from code that cannot wait; dropped when there is no place. For progress only.
     pub fn offer(&self, notice: Notice) {
-        if let Some(sender) = &self.0 {
-            let _full = sender.try_send(notice);
+        if let Some(watched) = &self.0 {
+            let _full = watched.sender.try_send(notice);
         }
     }
 }

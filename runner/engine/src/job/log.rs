@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use workflow::command::{
     Annotation, AnnotationLevel, CommandProcessor, CommandSettings, Effect, LineSplitter, LogLine, MatcherSet, Piece,
+    each_line,
 };
 use workflow::mask::{MaskStream, TooShort};
 use workflow::run::{JobRunKey, StepIndex};
@@ -16,6 +16,7 @@ use workflow::run::{JobRunKey, StepIndex};
 use super::SharedMasker;
 use super::log_file::LogFile;
 use super::matchers::{JobMatchers, MatcherChange};
+use super::waiting::Waiting;
 use crate::notice::{Notice, Notices};
 
 /// How much of one step's output is stored where no other limit is set: 1 GiB.
@@ -34,6 +35,8 @@ pub struct StepLog {
     file: LogFile,
     effects: Vec<Effect>,
     masked: Vec<u8>,
+    /// Room for what is not masked yet, used again and again.
+    plain: Vec<u8>,
     matching: Matching,
 }
 
@@ -46,7 +49,7 @@ struct Matching {
     generation: u64,
     /// What the last line asked for. The lines behind it wait until that is done.
     change: Option<MatcherChange>,
-    waiting: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    waiting: Vec<Waiting>,
 }
 
 /// What came of some output.
@@ -112,6 +115,7 @@ impl StepLog {
             file: LogFile::open(&path, place.bytes_max, bytes),
             effects: Vec::new(),
             masked: Vec::new(),
+            plain: Vec::new(),
             matching: Matching::default(),
         }
     }
@@ -137,12 +141,14 @@ impl StepLog {
     /// Takes output of the step as it comes, commands and all.
     pub async fn output(&mut self, bytes: &[u8]) {
         let mut splitter = std::mem::take(&mut self.splitter);
-        let mut taken = Taken { plain: Vec::with_capacity(bytes.len()), ..Taken::default() };
+        let mut taken = Taken { plain: std::mem::take(&mut self.plain), ..Taken::default() };
         self.renew_matchers();
         splitter.push(bytes, |piece| self.piece(piece, &mut taken));
         self.splitter = splitter;
         self.settle(&mut taken).await;
         self.store(&taken.plain);
+        taken.plain.clear();
+        self.plain = taken.plain;
         self.send(taken.annotations).await;
     }
 
@@ -216,14 +222,16 @@ impl StepLog {
 
     fn piece(&mut self, piece: Piece<'_>, taken: &mut Taken) {
         if self.matching.change.is_some() {
-            let waiting = match piece {
-                Piece::Part(part) => (part.to_vec(), None),
-                Piece::Line { text, ending } => (text.to_vec(), Some(ending.to_vec())),
-            };
-            return self.matching.waiting.push(waiting);
+            return self.matching.waiting.push(piece.into());
         }
         let (text, ending) = match piece {
-            Piece::Part(part) => return taken.plain.extend_from_slice(part),
+            Piece::Lines(lines) if !self.matching.set.is_empty() => {
+                return each_line(lines, |line| match line {
+                    Piece::Line { text, ending } => self.ordinary(text, ending, taken),
+                    Piece::Lines(part) | Piece::Part(part) => taken.plain.extend_from_slice(part),
+                });
+            }
+            Piece::Lines(part) | Piece::Part(part) => return taken.plain.extend_from_slice(part),
             Piece::Line { text, ending } => (text, ending),
         };
         let Some(handled) = self.processor.process(text) else { return self.ordinary(text, ending, taken) };
@@ -292,12 +300,8 @@ impl StepLog {
                 }
             }
             self.renew_matchers();
-            for (text, ending) in std::mem::take(&mut self.matching.waiting) {
-                let piece = match &ending {
-                    Some(ending) => Piece::Line { text: &text, ending },
-                    None => Piece::Part(&text),
-                };
-                self.piece(piece, taken);
+            for waiting in std::mem::take(&mut self.matching.waiting) {
+                self.piece(waiting.piece(), taken);
             }
         }
     }
@@ -326,14 +330,15 @@ impl StepLog {
 
     fn store(&mut self, plain: &[u8]) {
         self.refresh();
+        self.masked.reserve(plain.len());
         self.stream.write(plain, &mut self.masked);
     }
 
     async fn send(&mut self, annotations: Vec<Annotation>) {
         if !self.masked.is_empty() {
-            let bytes = Bytes::from(std::mem::take(&mut self.masked));
+            let bytes = std::mem::take(&mut self.masked);
             self.file.write(&bytes);
-            self.notices.send(Notice::Output { key: self.key.clone(), step: self.step, bytes }).await;
+            self.notices.output(&self.key, self.step, bytes).await;
         }
         for annotation in annotations {
             let annotation = Box::new(annotation.masked(&self.masker.current().0));

@@ -20,6 +20,7 @@ mod secrets;
 mod steps;
 mod take_up;
 mod taken;
+mod waiting;
 
 pub use context::StepScope;
 pub use log::{StepLog, log_path};

@@ -20,8 +20,8 @@ pub(crate) use link::{Connect, Link, SocketPath, connect_socket};
 
 use super::{Acknowledgement, Exec, ExecId, ExecRequest, Ladder};
 
-/// Chunks that wait for the reader of one command: with the largest chunks, 4 MiB.
-const CHUNKS_WAITING_MAX: usize = 16;
+/// Chunks that wait for the reader of one command: with the largest chunks, 2 MiB.
+const CHUNKS_WAITING_MAX: usize = 8;
 
 /// A connected agent.
 #[derive(Debug)]
