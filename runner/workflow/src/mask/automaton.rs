@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, dfa, nfa::contiguous};
 
+use super::filter::Filter;
+
 /// Up to this many states (those of some fifteen secrets of forty characters, in all their forms) the fast full table is
 /// built, above the compact one. The table costs some 500 bytes of memory for each state.
 const TABLE_STATES_MAX: usize = 48 * 1024;
@@ -17,6 +19,8 @@ const TABLE_STATES_MAX: usize = 48 * 1024;
 #[derive(Debug)]
 pub(super) struct PatternAutomaton {
     pub(super) machine: Machine,
+    /// `None` where a pattern is too short for it.
+    pub(super) filter: Option<Filter>,
     /// For a state (shifted), how many of the bytes read last are a proper beginning of some pattern.
     open: Vec<u32>,
     /// State numbers are multiples of a power of two; this takes it out.
@@ -72,7 +76,7 @@ impl PatternAutomaton {
         }
         .expect("the patterns of one job are far fewer than the 2³¹ states that fit");
         let (open, shift) = with_machine!(&machine, automaton => open_lengths(automaton, patterns));
-        Self { machine, open, shift }
+        Self { machine, filter: Filter::new(patterns), open, shift }
     }
 
     /// How many of the bytes read last could still become part of a match that is not complete yet.

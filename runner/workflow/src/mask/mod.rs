@@ -9,6 +9,7 @@
 mod automaton;
 mod dump;
 mod encoding;
+mod filter;
 mod scan;
 mod stream;
 #[cfg(test)]

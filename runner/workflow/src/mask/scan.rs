@@ -8,6 +8,7 @@ use aho_corasick::automaton::{Automaton, StateID};
 
 use super::MASK;
 use super::automaton::{PatternAutomaton, match_len, start, step, with_machine};
+use super::filter::{Filter, GRAM_BYTES};
 
 /// A secret that is broken over lines is hidden in full if this many of its bytes stand before the first break; what is
 /// shorter cannot be told from ordinary ends of lines, so it is let through and only the other lines are hidden.
@@ -52,7 +53,10 @@ impl Scan {
         while at < bytes.len() {
             if self.wrapped.is_none() {
                 let line_end = memchr::memchr2(b'\n', b'\r', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-                self.read_line(machine, &bytes[..line_end], at);
+                match &automaton.filter {
+                    Some(filter) => self.pass_over(automaton, machine, filter, &bytes[..line_end], at),
+                    None => self.read_line(machine, &bytes[..line_end], at),
+                }
                 at = line_end;
             }
             let Some(&byte) = bytes.get(at) else { break };
@@ -69,6 +73,41 @@ impl Scan {
                 self.read_wrapped(machine, byte, at);
             }
         }
+    }
+
+    /// The hot loop where patterns are long enough for a filter: a line without any second reading, of which only what
+    /// may be a pattern is read. The last bytes always are, since they may go on behind the line break.
+    #[inline(always)]
+    fn pass_over(
+        &mut self,
+        automaton: &PatternAutomaton,
+        machine: &impl Automaton,
+        filter: &Filter,
+        bytes: &[u8],
+        from: usize,
+    ) {
+        let mut state = self.state;
+        let mut at = from;
+        while at < bytes.len() {
+            // Nothing of what was read begins a pattern, if its beginning does not.
+            let open = automaton.open_len(state);
+            if open < GRAM_BYTES
+                && let Some(begin) = at.checked_sub(open)
+                && !filter.may_begin(bytes, begin)
+            {
+                state = start(machine);
+                at = filter.next(bytes, begin + 1);
+                continue;
+            }
+            state = step(machine, state, bytes[at]);
+            at += 1;
+            if machine.is_special(state)
+                && let Some(length) = match_len(machine, state)
+            {
+                self.hide(at.saturating_sub(length), at);
+            }
+        }
+        self.state = state;
     }
 
     /// The hot loop: a line without any second reading.
