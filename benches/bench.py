@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -21,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGE = os.environ.get("BENCH_IMAGE", "buildpack-deps:bookworm")
 ACT = os.environ.get("ACT") or shutil.which("act")
 ROWS = []
+# A command that takes longer has failed.
+SECONDS_MAX = 600
 
 
 def run(command, cwd=None, expect=0, stdin=None, env=None):
@@ -29,7 +32,10 @@ def run(command, cwd=None, expect=0, stdin=None, env=None):
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(command, cwd=cwd, stdout=out, stderr=subprocess.STDOUT, stdin=stdin or subprocess.DEVNULL,
                                  env={**os.environ, **(env or {})})
+        limit = threading.Timer(SECONDS_MAX, child.kill)
+        limit.start()
         _, status, usage = os.wait4(child.pid, 0)
+        limit.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - begin
         out.seek(0)
@@ -39,18 +45,26 @@ def run(command, cwd=None, expect=0, stdin=None, env=None):
     return wall, usage.ru_maxrss / 1024, text
 
 
-def compare(name, target, ours, rival=None, rival_name="", runs=5, unit="s", scale=1.0):
-    """Medians of `runs` runs of each in turn, after one that does not count."""
-    if ONLY and name not in ONLY:
+def wanted(*names):
+    return not ONLY or not ONLY.isdisjoint(names)
+
+
+def compare(name, target, ours, rival=None, rival_name="", runs=5, unit="s", scale=1.0, warm=True, rival_runs=None):
+    """Medians of `runs` runs of each in turn, after one that does not count unless it need not be `warm`. A rival that is
+    slow may have fewer `rival_runs`."""
+    if not wanted(name):
         return
+    print(f"… {name}", file=sys.stderr, flush=True)
+    rival_runs = runs if rival_runs is None else rival_runs
     try:
-        ours()
-        if rival:
-            rival()
+        if warm:
+            ours()
+            if rival and rival_runs == runs:
+                rival()
         a, b = [], []
-        for _ in range(runs):
+        for index in range(runs):
             a.append(ours() * scale)
-            if rival:
+            if rival and index < rival_runs:
                 b.append(rival() * scale)
         mine, other = statistics.median(a), statistics.median(b) if b else None
         ratio = f"{statistics.median(x / y for x, y in zip(a, b)):.3f}" if b else ""
@@ -95,7 +109,7 @@ def act(folder, workflow):
 def job_speed(base):
     folder = repository(base / "steps", {"fifty.yml": steps(50), "one.yml": steps(1)})
     ours = lambda name: pipe(folder, "run", "push", "-W", f".github/workflows/{name}", "-P", f"ubuntu-latest={IMAGE}")
-    compare("steps50", "≤ 1.2 s", ours("fifty.yml"), act(folder, "fifty.yml"), "act", runs=5)
+    compare("steps50", "≤ 1.2 s", ours("fifty.yml"), act(folder, "fifty.yml"), "act", runs=5, rival_runs=2)
     one, fifty = ours("one.yml"), ours("fifty.yml")
     compare("step-extra", "≤ 3 ms", lambda: (fifty() - one()) / 49, unit="ms", scale=1000, runs=7)
     host = lambda name: pipe(folder, "run", "push", "-W", f".github/workflows/{name}", "--host")
@@ -104,7 +118,7 @@ def job_speed(base):
     docker = lambda: run(["docker", "run", "--rm", IMAGE, "true"])[0]
     compare("one-step", "≤ 1.1 × docker run", ours("one.yml"), docker, "docker run", runs=9)
     if ACT:
-        compare("one-step-act", "", ours("one.yml"), act(folder, "one.yml"), "act", runs=3)
+        compare("one-step-act", "", ours("one.yml"), act(folder, "one.yml"), "act", runs=5, rival_runs=3)
 
 
 def reading(base):
@@ -159,25 +173,50 @@ def masking(base):
     compare("mask-100-patterns", "≥ 300 MB/s", megabytes, unit="MB/s", runs=3)
 
 
-def output(base):
-    gigabyte = "head -c 1000000000 /dev/zero | tr '\\0' x | fold -w 100"
-    text = f"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: {gigabyte}\n"
-    folder = repository(base / "output", {"big.yml": text})
-    memory = []
+GIGABYTE = {
+    "lines": "head -c 1000000000 /dev/zero | tr '\\0' x | fold -w 100",
+    "short-lines": "yes 0123456789abcdefghij | head -c 1000000000",
+    "one-line": "head -c 1000000000 /dev/zero | tr '\\0' x",
+}
 
-    def ours():
-        wall, peak, text = run([PIPE, "run", "push", "-P", f"ubuntu-latest={IMAGE}", "--json"], cwd=folder,
-                               env={"PIPE_LOG_BYTES_MAX": "4GB"})
-        memory.append(peak)
+
+def output(base):
+    """A gigabyte of output, stored as a whole, against a command that only counts it."""
+    names = [f"output-1GB-{name}" for name in GIGABYTE]
+    if not wanted(*names, *(f"{name}-{more}" for name in names for more in ("memory", "json", "host"))):
+        return
+    text = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: {}\n"
+    folder = repository(base / "output", {f"{name}.yml": text.format(command) for name, command in GIGABYTE.items()})
+    state = base / "state"
+    container = subprocess.check_output(["docker", "run", "-d", "--rm", IMAGE, "sleep", "3600"], text=True).strip()
+    peaks = []
+
+    def ours(name, *more):
+        wall, peak, _ = run([PIPE, "run", "push", "-W", f".github/workflows/{name}.yml", "-P", f"ubuntu-latest={IMAGE}", *more],
+                            cwd=folder, env={"PIPE_LOG_BYTES_MAX": "4GB", "XDG_STATE_HOME": str(state)})
+        stored = max(log.stat().st_size for log in state.rglob("*.log"))
+        shutil.rmtree(state)
+        if stored < 1_000_000_000:
+            raise SystemExit(f"only {stored} bytes of {name} are stored")
+        peaks.append(peak)
         return wall
-    name = subprocess.check_output(["docker", "run", "-d", "--rm", IMAGE, "sleep", "3600"], text=True).strip()
+
+    def rival(command):
+        return lambda: run(["sh", "-c", f"test $({command} | wc -c) -ge 1000000000"])[0]
+
     try:
-        rival = lambda: run(["sh", "-c", f"test $(docker exec {name} sh -c \"{gigabyte}\" | wc -c) -gt 1000000000"])[0]
-        compare("output-1GB", "≤ docker exec | wc -c", ours, rival, "docker exec", runs=3)
+        for name, command in GIGABYTE.items():
+            row, here = f"output-1GB-{name}", rival(f"sh -c \"{command}\"")
+            exec_ = rival(f"docker exec {container} sh -c \"{command}\"")
+            compare(row, "≤ docker exec | wc -c", lambda: ours(name), exec_, "docker exec", runs=3, warm=False)
+            compare(f"{row}-host", "", lambda: ours(name, "--host"), here, "sh", runs=3, warm=False)
+            if name == "lines":
+                compare(f"{row}-json", "", lambda: ours(name, "--json"), exec_, "docker exec", runs=3, warm=False)
+            if peaks:
+                compare(f"{row}-memory", "≤ 64 MB", lambda: max(peaks), unit="MiB", runs=1, warm=False)
+            peaks.clear()
     finally:
-        subprocess.run(["docker", "rm", "-f", name], stdout=subprocess.DEVNULL)
-    if memory:
-        compare("output-1GB-memory", "≤ 64 MB", lambda: max(memory), unit="MiB", runs=1)
+        subprocess.run(["docker", "rm", "-f", container], stdout=subprocess.DEVNULL)
 
 
 def start(base):
