@@ -7,7 +7,8 @@ use std::path::Path;
 use anstyle::AnsiColor;
 use engine::runner_label::RunnerLabels;
 use indexmap::IndexMap;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value as Json;
 use workflow::diagnostic::{Diagnostic, Severity};
 use workflow::plan::{
     Explanation, JobExplanation, LegsExplanation, NotTriggered, Plan, Reason, explain, not_triggered,
@@ -52,6 +53,15 @@ pub fn wanted(args: &EventArgs) -> Wanted {
     }
 }
 
+/// `--json`, written as it is: a plan may have ten thousand steps.
+#[derive(Serialize)]
+struct Document<'a> {
+    v: u32,
+    triggered: &'a [Explanation],
+    not_triggered: &'a [NotTriggered],
+    invalid: Vec<Json>,
+}
+
 /// Prints the plans; the exit code says whether something would run.
 pub fn show(
     outcome: &Outcome<'_>,
@@ -84,8 +94,9 @@ pub fn show(
     let mut output = terminal::results();
     if json {
         let invalid: Vec<_> = findings(outcome).iter().map(render::json::file).collect();
-        let document = json!({ "v": 1, "triggered": triggered, "not_triggered": others, "invalid": invalid });
-        writeln!(output, "{document:#}")?;
+        let document = Document { v: 1, triggered: &triggered, not_triggered: &others, invalid };
+        serde_json::to_writer_pretty(&mut output, &document).map_err(std::io::Error::from)?;
+        writeln!(output)?;
     } else {
         let terminal = Terminal::stdout(global.color);
         for explanation in &triggered {
