@@ -11,6 +11,10 @@ pub(super) const GRAM_BYTES: usize = 4;
 /// Size of the table, a power of two. With a thousand patterns one place in a hundred is a false alarm.
 const BITS: u32 = 17;
 
+/// Looks in one round, and the bytes that they take.
+const LOOKS: usize = 8;
+const BLOCK_BYTES: usize = LOOKS + GRAM_BYTES - 1;
+
 const WORDS: usize = 1 << (BITS - 6);
 
 /// The beginnings of all patterns, as bits at the place of their hash.
@@ -37,9 +41,42 @@ impl Filter {
     /// The first place from `from` on at which one may.
     #[inline(always)]
     pub(super) fn next(&self, bytes: &[u8], from: usize) -> usize {
-        let rest = bytes.get(from..).unwrap_or_default();
-        let found = rest.windows(GRAM_BYTES).position(|gram| gram.first_chunk().is_some_and(|gram| self.has(gram)));
-        from + found.unwrap_or_else(|| rest.len().saturating_sub(GRAM_BYTES - 1))
+        let mut at = from;
+        // Several looks at once: they do not wait for each other.
+        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK_BYTES>) {
+            let any = (0..LOOKS).fold(false, |any, look| any | self.has_at(block, look));
+            if any {
+                break;
+            }
+            at += LOOKS;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        let found = rest.windows(GRAM_BYTES).position(|gram| self.has_at(gram, 0));
+        at + found.unwrap_or_else(|| rest.len().saturating_sub(GRAM_BYTES - 1))
+    }
+
+    /// Where to go on behind the line that ends at `line_end`, if no pattern begins from `at` on in its last bytes, with
+    /// or without the line break after it.
+    #[inline(always)]
+    pub(super) fn next_line(&self, bytes: &[u8], at: usize, line_end: usize) -> Option<usize> {
+        const MORE: usize = GRAM_BYTES - 1;
+        let tail = bytes.get(at..line_end).filter(|tail| tail.len() <= MORE)?;
+        let after = line_end + if bytes.get(line_end..)?.starts_with(b"\r\n") { 2 } else { 1 };
+        let more: &[u8; MORE] = bytes.get(after..)?.first_chunk()?;
+        if more.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            return None;
+        }
+        let mut joined = [0; 2 * MORE];
+        joined[..tail.len()].copy_from_slice(tail);
+        joined[tail.len()..][..MORE].copy_from_slice(more);
+        let across = (0..tail.len()).any(|look| self.has_at(&joined, look));
+        let with_break = (at..after).any(|look| self.has_at(bytes, look));
+        (!across && !with_break).then_some(after)
+    }
+
+    #[inline(always)]
+    fn has_at(&self, bytes: &[u8], at: usize) -> bool {
+        bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|gram| self.has(gram))
     }
 
     #[inline(always)]

@@ -53,11 +53,13 @@ impl Scan {
         while at < bytes.len() {
             if self.wrapped.is_none() {
                 let line_end = memchr::memchr2(b'\n', b'\r', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-                match &automaton.filter {
-                    Some(filter) => self.pass_over(automaton, machine, filter, &bytes[..line_end], at),
+                at = match &automaton.filter {
+                    Some(filter) => self.pass_over(automaton, machine, filter, (bytes, line_end), at),
                     None => self.read_line(machine, &bytes[..line_end], at),
+                };
+                if at > line_end {
+                    continue;
                 }
-                at = line_end;
             }
             let Some(&byte) = bytes.get(at) else { break };
             at += 1;
@@ -76,16 +78,18 @@ impl Scan {
     }
 
     /// The hot loop where patterns are long enough for a filter: a line without any second reading, of which only what
-    /// may be a pattern is read. The last bytes always are, since they may go on behind the line break.
+    /// may be a pattern is read. Gives where it stopped: at the end of the line, or at the next one if nothing begins at
+    /// the line break either.
     #[inline(always)]
     fn pass_over(
         &mut self,
         automaton: &PatternAutomaton,
         machine: &impl Automaton,
         filter: &Filter,
-        bytes: &[u8],
+        (all, line_end): (&[u8], usize),
         from: usize,
-    ) {
+    ) -> usize {
+        let bytes = &all[..line_end];
         let mut state = self.state;
         let mut at = from;
         while at < bytes.len() {
@@ -97,6 +101,10 @@ impl Scan {
             {
                 state = start(machine);
                 at = filter.next(bytes, begin + 1);
+                if let Some(next) = filter.next_line(all, at, line_end) {
+                    self.state = state;
+                    return next;
+                }
                 continue;
             }
             state = step(machine, state, bytes[at]);
@@ -108,11 +116,12 @@ impl Scan {
             }
         }
         self.state = state;
+        at
     }
 
     /// The hot loop: a line without any second reading.
     #[inline(always)]
-    fn read_line(&mut self, machine: &impl Automaton, bytes: &[u8], from: usize) {
+    fn read_line(&mut self, machine: &impl Automaton, bytes: &[u8], from: usize) -> usize {
         let mut state = self.state;
         for (index, byte) in bytes.iter().enumerate().skip(from) {
             state = step(machine, state, *byte);
@@ -123,6 +132,7 @@ impl Scan {
             }
         }
         self.state = state;
+        bytes.len()
     }
 
     /// A line break that ends just before `at`: the second reading begins, or goes on as if it were not there.
