@@ -11,9 +11,9 @@ use aho_corasick::{Anchored, dfa, nfa::contiguous};
 
 use super::filter::Filter;
 
-/// Up to this many states (those of some fifteen secrets of forty characters, in all their forms) the fast full table is
-/// built, above the compact one. The table costs some 500 bytes of memory for each state.
-const TABLE_STATES_MAX: usize = 48 * 1024;
+/// Up to this many states (those of two secrets of forty characters, in all their forms) the fast full table is built, above
+/// the compact one. The table costs some 500 bytes of memory for each state, and the filter leaves little to read.
+const TABLE_STATES_MAX: usize = 8 * 1024;
 
 /// All patterns, ready for searching.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! Where a pattern may begin, told from four bytes at a look: text in which none can is passed over without the automaton.
+//! Where a pattern may begin, told from four bytes at a look and four more where the first look says so: text in which none
+//! can is passed over without the automaton.
 //!
 //! It errs on one side only: what it passes over begins no pattern. Method: hashed q-grams as in Karp and Rabin 1987,
 //! <https://doi.org/10.1147/rd.312.0249>.
@@ -8,7 +9,10 @@ use std::collections::BTreeSet;
 /// Bytes that are looked at together.
 pub(super) const GRAM_BYTES: usize = 4;
 
-/// Size of the table, a power of two. With a thousand patterns one place in a hundred is a false alarm.
+/// Bytes that are looked at together when the first of them look like a pattern.
+const LONG_BYTES: usize = 2 * GRAM_BYTES;
+
+/// Size of a table, a power of two. With a thousand patterns one look in a hundred is a false alarm.
 const BITS: u32 = 17;
 
 /// Looks in one round, and the bytes that they take.
@@ -17,17 +21,24 @@ const BLOCK_BYTES: usize = LOOKS + GRAM_BYTES - 1;
 
 const WORDS: usize = 1 << (BITS - 6);
 
-/// The beginnings of all patterns, as bits at the place of their hash.
+type Table = Box<[u64; WORDS]>;
+
+/// The beginnings of all patterns, as bits at the places of their hashes.
 #[derive(Debug)]
-pub(super) struct Filter(Box<[u64; WORDS]>);
+pub(super) struct Filter {
+    grams: Table,
+    /// Longer beginnings, and the whole grams of patterns that are too short to have one.
+    long: Table,
+}
 
 impl Filter {
     /// `None` where a pattern is too short.
     pub(super) fn new(patterns: &BTreeSet<Vec<u8>>) -> Option<Self> {
-        let mut filter = Self(Box::new([0; WORDS]));
+        let mut filter = Self { grams: Box::new([0; WORDS]), long: Box::new([0; WORDS]) };
         for pattern in patterns {
-            let (word, bit) = place(pattern.first_chunk()?);
-            filter.0[word] |= bit;
+            let gram = pattern.first_chunk()?;
+            set(&mut filter.grams, hash(gram));
+            set(&mut filter.long, pattern.first_chunk().map_or_else(|| hash_of_short(gram), hash_of_long));
         }
         Some(filter)
     }
@@ -35,7 +46,15 @@ impl Filter {
     /// Whether a pattern may begin at `at`. Too close to the end for a look, one may.
     #[inline(always)]
     pub(super) fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
-        bytes.get(at..).and_then(<[u8]>::first_chunk).is_none_or(|gram| self.has(gram))
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(gram) = rest.first_chunk() else { return true };
+        is_set(&self.grams, hash(gram)) && self.goes_on(gram, rest)
+    }
+
+    /// The closer look. Too close to the end for it, a pattern may begin.
+    fn goes_on(&self, gram: &[u8; GRAM_BYTES], rest: &[u8]) -> bool {
+        let long = rest.first_chunk().is_none_or(|long| is_set(&self.long, hash_of_long(long)));
+        long || is_set(&self.long, hash_of_short(gram))
     }
 
     /// The first place from `from` on at which one may.
@@ -45,14 +64,13 @@ impl Filter {
         // Several looks at once: they do not wait for each other.
         while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK_BYTES>) {
             let any = (0..LOOKS).fold(false, |any, look| any | self.has_at(block, look));
-            if any {
-                break;
+            if any && let Some(look) = (0..LOOKS).find(|look| self.may_begin(bytes, at + look)) {
+                return at + look;
             }
             at += LOOKS;
         }
-        let rest = bytes.get(at..).unwrap_or_default();
-        let found = rest.windows(GRAM_BYTES).position(|gram| self.has_at(gram, 0));
-        at + found.unwrap_or_else(|| rest.len().saturating_sub(GRAM_BYTES - 1))
+        let end = bytes.len().saturating_sub(GRAM_BYTES - 1).max(at);
+        (at..end).find(|at| self.may_begin(bytes, *at)).unwrap_or(end)
     }
 
     /// Where to go on behind the line that ends at `line_end`, if no pattern begins from `at` on in its last bytes, with
@@ -76,21 +94,31 @@ impl Filter {
 
     #[inline(always)]
     fn has_at(&self, bytes: &[u8], at: usize) -> bool {
-        bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|gram| self.has(gram))
-    }
-
-    #[inline(always)]
-    fn has(&self, gram: &[u8; GRAM_BYTES]) -> bool {
-        let (word, bit) = place(gram);
-        self.0[word] & bit != 0
+        bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|gram| is_set(&self.grams, hash(gram)))
     }
 }
 
-/// Word and bit of a gram.
 #[inline(always)]
-fn place(gram: &[u8; GRAM_BYTES]) -> (usize, u64) {
-    let hash = u32::from_le_bytes(*gram).wrapping_mul(0x9E37_79B1) >> (32 - BITS);
-    ((hash >> 6) as usize % WORDS, 1 << (hash % 64))
+fn is_set(table: &Table, hash: u32) -> bool {
+    table[(hash >> 6) as usize % WORDS] & (1 << (hash % 64)) != 0
+}
+
+fn set(table: &mut Table, hash: u32) {
+    table[(hash >> 6) as usize % WORDS] |= 1 << (hash % 64);
+}
+
+#[inline(always)]
+fn hash(gram: &[u8; GRAM_BYTES]) -> u32 {
+    u32::from_le_bytes(*gram).wrapping_mul(0x9E37_79B1) >> (32 - BITS)
+}
+
+/// Another hash of the same bytes.
+fn hash_of_short(gram: &[u8; GRAM_BYTES]) -> u32 {
+    u32::from_le_bytes(*gram).wrapping_mul(0x85EB_CA6B) >> (32 - BITS)
+}
+
+fn hash_of_long(long: &[u8; LONG_BYTES]) -> u32 {
+    (u64::from_le_bytes(*long).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - BITS)) as u32
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Scan {
         let mut state = self.state;
         let mut at = from;
         while at < bytes.len() {
-            // Nothing of what was read begins a pattern, if its beginning does not.
+            // Nothing of what was read begins a pattern, if its first byte does not.
             let open = automaton.open_len(state);
             if open < GRAM_BYTES
                 && let Some(begin) = at.checked_sub(open)
