@@ -89,7 +89,7 @@ fn brackets_may_hold_lines_of_any_indentation() {
         // Without an end it stays what it was.
         (
             "a:\n  b: [\nx\nc: 1",
-            "{ 1:1|a 1:1|{ 2:3|b 2:3|(Line: 3, Col: 1, Idx: 10) - (Line: 3, Col: 1, Idx: 10): Invalid indentation.",
+            "{ 1:1|a 1:1|{ 2:3|b 2:3|[ 2:6|(Line: 3, Col: 1, Idx: 10) - (Line: 3, Col: 1, Idx: 10): Invalid indentation.",
         ),
     ] {
         assert_eq!(places(text).join("|"), expected, "{text}");
