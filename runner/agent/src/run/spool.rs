@@ -104,7 +104,7 @@ impl Spool {
     pub(crate) fn is_full(&self, spill: bool) -> bool {
         let tail_has_room = self.pieces.back().is_some_and(|tail| tail.length < PIECE_BYTES && in_memory(tail));
         self.end - self.acked >= self.bytes_max
-            || (!tail_has_room && !(spill && self.segments.is_some()) && self.in_memory >= MEMORY_PIECES_MAX)
+            || (!tail_has_room && (!spill || self.segments.is_none()) && self.in_memory >= MEMORY_PIECES_MAX)
     }
 
     /// One read of `pipe`, which must not block. For `spill` see [`Spool::is_full`].

@@ -33,7 +33,7 @@ pub enum Piece<'a> {
 }
 
 /// What a line must hold to be a command.
-static MARKS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| COMMAND_MARKS.map(|mark| Finder::new(mark)));
+static MARKS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| COMMAND_MARKS.map(Finder::new));
 
 /// The state between two chunks.
 #[derive(Debug, Default)]
