@@ -168,7 +168,7 @@ def planning(base):
 def masking(base):
     def megabytes():
         text = run(["cargo", "run", "--release", "--quiet", "-p", "workflow", "--example", "mask_throughput"], cwd=ROOT)[2]
-        line = next(line for line in text.splitlines() if line.strip().startswith("10 secrets"))
+        line = next(line for line in text.splitlines() if line.strip().startswith("100 patterns"))
         return float(next(word for word in reversed(line.split()) if word.replace(".", "").isdigit()))
     compare("mask-100-patterns", "≥ 300 MB/s", megabytes, unit="MB/s", runs=3)
 

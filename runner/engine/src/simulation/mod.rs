@@ -174,7 +174,11 @@ async fn watch(
     let mut notices = Vec::new();
     // Without anything to send the channel is closed at once, as when its owner has gone.
     let mut control = (!controls.is_empty()).then_some(control);
-    while let Some(notice) = watcher.recv().await {
+    while let Some(mut notice) = watcher.recv().await {
+        if let Notice::Output { bytes, .. } = &mut notice {
+            // Output that a watcher keeps takes room that later output waits for.
+            *bytes = bytes::Bytes::copy_from_slice(bytes);
+        }
         if let (Notice::Recorded(fact), Some((kind, _))) = (&notice, controls.first())
             && fact.event.kind() == *kind
         {
