@@ -65,37 +65,43 @@ pub struct Notices(Option<Watched>);
 
 #[derive(Debug, Clone)]
 struct Watched {
-    sender: mpsc::Sender<Notice>,
-    /// Bytes of output that may still be handed over before some are seen.
+    sender: mpsc::Sender<Waiting>,
+    /// Bytes of output that may still be handed over before some are taken.
     room: Arc<Semaphore>,
 }
 
-/// Output together with the room that it takes.
-struct Output {
-    bytes: Vec<u8>,
+/// A notice together with the room that it takes until a watcher takes it.
+#[derive(Debug)]
+struct Waiting {
+    notice: Notice,
     _room: Option<OwnedSemaphorePermit>,
 }
 
-impl AsRef<[u8]> for Output {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
+/// Where a watcher takes notices.
+#[derive(Debug)]
+pub struct NoticeInbox(mpsc::Receiver<Waiting>);
+
+impl NoticeInbox {
+    /// The next one; `None` when none can come any more.
+    pub async fn recv(&mut self) -> Option<Notice> {
+        self.0.recv().await.map(|waiting| waiting.notice)
     }
 }
 
 impl Notices {
     /// A channel of [`NOTICES_WAITING_MAX`] places.
     #[must_use]
-    pub fn channel() -> (Self, mpsc::Receiver<Notice>) {
+    pub fn channel() -> (Self, NoticeInbox) {
         let (sender, receiver) = mpsc::channel(NOTICES_WAITING_MAX);
         let room = Arc::new(Semaphore::new(OUTPUT_WAITING_BYTES_MAX));
-        (Self(Some(Watched { sender, room })), receiver)
+        (Self(Some(Watched { sender, room })), NoticeInbox(receiver))
     }
 
     /// Hands a notice over; waits for a place.
     pub async fn send(&self, notice: Notice) {
         if let Some(watched) = &self.0 {
             // A watcher that has gone away is no reason to stop a run.
-            let _gone = watched.sender.send(notice).await;
+            let _gone = watched.sender.send(Waiting { notice, _room: None }).await;
         }
     }
 
@@ -103,16 +109,17 @@ impl Notices {
     pub async fn output(&self, key: &JobRunKey, step: Option<StepIndex>, bytes: Vec<u8>) {
         let Some(watched) = &self.0 else { return };
         let needed = u32::try_from(bytes.len().min(OUTPUT_WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
-        // Nobody closes the semaphore. The room is free again when the last reader drops the bytes.
+        // Nobody closes the semaphore.
         let room = Arc::clone(&watched.room).acquire_many_owned(needed).await.ok();
-        let bytes = Bytes::from_owner(Output { bytes, _room: room });
-        self.send(Notice::Output { key: key.clone(), step, bytes }).await;
+        let notice = Notice::Output { key: key.clone(), step, bytes: bytes.into() };
+        // A watcher that has gone away is no reason to stop a run.
+        let _gone = watched.sender.send(Waiting { notice, _room: room }).await;
     }
 
     /// Hands a notice over from code that cannot wait; dropped when there is no place. For progress only.
     pub fn offer(&self, notice: Notice) {
         if let Some(watched) = &self.0 {
-            let _full = watched.sender.try_send(notice);
+            let _full = watched.sender.try_send(Waiting { notice, _room: None });
         }
     }
 }

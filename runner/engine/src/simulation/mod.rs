@@ -26,7 +26,7 @@ use crate::clock::SystemClock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
 use crate::groups::SharedGroups;
 use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
-use crate::notice::{Notice, Notices};
+use crate::notice::{Notice, NoticeInbox, Notices};
 use crate::placement::simulated::Simulated;
 use crate::placement::{Limits, PullPolicy};
 use crate::runner_label::RunnerLabels;
@@ -167,18 +167,14 @@ impl Simulation {
 }
 
 async fn watch(
-    mut watcher: mpsc::Receiver<Notice>,
+    mut watcher: NoticeInbox,
     control: mpsc::UnboundedSender<Control>,
     mut controls: Vec<(&'static str, Control)>,
 ) -> Vec<Notice> {
     let mut notices = Vec::new();
     // Without anything to send the channel is closed at once, as when its owner has gone.
     let mut control = (!controls.is_empty()).then_some(control);
-    while let Some(mut notice) = watcher.recv().await {
-        if let Notice::Output { bytes, .. } = &mut notice {
-            // Output that a watcher keeps takes room that later output waits for.
-            *bytes = bytes::Bytes::copy_from_slice(bytes);
-        }
+    while let Some(notice) = watcher.recv().await {
         if let (Notice::Recorded(fact), Some((kind, _))) = (&notice, controls.first())
             && fact.event.kind() == *kind
         {
