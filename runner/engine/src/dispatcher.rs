@@ -220,13 +220,14 @@ impl Loop<'_> {
                     // wrong state.
                     panic!("the run's own event does not fit its state: {illegal}");
                 }
+                // Told first: what follows may wake another run, whose watcher is the same.
+                self.parts.notices.send(Notice::Recorded(Box::new(hidden))).await;
                 facts.extend(self.after(&fact.event));
                 if let RunEvent::JobRunStarted { key } = &fact.event
                     && let Some(starting) = self.starting.remove(key)
                 {
                     let _gone = starting.send(());
                 }
-                self.parts.notices.send(Notice::Recorded(Box::new(hidden))).await;
             }
             // Another one of the batch may have ended what was about to go on.
             facts.retain(|event| self.fits(event));
