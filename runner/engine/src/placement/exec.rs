@@ -67,6 +67,16 @@ impl ExecRequest {
             ladder: Ladder::default(),
         }
     }
+
+    /// With the job's user and directory where it names none; without any user it is root's.
+    #[must_use]
+    pub(super) fn completed(mut self, user: Option<&String>, workdir: &str) -> Self {
+        self.user = self.user.or_else(|| user.cloned());
+        if self.cwd.is_empty() {
+            workdir.clone_into(&mut self.cwd);
+        }
+        self
+    }
 }
 
 /// How a command is ended. GitHub's runner waits 7.5 s after SIGINT and 2.5 s after SIGTERM.

@@ -25,15 +25,8 @@ pub(super) struct DockerJob {
 }
 
 impl DockerJob {
-    /// Fills in what a command does not name: absent, the user is root.
-    fn complete(&self, mut request: ExecRequest) -> ExecRequest {
-        if request.user.is_none() {
-            request.user.clone_from(&self.record.user);
-        }
-        if request.cwd.is_empty() {
-            request.cwd.clone_from(&self.record.workdir);
-        }
-        request
+    fn complete(&self, request: ExecRequest) -> ExecRequest {
+        request.completed(self.record.user.as_ref(), &self.record.workdir)
     }
 }
 
