@@ -69,15 +69,16 @@ impl Journal {
         Ok(Self(Some(Mutex::new(file))))
     }
 
-    /// Whether anybody will read it.
+    /// Whether anybody will read it; otherwise nothing need be made for it.
     pub(crate) const fn is_kept(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Adds an entry. One that cannot be written costs a job that is taken up, not one that goes on.
-    pub(crate) fn write(&self, entry: &Entry) {
+    /// Adds an entry, made only where it is kept. One that cannot be written costs a job that is taken up, not one that
+    /// goes on.
+    pub(crate) fn write(&self, entry: impl FnOnce() -> Entry) {
         let Some(file) = &self.0 else { return };
-        let written = serde_json::to_vec(entry).map_err(io::Error::other).and_then(|mut line| {
+        let written = serde_json::to_vec(&entry()).map_err(io::Error::other).and_then(|mut line| {
             line.push(b'\n');
             file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
         });
@@ -122,13 +123,13 @@ mod tests {
         let path = Journal::path(folder.path(), &JobRunKey::parse("deploy/push(1)"));
         let end = |code| StepEnd { exit_code: Some(code), ..StepEnd::plain(Conclusion::Failure, None) };
         let journal = Journal::open(&path).unwrap();
-        journal.write(&Entry::Ended { step: StepIndex(0), end: Box::new(end(1)) });
-        journal.write(&Entry::Stored { step: StepIndex(1), output: 5, log: 9 });
+        journal.write(|| Entry::Ended { step: StepIndex(0), end: Box::new(end(1)) });
+        journal.write(|| Entry::Stored { step: StepIndex(1), output: 5, log: 9 });
         let torn = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&torn[..], b"{\"ended\":{\"step\":"].concat()).unwrap();
         let journal = Journal::open(&path).unwrap();
-        journal.write(&Entry::Stored { step: StepIndex(1), output: 7, log: 11 });
-        journal.write(&Entry::Ended { step: StepIndex(2), end: Box::new(end(3)) });
+        journal.write(|| Entry::Stored { step: StepIndex(1), output: 7, log: 11 });
+        journal.write(|| Entry::Ended { step: StepIndex(2), end: Box::new(end(3)) });
         let remembered = Remembered::read(&path);
         assert_eq!(remembered.ends, [(StepIndex(0), end(1)), (StepIndex(2), end(3))]);
         assert_eq!(remembered.stored, [(StepIndex(1), 7, 11)]);

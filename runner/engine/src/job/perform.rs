@@ -251,7 +251,7 @@ impl StepTask {
             return;
         }
         let (step, output, log) = (self.index, exec.taken(), log.stored_bytes());
-        self.tools.journal.write(&Entry::Stored { step, output, log });
+        self.tools.journal.write(|| Entry::Stored { step, output, log });
         exec.acknowledge_output();
     }
 

@@ -205,7 +205,7 @@ impl PlacedJobs {
         };
         self.forget(&order.key);
         let journal = self.journal(&order.key);
-        journal.write(&Entry::Placed(Box::new(placed.record.clone())));
+        journal.write(|| Entry::Placed(Box::new(placed.record.clone())));
         let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.record.runner.clone() };
         let _gone = reports.send(JobReport::new([started])).await;
         self.stepped(Parts { order, control, reports, log }, (job, secrets), placed, journal, None).await
@@ -241,7 +241,7 @@ impl PlacedJobs {
         if !stepper.is_killed() {
             self.outputs(&stepper, &mut end, log).await;
         }
-        stepper.tools.journal.write(&Entry::Over(Box::new(end.clone())));
+        stepper.tools.journal.write(|| Entry::Over(Box::new(end.clone())));
         stepper.tools.files.settle().await;
         drop(stepper);
         if let Err(problem) = placed.stop().await {

@@ -237,7 +237,7 @@ impl Stepper {
                 self.task_steps.remove(&task);
                 self.lost |= end.runner_lost;
                 self.unacknowledged.extend(exec);
-                self.tools.journal.write(&Entry::Ended { step: index, end: Box::new(end.clone()) });
+                self.tools.journal.write(|| Entry::Ended { step: index, end: Box::new(end.clone()) });
                 self.finish(index, end);
             }
             // A bug in an action: its step has failed, and what the job made is still removed in order.
