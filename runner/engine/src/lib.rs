@@ -18,6 +18,7 @@ pub mod machine;
 pub mod notice;
 pub mod placement;
 pub mod runner_label;
+pub mod sealing;
 #[cfg(test)]
 mod simulation;
 pub mod slots;
