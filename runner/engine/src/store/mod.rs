@@ -2,6 +2,7 @@
 
 mod database;
 pub mod deliveries;
+pub mod outbox;
 pub mod repositories;
 mod sqlite;
 

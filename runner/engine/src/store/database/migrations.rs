@@ -10,8 +10,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, beside, database_error};
 
 /// In order; the number of a file is its place here, from 1. The number of those applied is kept as `user_version`.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/001-runs.sql"), include_str!("../migrations/002-deliveries.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/001-runs.sql"),
+    include_str!("../migrations/002-deliveries.sql"),
+    include_str!("../migrations/003-outbox.sql"),
+];
 
 pub(super) fn apply(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| database_error(path, &error);
