@@ -19,6 +19,7 @@ pub mod notice;
 pub mod placement;
 pub mod runner_label;
 pub mod sealing;
+pub mod service;
 #[cfg(test)]
 mod simulation;
 pub mod slots;

@@ -217,6 +217,8 @@ impl Machine {
             git_ref: request.event.git_ref.as_str().to_owned(),
             sha: request.event.sha.clone().unwrap_or_default(),
             started_at: self.clock.now().to_string(),
+            actor: request.event.actor.login.clone(),
+            ..NewRun::default()
         }
     }
 }

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use workflow::event::Forge;
+use workflow::run::Recorded;
 
 use super::database::Database;
-use super::sqlite::{self, NewRun, RunNumbers};
+use super::runs;
+use super::sqlite::{NewRun, RunNumbers};
 use super::{RunId, StoreError};
-use workflow::run::Recorded;
+use crate::service::RunSpec;
 
 /// The same body under another id is the same delivery for this long (W04).
 pub const SAME_BODY_HOURS: i64 = 24;
@@ -129,6 +131,8 @@ pub struct DeliveryFilter {
 pub struct RunOfDelivery {
     /// Its row.
     pub run: NewRun,
+    /// What it was asked for; absent where nobody will carry it.
+    pub spec: Option<RunSpec>,
     /// Its first facts, once its numbers are known.
     pub facts: Box<dyn FnOnce(RunNumbers) -> Vec<Recorded> + Send>,
 }
@@ -227,21 +231,12 @@ impl Deliveries {
         number: u64,
         runs: Vec<RunOfDelivery>,
     ) -> Result<Option<Vec<RunNumbers>>, StoreError> {
-        let path = self.database.path().to_path_buf();
+        let runs = runs::NewRuns::of(self.database.path(), runs)?;
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             if !rows::is_waiting(transaction, number)? {
                 return Ok(None);
             }
-            let mut made = Vec::with_capacity(runs.len());
-            for RunOfDelivery { run, facts } in runs {
-                let numbers = sqlite::create(transaction, &run)?;
-                let facts = facts(numbers);
-                let bodies = facts.iter().map(|fact| Ok((fact.seq, sqlite::body(&path, fact)?)));
-                let bodies = bodies.collect::<Result<Vec<_>, StoreError>>();
-                let bodies = bodies.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-                sqlite::append(transaction, numbers.id, &bodies)?;
-                made.push(numbers);
-            }
+            let made = runs.insert(transaction)?;
             let ids: Vec<_> = made.iter().map(|numbers| numbers.id).collect();
             rows::finish(transaction, number, &DeliveryState::Processed, &ids)?;
             Ok(Some(made))

@@ -4,9 +4,11 @@ mod database;
 pub mod deliveries;
 pub mod outbox;
 pub mod repositories;
+mod runs;
 mod sqlite;
 
 pub use database::{Database, Durability, Options, Sharing};
+pub use runs::{RunRow, RunStatus};
 pub use sqlite::{NewRun, RunNumbers, SqliteStore};
 
 use async_trait::async_trait;

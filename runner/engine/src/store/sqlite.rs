@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use workflow::run::Recorded;
 
 use super::database::{Database, Options, Refusal};
+use super::runs::{self, Change};
 use super::{RunId, RunLog, StoreError};
 
 /// A run to number and list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewRun {
     /// `owner/name`.
     pub repository: String,
@@ -24,15 +25,31 @@ pub struct NewRun {
     pub sha: String,
     /// RFC 3339.
     pub started_at: String,
+    /// What sends the repository's hooks; empty for a local run.
+    pub forge: String,
+    /// Who did what it is for.
+    pub actor: String,
+    /// What a list shows until the run's own name is known.
+    pub title: String,
+    /// Higher ones begin first.
+    pub priority: i32,
+    /// `trusted` or `fork`; empty means `trusted`.
+    pub trust: String,
+    /// The attempt before this one, which gives the number.
+    pub rerun_of: Option<RunId>,
 }
 
 /// Numbers of a new run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunNumbers {
-    /// Unique in the store: `github.run_id`.
+    /// Unique in the store.
     pub id: RunId,
+    /// The first attempt's, for all attempts the same: `github.run_id`.
+    pub first: RunId,
     /// Counts the runs of one workflow: `github.run_number`.
     pub number: u64,
+    /// From 1: `github.run_attempt`.
+    pub attempt: u32,
 }
 
 /// The store. Cheap to clone.
@@ -56,23 +73,24 @@ impl SqliteStore {
         Self { database }
     }
 
+    pub(super) const fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Numbers a new run.
     ///
     /// # Errors
     /// The database said no.
     pub async fn create_run(&self, run: NewRun) -> Result<RunNumbers, StoreError> {
-        self.database.write_surely(move |transaction| create(transaction, &run)).await
+        self.database.write_surely(move |transaction| runs::create(transaction, &run)).await
     }
 }
 
 #[async_trait]
 impl RunLog for SqliteStore {
     async fn append(&self, run: RunId, facts: &[Recorded]) -> Result<(), StoreError> {
-        let mut rows = Vec::with_capacity(facts.len());
-        for fact in facts {
-            rows.push((fact.seq, body(self.database.path(), fact)?));
-        }
-        let written = self.database.write(move |transaction| append(transaction, run, &rows)).await;
+        let rows = Rows::of(self.database.path(), facts)?;
+        let written = self.database.write(move |transaction| rows.append(transaction, run)).await;
         written.map_err(|refusal| match refusal {
             Refusal::Statement(error) if is_conflict(&error) => StoreError::Conflict { run },
             refusal @ (Refusal::Statement(_) | Refusal::Database(_)) => self.database.error(refusal),
@@ -84,33 +102,29 @@ impl RunLog for SqliteStore {
     }
 }
 
-pub(super) fn body(path: &Path, fact: &Recorded) -> Result<String, StoreError> {
-    serde_json::to_string(fact).map_err(|error| StoreError::Database {
-        path: path.display().to_string(),
-        reason: format!("an event cannot be written as JSON: {error}"),
-    })
+/// Facts as they are stored.
+pub(super) struct Rows {
+    bodies: Vec<(u64, String)>,
+    changes: Vec<Change>,
 }
 
-pub(super) fn create(connection: &Connection, run: &NewRun) -> rusqlite::Result<RunNumbers> {
-    let last: Option<i64> = connection
-        .query_row(
-            "SELECT max(number) FROM runs WHERE repository = ?1 AND workflow = ?2",
-            params![run.repository, run.workflow],
-            |row| row.get(0),
-        )
-        .optional()?
-        .flatten();
-    let number = last.unwrap_or(0) + 1;
-    connection.execute(
-        "INSERT INTO runs (repository, workflow, number, event, git_ref, sha, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![run.repository, run.workflow, number, run.event, run.git_ref, run.sha, run.started_at],
-    )?;
-    Ok(RunNumbers { id: RunId(connection.last_insert_rowid().unsigned_abs()), number: number.unsigned_abs() })
-}
+impl Rows {
+    pub(super) fn of(path: &Path, facts: &[Recorded]) -> Result<Self, StoreError> {
+        let body = |fact: &Recorded| {
+            serde_json::to_string(fact).map_err(|error| StoreError::Database {
+                path: path.display().to_string(),
+                reason: format!("an event cannot be written as JSON: {error}"),
+            })
+        };
+        let bodies = facts.iter().map(|fact| Ok((fact.seq, body(fact)?))).collect::<Result<_, StoreError>>()?;
+        Ok(Self { bodies, changes: facts.iter().filter_map(Change::of).collect() })
+    }
 
-pub(super) fn append(connection: &Connection, run: RunId, rows: &[(u64, String)]) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached("INSERT INTO events (run, seq, body) VALUES (?1, ?2, ?3)")?;
-    rows.iter().try_for_each(|(seq, body)| insert.execute(params![run.0, seq, body]).map(drop))
+    pub(super) fn append(&self, connection: &Connection, run: RunId) -> rusqlite::Result<()> {
+        let mut insert = connection.prepare_cached("INSERT INTO events (run, seq, body) VALUES (?1, ?2, ?3)")?;
+        self.bodies.iter().try_for_each(|(seq, body)| insert.execute(params![run.0, seq, body]).map(drop))?;
+        self.changes.iter().try_for_each(|change| change.apply(connection, run))
+    }
 }
 
 fn read(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<Recorded>> {
@@ -140,6 +154,7 @@ mod tests {
             git_ref: "refs/heads/main".into(),
             sha: "0".repeat(40),
             started_at: "2026-01-01T00:00:00Z".into(),
+            ..NewRun::default()
         }
     }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 /// Something that happened in a repository.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
     /// Which kind of event.
     pub name: EventName,
@@ -60,7 +60,8 @@ pub struct Event {
 }
 
 /// The files that an event changed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChangedFiles {
     /// Paths from the root of the repository, `/` between names. At most 300 are looked at.
     Known(Vec<String>),
@@ -70,7 +71,7 @@ pub enum ChangedFiles {
 }
 
 /// A pull request, as far as runs need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PullRequestFacts {
     /// Its number.
     pub number: u64,
@@ -87,7 +88,7 @@ pub struct PullRequestFacts {
 }
 
 /// A repository, as far as runs need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RepositoryFacts {
     /// `owner/name`: `github.repository`.
     pub full_name: String,
@@ -106,7 +107,7 @@ pub struct RepositoryFacts {
 }
 
 /// A user of the forge.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Person {
     /// The login.
     pub login: String,

@@ -120,6 +120,13 @@ impl serde::Serialize for EventName {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for EventName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| serde::de::Error::custom(format!("unknown event `{name}`")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,12 +72,12 @@ async fn it_is_handed_out_until_it_is_done_and_its_runs_are_made_with_it() {
         event: "push".into(),
         git_ref: "refs/heads/main".into(),
         sha: "0".repeat(40),
-        started_at: String::new(),
+        ..NewRun::default()
     };
     let runs = || {
         ["ci.yml", "cd.yml"].map(|workflow| {
             let fact = fact.clone();
-            RunOfDelivery { run: row(workflow), facts: Box::new(|_| vec![fact]) }
+            RunOfDelivery { run: row(workflow), spec: None, facts: Box::new(|_| vec![fact]) }
         })
     };
     let made = deliveries.make_runs(1, runs().into()).await.unwrap().unwrap();

@@ -17,7 +17,7 @@ use super::parse::is_commit;
 use super::{ChangedFiles, Event, EventError};
 
 /// What sends a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Forge {
     /// GitHub, and GitHub Enterprise Server.
