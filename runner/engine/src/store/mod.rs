@@ -1,11 +1,15 @@
 //! Where facts are kept. The log of a run is the truth; everything else can be made from it.
 
+pub mod audit;
 mod database;
 pub mod deliveries;
 pub mod outbox;
+pub mod rekey;
 pub mod repositories;
 mod runs;
+pub mod secrets;
 mod sqlite;
+pub mod tokens;
 
 pub use database::{Database, Durability, Options, Sharing};
 pub use runs::{RunRow, RunStatus};

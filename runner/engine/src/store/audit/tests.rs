@@ -1,0 +1,76 @@
+//! What happens to the log behind its back is noticed.
+
+use serde_json::json;
+
+use super::*;
+use crate::sealing::{MasterKey, MasterKeys, Vault};
+use crate::store::Options;
+
+fn vault() -> Vault {
+    Vault::new(MasterKeys::of(vec![MasterKey::from_bytes([1; 32])]).unwrap())
+}
+
+async fn filled(rows: u64) -> (tempfile::TempDir, Audit) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().join("pipe.db"), Options::SERVER).unwrap();
+    let audit = Audit::open(database, &vault()).await.unwrap();
+    for row in 0..rows {
+        let actor = Actor { who: format!("user {}", row % 2), origin: "192.0.2.7".into() };
+        let what = if row % 2 == 0 { "secret.set" } else { "run.cancel" };
+        audit.record(Deed { actor, what, target: format!("row {row}"), detail: json!({ "row": row }) }).await.unwrap();
+    }
+    (folder, audit)
+}
+
+async fn execute(audit: &Audit, statement: &'static str) {
+    audit.database.write_surely(move |transaction| transaction.execute_batch(statement)).await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_are_listed_and_hold_together() {
+    let (_folder, audit) = filled(5).await;
+    let all = audit.list(AuditFilter { limit: 100, ..AuditFilter::default() }).await.unwrap();
+    assert_eq!(all.iter().map(|row| row.seq).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+    assert_eq!((all[0].detail.clone(), all[0].origin.as_str()), (json!({ "row": 4 }), "192.0.2.7"));
+    let count = async |what: Option<&str>, who: Option<&str>, before| {
+        let (what, who) = (what.map(str::to_owned), who.map(str::to_owned));
+        audit.list(AuditFilter { what, who, before, limit: 100 }).await.unwrap().len()
+    };
+    assert_eq!(count(Some("secret.set"), None, None).await, 3);
+    assert_eq!(count(Some("secret."), None, Some(5)).await, 2);
+    assert_eq!(count(Some("secret"), None, None).await, 0);
+    assert_eq!(count(None, Some("user 1"), None).await, 2);
+    let checkpoint = audit.verify(None).await.unwrap();
+    assert_eq!(checkpoint.count, 5);
+    assert_eq!(checkpoint.to_string().parse(), Ok(checkpoint.clone()));
+    assert!("5".parse::<Checkpoint>().is_err() && "5:xyz".parse::<Checkpoint>().is_err());
+    let reopened = Audit::open(audit.database.clone(), &vault()).await.unwrap();
+    assert_eq!(reopened.verify(Some(checkpoint)).await.unwrap().count, 5);
+}
+
+#[tokio::test]
+async fn changes_behind_its_back_are_noticed() {
+    for (statement, reason) in [
+        ("UPDATE audit SET who = 'nobody' WHERE seq = 3", "row 3 is not what was written"),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 1", "row 1 is not"),
+        ("UPDATE audit SET who = who || what, what = '' WHERE seq = 2", "row 2 is not"),
+        ("DELETE FROM audit WHERE seq = 2", "row 2 is missing"),
+        ("DELETE FROM audit WHERE seq = 1", "row 1 is missing"),
+        ("UPDATE audit SET hash = x'00' WHERE seq = 5", "row 5 is not"),
+        ("DELETE FROM audit WHERE seq > 3", "it ends at row 3, but had 5 rows"),
+        ("DELETE FROM audit", "it ends at row 0, but had 5 rows"),
+    ] {
+        let (_folder, audit) = filled(5).await;
+        let anchor = audit.verify(None).await.unwrap();
+        execute(&audit, statement).await;
+        let error = audit.verify(Some(anchor)).await.unwrap_err().to_string();
+        assert!(error.contains(reason), "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_the_key_cannot_open_it() {
+    let (_folder, audit) = filled(1).await;
+    let other = Vault::new(MasterKeys::of(vec![MasterKey::from_bytes([2; 32])]).unwrap());
+    assert!(matches!(Audit::open(audit.database.clone(), &other).await, Err(AuditError::Key(_))));
+}
