@@ -26,6 +26,7 @@ impl World {
             git_ref: "refs/heads/main".into(),
             sha: "0".repeat(40),
             started_at: "2026-01-01T00:00:00Z".into(),
+            ..NewRun::default()
         };
         let run = store.create_run(new).await.unwrap().id;
         let facts: Vec<_> = facts
