@@ -275,8 +275,12 @@ impl Loop<'_> {
             RunEvent::GroupAcquired { holder: Some(key) } => {
                 self.run.job_run(key).is_some_and(|run| run.conclusion().is_none())
             }
-            RunEvent::RunCancelRequested { .. } | RunEvent::GroupAcquired { holder: None } => {
-                self.run.conclusion().is_none()
+            RunEvent::RunCancelRequested { .. }
+            | RunEvent::RunRefused { .. }
+            | RunEvent::GroupAcquired { holder: None } => self.run.conclusion().is_none(),
+            RunEvent::Reviewed { key, .. } => {
+                let gate = self.run.job_run(key).and_then(|run| run.gate.as_ref());
+                gate.is_some_and(workflow::run::Gate::wants_review)
             }
             RunEvent::GroupRequested { .. }
             | RunEvent::RunStarted
@@ -284,6 +288,7 @@ impl Loop<'_> {
             | RunEvent::JobExpanded { .. }
             | RunEvent::JobRefused { .. }
             | RunEvent::CallStarted { .. }
+            | RunEvent::ReviewRequested { .. }
             | RunEvent::JobRunStarted { .. }
             | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }

@@ -251,6 +251,7 @@ fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
         vars: object(vars),
         selected: request.selected.clone(),
         legs: request.legs.clone(),
+        environments: Arc::default(),
     }
 }
 

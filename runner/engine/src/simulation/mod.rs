@@ -201,6 +201,7 @@ fn facts(jobs: &str) -> RunFacts {
         vars: object(serde_json::json!({})),
         selected: None,
         legs: Vec::new(),
+        environments: Arc::default(),
     }
 }
 

@@ -238,6 +238,9 @@ impl Change {
     pub(super) fn of(fact: &Recorded) -> Option<Self> {
         match &fact.event {
             RunEvent::RunStarted => Some(Self::Status(RunStatus::InProgress)),
+            RunEvent::ReviewRequested { .. } => Some(Self::Status(RunStatus::Waiting)),
+            // Others may still wait: the service says so when it puts the run aside.
+            RunEvent::Reviewed { .. } => Some(Self::Status(RunStatus::InProgress)),
             RunEvent::RunFinished { conclusion } => {
                 Some(Self::Over { conclusion: *conclusion, at: fact.at.to_string() })
             }
@@ -253,7 +256,8 @@ impl Change {
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. }
             | RunEvent::JobRunCancelRequested { .. }
-            | RunEvent::RunCancelRequested { .. } => None,
+            | RunEvent::RunCancelRequested { .. }
+            | RunEvent::RunRefused { .. } => None,
         }
     }
 

@@ -125,6 +125,9 @@ impl View for LiveView {
                 | RunEvent::StepFinished { .. }
                 | RunEvent::JobRunCancelRequested { .. }
                 | RunEvent::RunCancelRequested { .. }
+                | RunEvent::ReviewRequested { .. }
+                | RunEvent::Reviewed { .. }
+                | RunEvent::RunRefused { .. }
                 | RunEvent::RunFinished { .. } => {}
             },
             Notice::Output { key, bytes, .. } => self.output(key, bytes),

@@ -170,6 +170,9 @@ impl<W: Write + Send> PlainView<W> {
             | RunEvent::StepStarted { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::RunCancelRequested { .. }
+            | RunEvent::ReviewRequested { .. }
+            | RunEvent::Reviewed { .. }
+            | RunEvent::RunRefused { .. }
             | RunEvent::RunFinished { .. } => {}
         }
     }

@@ -221,6 +221,9 @@ impl Record {
             | RunEvent::GroupAcquired { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::RunCancelRequested { .. }
+            | RunEvent::ReviewRequested { .. }
+            | RunEvent::Reviewed { .. }
+            | RunEvent::RunRefused { .. }
             | RunEvent::JobRunPlaced { .. } => {}
         }
     }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::state::{HeldGroup, RunCancel};
 use super::{
-    JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, Recorded, Run, RunEvent, StepIndex, StepRun,
+    Gate, JobPath, JobRun, JobRunKey, JobRunStatus, JobState, JobStatus, Phase, Recorded, Review, Run, RunEvent,
+    StepIndex, StepRun,
 };
 use crate::model::JobKind;
 
@@ -85,6 +86,20 @@ impl Run {
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. } => return self.change_job_run(event, at),
+            RunEvent::ReviewRequested { key, environment, reviewers, wait_ms } => {
+                let run = self.queued(key)?;
+                if run.gate.is_some() {
+                    return Err(format!("a review of {key} was asked for already"));
+                }
+                let (environment, reviewers) = (environment.clone(), reviewers.clone());
+                run.gate = Some(Gate { environment, reviewers, since: at, wait_ms: *wait_ms, review: None });
+            }
+            RunEvent::Reviewed { key, approved, by, comment } => {
+                let gate = self.queued(key)?.gate.as_mut().filter(|gate| gate.wants_review());
+                let gate = gate.ok_or_else(|| format!("{key} waits for no review"))?;
+                gate.review = Some(Review { approved: *approved, by: by.clone(), comment: comment.clone() });
+            }
+            RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
             RunEvent::JobRunCancelRequested { key, reason } => {
                 let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
                 if run.conclusion().is_some() {
@@ -99,7 +114,7 @@ impl Run {
                 self.cancel = Some(RunCancel { by: by.clone(), force });
             }
             RunEvent::RunFinished { conclusion } => {
-                if self.jobs.values().any(|job| job.result().is_none()) {
+                if self.refused.is_none() && self.jobs.values().any(|job| job.result().is_none()) {
                     return Err("jobs are still open".into());
                 }
                 self.phase = Phase::Finished(*conclusion);
@@ -136,6 +151,9 @@ impl Run {
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
             | RunEvent::JobRunCancelRequested { .. }
+            | RunEvent::ReviewRequested { .. }
+            | RunEvent::Reviewed { .. }
+            | RunEvent::RunRefused { .. }
             | RunEvent::RunCancelRequested { .. }
             | RunEvent::RunFinished { .. } => Err(format!("{} is no fact of a job run", event.kind())),
         }
@@ -186,6 +204,9 @@ impl Run {
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
             | RunEvent::JobRunCancelRequested { .. }
+            | RunEvent::ReviewRequested { .. }
+            | RunEvent::Reviewed { .. }
+            | RunEvent::RunRefused { .. }
             | RunEvent::RunCancelRequested { .. }
             | RunEvent::RunFinished { .. } => {}
         }
@@ -209,11 +230,13 @@ impl Run {
         if state.status == JobStatus::Pending { Ok(state) } else { Err(format!("{job} is decided already")) }
     }
 
-    fn start(&mut self, key: &JobRunKey, at: Timestamp) -> Result<&mut JobRun, String> {
+    fn queued(&mut self, key: &JobRunKey) -> Result<&mut JobRun, String> {
         let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
-        if run.status != JobRunStatus::Queued {
-            return Err(format!("{key} is not queued"));
-        }
+        if run.status == JobRunStatus::Queued { Ok(run) } else { Err(format!("{key} is not queued")) }
+    }
+
+    fn start(&mut self, key: &JobRunKey, at: Timestamp) -> Result<&mut JobRun, String> {
+        let run = self.queued(key)?;
         run.status = JobRunStatus::InProgress { since: at };
         Ok(run)
     }
@@ -249,6 +272,9 @@ impl RunEvent {
             | Self::CallStarted { .. }
             | Self::JobRunStarted { .. }
             | Self::JobRunCancelRequested { .. }
+            | Self::ReviewRequested { .. }
+            | Self::Reviewed { .. }
+            | Self::RunRefused { .. }
             | Self::RunCancelRequested { .. }
             | Self::RunFinished { .. } => None,
         }
@@ -283,6 +309,9 @@ impl RunEvent {
             Self::JobRunFinished { .. } => "job_run_finished",
             Self::JobRunCancelRequested { .. } => "job_run_cancel_requested",
             Self::RunCancelRequested { .. } => "run_cancel_requested",
+            Self::ReviewRequested { .. } => "review_requested",
+            Self::Reviewed { .. } => "reviewed",
+            Self::RunRefused { .. } => "run_refused",
             Self::RunFinished { .. } => "run_finished",
         }
     }

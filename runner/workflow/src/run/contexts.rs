@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Conclusion, JobPath, JobRunKey, JobState, JobStatus, Run, SkipReason};
+use super::{Conclusion, Environments, JobPath, JobRunKey, JobState, JobStatus, Run, SkipReason};
 use crate::expression::{Function, Object, Scope, Status, Value};
 use crate::model::{JobId, Workflow};
 
@@ -24,6 +24,8 @@ pub struct RunFacts {
     pub selected: Option<Vec<JobId>>,
     /// Only legs with these matrix values, by key; a key with several values takes any of them.
     pub legs: Vec<(String, String)>,
+    /// Environments that jobs have to wait for.
+    pub environments: Arc<Environments>,
 }
 
 impl std::fmt::Debug for RunFacts {

@@ -69,17 +69,19 @@ impl Run {
     pub fn decide(&self, now: Timestamp, limits: &Limits) -> Vec<Decision> {
         match self.phase {
             Phase::Finished(_) => Vec::new(),
+            Phase::Created | Phase::Running if self.refused.is_some() => self.give_up(),
             Phase::Created => self.begin(),
             Phase::Running => self.go_on(now, limits),
         }
     }
 
-    /// When `decide` has something new to say though nothing happened: the nearest time-out of a job run that comes
+    /// When `decide` has something new to say though nothing happened: the nearest time-out of a job run or a gate that comes
     /// after `decided`, the time that was last given to `decide`. What was due by then has been said.
     #[must_use]
     pub fn next_deadline(&self, decided: Timestamp) -> Option<Timestamp> {
         let deadlines = self.job_runs().filter(|(key, run)| run.in_progress() && !self.is_call(key));
-        deadlines.filter_map(|(_, run)| run.deadline()).filter(|deadline| *deadline > decided).min()
+        let deadlines = deadlines.filter_map(|(_, run)| run.deadline());
+        deadlines.chain(self.gate_times()).filter(|deadline| *deadline > decided).min()
     }
 
     fn begin(&self) -> Vec<Decision> {
@@ -175,6 +177,10 @@ impl Run {
                 JobRunStatus::Queued => {
                     if let Some(reason) = self.stop_reason(job, &key, run) {
                         decisions.push(Decision::Record(cancelled_before(&key, &reason)));
+                        continue;
+                    }
+                    if let Some(wait) = self.gate_first(&key, run, now) {
+                        decisions.extend(wait);
                         continue;
                     }
                     let leg_free = job.max_parallel.is_none_or(|max| legs < max.max(1) as usize);
@@ -311,7 +317,7 @@ impl Run {
             .is_some_and(|job| expand::condition(&job.condition, &JobScope::of_job(self, path)).unwrap_or(false))
     }
 
-    fn is_call(&self, key: &JobRunKey) -> bool {
+    pub(super) fn is_call(&self, key: &JobRunKey) -> bool {
         self.job(&key.job).is_some_and(|job| matches!(job.kind, JobKind::Call(_)))
     }
 
@@ -366,7 +372,7 @@ fn cancelled_before(key: &JobRunKey, reason: &CancelReason) -> RunEvent {
     }
 }
 
-fn failed_before(key: &JobRunKey, message: String) -> RunEvent {
+pub(super) fn failed_before(key: &JobRunKey, message: String) -> RunEvent {
     RunEvent::JobRunFinished {
         key: key.clone(),
         conclusion: Conclusion::Failure,

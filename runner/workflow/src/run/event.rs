@@ -80,6 +80,31 @@ pub enum RunEvent {
         /// The values of `with:`, completed with defaults.
         inputs: Json,
     },
+    /// A job run came to an environment with rules and waits.
+    ReviewRequested {
+        /// The job run.
+        key: JobRunKey,
+        /// The environment.
+        environment: String,
+        /// One of them has to approve; empty: nobody.
+        #[serde(default)]
+        reviewers: Vec<String>,
+        /// How long it waits at least, in milliseconds.
+        #[serde(default)]
+        wait_ms: u64,
+    },
+    /// A person let it go on, or did not.
+    Reviewed {
+        /// The job run.
+        key: JobRunKey,
+        /// Whether it may go on.
+        approved: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default)]
+        comment: String,
+    },
     /// A job run was handed to a runner and is being set up.
     JobRunStarted {
         /// The job run.
@@ -137,6 +162,11 @@ pub enum RunEvent {
         /// Whether conditions such as `always()` count no more.
         #[serde(default)]
         force: bool,
+    },
+    /// The run cannot go on at all; what is open of it never ends.
+    RunRefused {
+        /// Why.
+        message: String,
     },
     /// All is over.
     RunFinished {

@@ -71,6 +71,9 @@ impl Run {
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunCancelRequested { .. }
+            | RunEvent::ReviewRequested { .. }
+            | RunEvent::Reviewed { .. }
+            | RunEvent::RunRefused { .. }
             | RunEvent::RunCancelRequested { .. }
             | RunEvent::RunFinished { .. } => return None,
         }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::{CancelReason, Conclusion, JobPath, JobRunKey, Leg, RunFacts, SkipReason, StepIndex, StepResult};
+use super::{CancelReason, Conclusion, Gate, JobPath, JobRunKey, Leg, RunFacts, SkipReason, StepIndex, StepResult};
 use crate::model::{Job, JobId, JobKind, StepsJob};
 
 /// A run: what it was started with, and what has happened.
@@ -21,6 +21,8 @@ pub struct Run {
     pub group: Option<HeldGroup>,
     /// Who cancelled it.
     pub cancel: Option<RunCancel>,
+    /// Why it cannot go on.
+    pub refused: Option<String>,
     /// Jobs, those of called workflows too, in the order in which they became known.
     pub jobs: IndexMap<JobPath, JobState>,
     /// Number of the last event.
@@ -93,6 +95,8 @@ pub struct JobRun {
     pub leg: Leg,
     /// How far it is.
     pub status: JobRunStatus,
+    /// The rules of its environment, once it has come to them.
+    pub gate: Option<Gate>,
     /// Its concurrency group, once asked for.
     pub group: Option<HeldGroup>,
     /// Why and when it was asked to stop.
@@ -142,7 +146,7 @@ impl Run {
     #[must_use]
     pub fn new(facts: Arc<RunFacts>) -> Self {
         let jobs = facts.workflow.jobs.keys().map(|id| (JobPath::root(id), JobState::pending())).collect();
-        Self { facts, phase: Phase::Created, group: None, cancel: None, jobs, seq: 0 }
+        Self { facts, phase: Phase::Created, group: None, cancel: None, refused: None, jobs, seq: 0 }
     }
 
     /// The job of the workflow file (or of the called one) at a path.
@@ -252,6 +256,7 @@ impl JobRun {
         Self {
             leg,
             status: JobRunStatus::Queued,
+            gate: None,
             group: None,
             cancel: None,
             runner: None,

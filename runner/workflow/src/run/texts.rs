@@ -23,6 +23,9 @@ impl RunEvent {
                 CancelReason::Group { .. } | CancelReason::Timeout { .. } => {}
             },
             Self::RunCancelRequested { by, .. } => change(by),
+            Self::RunRefused { message } => change(message),
+            Self::ReviewRequested { environment, .. } => change(environment),
+            Self::Reviewed { comment, .. } => change(comment),
             Self::JobSkipped { reason: SkipReason::Condition { expression }, .. } => change(expression),
             Self::JobSkipped { .. }
             | Self::GroupRequested { .. }
@@ -58,6 +61,9 @@ impl RunEvent {
             | Self::JobRunStarted { .. }
             | Self::JobRunPlaced { .. }
             | Self::StepStarted { .. }
+            | Self::ReviewRequested { .. }
+            | Self::Reviewed { .. }
+            | Self::RunRefused { .. }
             | Self::RunCancelRequested { .. }
             | Self::RunFinished { .. } => {}
         }

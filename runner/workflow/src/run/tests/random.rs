@@ -20,12 +20,14 @@ struct RandomJob {
 
 const CONDITIONS: [&str; 7] =
     ["", "always()", "failure()", "cancelled()", "'!cancelled()'", "success() || failure()", "\"fromJSON('{')\""];
-const EXTRAS: [&str; 5] = [
+const EXTRAS: [&str; 7] = [
     "",
     "continue-on-error: true, ",
     "concurrency: g, ",
     "concurrency: { group: g, cancel-in-progress: true }, ",
     "concurrency: { group: h, queue: max }, ",
+    "environment: both, ",
+    "environment: { name: prod, url: '${{ steps.x.outputs.y }}' }, concurrency: g, ",
 ];
 const STRATEGIES: [&str; 5] = [
     "",
@@ -43,7 +45,7 @@ fn text(jobs: &[RandomJob]) -> String {
         let needs: Vec<_> = (0..index).filter(|need| job.needs & (1 << need) != 0).map(|n| format!("j{n}")).collect();
         let condition = CONDITIONS[job.condition];
         let condition = if condition.is_empty() { String::new() } else { format!("if: {condition}, ") };
-        let extra = if job.call && job.extra == 1 { "" } else { EXTRAS[job.extra] };
+        let extra = if job.call && matches!(job.extra, 1 | 5 | 6) { "" } else { EXTRAS[job.extra] };
         let kind = if job.call { "uses: ./.github/workflows/c.yml }" } else { "$ }" };
         let keys = format!("needs: [{}], {condition}{extra}{}", needs.join(", "), STRATEGIES[job.legs]);
         writeln!(text, "j{index}: {{ {keys}{kind}").unwrap();
@@ -73,8 +75,17 @@ fn happen(world: &mut World, dice: u8) {
         (1, _) => world.now += std::time::Duration::from_secs(60 * 200),
         (2, _) => world.eager = !world.eager,
         (3, Some(key)) => step(world, key),
+        (4 | 5, _) => review(world, dice & 8 == 0),
         (dice, Some(key)) => world.finish(&key, result(dice), BTreeMap::from([("o".into(), dice.to_string())])),
         (_, None) => world.eager = true,
+    }
+}
+
+/// The first job run that waits for a review gets one.
+fn review(world: &mut World, approved: bool) {
+    let waiting = world.run.waiting_for_review().next().map(|(key, _)| key);
+    if let Some(key) = waiting {
+        world.review(&key, approved);
     }
 }
 
@@ -107,6 +118,9 @@ fn holds(world: &World) {
             if let Some(group) = leg.group.as_ref().filter(|group| group.acquired && leg.conclusion().is_none()) {
                 *groups.entry(group.name.clone()).or_default() += 1;
             }
+            let passed = leg.gate.as_ref().is_none_or(|gate| !gate.wants_review());
+            let holds = leg.in_progress() || leg.group.is_some();
+            assert!(passed || !holds, "{path} waits for a review and holds something");
             assert!(!leg.in_progress() || leg.group.as_ref().is_none_or(|group| group.acquired), "{path} has no group");
         }
         if !state.runs.is_empty() {
@@ -124,8 +138,15 @@ fn finish(world: &mut World) {
     world.eager = true;
     world.settle();
     for _ in 0..1_000 {
-        let Some(key) = going_on(&world.run).into_iter().next() else { break };
-        world.finish(&key, Conclusion::Success, BTreeMap::new());
+        if let Some(key) = going_on(&world.run).into_iter().next() {
+            world.finish(&key, Conclusion::Success, BTreeMap::new());
+        } else if world.run.waiting_for_review().next().is_some() {
+            review(world, true);
+        } else if let Some(time) = world.run.next_deadline(world.now) {
+            world.now = time;
+        } else {
+            break;
+        }
         world.settle();
         holds(world);
     }

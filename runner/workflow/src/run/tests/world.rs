@@ -14,8 +14,8 @@ use crate::expression::Value;
 use crate::model::{JobId, Workflow};
 use crate::read::{ReadOptions, WorkflowFiles, read_workflow};
 use crate::run::{
-    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, GroupChange, Groups, JobRunKey, Limits, QueueMode,
-    Recorded, Run, RunEvent, RunFacts, StepIndex, StepResult,
+    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, Environments, GroupChange, Groups, JobRunKey, Limits,
+    Protection, QueueMode, Recorded, Run, RunEvent, RunFacts, StepIndex, StepResult,
 };
 use crate::source::SourceFile;
 
@@ -78,7 +78,18 @@ pub(super) fn facts(workflow: Workflow) -> RunFacts {
         vars: Value::from_json(&json!({ "LIST": "[1,2]", "ONE": "1", "EMPTY": "" })),
         selected: None,
         legs: Vec::new(),
+        environments: Arc::new(environments()),
     }
+}
+
+/// `prod` wants a review, `slow` two hours, `both` both.
+fn environments() -> Environments {
+    let protection = |reviewers: &[&str], minutes: u64| Protection {
+        reviewers: reviewers.iter().map(ToString::to_string).collect(),
+        wait_ms: minutes * 60_000,
+    };
+    let rules = [("prod", protection(&["ada"], 0)), ("slow", protection(&[], 120)), ("both", protection(&["ada"], 60))];
+    Environments(rules.into_iter().map(|(name, rules)| (name.to_owned(), rules)).collect())
 }
 
 impl World {
@@ -142,6 +153,9 @@ impl World {
                 self.record(vec![RunEvent::RunCancelRequested { by: "mona".into(), force: false }])
             }
             ["kill"] => self.record(vec![RunEvent::RunCancelRequested { by: "mona".into(), force: true }]),
+            ["approve", key] => self.review(&JobRunKey::parse(key), true),
+            ["reject", key] => self.review(&JobRunKey::parse(key), false),
+            ["refuse", word] => self.record(vec![RunEvent::RunRefused { message: (*word).to_owned() }]),
             ["step", key, word] => self.step(&JobRunKey::parse(key), conclusion(word)),
             [minutes] if minutes.starts_with('+') => {
                 self.now += Duration::from_secs(60 * minutes[1..].parse::<u64>().unwrap());
@@ -171,6 +185,11 @@ impl World {
         let pairs = words[1..].iter().map(|pair| pair.split_once('=').unwrap());
         let outputs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         self.finish(&JobRunKey::parse(key), conclusion(word), outputs);
+    }
+
+    pub(super) fn review(&mut self, key: &JobRunKey, approved: bool) {
+        let (key, by, comment) = (key.clone(), "ada".to_owned(), String::new());
+        self.record(vec![RunEvent::Reviewed { key, approved, by, comment }]);
     }
 
     fn step(&mut self, key: &JobRunKey, conclusion: Conclusion) {
@@ -322,6 +341,14 @@ impl World {
             RunEvent::RunCancelRequested { by, force } => {
                 format!("run {} by {by}", if *force { "killed" } else { "cancelled" })
             }
+            RunEvent::ReviewRequested { key, environment, reviewers, wait_ms } => {
+                let minutes = wait_ms / 60_000;
+                format!("{key} waits at {environment} for {} and {minutes} min", reviewers.join(", "))
+            }
+            RunEvent::Reviewed { key, approved, by, .. } => {
+                format!("{key} {} by {by}", if *approved { "approved" } else { "rejected" })
+            }
+            RunEvent::RunRefused { message } => format!("run refused: {message}"),
             RunEvent::RunFinished { conclusion } => format!("run {}", conclusion.word()),
         };
         writeln!(self.text, "{line}").unwrap();
