@@ -25,3 +25,4 @@ mod simulation;
 pub mod slots;
 pub mod step;
 pub mod store;
+pub mod wire;

@@ -1,8 +1,10 @@
 //! Where facts are kept. The log of a run is the truth; everything else can be made from it.
 
+pub mod answers;
 pub mod audit;
 mod database;
 pub mod deliveries;
+pub mod listing;
 pub mod outbox;
 pub mod rekey;
 pub mod repositories;

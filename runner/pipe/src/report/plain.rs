@@ -7,9 +7,9 @@ use anstyle::AnsiColor;
 use engine::notice::Notice;
 use engine::placement::PlacementProgress;
 use engine::store::RunNumbers;
+use engine::wire::Lines;
 use workflow::run::{CancelReason, Conclusion, JobRunKey, RunEvent, SkipReason, StepIndex};
 
-use super::lines::Lines;
 use super::record::why_skipped;
 use super::{Record, View, clean, in_words};
 use crate::terminal::Terminal;
