@@ -30,12 +30,21 @@ pub(crate) struct JobFiles {
     ahead: Arc<Mutex<Option<JoinHandle<std::io::Result<()>>>>>,
 }
 
+/// Names a step of a job, or one among the steps of the actions that it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StepNumber {
+    /// The step of the job.
+    pub(crate) step: StepIndex,
+    /// 0 for that step itself; those of its actions are counted in the order in which they are met.
+    pub(crate) inner: u32,
+}
+
 /// The files of one step: their names end with its number.
 #[derive(Debug, Clone)]
 pub(crate) struct StepFiles {
     /// As the job sees the folder.
     inside: String,
-    step: StepIndex,
+    step: StepNumber,
 }
 
 const FILES: [EnvironmentFile; 5] = [
@@ -61,12 +70,12 @@ impl JobFiles {
     }
 
     /// Where the files of a step will be.
-    pub(crate) fn of(&self, step: StepIndex) -> StepFiles {
+    pub(crate) fn of(&self, step: StepNumber) -> StepFiles {
         StepFiles { inside: self.directory.inside.clone(), step }
     }
 
     /// Makes the empty files of a step.
-    pub(crate) async fn prepare(&self, step: StepIndex) -> Result<StepFiles, PlacementError> {
+    pub(crate) async fn prepare(&self, step: StepNumber) -> Result<StepFiles, PlacementError> {
         let files = self.of(step);
         if self.take_ahead(&files).await {
             return Ok(files);
@@ -78,7 +87,7 @@ impl JobFiles {
     }
 
     /// The files of a step that another process had begun; what the step wrote to them stays.
-    pub(crate) async fn prepare_again(&self, step: StepIndex) -> Result<StepFiles, PlacementError> {
+    pub(crate) async fn prepare_again(&self, step: StepNumber) -> Result<StepFiles, PlacementError> {
         let files = self.of(step);
         for kind in FILES {
             let name = files.name(kind.file_prefix(), "");
@@ -166,7 +175,10 @@ impl JobFiles {
 
 impl StepFiles {
     fn name(&self, name: &str, ending: &str) -> String {
-        format!("{name}-{}{ending}", self.step.0)
+        match self.step {
+            StepNumber { step, inner: 0 } => format!("{name}-{}{ending}", step.0),
+            StepNumber { step, inner } => format!("{name}-{}.{inner}{ending}", step.0),
+        }
     }
 
     /// The variables that name the files, with the names of the same in the `github` context.

@@ -4,6 +4,7 @@
 //! checked here, in GitHub's words where GitHub has words for it. Nothing is evaluated, and files come through a port.
 //! Follows <https://docs.github.com/en/actions/writing-workflows/workflow-syntax-for-github-actions>.
 
+mod action;
 mod call;
 mod checks;
 mod condition;
@@ -25,6 +26,7 @@ mod uses;
 #[cfg(test)]
 mod tests;
 
+pub use action::{ActionReading, read_action};
 pub use options::{FILES_MAX, NESTED_WORKFLOWS_MAX, PermissionsPolicy, ReadOptions};
 
 use crate::diagnostic::Diagnostic;

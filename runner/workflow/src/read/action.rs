@@ -1,0 +1,187 @@
+//! An `action.yml`: read against its schema like a workflow, then into its model.
+//!
+//! Says in GitHub's words what GitHub's runner refuses. Follows
+//! <https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax>.
+
+use indexmap::IndexMap;
+
+use super::checks::Checks;
+use super::options::ReadOptions;
+use super::steps;
+use crate::action::{Action, ActionInput, ActionRuns};
+use crate::model::{Step, StepKind};
+use crate::schema::{ACTION_ROOT, Schema};
+use crate::source::{SourceFile, SourceMap};
+use crate::template::{self, Budget, ReadError, Token, TokenKind};
+
+/// What a reading of an action gave.
+#[derive(Debug, Clone)]
+pub struct ActionReading {
+    /// The file.
+    pub sources: SourceMap,
+    /// The action, unless there are errors.
+    pub action: Option<Action>,
+    /// What GitHub's runner refuses, in its order and words.
+    pub errors: Vec<ReadError>,
+}
+
+/// Reads an `action.yml`.
+pub fn read_action(file: SourceFile, options: &ReadOptions) -> ActionReading {
+    let mut checks = Checks::new(options);
+    let mut sources = SourceMap::default();
+    let id = sources.add(file.clone());
+    checks.enter(file.clone());
+    let mut budget = Budget::new(options.limits);
+    let reading = template::Reading {
+        schema: Schema::action(),
+        root: ACTION_ROOT,
+        budget: &mut budget,
+        background_steps: options.background_steps,
+        repairs: None,
+        errors: &mut checks.errors,
+    };
+    let tokens = template::read(&file, id, reading);
+    let action = tokens.filter(|_| checks.errors.is_empty()).and_then(|tokens| action(&mut checks, &tokens, &file));
+    ActionReading { sources, action: action.filter(|_| checks.errors.is_empty()), errors: checks.errors }
+}
+
+fn action(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<Action> {
+    let Some(written_runs) = written.get("runs") else {
+        checks.unplaced(Some(written.span), format!("Top level 'runs:' section is required for {}", file.name()));
+        return None;
+    };
+    let runs = runs(checks, written_runs, file)?;
+    let named = |token: Option<&Token>| -> Vec<(String, Token)> {
+        let pairs = token.and_then(Token::as_mapping).unwrap_or_default();
+        pairs.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone()))).collect()
+    };
+    let inputs = named(written.get("inputs")).into_iter().map(|(name, value)| (name, input(&value))).collect();
+    let outputs: IndexMap<_, _> = named(written.get("outputs"))
+        .into_iter()
+        .filter_map(|(name, output)| Some((name, output.get("value")?.clone())))
+        .collect();
+    Some(Action { name: text(written, "name"), inputs, outputs, runs })
+}
+
+fn input(written: &Token) -> ActionInput {
+    let required = written.get("required").is_some_and(|token| match &token.kind {
+        TokenKind::Boolean(value) => *value,
+        TokenKind::String(text) => text.eq_ignore_ascii_case("true"),
+        TokenKind::Null
+        | TokenKind::Number(_)
+        | TokenKind::Sequence(_)
+        | TokenKind::Mapping(_)
+        | TokenKind::Expression(_)
+        | TokenKind::Insert => false,
+    });
+    ActionInput { required, default: written.get("default").cloned(), deprecation: text(written, "deprecationMessage") }
+}
+
+fn text(written: &Token, key: &str) -> Option<String> {
+    written.get(key).and_then(Token::as_str).map(str::to_owned)
+}
+
+fn runs(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<ActionRuns> {
+    let using = written.get("using").and_then(Token::as_str).unwrap_or_default();
+    let lower = using.to_ascii_lowercase();
+    if lower == "composite" {
+        let Some(list) = written.get("steps") else {
+            let file = file.name();
+            let message = format!("You are using a composite action but there are no steps provided in {file}.");
+            checks.error(written.span, message);
+            return None;
+        };
+        return Some(ActionRuns::Composite(composite_steps(checks, list)));
+    }
+    match lower.as_str() {
+        "docker" => Some(ActionRuns::Container),
+        node if node.starts_with("node") && node.len() > 4 && node[4..].bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(ActionRuns::Script(using.to_owned()))
+        }
+        _ => {
+            let at = written.get("using").map_or(written.span, |token| token.span);
+            checks.error_with_help(
+                at,
+                format!("'using: {using}' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead."),
+                Some("an action of steps has `using: composite`".to_owned()),
+            );
+            None
+        }
+    }
+}
+
+fn composite_steps(checks: &mut Checks<'_>, list: &Token) -> Vec<Step> {
+    let steps = steps::read(checks, list);
+    for step in &steps {
+        let refused = match &step.kind {
+            StepKind::Run { .. } | StepKind::Uses { .. } if step.background.is_none() => continue,
+            StepKind::Run { .. } | StepKind::Uses { .. } => "background",
+            StepKind::Wait(_) => "wait",
+            StepKind::WaitAll => "wait-all",
+            StepKind::Cancel(_) => "cancel",
+            StepKind::Parallel(_) => "parallel",
+        };
+        checks.error(step.span, format!("'{refused}' is not allowed in the steps of a composite action"));
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let text = text.replace("\n$", "\nruns: { using: composite, steps: [");
+        let reading = read_action(SourceFile::new("action.yml", text.as_str()), &ReadOptions::default());
+        let got = match &reading.action {
+            Some(action) => {
+                let inputs = action.inputs.iter().map(|(name, input)| {
+                    let marks = [(input.required, "!"), (input.default.is_some(), "="), (input.deprecation.is_some(), "~")];
+                    marks.iter().filter(|(is, _)| *is).fold(name.clone(), |name, (_, mark)| name + mark)
+                });
+                let inputs: Vec<_> = inputs.collect();
+                let outputs: Vec<_> = action.outputs.keys().cloned().collect();
+                let runs = match &action.runs {
+                    ActionRuns::Composite(steps) => format!("{} steps", steps.len()),
+                    ActionRuns::Script(using) => using.clone(),
+                    ActionRuns::Container => "docker".to_owned(),
+                };
+                format!("{} [{}] [{}]", runs, inputs.join(" "), outputs.join(" "))
+            }
+            None => {
+                let texts = reading.errors.iter().map(|error| error.github_text(&reading.sources));
+                texts.collect::<Vec<_>>().join("\n")
+            }
+        };
+        assert_eq!(got, expect, "{text}");
+    }
+
+    #[test]
+    fn actions() {
+        check("name: x\n$ { run: a, shell: bash }, { uses: ./b } ] }", "2 steps [] []");
+        check(
+            "inputs: { a: { required: true }, b: { default: 1 }, c: { deprecationMessage: no, default: '' }, d: {} }\noutputs: { o: { value: '${{ steps.x.outputs.y }}' } }\n$ ] }",
+            "0 steps [a! b= c=~ d] [o]",
+        );
+        check("runs: { using: node20, main: index.js }", "node20 [] []");
+        check("runs: { using: docker, image: Dockerfile }", "docker [] []");
+        check("name: x", "Top level 'runs:' section is required for action.yml");
+        check("name: x\n$ { run: a } ] }", "action.yml (Line: 2, Col: 36): Required property is missing: shell");
+        check(
+            "name: x\n$ { run: '${{ secrets.A }}', shell: sh } ] }",
+            "action.yml (Line: 2, Col: 43): Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A",
+        );
+        check(
+            "name: x\n$ { id: a, run: a, shell: sh }, { id: A, run: a, shell: sh } ] }",
+            "action.yml (Line: 2, Col: 72): The identifier 'A' may not be used more than once within the same scope.",
+        );
+        check(
+            "runs: { using: composite }",
+            "action.yml (Line: 1, Col: 7): There's not enough info to determine what you meant. Add one of these properties: args, entrypoint, env, image, main, post, post-entrypoint, pre, pre-entrypoint, steps",
+        );
+        check(
+            "runs: { using: nodule, main: x }",
+            "action.yml (Line: 1, Col: 16): 'using: nodule' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead.",
+        );
+    }
+}
