@@ -29,8 +29,12 @@ pub struct StepScope<'a> {
     pub job: &'a Object,
     /// `runner`.
     pub runner: &'a Value,
-    /// How the job stands.
+    /// How things stand for the status functions: the job, or the action whose step it is.
     pub status: Status,
+    /// `inputs`, where it is not that of the job.
+    pub(super) inputs: Option<&'a Value>,
+    /// `job.status`, where it is not `status`.
+    pub(super) job_status: Option<Status>,
     /// `hashFiles`; absent before there is a workspace.
     pub(super) hash_files: Option<&'a HashFiles>,
 }
@@ -45,7 +49,7 @@ impl Scope for StepScope<'_> {
     fn context(&self, name: &str) -> Option<Value> {
         Some(match name.to_ascii_lowercase().as_str() {
             "github" => self.github.clone(),
-            "inputs" => self.contexts.inputs.clone(),
+            "inputs" => self.inputs.unwrap_or(&self.contexts.inputs).clone(),
             "vars" => self.contexts.vars.clone(),
             "needs" => self.contexts.needs.clone(),
             "strategy" => self.contexts.strategy.clone(),
@@ -55,7 +59,7 @@ impl Scope for StepScope<'_> {
             "steps" => Value::Object(Arc::clone(&self.steps.value)),
             "job" => {
                 let mut job = self.job.clone();
-                job.insert("status", Value::String(Arc::from(status_word(self.status))));
+                job.insert("status", Value::String(Arc::from(status_word(self.job_status.unwrap_or(self.status)))));
                 Value::Object(Arc::new(job))
             }
             "runner" => self.runner.clone(),
@@ -105,7 +109,7 @@ impl Scope for SecretsScope<'_> {
 }
 
 /// The `steps` context: steps that have an id and have ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct StepsContext {
     value: Arc<Object>,
 }

@@ -12,6 +12,7 @@ use super::JobOrder;
 use super::context::{HashFiles, StepScope, StepsContext};
 
 /// The part of a job that expressions see.
+#[derive(Clone)]
 pub(super) struct JobFacing {
     pub(super) github: Object,
     pub(super) secrets: Value,
@@ -22,6 +23,22 @@ pub(super) struct JobFacing {
     /// `GITHUB_PATH`.
     pub(super) path: Vec<String>,
     pub(super) steps: StepsContext,
+    /// Where it is what the steps of an action see.
+    pub(super) action: Option<ActionFacing>,
+}
+
+/// What the steps of an action see instead of what the job's own steps see.
+#[derive(Clone)]
+pub(super) struct ActionFacing {
+    pub(super) inputs: Value,
+    /// How the job stood when the action began.
+    pub(super) job_status: Status,
+    /// The job's environment, and what steps of the action added to it.
+    pub(super) shared_env: IndexMap<String, String>,
+    /// `env:` of the steps that use the action, outermost first: it lies over that.
+    pub(super) overlay: IndexMap<String, String>,
+    /// How many actions it is used by.
+    pub(super) depth: usize,
 }
 
 impl JobFacing {
@@ -47,9 +64,20 @@ impl JobFacing {
             job: &self.job,
             runner: &self.runner,
             status,
+            inputs: self.action.as_ref().map(|action| &action.inputs),
+            job_status: self.action.as_ref().map(|action| action.job_status),
             hash_files,
         }
     }
+
+    /// Makes the environment of an action's steps anew.
+    pub(super) fn renew_env(&mut self) {
+        if let Some(action) = &self.action {
+            self.env.clone_from(&action.shared_env);
+            self.env.extend(action.overlay.clone());
+        }
+    }
+
     /// `env` as the keys of a step see it: the job's, and the step's own over it. One that cannot be evaluated is left
     /// out; the step fails for it when it is prepared.
     pub(super) fn env_of(

@@ -4,6 +4,7 @@
 //! One line of JSON each, in a file that only this user may read, removed once the end of the job is recorded. What steps
 //! left may hold secrets, as their scripts and files do that lie beside it for just as long.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use workflow::run::{JobRunKey, StepIndex};
+use workflow::run::{Conclusion, JobRunKey, StepIndex};
 
 use super::placed::PlacedRecord;
 use super::run::JobEnd;
@@ -31,8 +32,56 @@ pub(crate) enum Entry {
     Ended { step: StepIndex, end: Box<StepEnd> },
     /// All steps have ended and are recorded; the place is about to be removed.
     Over(Box<JobEnd>),
-    /// The step's output before byte `output` is in its log, which had `log` bytes then.
-    Stored { step: StepIndex, output: u64, log: u64 },
+    /// The step's output before byte `output` is in its log, which had `log` bytes then. `inner`: which of the steps of
+    /// its action wrote it.
+    Stored {
+        step: StepIndex,
+        #[serde(default)]
+        inner: u32,
+        output: u64,
+        log: u64,
+    },
+    /// A step of an action has ended; the log of the job's step had `log` bytes then, and `met` steps of actions had been
+    /// met.
+    Inner { step: StepIndex, inner: u32, end: Box<StepEnd>, conclusion: Conclusion, log: u64, met: u32 },
+    /// The file of an action that a step uses, as it was when the step began.
+    Action { step: StepIndex, inner: u32, file: String, text: String },
+}
+
+/// How a step of an action ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct InnerEnd {
+    pub(crate) end: StepEnd,
+    pub(crate) conclusion: Conclusion,
+    /// Bytes of the log then.
+    pub(crate) log: u64,
+    /// How many steps of actions had been met.
+    pub(crate) met: u32,
+}
+
+/// What is remembered of a step that had not ended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Half {
+    /// The last place in the output of one of its commands that was stored: which command, the place, the size of the log.
+    pub(crate) stored: Option<(u32, u64, u64)>,
+    /// Steps of its actions that have ended.
+    pub(crate) inner: BTreeMap<u32, InnerEnd>,
+    /// The files of its actions, by the step that uses them.
+    pub(crate) actions: BTreeMap<u32, (String, String)>,
+}
+
+impl Half {
+    /// How much of the step's log stays.
+    pub(crate) fn kept(&self) -> u64 {
+        let inner = self.inner.values().map(|end| end.log).max().unwrap_or(0);
+        self.stored.map_or(0, |(.., log)| log).max(inner)
+    }
+
+    /// Whether steps of the action that the step of this number uses had begun to write.
+    pub(crate) fn is_begun(&self, number: u32) -> bool {
+        let stored = self.stored.map(|(inner, ..)| inner);
+        self.inner.keys().copied().chain(stored).any(|inner| inner > number)
+    }
 }
 
 /// What was remembered.
@@ -41,8 +90,8 @@ pub(crate) struct Remembered {
     pub(crate) placed: Option<PlacedRecord>,
     /// Ends of steps in their order.
     pub(crate) ends: Vec<(StepIndex, StepEnd)>,
-    /// The last place of each step's output that was stored, and the size of its log there.
-    pub(crate) stored: Vec<(StepIndex, u64, u64)>,
+    /// What is known of steps, whether they have ended or not.
+    pub(crate) halves: BTreeMap<StepIndex, Half>,
     /// How the job ended.
     pub(crate) over: Option<JobEnd>,
 }
@@ -97,9 +146,15 @@ impl Remembered {
             match serde_json::from_slice(line) {
                 Ok(Entry::Placed(placed)) => this.placed = Some(*placed),
                 Ok(Entry::Ended { step, end }) => this.ends.push((step, *end)),
-                Ok(Entry::Stored { step, output, log }) => {
-                    this.stored.retain(|(other, ..)| *other != step);
-                    this.stored.push((step, output, log));
+                Ok(Entry::Stored { step, inner, output, log }) => {
+                    this.halves.entry(step).or_default().stored = Some((inner, output, log));
+                }
+                Ok(Entry::Inner { step, inner, end, conclusion, log, met }) => {
+                    let end = InnerEnd { end: *end, conclusion, log, met };
+                    this.halves.entry(step).or_default().inner.insert(inner, end);
+                }
+                Ok(Entry::Action { step, inner, file, text }) => {
+                    this.halves.entry(step).or_default().actions.insert(inner, (file, text));
                 }
                 Ok(Entry::Over(end)) => this.over = Some(*end),
                 Err(_torn) => {}
@@ -113,8 +168,6 @@ impl Remembered {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use workflow::run::Conclusion;
-
     use super::*;
 
     #[test]
@@ -124,15 +177,15 @@ mod tests {
         let end = |code| StepEnd { exit_code: Some(code), ..StepEnd::plain(Conclusion::Failure, None) };
         let journal = Journal::open(&path).unwrap();
         journal.write(|| Entry::Ended { step: StepIndex(0), end: Box::new(end(1)) });
-        journal.write(|| Entry::Stored { step: StepIndex(1), output: 5, log: 9 });
+        journal.write(|| Entry::Stored { step: StepIndex(1), inner: 0, output: 5, log: 9 });
         let torn = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&torn[..], b"{\"ended\":{\"step\":"].concat()).unwrap();
         let journal = Journal::open(&path).unwrap();
-        journal.write(|| Entry::Stored { step: StepIndex(1), output: 7, log: 11 });
+        journal.write(|| Entry::Stored { step: StepIndex(1), inner: 0, output: 7, log: 11 });
         journal.write(|| Entry::Ended { step: StepIndex(2), end: Box::new(end(3)) });
         let remembered = Remembered::read(&path);
         assert_eq!(remembered.ends, [(StepIndex(0), end(1)), (StepIndex(2), end(3))]);
-        assert_eq!(remembered.stored, [(StepIndex(1), 7, 11)]);
+        assert_eq!(remembered.halves[&StepIndex(1)].stored, Some((0, 7, 11)));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(Remembered::read(&folder.path().join("none")).placed.is_none());
     }

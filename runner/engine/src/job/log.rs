@@ -32,6 +32,7 @@ pub struct StepLog {
     stream: MaskStream,
     splitter: LineSplitter,
     processor: CommandProcessor,
+    settings: CommandSettings,
     file: LogFile,
     effects: Vec<Effect>,
     masked: Vec<u8>,
@@ -111,7 +112,8 @@ impl StepLog {
             generation,
             stream: MaskStream::new(current),
             splitter: LineSplitter::new(),
-            processor: CommandProcessor::new(settings),
+            processor: CommandProcessor::new(settings.clone()),
+            settings,
             file: LogFile::open(&path, place.bytes_max, bytes),
             effects: Vec::new(),
             masked: Vec::new(),
@@ -175,6 +177,15 @@ impl StepLog {
         self.send(taken.annotations).await;
     }
 
+    /// The end of one of several steps that share the log: nothing of it is held back any more, and the commands of the
+    /// next one begin anew.
+    pub(super) async fn end_of_part(&mut self) {
+        self.end_of_output().await;
+        self.stream.flush(&mut self.masked);
+        self.send(Vec::new()).await;
+        self.processor = CommandProcessor::new(self.settings.clone());
+    }
+
     /// The end of the log.
     pub async fn finish(&mut self) {
         self.end_of_output().await;
@@ -210,7 +221,8 @@ impl StepLog {
         self.annotate(Annotation::new(AnnotationLevel::Warning, message)).await;
     }
 
-    async fn annotate(&mut self, annotation: Annotation) {
+    /// Writes what an annotation says, and tells it.
+    pub(super) async fn annotate(&mut self, annotation: Annotation) {
         self.store(format!("##[{}]{}\n", annotation.level.name(), annotation.message).as_bytes());
         self.send(vec![annotation]).await;
     }

@@ -1,9 +1,12 @@
 //! One job run, from its order to its end: place it, run its steps, clean up.
 
+mod call;
+mod composite;
 mod context;
 mod environment;
 mod facing;
 mod files;
+mod inner_steps;
 mod journal;
 mod log;
 mod log_file;

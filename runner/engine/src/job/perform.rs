@@ -1,6 +1,7 @@
 //! One step, from evaluated keys to what it left behind.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use workflow::secret::Secret;
 use workflow::template::Token;
 
 use super::context::HashFiles;
-use super::files::{JobFiles, StepFiles};
+use super::files::{JobFiles, StepFiles, StepNumber};
+use super::composite::LocalAction;
 use super::journal::{Entry, Journal};
 use super::log::{LogPlace, StepLog};
 use super::matchers::JobMatchers;
@@ -23,8 +25,7 @@ use crate::notice::{Notice, Notices};
 use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
 use crate::step::script::Shell;
 use crate::step::{
-    ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, RepositoryFacts, RunFactsForAction,
-    StepEnd, WorkspaceFacts, minutes,
+    BuiltInAction, BuiltInActions, PostAction, RepositoryFacts, RunFactsForAction, StepEnd, WorkspaceFacts, minutes,
 };
 
 /// How much output of a step the agent holds for a process that takes it up, where its log can go on from there.
@@ -33,6 +34,12 @@ const HELD_BYTES: u64 = 64 * 1024 * 1024;
 /// The same where a line or a secret is not at its end: from there a log may lack a few bytes. Below what an agent holds at
 /// all.
 const HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Where the number of an action's step stands in the name of its command; below it stands that of the job's step.
+const INNER_SHIFT: u32 = 16;
+
+/// How many steps the actions of one step may run, and how many steps a job may have at which they do.
+pub(super) const INNER_MAX: u32 = (1 << 15) - 1;
 
 /// How long a step may be silent before what is held back for the sake of commands and masks is shown.
 const IDLE: Duration = Duration::from_millis(100);
@@ -82,12 +89,16 @@ impl StepTools {
 /// One step to perform.
 pub(super) struct StepTask {
     pub(super) index: StepIndex,
+    /// Which of the steps of its actions this one is; 0 for the job's own step.
+    pub(super) inner: u32,
+    /// How many steps of its actions were met.
+    pub(super) inners: Arc<AtomicU32>,
     pub(super) order: Arc<JobOrder>,
     pub(super) tools: Arc<StepTools>,
     pub(super) cancel: CancellationToken,
     pub(super) name: String,
     /// Another process had begun it.
-    pub(super) again: Option<Again>,
+    pub(super) again: Option<Arc<Again>>,
 }
 
 impl StepTask {
@@ -96,33 +107,14 @@ impl StepTask {
     /// Nothing of it happens before `recorded` says that its beginning is: what was done without a trace would be done
     /// again after a crash, and its output would be shown before itself.
     pub(super) async fn perform(self, ready: Ready, recording: Recording) -> Performed {
-        let kept = self.again.as_ref().and_then(|again| again.stored).map_or(0, |(_, log)| log);
+        let kept = self.again.as_ref().map_or(0, |again| again.kept());
         let mut log = self.tools.reopen_log(self.index, kept);
         let prepared = self.prepare_files(ready).await;
         if !recording.wait().await {
             let message = "The run could not go on, so this step was not begun.".to_owned();
             return Performed::without_command(StepEnd::plain(Conclusion::Cancelled, Some(message)));
         }
-        let (files, work) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                log.error(&error.to_string()).await;
-                log.finish().await;
-                return Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(error.to_string())));
-            }
-        };
-        let Performed { mut end, exec } = match work {
-            Work::Script(script) => self.script(*script, &mut log).await,
-            Work::BuiltIn { action, inputs, timeout } => {
-                Performed::without_command(self.built_in(&*action, inputs, timeout, &mut log).await)
-            }
-        };
-        log.end_of_output().await;
-        self.take_effects(&mut log, &mut end);
-        self.take_files(&files, &mut log, &mut end).await;
-        if let Some(message) = end.message.as_ref().filter(|_| end.outcome != Conclusion::Success) {
-            log.error(message).await;
-        }
+        let Performed { mut end, exec } = self.carry_out(prepared, &mut log).await;
         log.finish().await;
         if let Some(markdown) = end.left.summary.take() {
             let markdown = self.tools.masker.mask(&markdown);
@@ -132,15 +124,57 @@ impl StepTask {
         Performed { end, exec }
     }
 
+    /// Does what was prepared, and takes what it left behind.
+    pub(super) async fn carry_out(
+        &self,
+        prepared: Result<(StepFiles, Work), PlacementError>,
+        log: &mut StepLog,
+    ) -> Performed {
+        let (files, work) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                log.error(&error.to_string()).await;
+                return Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(error.to_string())));
+            }
+        };
+        let Performed { mut end, exec } = match work {
+            Work::Script(script) => self.script(*script, log).await,
+            Work::BuiltIn { action, inputs, timeout } => {
+                Performed::without_command(self.built_in(&action, inputs, timeout, log).await)
+            }
+            // Its steps have told what became of them.
+            Work::Local(local) => return Performed::without_command(Box::pin(self.local(*local, log)).await),
+            Work::Posts(posts) => return Performed::without_command(self.posts(posts, log).await),
+        };
+        log.end_of_output().await;
+        self.take_effects(log, &mut end);
+        self.take_files(&files, log, &mut end).await;
+        if let Some(message) = end.message.as_ref().filter(|_| end.outcome != Conclusion::Success) {
+            log.error(message).await;
+        }
+        Performed { end, exec }
+    }
+
+    pub(super) const fn number(&self) -> StepNumber {
+        StepNumber { step: self.index, inner: self.inner }
+    }
+
+    /// The name of its command, under which another process finds it.
+    fn exec_id(&self) -> u64 {
+        u64::from(self.inner) << INNER_SHIFT | (u64::from(self.index.0) + 1)
+    }
+
     /// Writes the files of the step and its script.
-    async fn prepare_files(&self, ready: Ready) -> Result<(StepFiles, Work), PlacementError> {
+    pub(super) async fn prepare_files(&self, ready: Ready) -> Result<(StepFiles, Work), PlacementError> {
         let files = match &self.again {
-            None => self.tools.files.prepare(self.index).await?,
-            Some(_) => self.tools.files.prepare_again(self.index).await?,
+            None => self.tools.files.prepare(self.number()).await?,
+            Some(_) => self.tools.files.prepare_again(self.number()).await?,
         };
         let Ready { kind, mut env, timeout, shown_env: shown } = ready;
         let work = match kind {
             ReadyKind::BuiltIn { action, inputs } => Work::BuiltIn { action, inputs, timeout },
+            ReadyKind::Local(local) => Work::Local(local),
+            ReadyKind::Posts(posts) => Work::Posts(posts),
             ReadyKind::Script { text, shell, cwd } => {
                 let shell = shell.unwrap_or_else(|| Shell::unnamed(self.tools.has_bash));
                 let content = Bytes::from(shell.script(&text));
@@ -149,7 +183,7 @@ impl StepTask {
                     env.insert(variable.to_owned(), path);
                 }
                 let mut request = ExecRequest::new(shell.argv(&path), cwd);
-                request.id = Some(ExecId(u64::from(self.index.0) + 1));
+                request.id = Some(ExecId(self.exec_id()));
                 request.env = env.into_iter().collect();
                 request.timeout = timeout;
                 Work::Script(Box::new(Script { text, shell, shown, request }))
@@ -159,12 +193,12 @@ impl StepTask {
     }
 
     async fn script(&self, script: Script, log: &mut StepLog) -> Performed {
-        if log.stored_bytes() == 0 {
+        if self.stored().is_none() {
             self.header(&script.text, &script.shell, &script.shown, log).await;
         }
         let timeout = script.request.timeout;
         let other = script.shell.other_argv(&script.request.argv).map(|argv| ExecRequest {
-            id: Some(ExecId(ExecId::CHOSEN_MAX / 2 + u64::from(self.index.0))),
+            id: Some(ExecId(ExecId::CHOSEN_MAX / 2 + self.exec_id())),
             argv,
             ..script.request.clone()
         });
@@ -181,6 +215,12 @@ impl StepTask {
             end.message = Some(format!("The action '{}' has timed out after {minutes} minutes.", self.name));
         }
         Performed { end, exec }
+    }
+
+    /// A place in the output of this very step that another process had stored, and the size of the log there.
+    fn stored(&self) -> Option<(u64, u64)> {
+        let (inner, output, log) = self.again.as_ref()?.stored?;
+        (inner == self.inner).then_some((output, log))
     }
 
     async fn header(&self, text: &str, shell: &Shell, env: &IndexMap<String, String>, log: &mut StepLog) {
@@ -205,7 +245,7 @@ impl StepTask {
         let handle = &self.tools.handle;
         let started = match &self.again {
             None => handle.exec(request).await,
-            Some(again) => handle.take_up(request, again.stored.map_or(0, |(output, _)| output)).await,
+            Some(_) => handle.take_up(request, self.stored().map_or(0, |(output, _)| output)).await,
         };
         let mut exec = match started {
             Ok(exec) => exec,
@@ -250,75 +290,22 @@ impl StepTask {
         if !self.tools.journal.is_kept() || held < HELD_BYTES || !(log.is_settled() || held >= HELD_BYTES_MAX) {
             return;
         }
-        let (step, output, log) = (self.index, exec.taken(), log.stored_bytes());
-        self.tools.journal.write(|| Entry::Stored { step, output, log });
+        let (StepNumber { step, inner }, output, log) = (self.number(), exec.taken(), log.stored_bytes());
+        self.tools.journal.write(|| Entry::Stored { step, inner, output, log });
         exec.acknowledge_output();
-    }
-
-    async fn built_in(
-        &self,
-        action: &dyn BuiltInAction,
-        given: IndexMap<String, String>,
-        limit: Option<Duration>,
-        log: &mut StepLog,
-    ) -> StepEnd {
-        let tools = &*self.tools;
-        log.line(&format!("##[group]Run {}", action.name())).await;
-        if !given.is_empty() {
-            let lines: Vec<_> = given.iter().map(|(name, value)| format!("  {name}: {value}")).collect();
-            log.line(&format!("with:\n{}", lines.join("\n"))).await;
-        }
-        log.line("##[endgroup]").await;
-        let inputs = match CompleteInputs::of(action, given) {
-            Ok(inputs) => inputs,
-            Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
-        };
-        for warning in &inputs.warnings {
-            log.warning(warning).await;
-        }
-        let mut outputs = std::collections::BTreeMap::new();
-        let mut call = ActionCall {
-            inputs: inputs.values,
-            defaulted: inputs.defaulted,
-            workspace: &tools.workspace,
-            repository: &tools.repository,
-            job: &tools.handle,
-            log,
-            masker: &tools.masker,
-            secrets: &tools.secrets,
-            outputs: &mut outputs,
-            cancel: self.cancel.clone(),
-            run: tools.run.clone(),
-        };
-        let forever = Duration::from_secs(60 * 60 * 24 * 35);
-        let result = tokio::select! {
-            result = action.run(&mut call) => result,
-            () = self.cancel.cancelled() => Err(ActionError::Cancelled),
-            () = tokio::time::sleep(limit.unwrap_or(forever)) => {
-                let minutes = minutes(limit.unwrap_or_default());
-                Err(ActionError::Failed(format!("The action '{}' has timed out after {minutes} minutes.", self.name)))
-            }
-        };
-        let mut end = match result {
-            Ok(()) => StepEnd::plain(Conclusion::Success, None),
-            Err(ActionError::Cancelled) => {
-                StepEnd::plain(Conclusion::Cancelled, Some("The operation was canceled.".into()))
-            }
-            Err(ActionError::Failed(message)) => StepEnd::plain(Conclusion::Failure, Some(message)),
-        };
-        end.left.outputs = outputs;
-        end
     }
 }
 
 /// A step whose files are written.
-enum Work {
+pub(super) enum Work {
     Script(Box<Script>),
     BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String>, timeout: Option<Duration> },
+    Local(Box<LocalAction>),
+    Posts(Vec<PostAction>),
 }
 
 /// A script with all that its process needs.
-struct Script {
+pub(super) struct Script {
     text: String,
     shell: Shell,
     shown: IndexMap<String, String>,

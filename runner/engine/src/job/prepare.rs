@@ -11,8 +11,9 @@ use workflow::template::{Token, evaluate};
 use super::context::StepScope;
 use super::environment;
 use super::facing::{JobFacing, evaluate_strings};
+use super::composite::LocalAction;
 use super::perform::StepTask;
-use crate::step::BuiltInAction;
+use crate::step::{BuiltInAction, PostAction};
 use crate::step::script::Shell;
 
 /// A step with everything evaluated.
@@ -24,10 +25,19 @@ pub(super) struct Ready {
     pub(super) kind: ReadyKind,
 }
 
+impl Ready {
+    /// What actions do at the end of the job.
+    pub(super) fn posts(posts: Vec<PostAction>) -> Self {
+        Self { shown_env: IndexMap::new(), env: IndexMap::new(), timeout: None, kind: ReadyKind::Posts(posts) }
+    }
+}
+
 /// What a step does.
 pub(super) enum ReadyKind {
     Script { text: String, shell: Option<Shell>, cwd: String },
     BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String> },
+    Local(Box<LocalAction>),
+    Posts(Vec<PostAction>),
 }
 
 impl StepTask {
@@ -44,12 +54,11 @@ impl StepTask {
         let timeout = timeout(step.timeout_minutes.as_ref(), &scope)?;
         let kind = match &step.kind {
             StepKind::Run { script, shell, working_directory } => {
-                let shell = text(shell.as_ref().or_else(|| self.default("shell")), &scope, "shell")?;
-                let cwd = text(
-                    working_directory.as_ref().or_else(|| self.default("working-directory")),
-                    &scope,
-                    "working-directory",
-                )?;
+                // `defaults:` are for the job's own steps.
+                let default = |key| if job.action.is_some() { None } else { self.default(key) };
+                let shell = text(shell.as_ref().or_else(|| default("shell")), &scope, "shell")?;
+                let directory = working_directory.as_ref().or_else(|| default("working-directory"));
+                let cwd = text(directory, &scope, "working-directory")?;
                 ReadyKind::Script {
                     text: text(Some(script), &scope, "run")?.unwrap_or_default(),
                     shell: shell.map(|shell| Shell::named(&shell)).transpose().map_err(|error| error.to_string())?,
@@ -58,6 +67,13 @@ impl StepTask {
             }
             StepKind::Uses { uses, with } => {
                 let inputs = evaluate_strings(with.as_ref(), &scope).map_err(|error| format!("`with`: {error}"))?;
+                if let Uses::Local { path } = &uses.value
+                    && path.starts_with('.')
+                {
+                    let local = LocalAction::new(path, inputs, job, &shown_env, status, timeout);
+                    let kind = ReadyKind::Local(Box::new(local));
+                    return Ok(Ready { env: IndexMap::new(), shown_env, timeout, kind });
+                }
                 ReadyKind::BuiltIn { action: self.action(&uses.value)?, inputs }
             }
             StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) | StepKind::Parallel(_) => {
@@ -70,7 +86,7 @@ impl StepTask {
     /// `github` with the paths of the step's files.
     fn github(&self, github: Value) -> Value {
         let mut github = github.as_object().cloned().unwrap_or_default();
-        for (_, name, path) in self.tools.files.of(self.index).variables() {
+        for (_, name, path) in self.tools.files.of(self.number()).variables() {
             github.insert(name, Value::String(Arc::from(path)));
         }
         Value::Object(Arc::new(github))
@@ -102,7 +118,11 @@ impl StepTask {
             let near = workflow::diagnostic::suggest(&name, known.names());
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let list = known.names().collect::<Vec<_>>().join(", ");
-            format!("`uses: {}` cannot run yet: this version runs built-in actions only ({list}){hint}", uses.text())
+            format!(
+                "`uses: {}` cannot run yet: this version runs built-in actions ({list}) and composite actions of the \
+                 repository (`./path`) only{hint}",
+                uses.text()
+            )
         })
     }
 
@@ -121,6 +141,9 @@ impl StepTask {
             }
         }
         env.insert("GITHUB_ACTION".into(), step.id.as_str().to_owned());
+        if let Some(path) = job.github.get("action_path").filter(|_| job.action.is_some()) {
+            env.insert("GITHUB_ACTION_PATH".into(), path.to_display_string().to_string());
+        }
         let own = context_env.get("PATH").map_or(tools.own_path.as_str(), String::as_str);
         let sudo = tools.handle.facts().sudo_directory.as_deref();
         env.insert("PATH".into(), environment::path(&job.path, own, sudo));

@@ -24,7 +24,12 @@ impl Stepper {
             .iter()
             .map(|(step, run)| (*step, run.finished.as_ref().map(|(_, result)| result.clone())))
             .collect();
-        self.machine = JobSteps::recall(self.machine.steps().to_vec(), &results);
+        let is_recorded = |step: &StepIndex| matches!(results.get(step), Some(Some(_)));
+        let with_posts = remembered.ends.iter().filter(|(step, end)| is_recorded(step) && !end.left.posts.is_empty());
+        let posts = with_posts.count();
+        let first_post = self.machine.next_post();
+        self.machine = JobSteps::recall(self.machine.steps().to_vec(), posts, &results);
+        let mut next_posts = (first_post.0..).map(StepIndex);
         for (step, run) in begun.steps.iter().filter(|(_, run)| run.started.is_some()) {
             self.begun.insert(*step);
             self.names.insert(*step, run.name.clone());
@@ -32,7 +37,11 @@ impl Stepper {
         let mut unrecorded = Vec::new();
         for (step, end) in remembered.ends {
             match results.get(&step) {
-                Some(Some(result)) => self.bring_back(step, result, end.left),
+                Some(Some(result)) => {
+                    let mut left = end.left;
+                    self.bring_back_posts(step, &mut left, &mut next_posts);
+                    self.bring_back(step, result, left);
+                }
                 Some(None) | None => unrecorded.push((step, end)),
             }
         }
@@ -46,8 +55,7 @@ impl Stepper {
         };
         let running: Vec<_> = self.begun.iter().copied().filter(runs).collect();
         for step in running {
-            let stored = remembered.stored.iter().find(|(other, ..)| *other == step);
-            let again = Again { stored: stored.map(|(_, output, log)| (*output, *log)) };
+            let again: Again = remembered.halves.get(&step).cloned().unwrap_or_default();
             self.spawn(step, Recording { recorded: recorded_before(), ended: Vec::new() }, Some(again)).await;
         }
     }

@@ -3,14 +3,12 @@
 
 use tokio::sync::oneshot;
 
+use super::journal::Half;
 use crate::placement::Exec;
 use crate::step::StepEnd;
 
 /// What another process had done of a step.
-pub(super) struct Again {
-    /// A place in its output, and the size of its log there.
-    pub(super) stored: Option<(u64, u64)>,
-}
+pub(super) type Again = Half;
 
 /// What is known of a step once its task is over.
 pub(super) struct Performed {

@@ -167,6 +167,7 @@ impl PlacedJobs {
             env: IndexMap::new(),
             path: Vec::new(),
             steps: StepsContext::default(),
+            action: None,
         };
         // There for every step; those of actions fill them.
         job.github.insert("action_repository", Value::Null);

@@ -17,12 +17,13 @@ use super::context::StepScope;
 use super::facing::JobFacing;
 use super::journal::Entry;
 use super::perform::{StepTask, StepTools};
-use super::prepare::default_name;
+use super::call::wanted;
+use super::prepare::{Ready, default_name};
 use super::recording::{Again, Performed, Recording};
 use super::{JobControl, JobOrder, JobReport};
 use crate::notice::Notice;
 use crate::placement::Exec;
-use crate::step::{StepEnd, StepOutputs};
+use crate::step::{PostAction, StepEnd, StepOutputs};
 
 /// What the task of a step gives.
 type TaskEnd = (StepIndex, Performed);
@@ -45,6 +46,8 @@ pub(super) struct Stepper {
     unacknowledged: Vec<Exec>,
     /// Steps whose beginning another process recorded.
     pub(super) begun: BTreeSet<StepIndex>,
+    /// What is done at the end of the job, by the step that does it: the step that asked for it, and what.
+    posts: BTreeMap<StepIndex, (StepIndex, Vec<PostAction>)>,
     /// Which step a task performs, for tasks that panic.
     task_steps: HashMap<tokio::task::Id, StepIndex>,
     killed: bool,
@@ -73,6 +76,7 @@ impl Stepper {
             unreported: Vec::new(),
             unacknowledged: Vec::new(),
             begun: BTreeSet::new(),
+            posts: BTreeMap::new(),
             task_steps: HashMap::new(),
             killed: false,
             lost: false,
@@ -139,11 +143,11 @@ impl Stepper {
     }
 
     fn decide(&mut self) -> Vec<StepDecision> {
-        let Self { machine, job, order, tools, .. } = self;
+        let Self { machine, job, order, tools, posts, .. } = self;
         machine.decide(&mut |machine: &JobSteps, index| {
             let Some(step) = machine.steps().get(index.0 as usize).and_then(|flat| flat.find(&order.steps_job().steps))
             else {
-                return Ok(true);
+                return Ok(posts.get(&index).is_none_or(|(_, posts)| !wanted(posts, machine.status()).is_empty()));
             };
             let env = job.env_of(order, step, machine.status(), &*tools.hash_files);
             let scope = job.scope(order, &env, machine.status(), Some(step), Some(&*tools.hash_files));
@@ -199,20 +203,27 @@ impl Stepper {
 
     /// Performs a step in a task of its own.
     pub(super) async fn spawn(&mut self, index: StepIndex, recording: Recording, again: Option<Again>) {
-        let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned() else {
-            return;
-        };
+        let step = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned();
         let cancel = CancellationToken::new();
         self.cancels.insert(index, cancel.clone());
         let task = StepTask {
             index,
+            inner: 0,
+            inners: Arc::default(),
             order: Arc::clone(&self.order),
             tools: Arc::clone(&self.tools),
             cancel,
             name: self.names.get(&index).cloned().unwrap_or_default(),
-            again,
+            again: again.map(Arc::new),
         };
-        let task = match task.prepare(&step, &self.job, self.machine.status()) {
+        let ready = match (&step, self.posts.get(&index)) {
+            (Some(step), _) => task.prepare(step, &self.job, self.machine.status()),
+            (None, posts) => {
+                let posts = posts.map(|(_, posts)| wanted(posts, self.machine.status())).unwrap_or_default();
+                Ok(Ready::posts(posts))
+            }
+        };
+        let task = match ready {
             Ok(ready) => self.tasks.spawn(async move { (index, task.perform(ready, recording).await) }),
             Err(message) => {
                 let _recorded = recording.wait().await;
@@ -268,12 +279,36 @@ impl Stepper {
             message: end.message.map(|message| self.tools.masker.mask(&message)),
         };
         self.machine.apply(&StepFact::Finished(index, result.clone()));
+        self.add_posts(index, &mut end.left);
         if self.machine.is_visible(index) {
             self.show(index, &result, end.left);
         } else {
             self.hidden.insert(index, (result.clone(), end.left));
         }
         self.unreported.push(RunEvent::StepFinished { key: self.order.key.clone(), step: index, result });
+    }
+
+    /// What a step wants done at the end of the job becomes a step of its own.
+    pub(super) fn add_posts(&mut self, index: StepIndex, left: &mut StepOutputs) {
+        if !left.posts.is_empty() {
+            let posts = std::mem::take(&mut left.posts);
+            self.posts.insert(self.machine.next_post(), (index, posts));
+            self.machine.apply(&StepFact::PostAdded);
+        }
+    }
+
+    /// The same in a process that takes the job up.
+    pub(super) fn bring_back_posts(
+        &mut self,
+        index: StepIndex,
+        left: &mut StepOutputs,
+        next: &mut impl Iterator<Item = StepIndex>,
+    ) {
+        if !left.posts.is_empty()
+            && let Some(post) = next.next()
+        {
+            self.posts.insert(post, (index, std::mem::take(&mut left.posts)));
+        }
     }
 
     /// The log of a run keeps no secrets, so what holds one is kept there in its hidden form.
@@ -340,7 +375,8 @@ impl Stepper {
 
     fn name(&self, index: StepIndex) -> String {
         let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)) else {
-            return "Post".to_owned();
+            let of = self.posts.get(&index).map(|(of, _)| self.name(*of)).unwrap_or_default();
+            return format!("Post {of}");
         };
         let env = self.step_env(step);
         let scope = self.scope(step, &env);

@@ -2,7 +2,7 @@
 //!
 //! `out "text"` writes (a JSON string), `cuts HEX` writes these bytes once for each place where they can be cut, in two
 //! pieces, between the bytes 1 and 2 and a line feed, `fill N` writes so many `x`, `file OUTPUT "text"` appends to one of
-//! the step's files, `print NAME` writes a variable, `sleep MS`, `exit CODE`, `lost`, `hang` (until it is cancelled),
+//! the step's files, `write PATH "text"` writes a file of the workspace, `print NAME` writes a variable, `sleep MS`, `exit CODE`, `lost`, `hang` (until it is cancelled),
 //! `meet NAME` (waits until another script meets there too). Files lie where they lie for a job on this machine.
 
 use std::collections::BTreeMap;
@@ -208,8 +208,8 @@ impl JobHandle for Handle {
         unreachable!("files are shared")
     }
 
-    async fn read_file(&self, _path: &str, _bytes_max: u64) -> Result<Option<Bytes>, PlacementError> {
-        unreachable!("files are shared")
+    async fn read_file(&self, path: &str, _bytes_max: u64) -> Result<Option<Bytes>, PlacementError> {
+        Ok(std::fs::read(path).ok().map(Bytes::from))
     }
 
     async fn remove_path(&self, _path: &str) -> Result<(), PlacementError> {
@@ -271,6 +271,12 @@ impl Life {
                     let path = self.variable(&format!("GITHUB_{name}"));
                     let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("the step's file");
                     file.write_all(unquoted(text).as_bytes()).expect("write");
+                }
+                "write" => {
+                    let (name, text) = rest.split_once(' ').expect("write PATH TEXT");
+                    let path = std::path::Path::new(&self.variable("GITHUB_WORKSPACE")).join(name);
+                    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                    std::fs::write(path, unquoted(text)).expect("write");
                 }
                 "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))).await,
                 "meet" => {

@@ -64,6 +64,36 @@ third:
     - run: out "still\n"
 "#;
 
+/// Actions made of steps, while another job writes to the log.
+const ACTIONS: &str = r#"
+composite:
+  runs-on: x
+  steps:
+    - run: |
+        write inner/action.yml "inputs:\n  word: { default: none }\noutputs:\n  said: { value: \"\u0024{{ steps.say.outputs.said }} \u0024{{ inputs.word }}\" }\nruns:\n  using: composite\n  steps:\n    - id: say\n      shell: sh\n      run: |\n        out \"inner \u0024{{ inputs.word }}\\n\"\n        sleep 4\n        file OUTPUT \"said=yes\\n\"\n        file ENV \"INNER=\u0024{{ inputs.word }}\\n\"\n    - uses: pipe/remember@v1\n      with: { word: \"\u0024{{ inputs.word }}\" }\n    - { shell: sh, run: never, if: failure() }\n"
+        write outer/action.yml "outputs:\n  both: { value: \"\u0024{{ steps.a.outputs.said }}, \u0024{{ steps.b.outputs.said }}\" }\nruns:\n  using: composite\n  steps:\n    - { id: a, uses: ./inner, with: { word: first } }\n    - shell: sh\n      run: |\n        out \"\u0024{{ steps.a.outputs.said }} \"\n        print INNER\n        out \"\\nknown-secret-0815\\n\"\n        file STEP_SUMMARY \"sum\"\n    - { id: b, uses: ./inner, with: { word: second } }\n    - { shell: sh, run: exit 3, continue-on-error: true }\n"
+    - id: act
+      uses: ./outer
+      env: { OVER: lay }
+    - run: |
+        out "${{ steps.act.outputs.both }} "
+        print INNER
+        out "\n"
+    - uses: ./inner
+      with: { word: third }
+beside:
+  runs-on: x
+  steps:
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+"#;
+
 /// Which write is the last one, and whether it still reaches the log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Kill {
@@ -110,15 +140,16 @@ struct End {
 }
 
 struct World {
+    jobs: &'static str,
     root: tempfile::TempDir,
     simulation: Simulation,
     memory: Arc<MemoryLog>,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(jobs: &'static str) -> Self {
         let simulation = Simulation { secrets: vec![("KEY", "known-secret-0815".into())], ..Simulation::default() };
-        Self { root: tempfile::tempdir().unwrap(), simulation, memory: Arc::default() }
+        Self { jobs, root: tempfile::tempdir().unwrap(), simulation, memory: Arc::default() }
     }
 
     /// One engine from its start to its end or its death. Gives the run if it ended, and the number of writes.
@@ -142,7 +173,7 @@ impl World {
             groups: SharedGroups::default(),
         };
         let history = self.memory.read(RunId(1)).await.unwrap();
-        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(JOBS)), history };
+        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(self.jobs)), history };
         let (_sender, control) = mpsc::unbounded_channel();
         let run = tokio::select! {
             run = dispatcher.run(dispatch, control) => Some(run.unwrap()),
@@ -173,15 +204,24 @@ impl World {
 
 #[tokio::test]
 async fn killed_at_every_write() {
-    let world = World::new();
+    at_every_write(JOBS, "blue b").await;
+}
+
+#[tokio::test]
+async fn killed_while_an_action_runs_its_steps() {
+    at_every_write(ACTIONS, "yes first, yes second second").await;
+}
+
+async fn at_every_write(jobs: &'static str, said: &str) {
+    let world = World::new(jobs);
     let (run, writes) = world.engine(None).await;
     let expect = world.end(run.expect("nobody killed it"));
-    assert!(expect.logs.values().any(|log| log.contains("blue b")) && writes > 20, "{writes} {expect:#?}");
+    assert!(expect.logs.values().any(|log| log.contains(said)) && writes > 20, "{writes} {expect:#?}");
     assert_eq!(expect.left, Vec::<String>::new());
     for write in 0..writes {
         for written in [false, true] {
             let kill = Kill { write, written };
-            let world = World::new();
+            let world = World::new(jobs);
             let (first, _) = world.engine(Some(kill)).await;
             let run = match first {
                 // With several jobs at once the number of writes is not always the same.
@@ -196,10 +236,10 @@ async fn killed_at_every_write() {
 /// Killed again and again, after each write that an engine makes.
 #[tokio::test]
 async fn killed_after_every_single_write() {
-    let world = World::new();
+    let world = World::new(JOBS);
     let (run, _) = world.engine(None).await;
     let expect = world.end(run.expect("nobody killed it"));
-    let world = World::new();
+    let world = World::new(JOBS);
     let kill = Kill { write: 0, written: true };
     for _ in 0..200 {
         if let (Some(run), _) = world.engine(Some(kill)).await {

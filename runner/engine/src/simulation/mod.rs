@@ -31,7 +31,7 @@ use crate::placement::simulated::Simulated;
 use crate::placement::{Limits, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::slots::Slots;
-use crate::step::{ActionCall, ActionError, BuiltInAction, BuiltInActions, InputFacts, RepositoryFacts};
+use crate::step::{ActionCall, ActionError, BuiltInAction, BuiltInActions, InputFacts, PostWhen, RepositoryFacts};
 use crate::store::{RunId, RunLog, StoreError};
 
 /// A run that takes longer hangs.
@@ -99,12 +99,40 @@ impl BuiltInAction for Buggy {
     }
 }
 
+/// An action that has something to do at the end of the job.
+#[derive(Debug)]
+struct Remember;
+
+#[async_trait]
+impl BuiltInAction for Remember {
+    fn name(&self) -> &'static str {
+        "pipe/remember"
+    }
+
+    fn inputs(&self) -> &'static [InputFacts] {
+        &[InputFacts { name: "word", default: "", required: false, description: "kept" }]
+    }
+
+    async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+        call.log.line(&format!("remembers {}", call.inputs["word"])).await;
+        call.state.insert("word".to_owned(), call.inputs["word"].clone());
+        call.post = Some(PostWhen::Always);
+        Ok(())
+    }
+
+    async fn post(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+        call.log.line(&format!("remembered {}", call.state["word"])).await;
+        Ok(())
+    }
+}
+
 impl Simulation {
     fn settings(&self, root: &Path, masker: &Arc<SharedMasker>, notices: &Notices) -> JobSettings {
         let mut labels = RunnerLabels::default();
         labels.use_host();
         let mut built_in = BuiltInActions::default();
         built_in.add(Arc::new(Buggy));
+        built_in.add(Arc::new(Remember));
         let mut secrets = SecretStore::default();
         for (name, value) in &self.secrets {
             let _too_short = masker.add(value);

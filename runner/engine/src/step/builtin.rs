@@ -30,6 +30,24 @@ pub trait BuiltInAction: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// A sentence for the step's log; the step has failed then.
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError>;
+
+    /// What it does at the end of the job, where `run` asked for that in `call.post`. It finds `call.state` as `run` left
+    /// it.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    async fn post(&self, _call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+        Ok(())
+    }
+}
+
+/// When an action's [`BuiltInAction::post`] is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostWhen {
+    /// Whatever became of the job.
+    Always,
+    /// If the job has succeeded.
+    Success,
 }
 
 /// An input that an action takes.
@@ -76,6 +94,10 @@ pub struct ActionCall<'a> {
     pub secrets: &'a [Secret],
     /// The step's outputs.
     pub outputs: &'a mut BTreeMap<String, String>,
+    /// What `run` keeps for `post`.
+    pub state: &'a mut BTreeMap<String, String>,
+    /// Whether `post` is wanted.
+    pub post: Option<PostWhen>,
     /// Fires when the step should stop.
     pub cancel: CancellationToken,
     /// The run.

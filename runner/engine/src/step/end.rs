@@ -18,6 +18,29 @@ pub struct StepOutputs {
     pub path: Vec<String>,
     /// `GITHUB_STEP_SUMMARY`.
     pub summary: Option<String>,
+    /// What its actions do at the end of the job, in the order in which they ran.
+    #[serde(default)]
+    pub posts: Vec<PostAction>,
+}
+
+/// What an action does at the end of the job.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PostAction {
+    /// Name of the action.
+    pub action: String,
+    /// Its inputs, complete.
+    pub inputs: BTreeMap<String, String>,
+    /// What it keeps from its main part.
+    pub state: BTreeMap<String, String>,
+    /// Whether it does it whatever became of the job; otherwise only if the job has succeeded.
+    pub always: bool,
+}
+
+impl std::fmt::Debug for PostAction {
+    /// Without values: they may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostAction").field("action", &self.action).finish_non_exhaustive()
+    }
 }
 
 /// How a step ended.

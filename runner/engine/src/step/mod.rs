@@ -10,7 +10,7 @@ pub mod script;
 pub mod trial;
 
 pub use builtin::{
-    ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, RepositoryFacts,
+    ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, PostWhen, RepositoryFacts,
     RunFactsForAction, WorkspaceFacts,
 };
-pub use end::{StepEnd, StepOutputs, minutes};
+pub use end::{PostAction, StepEnd, StepOutputs, minutes};

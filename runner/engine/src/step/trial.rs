@@ -113,6 +113,8 @@ impl Trial {
             masker,
             secrets: &self.secrets,
             outputs,
+            state: &mut BTreeMap::new(),
+            post: None,
             cancel: self.cancel.clone(),
             run: self.run.clone(),
         };

@@ -6,11 +6,12 @@ use super::{FlatStep, JobSteps, Progress, Role, StepFact, StepIndex, StepResult}
 use crate::run::Conclusion;
 
 impl JobSteps {
-    /// Steps of which these have begun, and ended where a result is there. That a step was asked to stop is not in the
+    /// Steps of which these have begun, and ended where a result is there, and as many post steps as had been added. That a step was asked to stop is not in the
     /// log: whoever asked for it asks again.
     #[must_use]
-    pub fn recall(steps: Vec<FlatStep>, begun: &BTreeMap<StepIndex, Option<StepResult>>) -> Self {
+    pub fn recall(steps: Vec<FlatStep>, posts: usize, begun: &BTreeMap<StepIndex, Option<StepResult>>) -> Self {
         let mut this = Self::new(steps);
+        (0..posts).for_each(|_| this.apply(&StepFact::PostAdded));
         for (step, result) in begun {
             let Some(role) = this.steps.get(step.0 as usize).map(|step| step.role.clone()) else { continue };
             match (role, result) {
@@ -76,7 +77,7 @@ mod tests {
     /// Goes on from `begun`, with every condition true unless the job has failed, and every step started ending well.
     fn check(roles: &[Role], begun: &[(u32, Option<Conclusion>)], expect: &str) {
         let begun = begun.iter().map(|(step, end)| (StepIndex(*step), end.map(result))).collect();
-        let mut steps = JobSteps::recall(flat(roles), &begun);
+        let mut steps = JobSteps::recall(flat(roles), 0, &begun);
         let mut holds = |steps: &JobSteps, _: StepIndex| Ok(steps.status() == crate::expression::Status::Success);
         let mut seen = Vec::new();
         for _ in 0..20 {

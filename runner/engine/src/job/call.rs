@@ -1,0 +1,148 @@
+//! Calls of built-in actions: the main part of one in its step, and what actions do at the end of the job.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use workflow::expression::Status;
+use workflow::run::Conclusion;
+
+use super::log::StepLog;
+use super::perform::StepTask;
+use crate::step::{
+    ActionCall, ActionError, BuiltInAction, CompleteInputs, PostAction, PostWhen, StepEnd, minutes,
+};
+
+/// Longer than any job.
+const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 35);
+
+/// What an action is called with, and what it leaves.
+struct Called {
+    inputs: CompleteInputs,
+    outputs: BTreeMap<String, String>,
+    state: BTreeMap<String, String>,
+    post: Option<PostWhen>,
+}
+
+impl StepTask {
+    /// The main part of an action.
+    pub(super) async fn built_in(
+        &self,
+        action: &Arc<dyn BuiltInAction>,
+        given: IndexMap<String, String>,
+        limit: Option<Duration>,
+        log: &mut StepLog,
+    ) -> StepEnd {
+        log.line(&format!("##[group]Run {}", action.name())).await;
+        if !given.is_empty() {
+            let lines: Vec<_> = given.iter().map(|(name, value)| format!("  {name}: {value}")).collect();
+            log.line(&format!("with:\n{}", lines.join("\n"))).await;
+        }
+        log.line("##[endgroup]").await;
+        let inputs = match CompleteInputs::of(&**action, given) {
+            Ok(inputs) => inputs,
+            Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
+        };
+        for warning in &inputs.warnings {
+            log.warning(warning).await;
+        }
+        let mut called = Called { inputs, outputs: BTreeMap::new(), state: BTreeMap::new(), post: None };
+        let mut end = self.call(&**action, &mut called, limit, Part::Main, log).await;
+        if let Some(when) = called.post {
+            let Called { inputs, state, .. } = called;
+            let post = PostAction {
+                action: action.name().to_owned(),
+                inputs: inputs.values.into_iter().collect(),
+                state,
+                always: when == PostWhen::Always,
+            };
+            end.left.posts.push(post);
+        }
+        end.left.outputs = called.outputs;
+        end
+    }
+
+    /// What actions of one step do at the end of the job, last first.
+    pub(super) async fn posts(&self, posts: Vec<PostAction>, log: &mut StepLog) -> StepEnd {
+        let mut end = StepEnd::plain(Conclusion::Success, None);
+        for post in posts.into_iter().rev() {
+            let Some(action) = self.tools.built_in.get(&post.action).cloned() else { continue };
+            log.line(&format!("##[group]Post {}\n##[endgroup]", action.name())).await;
+            let inputs = CompleteInputs { values: post.inputs.into_iter().collect(), ..CompleteInputs::default() };
+            let mut called = Called { inputs, outputs: BTreeMap::new(), state: post.state, post: None };
+            let one = self.call(&*action, &mut called, None, Part::Post, log).await;
+            if one.outcome != Conclusion::Success {
+                if let Some(message) = &one.message {
+                    log.error(message).await;
+                }
+                end.outcome = end.outcome.merge(one.outcome);
+                end.message = one.message;
+            }
+        }
+        end
+    }
+
+    async fn call(
+        &self,
+        action: &dyn BuiltInAction,
+        called: &mut Called,
+        limit: Option<Duration>,
+        part: Part,
+        log: &mut StepLog,
+    ) -> StepEnd {
+        let tools = &*self.tools;
+        let mut call = ActionCall {
+            inputs: called.inputs.values.clone(),
+            defaulted: called.inputs.defaulted.clone(),
+            workspace: &tools.workspace,
+            repository: &tools.repository,
+            job: &tools.handle,
+            log,
+            masker: &tools.masker,
+            secrets: &tools.secrets,
+            outputs: &mut called.outputs,
+            state: &mut called.state,
+            post: None,
+            cancel: self.cancel.clone(),
+            run: tools.run.clone(),
+        };
+        let result = tokio::select! {
+            result = part.of(action, &mut call) => result,
+            () = self.cancel.cancelled() => Err(ActionError::Cancelled),
+            () = tokio::time::sleep(limit.unwrap_or(FOREVER)) => {
+                let minutes = minutes(limit.unwrap_or_default());
+                Err(ActionError::Failed(format!("The action '{}' has timed out after {minutes} minutes.", self.name)))
+            }
+        };
+        called.post = call.post;
+        match result {
+            Ok(()) => StepEnd::plain(Conclusion::Success, None),
+            Err(ActionError::Cancelled) => {
+                StepEnd::plain(Conclusion::Cancelled, Some("The operation was canceled.".into()))
+            }
+            Err(ActionError::Failed(message)) => StepEnd::plain(Conclusion::Failure, Some(message)),
+        }
+    }
+}
+
+/// Which part of an action.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Main,
+    Post,
+}
+
+impl Part {
+    async fn of(self, action: &dyn BuiltInAction, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+        match self {
+            Self::Main => action.run(call).await,
+            Self::Post => action.post(call).await,
+        }
+    }
+}
+
+/// Those of them that are done as things stand.
+pub(super) fn wanted(posts: &[PostAction], status: Status) -> Vec<PostAction> {
+    posts.iter().filter(|post| post.always || status == Status::Success).cloned().collect()
+}
