@@ -166,8 +166,7 @@ impl Job {
                 conclusion => format!(", counts as {conclusion}"),
             };
             writeln!(out, "{}", format!("  step {}{name}: {}{counts}", index + 1, step.outcome).trim_end()).unwrap();
-            for (mark, lines) in [("|", without_heading(&step.log)), ("!", &step.annotations[..]), (">", &step.summary)]
-            {
+            for (mark, lines) in [("|", &without_headings(&step.log)), ("!", &step.annotations), (">", &step.summary)] {
                 for line in fit_to_read(lines) {
                     writeln!(out, "{}", format!("    {mark} {line}").trim_end()).unwrap();
                 }
@@ -199,16 +198,32 @@ fn fit_to_read(lines: &[String]) -> Vec<String> {
     shown.into_iter().map(long).collect()
 }
 
-/// A step's output without what the engine says of the script before it runs. Of a built-in action only warnings and
+/// A step's output without what the engine says of a script or an action before it runs. Of checkouts only warnings and
 /// errors stay, since GitHub's own says other things.
-fn without_heading(log: &[String]) -> &[String] {
-    let Some(heading) = log.first().filter(|line| line.starts_with("##[group]Run ")) else { return log };
-    let end = log.iter().position(|line| line == "##[endgroup]").map_or(log.len(), |at| at + 1);
-    if heading == "##[group]Run actions/checkout" {
-        let said = log.iter().rposition(|line| !line.starts_with("##[")).map_or(end, |at| at + 1);
-        return &log[said.max(end)..];
+fn without_headings(log: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let (mut rest, mut first, mut checkout) = (log, true, false);
+    while let Some((line, after)) = rest.split_first() {
+        let end = rest.iter().position(|line| line == "##[endgroup]").map_or(rest.len(), |at| at + 1);
+        if line.starts_with("##[group]") && (first && line.starts_with("##[group]Run ") || is_heading(&rest[..end])) {
+            checkout = line == "##[group]Run actions/checkout";
+            rest = &rest[end..];
+        } else {
+            if !checkout || line.starts_with("##[") {
+                kept.push(line.clone());
+            }
+            rest = after;
+        }
+        first = false;
     }
-    &log[end..]
+    kept
+}
+
+/// Whether a group is what the engine says before a step of an action.
+fn is_heading(group: &[String]) -> bool {
+    let ours = ["##[group]Run ./", "##[group]Run actions/", "##[group]Run pipe/", "##[group]Post "];
+    let of_action = |line: &String| ours.iter().any(|start| line.starts_with(start));
+    group.first().is_some_and(of_action) || group.iter().any(|line| line.starts_with("shell: "))
 }
 
 /// What an annotation says beyond its line of the log.

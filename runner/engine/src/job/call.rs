@@ -10,9 +10,7 @@ use workflow::run::Conclusion;
 
 use super::log::StepLog;
 use super::perform::StepTask;
-use crate::step::{
-    ActionCall, ActionError, BuiltInAction, CompleteInputs, PostAction, PostWhen, StepEnd, minutes,
-};
+use crate::step::{ActionCall, ActionError, BuiltInAction, CompleteInputs, PostAction, PostWhen, StepEnd, minutes};
 
 /// Longer than any job.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 35);

@@ -279,7 +279,9 @@ impl StepTask {
 }
 
 fn refused(path: &str) -> String {
-    format!("`uses: {path}` cannot run yet: this version runs composite actions, not those in JavaScript or of an image")
+    format!(
+        "`uses: {path}` cannot run yet: this version runs composite actions, not those in JavaScript or of an image"
+    )
 }
 
 /// The folder of an action as the job sees it, and relative to the workspace for messages.

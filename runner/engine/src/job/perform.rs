@@ -12,9 +12,9 @@ use workflow::run::{Conclusion, StepIndex};
 use workflow::secret::Secret;
 use workflow::template::Token;
 
+use super::composite::LocalAction;
 use super::context::HashFiles;
 use super::files::{JobFiles, StepFiles, StepNumber};
-use super::composite::LocalAction;
 use super::journal::{Entry, Journal};
 use super::log::{LogPlace, StepLog};
 use super::matchers::JobMatchers;

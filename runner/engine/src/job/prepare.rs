@@ -8,13 +8,13 @@ use workflow::expression::{Status, Value};
 use workflow::model::{Step, StepKind, Uses};
 use workflow::template::{Token, evaluate};
 
+use super::composite::LocalAction;
 use super::context::StepScope;
 use super::environment;
 use super::facing::{JobFacing, evaluate_strings};
-use super::composite::LocalAction;
 use super::perform::StepTask;
-use crate::step::{BuiltInAction, PostAction};
 use crate::step::script::Shell;
+use crate::step::{BuiltInAction, PostAction};
 
 /// A step with everything evaluated.
 pub(super) struct Ready {

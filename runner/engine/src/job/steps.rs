@@ -13,11 +13,11 @@ use workflow::run::steps::{FlatStep, JobSteps, Role, StepDecision, StepFact};
 use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
 use workflow::template::evaluate;
 
+use super::call::wanted;
 use super::context::StepScope;
 use super::facing::JobFacing;
 use super::journal::Entry;
 use super::perform::{StepTask, StepTools};
-use super::call::wanted;
 use super::prepare::{Ready, default_name};
 use super::recording::{Again, Performed, Recording};
 use super::{JobControl, JobOrder, JobReport};

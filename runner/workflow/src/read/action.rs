@@ -102,7 +102,9 @@ fn runs(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<A
             let at = written.get("using").map_or(written.span, |token| token.span);
             checks.error_with_help(
                 at,
-                format!("'using: {using}' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead."),
+                format!(
+                    "'using: {using}' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead."
+                ),
                 Some("an action of steps has `using: composite`".to_owned()),
             );
             None
@@ -136,7 +138,8 @@ mod tests {
         let got = match &reading.action {
             Some(action) => {
                 let inputs = action.inputs.iter().map(|(name, input)| {
-                    let marks = [(input.required, "!"), (input.default.is_some(), "="), (input.deprecation.is_some(), "~")];
+                    let marks =
+                        [(input.required, "!"), (input.default.is_some(), "="), (input.deprecation.is_some(), "~")];
                     marks.iter().filter(|(is, _)| *is).fold(name.clone(), |name, (_, mark)| name + mark)
                 });
                 let inputs: Vec<_> = inputs.collect();
