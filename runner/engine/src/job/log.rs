@@ -112,7 +112,7 @@ impl StepLog {
             generation,
             stream: MaskStream::new(current),
             splitter: LineSplitter::new(),
-            processor: CommandProcessor::new(settings.clone()),
+            processor: CommandProcessor::new(settings),
             settings,
             file: LogFile::open(&path, place.bytes_max, bytes),
             effects: Vec::new(),
@@ -183,7 +183,7 @@ impl StepLog {
         self.end_of_output().await;
         self.stream.flush(&mut self.masked);
         self.send(Vec::new()).await;
-        self.processor = CommandProcessor::new(self.settings.clone());
+        self.processor = CommandProcessor::new(self.settings);
     }
 
     /// The end of the log.
