@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use workflow::expression::Status;
-use workflow::run::Conclusion;
+use workflow::run::steps::StepFact;
+use workflow::run::{Conclusion, StepIndex};
 
 use super::log::StepLog;
 use super::perform::StepTask;
-use crate::step::{ActionCall, ActionError, BuiltInAction, CompleteInputs, PostAction, PostWhen, StepEnd, minutes};
+use super::prepare::Ready;
+use super::steps::Stepper;
+use crate::step::{
+    ActionCall, ActionError, BuiltInAction, CompleteInputs, PostAction, PostWhen, StepEnd, StepOutputs, minutes,
+};
 
 /// Longer than any job.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 35);
@@ -120,6 +125,42 @@ impl StepTask {
                 StepEnd::plain(Conclusion::Cancelled, Some("The operation was canceled.".into()))
             }
             Err(ActionError::Failed(message)) => StepEnd::plain(Conclusion::Failure, Some(message)),
+        }
+    }
+}
+
+impl Stepper {
+    /// The name of a step at the end of the job.
+    pub(super) fn post_name(&self, index: StepIndex) -> String {
+        format!("Post {}", self.posts.get(&index).map(|(of, _)| self.name(*of)).unwrap_or_default())
+    }
+
+    /// What a step at the end of the job has to do.
+    pub(super) fn ready_posts(&self, index: StepIndex) -> Ready {
+        let posts = self.posts.get(&index).map(|(_, posts)| wanted(posts, self.status()));
+        Ready::posts(posts.unwrap_or_default())
+    }
+
+    /// What a step wants done at the end of the job becomes a step of its own.
+    pub(super) fn add_posts(&mut self, index: StepIndex, left: &mut StepOutputs) {
+        if !left.posts.is_empty() {
+            let posts = std::mem::take(&mut left.posts);
+            self.posts.insert(self.machine.next_post(), (index, posts));
+            self.machine.apply(&StepFact::PostAdded);
+        }
+    }
+
+    /// The same in a process that takes the job up.
+    pub(super) fn bring_back_posts(
+        &mut self,
+        index: StepIndex,
+        left: &mut StepOutputs,
+        next: &mut impl Iterator<Item = StepIndex>,
+    ) {
+        if !left.posts.is_empty()
+            && let Some(post) = next.next()
+        {
+            self.posts.insert(post, (index, std::mem::take(&mut left.posts)));
         }
     }
 }

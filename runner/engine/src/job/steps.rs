@@ -18,7 +18,7 @@ use super::context::StepScope;
 use super::facing::JobFacing;
 use super::journal::Entry;
 use super::perform::{StepTask, StepTools};
-use super::prepare::{Ready, default_name};
+use super::prepare::default_name;
 use super::recording::{Again, Performed, Recording};
 use super::{JobControl, JobOrder, JobReport};
 use crate::notice::Notice;
@@ -40,14 +40,14 @@ pub(super) struct Stepper {
     /// What background steps left, until others may see it.
     pub(super) hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
     pub(super) names: BTreeMap<StepIndex, String>,
-    /// Facts that go to the dispatcher with the next one that somebody waits for, so that a step costs one write.
+    /// Facts that go to the dispatcher with the next one that somebody waits for, so that a step costs one write, and
+    /// commands whose ends go with them.
     unreported: Vec<RunEvent>,
-    /// Commands whose ends go with them.
     unacknowledged: Vec<Exec>,
     /// Steps whose beginning another process recorded.
     pub(super) begun: BTreeSet<StepIndex>,
     /// What is done at the end of the job, by the step that does it: the step that asked for it, and what.
-    posts: BTreeMap<StepIndex, (StepIndex, Vec<PostAction>)>,
+    pub(super) posts: BTreeMap<StepIndex, (StepIndex, Vec<PostAction>)>,
     /// Which step a task performs, for tasks that panic.
     task_steps: HashMap<tokio::task::Id, StepIndex>,
     killed: bool,
@@ -216,12 +216,9 @@ impl Stepper {
             name: self.names.get(&index).cloned().unwrap_or_default(),
             again: again.map(Arc::new),
         };
-        let ready = match (&step, self.posts.get(&index)) {
-            (Some(step), _) => task.prepare(step, &self.job, self.machine.status()),
-            (None, posts) => {
-                let posts = posts.map(|(_, posts)| wanted(posts, self.machine.status())).unwrap_or_default();
-                Ok(Ready::posts(posts))
-            }
+        let ready = match &step {
+            Some(step) => task.prepare(step, &self.job, self.machine.status()),
+            None => Ok(self.ready_posts(index)),
         };
         let task = match ready {
             Ok(ready) => self.tasks.spawn(async move { (index, task.perform(ready, recording).await) }),
@@ -288,29 +285,6 @@ impl Stepper {
         self.unreported.push(RunEvent::StepFinished { key: self.order.key.clone(), step: index, result });
     }
 
-    /// What a step wants done at the end of the job becomes a step of its own.
-    pub(super) fn add_posts(&mut self, index: StepIndex, left: &mut StepOutputs) {
-        if !left.posts.is_empty() {
-            let posts = std::mem::take(&mut left.posts);
-            self.posts.insert(self.machine.next_post(), (index, posts));
-            self.machine.apply(&StepFact::PostAdded);
-        }
-    }
-
-    /// The same in a process that takes the job up.
-    pub(super) fn bring_back_posts(
-        &mut self,
-        index: StepIndex,
-        left: &mut StepOutputs,
-        next: &mut impl Iterator<Item = StepIndex>,
-    ) {
-        if !left.posts.is_empty()
-            && let Some(post) = next.next()
-        {
-            self.posts.insert(post, (index, std::mem::take(&mut left.posts)));
-        }
-    }
-
     /// The log of a run keeps no secrets, so what holds one is kept there in its hidden form.
     fn recorded_outputs(&self, outputs: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let hide = |text: &String| self.tools.masker.mask(text);
@@ -373,10 +347,9 @@ impl Stepper {
         self.job.scope(&self.order, env, self.machine.status(), Some(step), Some(&*self.tools.hash_files))
     }
 
-    fn name(&self, index: StepIndex) -> String {
+    pub(super) fn name(&self, index: StepIndex) -> String {
         let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)) else {
-            let of = self.posts.get(&index).map(|(of, _)| self.name(*of)).unwrap_or_default();
-            return format!("Post {of}");
+            return self.post_name(index);
         };
         let env = self.step_env(step);
         let scope = self.scope(step, &env);
@@ -399,7 +372,7 @@ impl Stepper {
     /// Tells what is to be told, and gives what to wait for until it is recorded.
     async fn report(&mut self) -> Recording {
         let (report, recorded) = JobReport::awaited(std::mem::take(&mut self.unreported));
-        // The dispatcher outlives its jobs; if it is gone, so is everybody who would care.
+        // The dispatcher outlives its jobs.
         let _gone = self.reports.send(report).await;
         Recording { recorded, ended: std::mem::take(&mut self.unacknowledged) }
     }
