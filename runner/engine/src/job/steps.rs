@@ -40,8 +40,7 @@ pub(super) struct Stepper {
     /// What background steps left, until others may see it.
     pub(super) hidden: BTreeMap<StepIndex, (StepResult, StepOutputs)>,
     pub(super) names: BTreeMap<StepIndex, String>,
-    /// Facts that go to the dispatcher with the next one that somebody waits for, so that a step costs one write, and
-    /// commands whose ends go with them.
+    /// Facts that go to the dispatcher with the next one that somebody waits for; so do the ends of these commands.
     unreported: Vec<RunEvent>,
     unacknowledged: Vec<Exec>,
     /// Steps whose beginning another process recorded.
