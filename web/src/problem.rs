@@ -66,6 +66,9 @@ impl IntoResponse for Problem {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        if self.status == StatusCode::UNAUTHORIZED && self.kind == "token" {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -165,6 +165,14 @@ impl Audit {
         Ok(Self { database, key: Arc::new(key) })
     }
 
+    /// Whether the log was opened before, so that its key must be there.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn exists(database: &Database) -> Result<bool, StoreError> {
+        database.read(|connection| connection.prepare("SELECT 1 FROM sealed WHERE name = ?1")?.exists([KEY_NAME])).await
+    }
+
     /// Keeps a deed in a transaction of its own.
     ///
     /// # Errors

@@ -1,0 +1,125 @@
+//! The JSON API below `/api/v1`: runs, their events and logs, and what people do with them.
+//!
+//! Every handler names the scope that it needs in its type ([`Allowed`]); what a token may not see is not found. What is
+//! done goes to [`Steering`] and to the audit log. `openapi.rs` is the reference, and the tests hold it against the
+//! routes. It makes no decisions about runs.
+
+mod access;
+mod administration;
+mod answer;
+mod environments;
+mod events;
+mod follow;
+mod local;
+mod logs;
+mod once;
+mod openapi;
+mod runs;
+mod steering;
+mod view;
+
+pub use local::LocalAccess;
+pub use steering::{Dispatch, Rerun, Review, SteerError, Steering};
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post, put};
+use engine::folders::Folders;
+use engine::store::Database;
+use engine::store::answers::Answers;
+use engine::store::audit::Audit;
+use engine::store::deliveries::Deliveries;
+use engine::store::listing::Listing;
+use engine::store::repositories::Repositories;
+use engine::store::secrets::Settings;
+use engine::store::tokens::Tokens;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::Problem;
+
+/// What the API works with.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Where runs, deliveries and all else are.
+    pub database: Database,
+    /// Where logs are.
+    pub folders: Folders,
+    /// Who may ask.
+    pub tokens: Tokens,
+    /// Where deeds are kept.
+    pub audit: Audit,
+    /// Secrets and variables.
+    pub settings: Settings,
+    /// Carries out what is asked.
+    pub steering: Arc<dyn Steering>,
+    /// Told after a delivery is to be looked at again: [`crate::FrontDoor::arrivals`].
+    pub arrivals: Arc<Notify>,
+    /// Ends streams, so that the server can stop.
+    pub stop: CancellationToken,
+}
+
+/// What handlers share.
+#[derive(Debug)]
+struct Shared {
+    listing: Listing,
+    deliveries: Deliveries,
+    repositories: Repositories,
+    once: once::Once,
+    follow: follow::Follow,
+    api: Api,
+}
+
+impl Api {
+    /// The routes.
+    pub fn routes(self) -> Router {
+        let listing = Listing::on(self.database.clone());
+        let shared = Shared {
+            deliveries: Deliveries::on(self.database.clone()),
+            repositories: Repositories::on(self.database.clone()),
+            once: once::Once::new(Answers::on(self.database.clone())),
+            follow: follow::Follow::new(listing.clone(), self.folders.clone(), self.stop.clone()),
+            listing,
+            api: self,
+        };
+        let v1 = Router::new()
+            .route("/openapi.json", get(openapi::document))
+            .route("/runs", get(runs::list))
+            .route("/runs/{id}", get(runs::show))
+            .route("/runs/{id}/events", get(events::stream))
+            .route("/runs/{id}/cancel", post(runs::cancel))
+            .route("/runs/{id}/rerun", post(runs::rerun))
+            .route("/runs/{id}/reviews", post(runs::review))
+            .route("/jobs/{id}/log", get(logs::part))
+            .route("/jobs/{id}/log/raw", get(logs::raw))
+            .route("/dispatch", post(runs::dispatch))
+            .route("/repositories", get(administration::repositories))
+            .route("/environments", get(environments::list))
+            .route("/deployments", get(environments::deployments))
+            .route("/deliveries", get(administration::deliveries))
+            .route("/deliveries/{number}", get(administration::delivery))
+            .route("/deliveries/{number}/replay", post(administration::replay))
+            .route("/secrets", get(environments::secrets))
+            .route("/secrets/{name}", put(environments::put_secret))
+            .route("/secrets/{name}", delete(environments::remove_secret))
+            .route("/variables", get(environments::variables))
+            .route("/variables/{name}", put(environments::put_variable))
+            .route("/variables/{name}", delete(environments::remove_variable))
+            .route("/tokens", get(administration::tokens))
+            .route("/tokens", post(administration::create_token))
+            .route("/tokens/{id}", delete(administration::revoke_token))
+            .route("/audit", get(administration::audit))
+            .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
+            .method_not_allowed_fallback(async || {
+                let detail = "this page takes another method; /api/v1/openapi.json lists them";
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+            });
+        Router::new().nest("/api/v1", v1.with_state(Arc::new(shared)))
+    }
+}
+
+fn not_found(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+}

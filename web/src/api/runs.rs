@@ -1,0 +1,251 @@
+//! Runs: listed, shown, stopped, run again, reviewed, started by hand.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use engine::store::RunId;
+use engine::store::audit::Deed;
+use engine::store::listing::{FACTS_MAX, LISTED_MAX, RunFilter, RunListed};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::access::{self, Allowed};
+use super::answer::{self, Body, Path, Query, store};
+use super::view::Jobs;
+use super::{Dispatch, Rerun, Review, Shared, SteerError, not_found};
+use crate::Problem;
+
+/// Runs of a list where no number is given.
+const LISTED: usize = 50;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Filters {
+    repository: Option<String>,
+    branch: Option<String>,
+    event: Option<String>,
+    status: Option<String>,
+    actor: Option<String>,
+    sha: Option<String>,
+    workflow: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::RunsRead>,
+    Query(filters): Query<Filters>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let limit = filters.limit.unwrap_or(LISTED).clamp(1, LISTED_MAX);
+    let filter = RunFilter {
+        repository: filters.repository,
+        branch: filters.branch,
+        event: filters.event,
+        status: filters.status,
+        actor: filters.actor,
+        sha: filters.sha,
+        workflow: filters.workflow,
+        before: filters.cursor.map(RunId),
+        visible: allowed.holder.repositories.clone(),
+        limit,
+    };
+    let runs = shared.listing.list(filter).await.map_err(|error| store(&error))?;
+    let next = runs.last().filter(|_| runs.len() == limit).map(|run| run.id);
+    answer::json(&headers, &json!({ "runs": runs, "next": next }))
+}
+
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::RunsRead>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = visible(&shared, &allowed, RunId(id)).await?;
+    let mut jobs = Jobs::of(run.id);
+    let mut after = 0;
+    loop {
+        let facts = shared.listing.facts(run.id, after).await.map_err(|error| store(&error))?;
+        facts.iter().for_each(|fact| jobs.add(fact));
+        match facts.last() {
+            Some(last) if facts.len() == FACTS_MAX => after = last.seq,
+            Some(_) | None => break,
+        }
+    }
+    let attempts = shared.listing.attempts(run.id).await.map_err(|error| store(&error))?;
+    let attempts: Vec<_> = attempts.iter().map(|one| json!({ "id": one.id, "attempt": one.attempt })).collect();
+    let mut value = serde_json::to_value(&run).map_err(|error| answer::unreadable(&error))?;
+    value["jobs"] = jobs.into_json();
+    value["attempts"] = Json::Array(attempts);
+    answer::json(&headers, &value)
+}
+
+/// The run, if there is one for this token.
+pub(super) async fn visible<N>(shared: &Shared, allowed: &Allowed<N>, run: RunId) -> Result<RunListed, Problem> {
+    let found = shared.listing.one(run).await.map_err(|error| store(&error))?;
+    found.filter(|found| allowed.may_see(&found.repository)).ok_or_else(|| not_found(format!("there is no run {run}")))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CancelWish {
+    force: bool,
+}
+
+pub(super) async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::RunsWrite>,
+    Path(id): Path<u64>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let CancelWish { force } = body.read()?;
+    let deed = async {
+        let run = visible(&shared, &allowed, RunId(id)).await?;
+        shared.api.steering.cancel(run.id, force, &allowed.actor.who).await.map_err(refused)?;
+        audit(&shared, &allowed, "run.cancel", &run, json!({ "force": force })).await?;
+        Ok((StatusCode::ACCEPTED, json!({ "run": run.id, "status": "cancelling" })))
+    };
+    shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RerunWish {
+    failed: bool,
+    job: Option<String>,
+}
+
+pub(super) async fn rerun(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::RunsWrite>,
+    Path(id): Path<u64>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let which = match body.read::<RerunWish>()? {
+        RerunWish { failed: true, job: Some(_) } => {
+            return Err(answer::bad("body", "`failed` and `job` exclude each other".to_owned()));
+        }
+        RerunWish { failed: true, job: None } => Rerun::Failed,
+        RerunWish { failed: false, job: Some(job) } => Rerun::Job(job),
+        RerunWish { failed: false, job: None } => Rerun::All,
+    };
+    let deed = async {
+        let run = visible(&shared, &allowed, RunId(id)).await?;
+        let detail = json!({ "which": format!("{which:?}") });
+        let made = shared.api.steering.rerun(run.id, which, &allowed.actor.who).await.map_err(refused)?;
+        audit(&shared, &allowed, "run.rerun", &run, detail).await?;
+        Ok((StatusCode::CREATED, json!({ "run": made })))
+    };
+    shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Approved,
+    Rejected,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReviewWish {
+    state: Verdict,
+    environment: Option<String>,
+    #[serde(default)]
+    comment: String,
+}
+
+pub(super) async fn review(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::ReviewsWrite>,
+    Path(id): Path<u64>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wish: ReviewWish = body.read()?;
+    let (review, what) = match wish.state {
+        Verdict::Approved => (Review::Approve, "run.approve"),
+        Verdict::Rejected => (Review::Reject, "run.reject"),
+    };
+    let deed = async {
+        let run = visible(&shared, &allowed, RunId(id)).await?;
+        let environment = wish.environment.as_deref();
+        let done = shared.api.steering.review(run.id, environment, review, &allowed.actor.who, &wish.comment).await;
+        done.map_err(refused)?;
+        let detail = json!({ "environment": environment, "comment": wish.comment, "sha": run.sha });
+        audit(&shared, &allowed, what, &run, detail).await?;
+        Ok((StatusCode::CREATED, json!({ "run": run.id, "environment": environment })))
+    };
+    shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DispatchWish {
+    repository: String,
+    workflow: Option<String>,
+    #[serde(rename = "ref")]
+    git_ref: Option<String>,
+    inputs: Map<String, Json>,
+    event_type: Option<String>,
+    client_payload: Map<String, Json>,
+}
+
+pub(super) async fn dispatch(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::Dispatch>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let DispatchWish { repository, workflow, git_ref, inputs, event_type, client_payload } = body.read()?;
+    let dispatch = match (workflow, event_type) {
+        (Some(workflow), None) => Dispatch::Workflow { repository, workflow, git_ref, inputs },
+        (None, Some(event_type)) => Dispatch::Repository { repository, event_type, payload: client_payload },
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(answer::bad("body", "give either `workflow` or `event_type`".to_owned()));
+        }
+    };
+    let deed = async {
+        let repository = dispatch.repository().to_owned();
+        if !allowed.may_see(&repository) {
+            return Err(not_found(format!("there is no repository {repository}")));
+        }
+        let detail = match &dispatch {
+            // Inputs may be meant to be secret.
+            Dispatch::Workflow { workflow, git_ref, inputs, .. } => {
+                json!({ "workflow": workflow, "ref": git_ref, "inputs": inputs.keys().collect::<Vec<_>>() })
+            }
+            Dispatch::Repository { event_type, .. } => json!({ "event_type": event_type }),
+        };
+        let runs = shared.api.steering.dispatch(dispatch, &allowed.actor.who).await.map_err(refused)?;
+        let deed = Deed { actor: allowed.actor.clone(), what: "run.dispatch", target: repository, detail };
+        shared.api.audit.record(deed).await.map_err(|error| store(&error))?;
+        Ok((StatusCode::CREATED, json!({ "runs": runs })))
+    };
+    shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+async fn audit<N>(
+    shared: &Shared,
+    allowed: &Allowed<N>,
+    what: &'static str,
+    run: &RunListed,
+    detail: Json,
+) -> Result<(), Problem> {
+    let target = format!("{} run {}", run.repository, run.id);
+    let deed = Deed { actor: allowed.actor.clone(), what, target, detail };
+    shared.api.audit.record(deed).await.map_err(|error| store(&error))
+}
+
+fn refused(error: SteerError) -> Problem {
+    let (status, kind) = match error {
+        SteerError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+        SteerError::Conflict(_) => (StatusCode::CONFLICT, "state"),
+        SteerError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "request"),
+        SteerError::Forbidden(_) => (StatusCode::FORBIDDEN, "review"),
+        SteerError::Store(error) => return store(&error),
+    };
+    Problem::new(status, kind, error.to_string())
+}
