@@ -15,6 +15,7 @@ pub mod image;
 pub mod inside;
 pub mod job;
 pub mod machine;
+pub mod mirror;
 pub mod notice;
 pub mod placement;
 pub mod runner_label;
