@@ -26,4 +26,5 @@ mod simulation;
 pub mod slots;
 pub mod step;
 pub mod store;
+pub mod triggering;
 pub mod wire;

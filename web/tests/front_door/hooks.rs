@@ -116,6 +116,7 @@ async fn secrets_come_from_the_store() {
             full_name: name.into(),
             url: "https://github.com/octo/shop.git".into(),
             secret: Marked.seal(context, &Secret::new(secret)).unwrap(),
+            fetch: None,
             created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         })
     };

@@ -74,8 +74,14 @@ impl Mirrors {
     async fn session<'a>(&'a self, origin: &'a Origin) -> Result<Session<'a>, MirrorError> {
         let git = self.git(origin).await?;
         let folder = self.folder(origin.id);
-        let made = folder.clone();
-        let making = tokio::task::spawn_blocking(move || make(&made));
+        let (made, url) = (folder.clone(), origin.url.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            // Objects of another repository have no place in this one's.
+            if made.join(FETCHED_FILE).exists() && !was_fetched(&made, &url) {
+                std::fs::remove_dir_all(&made).map_err(|error| mirror_error(&made, &error))?;
+            }
+            make(&made)
+        });
         making.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         Ok(Session { shared: &self.0, git, origin, folder })
     }

@@ -21,7 +21,7 @@ mod merge;
 mod program;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod url;
 
 use std::path::{Path, PathBuf};

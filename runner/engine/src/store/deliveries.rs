@@ -11,7 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use workflow::event::Forge;
+use workflow::event::{Event, Forge};
 use workflow::run::Recorded;
 
 use super::database::Database;
@@ -26,6 +26,9 @@ pub const SAME_BODY_HOURS: i64 = 24;
 pub const KEPT_DAYS_MIN: i64 = 7;
 /// Most rows of one list.
 pub const LISTED_MAX: usize = 500;
+
+/// Tells that a delivery is our own; no header of this name is kept of one that came from outside.
+pub const ORIGIN_HEADER: &str = "pipe-origin";
 
 /// A hook whose signature was right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +128,40 @@ pub struct DeliveryFilter {
     pub before: Option<u64>,
     /// At most this many; never more than [`LISTED_MAX`].
     pub limit: usize,
+}
+
+impl WholeDelivery {
+    /// What it tells. Deliveries of our own (schedules) speak GitHub's language whatever the forge.
+    ///
+    /// # Errors
+    /// It is no event, and why.
+    pub fn event(&self) -> Result<Event, String> {
+        let json = serde_json::from_slice(&self.body).map_err(|error| error.to_string())?;
+        let is_ours = self.headers.iter().any(|(name, _)| name == ORIGIN_HEADER);
+        let read = if is_ours {
+            Event::parse(&self.delivery.event, json)
+        } else {
+            Event::from_forge(self.delivery.forge, &self.delivery.event, json)
+        };
+        read.map_err(|error| error.to_string())
+    }
+}
+
+/// A delivery made ready to be kept by a transaction of somebody else.
+pub(in crate::store) struct Ready {
+    delivery: NewDelivery,
+    packed: rows::Packed,
+}
+
+impl Ready {
+    pub(in crate::store) fn new(delivery: NewDelivery) -> Self {
+        let packed = rows::Packed::new(&delivery.body);
+        Self { delivery, packed }
+    }
+
+    pub(in crate::store) fn insert(&self, connection: &rusqlite::Connection) -> rusqlite::Result<Kept> {
+        rows::insert(connection, &self.delivery, &self.packed)
+    }
 }
 
 /// A run that a delivery makes.

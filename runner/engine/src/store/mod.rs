@@ -9,6 +9,7 @@ pub mod outbox;
 pub mod rekey;
 pub mod repositories;
 mod runs;
+pub mod schedules;
 pub mod secrets;
 mod sqlite;
 pub mod tokens;

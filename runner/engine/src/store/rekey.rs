@@ -12,7 +12,7 @@ use workflow::event::Forge;
 use super::StoreError;
 use super::audit::{Actor, Audit, Deed, sealed_context};
 use super::database::Database;
-use super::repositories::{SealError, Sealer as _, hook_context};
+use super::repositories::{SealError, Sealer as _, fetch_context, hook_context};
 use super::secrets;
 use crate::sealing::{KeyId, Vault};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Place {
     context: fn(&Row<'_>) -> rusqlite::Result<String>,
 }
 
-const PLACES: [Place; 3] = [
+const PLACES: [Place; 4] = [
     Place {
         select: "SELECT rowid AS place, kind, name, repository, environment, branch, version, value FROM settings
                  WHERE kind = 'secret' AND substr(value, 2, 4) <> ?1 LIMIT ?2",
@@ -54,11 +54,13 @@ const PLACES: [Place; 3] = [
         select: "SELECT id AS place, forge, full_name, secret AS value FROM repositories
                  WHERE substr(secret, 2, 4) <> ?1 LIMIT ?2",
         update: "UPDATE repositories SET secret = ?2 WHERE id = ?1",
-        context: |row| {
-            let forge: String = row.get("forge")?;
-            let unknown = || rusqlite::Error::InvalidParameterName(format!("unknown forge {forge}"));
-            Ok(hook_context(Forge::parse(&forge).ok_or_else(unknown)?, &row.get::<_, String>("full_name")?))
-        },
+        context: |row| Ok(hook_context(forge(row)?, &row.get::<_, String>("full_name")?)),
+    },
+    Place {
+        select: "SELECT id AS place, forge, full_name, fetch_token AS value FROM repositories
+                 WHERE fetch_token IS NOT NULL AND substr(fetch_token, 2, 4) <> ?1 LIMIT ?2",
+        update: "UPDATE repositories SET fetch_token = ?2 WHERE id = ?1",
+        context: |row| Ok(fetch_context(forge(row)?, &row.get::<_, String>("full_name")?)),
     },
     Place {
         select: "SELECT name AS place, value FROM sealed WHERE substr(value, 2, 4) <> ?1 LIMIT ?2",
@@ -66,6 +68,11 @@ const PLACES: [Place; 3] = [
         context: |row| Ok(sealed_context(&row.get::<_, String>("place")?)),
     },
 ];
+
+fn forge(row: &Row<'_>) -> rusqlite::Result<Forge> {
+    let name: String = row.get("forge")?;
+    Forge::parse(&name).ok_or_else(|| rusqlite::Error::InvalidParameterName(format!("unknown forge {name}")))
+}
 
 /// Seals what is not sealed with the vault's first key; how many values were. Readers are not disturbed as long as the
 /// vault knows the old key too.

@@ -43,6 +43,8 @@ pub struct NewRepository {
     pub url: String,
     /// The secret of its hook, sealed under [`hook_context`].
     pub secret: Vec<u8>,
+    /// Who fetches it, and the token, sealed under [`fetch_context`].
+    pub fetch: Option<FetchToken>,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -60,12 +62,29 @@ pub struct Repository {
     pub url: String,
     /// The secret of its hook, sealed.
     pub secret: Vec<u8>,
+    /// Who fetches it, and the token, sealed under [`fetch_context`].
+    pub fetch: Option<FetchToken>,
+}
+
+/// Who we are when a repository is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchToken {
+    /// The user's name; for many forges any will do.
+    pub user: String,
+    /// The token, sealed.
+    pub token: Vec<u8>,
 }
 
 /// What the secret of a repository's hook is sealed for.
 #[must_use]
 pub fn hook_context(forge: Forge, full_name: &str) -> String {
     format!("hook {} {}", forge.as_str(), full_name.to_ascii_lowercase())
+}
+
+/// What the token that fetches a repository is sealed for.
+#[must_use]
+pub fn fetch_context(forge: Forge, full_name: &str) -> String {
+    format!("fetch {} {}", forge.as_str(), full_name.to_ascii_lowercase())
 }
 
 /// The repositories in a database.
@@ -86,12 +105,23 @@ impl Repositories {
     /// # Errors
     /// The database said no.
     pub async fn put(&self, new: NewRepository) -> Result<u64, StoreError> {
+        let (user, token) = new.fetch.map(|fetch| (fetch.user, fetch.token)).unzip();
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             transaction.query_row(
-                "INSERT INTO repositories (forge, full_name, url, secret, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (forge, full_name) DO UPDATE SET url = excluded.url, secret = excluded.secret
+                "INSERT INTO repositories (forge, full_name, url, secret, created_at, fetch_user, fetch_token)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (forge, full_name) DO UPDATE SET url = excluded.url, secret = excluded.secret,
+                     fetch_user = excluded.fetch_user, fetch_token = excluded.fetch_token
                  RETURNING id",
-                params![new.forge.as_str(), new.full_name, new.url, new.secret, new.created_at.as_millisecond()],
+                params![
+                    new.forge.as_str(),
+                    new.full_name,
+                    new.url,
+                    new.secret,
+                    new.created_at.as_millisecond(),
+                    user,
+                    token
+                ],
                 |row| row.get(0),
             )
         };
@@ -155,5 +185,9 @@ fn repository(row: &Row<'_>) -> rusqlite::Result<Repository> {
         full_name: row.get("full_name")?,
         url: row.get("url")?,
         secret: row.get("secret")?,
+        fetch: match (row.get::<_, Option<String>>("fetch_user")?, row.get("fetch_token")?) {
+            (Some(user), Some(token)) => Some(FetchToken { user, token }),
+            (_, _) => None,
+        },
     })
 }

@@ -10,13 +10,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, beside, database_error};
 
 /// In order; the number of a file is its place here, from 1. The number of those applied is kept as `user_version`.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/001-runs.sql"),
     include_str!("../migrations/002-deliveries.sql"),
     include_str!("../migrations/003-outbox.sql"),
     include_str!("../migrations/004-service.sql"),
     include_str!("../migrations/005-access.sql"),
     include_str!("../migrations/006-listing.sql"),
+    include_str!("../migrations/007-triggering.sql"),
 ];
 
 pub(super) fn apply(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {

@@ -113,6 +113,7 @@ async fn repositories_are_one_whatever_their_case() {
         full_name: name.into(),
         url: "https://git.test/a/b.git".into(),
         secret: secret.into(),
+        fetch: None,
         created_at: at(0),
     };
     let id = repositories.put(new("A/b", b"1")).await.unwrap();

@@ -35,8 +35,14 @@ async fn world() -> World {
     settings.put(Kind::Variable, "PLAIN", Scope::default(), Secret::new("plain"), ada()).await.unwrap();
     let sealed = vault.seal(&hook_context(Forge::Github, "a/b"), &Secret::new("the hook's")).unwrap();
     let created_at = jiff::Timestamp::UNIX_EPOCH;
-    let new =
-        NewRepository { forge: Forge::Github, full_name: "a/b".into(), url: String::new(), secret: sealed, created_at };
+    let new = NewRepository {
+        forge: Forge::Github,
+        full_name: "a/b".into(),
+        url: String::new(),
+        secret: sealed,
+        fetch: None,
+        created_at,
+    };
     Repositories::on(database.clone()).put(new).await.unwrap();
     World { folder, source, database, vault, audit, settings }
 }

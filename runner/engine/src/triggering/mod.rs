@@ -1,0 +1,217 @@
+//! From an event to the runs that it starts: the commit is fetched, its workflows are read as blobs, their triggers are
+//! asked, and what comes of it is a list of [`RunSpec`]s, or the reasons why there is none.
+//!
+//! Nothing is stored here but the schedules of default branches; whoever asks makes the runs. Asked again, it answers the
+//! same, as long as the repository has not changed.
+//! Follows <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
+
+mod complete;
+mod dispatch;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod workflows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use workflow::event::{Event, EventName, Forge};
+
+use crate::mirror::{MirrorError, Mirrors, Origin, RemoteUrl};
+use crate::service::RunSpec;
+use crate::store::StoreError;
+use crate::store::repositories::{Repositories, Repository};
+use crate::store::schedules::Schedules;
+
+pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
+pub use schedule::Scheduler;
+pub use trust::TrustPolicy;
+
+/// How long a repository that cannot be reached is tried again for one delivery.
+const TRIED_FOR: Duration = Duration::from_secs(15 * 60);
+/// Shortest and longest pause between two tries.
+const PAUSE_MIN: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(120);
+
+/// What an event starts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// These runs; and why other workflows of the commit do not run, a sentence each.
+    Runs {
+        /// Never empty.
+        specs: Vec<RunSpec>,
+        /// May be empty.
+        others: Vec<String>,
+    },
+    /// Nothing, and why.
+    Nothing(String),
+    /// Somebody asked at the forge for something to run again.
+    Rerun(RerunAsked),
+    /// It should have started something and cannot, and why.
+    Failed(String),
+    /// It cannot be said now; ask again after this time.
+    Later(Duration, String),
+}
+
+/// A check that somebody wants to run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerunAsked {
+    /// `external_id` of the check run, as we gave it; `None` where all checks of the commit are meant.
+    pub external_id: Option<String>,
+    /// The commit.
+    pub sha: String,
+    /// Who asked.
+    pub by: String,
+}
+
+/// Finds out what events start. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Triggering {
+    /// Copies of the repositories.
+    pub mirrors: Mirrors,
+    /// Which there are.
+    pub repositories: Repositories,
+    /// Cron lines of default branches.
+    pub schedules: Schedules,
+    /// What is trusted.
+    pub trust: TrustPolicy,
+}
+
+/// A repository whose event is looked at.
+#[derive(Debug, Clone)]
+struct Place {
+    repository: Repository,
+    origin: Origin,
+}
+
+impl Place {
+    fn of(repository: Repository) -> Result<Self, MirrorError> {
+        let url = RemoteUrl::parse(&repository.url)?;
+        let origin = Origin { id: repository.id, url };
+        Ok(Self { repository, origin })
+    }
+}
+
+impl Triggering {
+    /// What an event of a registered repository starts. `received_at` bounds how long an unreachable repository is tried.
+    ///
+    /// # Errors
+    /// The store said no.
+    pub async fn look(
+        &self,
+        forge: Forge,
+        repository: &str,
+        event: Event,
+        received_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Found, StoreError> {
+        let Some(known) = self.repositories.find(forge, repository).await? else {
+            return Ok(Found::Failed(format!("{repository} is not registered any more")));
+        };
+        if let Some(rerun) = rerun(&event) {
+            return Ok(Found::Rerun(rerun));
+        }
+        let place = match Place::of(known) {
+            Ok(place) => place,
+            Err(error) => return Ok(Found::Failed(error.to_string())),
+        };
+        if event.name == EventName::Push && event.deleted {
+            return self.forget(&place, &event, now).await;
+        }
+        match self.complete(&place, event).await {
+            Ok(complete::Completed::Event(event)) => self.start(&place, event, now).await,
+            Ok(complete::Completed::Nothing(reason)) => Ok(Found::Nothing(reason)),
+            Err(error) => Ok(answer(&error, received_at, now)),
+        }
+    }
+
+    /// The runs of an event whose commit is in the mirror.
+    async fn start(&self, place: &Place, event: Event, now: Timestamp) -> Result<Found, StoreError> {
+        let is_of_default = event.name == EventName::Push
+            && event.git_ref.as_str().strip_prefix("refs/heads/") == Some(&event.repository.default_branch);
+        let (forge, trust) = (place.repository.forge, self.trust.of(&event));
+        let event = Arc::new(event);
+        let name = place.repository.full_name.clone();
+        let branch = event.repository.default_branch.clone();
+        let reading = self.mirrors.read(place.origin.id, move |repository| {
+            let sha = event.sha.clone().unwrap_or_default();
+            let read = workflows::read(repository, &sha)?;
+            let crons = is_of_default.then(|| workflows::schedules(&read));
+            let asked = workflows::Asked { forge, repository: &name, event: &event, trust };
+            Ok((asked.decide(&read), crons))
+        });
+        let (found, crons) = match reading.await {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Found::Failed(error.to_string())),
+        };
+        if let Some(crons) = crons {
+            self.schedules.set(place.repository.id, &branch, crons, now).await?;
+        }
+        Ok(found)
+    }
+
+    /// A ref went: it goes from the mirror too. On the default branch its schedules go with it.
+    async fn forget(&self, place: &Place, event: &Event, now: Timestamp) -> Result<Found, StoreError> {
+        let name = event.git_ref.to_string();
+        let of_default = name.strip_prefix("refs/heads/") == Some(&event.repository.default_branch);
+        let removed = self.mirrors.read(place.origin.id, {
+            let name = name.clone();
+            move |repository| {
+                if let Ok(mut found) = repository.find_reference(&name) {
+                    // The next fetch of everything forgets it otherwise.
+                    let _kept = found.delete();
+                }
+                Ok(())
+            }
+        });
+        // There may be no mirror yet.
+        let _none = removed.await;
+        if of_default {
+            self.schedules.set(place.repository.id, &event.repository.default_branch, Vec::new(), now).await?;
+        }
+        Ok(Found::Nothing(format!("the push deleted `{name}`")))
+    }
+}
+
+/// GitHub's buttons "Re-run" at a check run and at a commit.
+fn rerun(event: &Event) -> Option<RerunAsked> {
+    if event.action.as_deref() != Some("rerequested") {
+        return None;
+    }
+    let text = |pointer: &str| Some(event.payload.pointer(pointer)?.as_str()?.to_owned());
+    let by = event.actor.login.clone();
+    if event.name == EventName::CheckRun {
+        let external_id = text("/check_run/external_id").filter(|id| !id.is_empty())?;
+        return Some(RerunAsked { external_id: Some(external_id), sha: text("/check_run/head_sha")?, by });
+    }
+    (event.name == EventName::CheckSuite)
+        .then(|| Some(RerunAsked { external_id: None, sha: text("/check_suite/head_sha")?, by }))?
+}
+
+/// What to tell of a repository that cannot be had.
+fn answer(error: &MirrorError, received_at: Timestamp, now: Timestamp) -> Found {
+    let age = Duration::try_from(now.duration_since(received_at)).unwrap_or_default();
+    if error.is_passing() && age < TRIED_FOR {
+        return Found::Later((age / 4).clamp(PAUSE_MIN, PAUSE_MAX), error.to_string());
+    }
+    match error {
+        // Somebody deleted or overwrote it since: there is nothing to run, and nobody's fault.
+        MirrorError::Gone(_) | MirrorError::NoSuchRef(_) => Found::Nothing(error.to_string()),
+        MirrorError::Url(_)
+        | MirrorError::Unreachable(_)
+        | MirrorError::TooSlow { .. }
+        | MirrorError::Denied(_)
+        | MirrorError::NotFound(_)
+        | MirrorError::Empty
+        | MirrorError::TooLarge { .. }
+        | MirrorError::TooManyRefs { .. }
+        | MirrorError::Damaged(_)
+        | MirrorError::ObjectFormat
+        | MirrorError::NoRoom
+        | MirrorError::Program(_)
+        | MirrorError::Mirror { .. }
+        | MirrorError::Failed(_) => Found::Failed(error.to_string()),
+    }
+}
