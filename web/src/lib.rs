@@ -6,12 +6,14 @@
 pub mod api;
 mod health;
 mod problem;
+mod processor;
 mod pump;
 mod server;
 mod webhook;
 
 pub use health::health_routes;
 pub use problem::Problem;
+pub use processor::Processor;
 pub use pump::{DeliveryProcessor, Outcome, Pump};
 pub use server::{ClientAddress, Drained, Network, RequestId, Server, ServerOptions};
 pub use webhook::{FrontDoor, FrontDoorOptions, Hook, HookError, HookSecrets, Rate, StoredSecrets};

@@ -137,7 +137,7 @@ impl Lanes {
         let number = delivery.number;
         let deliveries = &self.pump.deliveries;
         let Some(whole) = deliveries.show(number).await? else { return Ok(None) };
-        let outcome = match read(&whole) {
+        let outcome = match whole.event() {
             Ok(event) => {
                 let _place = self.places.acquire().await;
                 let work = AssertUnwindSafe(self.pump.processor.process(whole, event)).catch_unwind();
@@ -157,9 +157,4 @@ impl Lanes {
         deliveries.finish(number, state).await?;
         Ok(None)
     }
-}
-
-fn read(whole: &WholeDelivery) -> Result<Event, String> {
-    let json = serde_json::from_slice(&whole.body).map_err(|error| error.to_string())?;
-    Event::from_forge(whole.delivery.forge, &whole.delivery.event, json).map_err(|error| error.to_string())
 }

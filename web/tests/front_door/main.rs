@@ -9,5 +9,6 @@ mod full;
 mod hooks;
 mod http2;
 mod killed;
+mod processing;
 mod pump;
 mod world;

@@ -1,6 +1,7 @@
 //! An event completed by what only the repository knows: the commit, the merge of a pull request, the changed files, the
 //! message of the head commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use git2::Repository as Git;
@@ -115,8 +116,7 @@ fn changed_by_push(repository: &Git, event: &Event, after: &str) -> Result<Chang
     let compared = match &event.before {
         Some(before) if !event.created => Compared::Push { before: before.clone(), after },
         Some(_) | None => {
-            let oldest = event.payload.pointer("/commits/0/id").and_then(Json::as_str).map(str::to_owned);
-            Compared::NewBranch { after, oldest, git_ref: event.git_ref.to_string() }
+            Compared::NewBranch { after, oldest: oldest_told(repository, event), git_ref: event.git_ref.to_string() }
         }
     };
     match compared.files(repository)? {
@@ -124,6 +124,23 @@ fn changed_by_push(repository: &Git, event: &Event, after: &str) -> Result<Chang
         ChangedFiles::Unknown => Ok(event.changed_files.clone()),
         known @ ChangedFiles::Known(_) => Ok(known),
     }
+}
+
+/// The oldest commit that a push brought, if its payload tells all of them: the only one whose parent it does not name.
+/// Forges list them in different orders.
+fn oldest_told(repository: &Git, event: &Event) -> Option<String> {
+    if event.changed_files == ChangedFiles::Unknown {
+        return None;
+    }
+    let commits = event.payload.get("commits")?.as_array()?;
+    let ids: HashSet<&str> = commits.iter().filter_map(|commit| commit.get("id")?.as_str()).collect();
+    let is_oldest = |id: &&&str| {
+        let commit = CommitText::read(repository, id);
+        commit.is_ok_and(|commit| commit.parents.iter().all(|parent| !ids.contains(parent.as_str())))
+    };
+    let mut oldest = ids.iter().filter(is_oldest);
+    let first = oldest.next()?;
+    oldest.next().is_none().then(|| (*first).to_owned())
 }
 
 /// A plain hook does not know its repository's default branch; the mirror does.

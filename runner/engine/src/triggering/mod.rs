@@ -5,6 +5,7 @@
 //! same, as long as the repository has not changed.
 //! Follows <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
 
+mod catch_up;
 mod complete;
 mod dispatch;
 mod schedule;
@@ -16,15 +17,17 @@ mod workflows;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use workflow::event::{Event, EventName, Forge};
 
 use crate::mirror::{MirrorError, Mirrors, Origin, RemoteUrl};
 use crate::service::RunSpec;
-use crate::store::StoreError;
 use crate::store::repositories::{Repositories, Repository};
 use crate::store::schedules::Schedules;
+use crate::store::{RunNumbers, StoreError};
 
+pub use catch_up::{CaughtUp, Page, SentHooks, Try, catch_up};
 pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
 pub use schedule::Scheduler;
 pub use trust::TrustPolicy;
@@ -64,6 +67,23 @@ pub struct RerunAsked {
     pub sha: String,
     /// Who asked.
     pub by: String,
+}
+
+/// Makes what was found.
+#[async_trait]
+pub trait RunMaker: Send + Sync + std::fmt::Debug {
+    /// Makes runs and ends the delivery that they come from, both or none. `None` if the delivery was over already.
+    ///
+    /// # Errors
+    /// The store said no; nothing was written.
+    async fn make(&self, delivery: Option<u64>, specs: Vec<RunSpec>) -> Result<Option<Vec<RunNumbers>>, StoreError>;
+
+    /// Runs something again that was asked for at the forge. Asked twice, the second time finds it under way. A sentence
+    /// that tells what became of it.
+    ///
+    /// # Errors
+    /// The store said no.
+    async fn again(&self, asked: &RerunAsked) -> Result<String, StoreError>;
 }
 
 /// Finds out what events start. Cheap to clone.

@@ -25,6 +25,8 @@ use crate::store::schedules::{Scheduled, Schedules};
 const CAUGHT_UP: SignedDuration = SignedDuration::from_hours(24);
 /// The clock is looked at this often at least, since it may be set.
 const LOOK_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// How ids of deliveries begin that a schedule made.
+pub(super) const SCHEDULE_ID: &str = "schedule ";
 /// When to ask again after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -107,7 +109,7 @@ fn delivery(line: &Scheduled, due: Timestamp, now: Timestamp) -> NewDelivery {
     let body = Json::Object(payload).to_string().into_bytes();
     let zone = line.line.timezone.as_deref().unwrap_or("UTC");
     NewDelivery {
-        guid: format!("schedule {} {} {} {zone} {due}", line.repository, line.line.workflow, line.line.cron),
+        guid: format!("{SCHEDULE_ID}{} {} {} {zone} {due}", line.repository, line.line.workflow, line.line.cron),
         forge: line.forge,
         event: "schedule".to_owned(),
         repository: line.full_name.clone(),

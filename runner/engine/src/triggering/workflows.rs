@@ -171,7 +171,7 @@ impl Asked<'_> {
     /// Whether a file that cannot be read is a failed run: whoever brought it should see it.
     fn fails_for(&self) -> bool {
         let brings = matches!(self.event.name, EventName::Push | EventName::PullRequest)
-            && !self.event.head_message.as_deref().is_some_and(|message| skip_instruction(message).is_some())
+            && self.event.head_message.as_deref().is_none_or(|message| skip_instruction(message).is_none())
             && self
                 .event
                 .name
