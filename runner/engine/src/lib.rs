@@ -18,6 +18,7 @@ pub mod machine;
 pub mod mirror;
 pub mod notice;
 pub mod placement;
+pub mod registration;
 pub mod runner_label;
 pub mod sealing;
 pub mod service;
