@@ -13,12 +13,14 @@ mod explain;
 mod files;
 mod graph;
 mod happening;
+mod hook;
 mod labels;
 mod list;
 mod plan;
 mod planning;
 mod reading;
 mod render;
+mod repo;
 mod report;
 mod repository;
 mod run;
@@ -76,7 +78,12 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
     }
     match &cli.command {
         // These ask no machine; a run removes leftovers itself.
-        Command::Run(_) | Command::Completions(_) | Command::Explain(_) | Command::Eval(_) => {}
+        Command::Run(_)
+        | Command::Completions(_)
+        | Command::Explain(_)
+        | Command::Eval(_)
+        | Command::Repo(_)
+        | Command::Hook(_) => {}
         Command::Plan(_) | Command::List(_) | Command::Graph(_) | Command::Check(_) | Command::Doctor(_) => {
             self::run::leftovers::remove(&cli.global);
         }
@@ -91,6 +98,8 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
         Command::Doctor(args) => doctor::run(&args, &cli.global),
+        Command::Repo(args) => repo::run(&args, &cli.global),
+        Command::Hook(args) => hook::run(&args),
     }
 }
 

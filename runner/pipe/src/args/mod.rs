@@ -5,10 +5,14 @@
 
 mod act;
 mod actrc;
+mod repo;
 mod run;
 
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
+pub use repo::{
+    HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoListArgs, RepoOneArgs,
+};
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
 
 use std::path::PathBuf;
@@ -79,6 +83,10 @@ pub enum Command {
     Eval(EvalArgs),
     /// Check this machine: Docker, images, git, disk, settings
     Doctor(DoctorArgs),
+    /// Register the repositories that a server builds
+    Repo(RepoArgs),
+    /// Make a plain repository tell a server of each push
+    Hook(HookArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
 }

@@ -1,0 +1,168 @@
+//! `pipe repo` and `pipe hook`: what can be asked of the repositories of a server.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use workflow::event::Forge;
+
+/// `pipe repo`.
+#[derive(Debug, Args)]
+pub struct RepoArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: RepoCommand,
+}
+
+/// The commands of `pipe repo`.
+#[derive(Debug, Subcommand)]
+pub enum RepoCommand {
+    /// Register a repository whose pushes are built, or change one
+    Add(Box<RepoAddArgs>),
+    /// List the registered repositories
+    Ls(RepoListArgs),
+    /// Show one repository, and what to enter at its forge
+    Show(RepoOneArgs),
+    /// Forget a repository; its runs stay
+    Rm(RepoOneArgs),
+}
+
+/// Where a server keeps its things.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// The data folder of the server
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe repo add`.
+#[derive(Debug, Args)]
+pub struct RepoAddArgs {
+    /// Where it is fetched from: https, http, ssh, `user@host:path`, or a path on this machine
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Its full name, where the URL does not tell it
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub name: Option<String>,
+    /// What sends its hooks, where the URL does not tell
+    #[arg(long, value_enum, value_name = "FORGE")]
+    pub forge: Option<ForgeName>,
+    /// A file with the secret of its hook, `-` for standard input; without one, a secret is made and shown once
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// A file with the token that fetches it, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The user that the token belongs to
+    #[arg(long, value_name = "NAME", default_value = "x-access-token", requires = "token_file")]
+    pub token_user: String,
+    /// The address of the server as the forge reaches it, to show what to enter there
+    #[arg(long, value_name = "URL", default_value = "https://YOUR-SERVER")]
+    pub public_url: String,
+    /// Do not ask whether the repository can be reached
+    #[arg(long)]
+    pub offline: bool,
+    /// The server
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `pipe repo ls`.
+#[derive(Debug, Args)]
+pub struct RepoListArgs {
+    /// The server
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `pipe repo show`, `pipe repo rm`.
+#[derive(Debug, Args)]
+pub struct RepoOneArgs {
+    /// Its full name
+    #[arg(value_name = "OWNER/NAME")]
+    pub name: String,
+    /// Which one, where several forges have a repository of that name
+    #[arg(long, value_enum, value_name = "FORGE")]
+    pub forge: Option<ForgeName>,
+    /// The address of the server as the forge reaches it, to show what to enter there
+    #[arg(long, value_name = "URL", default_value = "https://YOUR-SERVER")]
+    pub public_url: String,
+    /// The server
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// What sends hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ForgeName {
+    /// GitHub, and GitHub Enterprise Server.
+    Github,
+    /// Gitea.
+    Gitea,
+    /// Forgejo.
+    Forgejo,
+    /// GitLab.
+    Gitlab,
+    /// A plain repository with the hook of `pipe hook install`.
+    Push,
+}
+
+impl From<ForgeName> for Forge {
+    fn from(name: ForgeName) -> Self {
+        match name {
+            ForgeName::Github => Self::Github,
+            ForgeName::Gitea => Self::Gitea,
+            ForgeName::Forgejo => Self::Forgejo,
+            ForgeName::Gitlab => Self::Gitlab,
+            ForgeName::Push => Self::Push,
+        }
+    }
+}
+
+/// `pipe hook`.
+#[derive(Debug, Args)]
+pub struct HookArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: HookCommand,
+}
+
+/// The commands of `pipe hook`.
+#[derive(Debug, Subcommand)]
+pub enum HookCommand {
+    /// Make a repository on this machine tell a server of each push
+    Install(HookInstallArgs),
+    /// Send pushes; what the installed hook calls
+    #[command(hide = true)]
+    Send(HookSendArgs),
+}
+
+/// `pipe hook install`.
+#[derive(Debug, Args)]
+pub struct HookInstallArgs {
+    /// The repository, usually a bare one
+    #[arg(value_name = "REPOSITORY.git")]
+    pub path: PathBuf,
+    /// The address of the server
+    #[arg(long, value_name = "URL")]
+    pub server: String,
+    /// Its name as registered with `pipe repo add`
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub repository: String,
+    /// A file with the secret of its hook, `-` for standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub secret_file: PathBuf,
+}
+
+/// `pipe hook send`.
+#[derive(Debug, Args)]
+pub struct HookSendArgs {
+    /// The folder that `pipe hook install` made
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Send what is left of earlier pushes, for up to a quarter of an hour
+    #[arg(long)]
+    pub rest: bool,
+}
