@@ -24,7 +24,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let root = files::repository_root(Path::new("."));
     let settings = Settings::load(global, root.as_deref())?;
-    let files = wanted(&args.paths, root.as_deref())?;
+    let files = wanted(&args.paths, root.as_deref(), &settings)?;
     let reader = Reader { root, bytes_max: settings.limits.workflow_file_bytes };
     let readings = reader.read_all(&files);
     let mut tally = Tally::default();
@@ -40,7 +40,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
 }
 
 /// The files that are meant, each with its name. What does not exist stays in the list, to be reported.
-fn wanted(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<(PathBuf, String)>, Failure> {
+fn wanted(paths: &[PathBuf], root: Option<&Path>, settings: &Settings) -> Result<Vec<(PathBuf, String)>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -59,11 +59,16 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>) -> Result<Vec<(PathBuf, String
     }
     if paths.is_empty() {
         let top = root.unwrap_or(Path::new("."));
-        let folder = files::default_folder(top).ok_or_else(|| select::no_folder(top))?;
-        files.extend(
-            files::search(&folder, true)
-                .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", folder.display())))?,
-        );
+        let folders = files::folders(top, settings.workflows.as_deref());
+        if folders.is_empty() {
+            return Err(select::no_folder(top));
+        }
+        for folder in folders {
+            files.extend(
+                files::search(&folder, true)
+                    .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", folder.display())))?,
+            );
+        }
     }
     // What the user named keeps that name; what was found is named from the root.
     let from = if paths.is_empty() { root } else { None };

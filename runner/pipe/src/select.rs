@@ -29,7 +29,8 @@ impl Workflows {
         let settings = Settings::load(global, root.as_deref())?;
         let reader = Reader { root: root.clone(), bytes_max: settings.limits.workflow_file_bytes };
         let top = root.map_or_else(|| std::path::absolute("."), Ok).unwrap_or_else(|_| PathBuf::from("."));
-        let finder = Finder { top: &top, reader: &reader, recurse: !selection.no_recurse };
+        let folders = files::folders(&top, settings.workflows.as_deref());
+        let finder = Finder { top: &top, folders: &folders, reader: &reader, recurse: !selection.no_recurse };
         let wanted: Vec<&str> = selection.workflows.iter().map(String::as_str).chain(more).collect();
         let mut paths = Vec::new();
         for word in &wanted {
@@ -51,6 +52,7 @@ impl Workflows {
 
 struct Finder<'a> {
     top: &'a Path,
+    folders: &'a [PathBuf],
     reader: &'a Reader,
     recurse: bool,
 }
@@ -58,12 +60,23 @@ struct Finder<'a> {
 impl Finder<'_> {
     /// Every workflow of the repository.
     fn all(&self) -> Result<Vec<PathBuf>, Failure> {
-        let folder = files::default_folder(self.top).ok_or_else(|| no_folder(self.top))?;
-        // GitHub reads only the folder itself.
-        let found = search(&folder, false)?;
+        if self.folders.is_empty() {
+            return Err(no_folder(self.top));
+        }
+        let found = self.own()?;
         if found.is_empty() {
-            let message = format!("there are no workflow files in `{}`", folder.display());
+            let folders: Vec<_> = self.folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
+            let message = format!("there are no workflow files in {}", folders.join(", "));
             return Err(Failure::new(Exit::Nothing, message));
+        }
+        Ok(found)
+    }
+
+    /// The files of the repository's folders. GitHub reads only the folder itself.
+    fn own(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut found = Vec::new();
+        for folder in self.folders {
+            found.extend(search(folder, false)?);
         }
         Ok(found)
     }
@@ -79,7 +92,7 @@ impl Finder<'_> {
                 return Ok(vec![path]);
             }
         }
-        let all = files::default_folder(self.top).map_or(Ok(Vec::new()), |folder| search(&folder, false))?;
+        let all = self.own()?;
         let by_file = all.iter().find(|path| {
             let part = |part: Option<&std::ffi::OsStr>| part.is_some_and(|part| part == word);
             part(path.file_stem()) || part(path.file_name())

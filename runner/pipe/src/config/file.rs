@@ -1,5 +1,7 @@
 //! One settings file: its form, and what is wrong with it at which place.
 
+use std::path::{Component, Path, PathBuf};
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -25,6 +27,7 @@ pub enum Trust {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct File {
+    workflows: Option<Vec<Spanned<String>>>,
     labels: IndexMap<String, Spanned<String>>,
     limits: LimitsFile,
 }
@@ -73,6 +76,24 @@ pub fn parse(name: &str, text: &str, trust: Trust) -> Result<File, (SourceMap, B
         refuse(Diagnostic::error(WRONG, error.span().map(span), message).help("see docs/configuration.md"))
     })?;
     let host = file.labels.iter().find(|(_, image)| is_host(image.get_ref()));
+    let is_inside = |path: &str| {
+        let mut parts = Path::new(path).components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    let outside = file.workflows.iter().flatten().find(|folder| !is_inside(folder.get_ref()));
+    match (trust, outside) {
+        (Trust::Repository, Some(folder)) => {
+            let message = format!("`{}` is no folder in this repository", folder.get_ref());
+            let diagnostic = Diagnostic::error(WRONG, span(folder.span()), message);
+            return Err(refuse(diagnostic.help("name folders from the root of the repository, without `..`")));
+        }
+        (Trust::User, _) if file.workflows.is_some() => {
+            let place = file.workflows.iter().flatten().next().map(|folder| span(folder.span()));
+            let diagnostic = Diagnostic::error(WRONG, place, "`workflows` belongs into a repository's own file");
+            return Err(refuse(diagnostic.help("put it into the `.pipe.toml` of the repository")));
+        }
+        (Trust::User | Trust::Repository, _) => {}
+    }
     match (trust, host) {
         (Trust::Repository, Some((label, image))) => {
             let message = format!("a repository cannot put the jobs of `{label}` on this machine");
@@ -95,6 +116,9 @@ fn span(range: std::ops::Range<usize>) -> Span {
 impl File {
     /// Puts what it says above what is there.
     pub fn apply(self, settings: &mut Settings) {
+        if let Some(folders) = self.workflows {
+            settings.workflows = Some(folders.into_iter().map(Spanned::into_inner).map(PathBuf::from).collect());
+        }
         for (label, image) in self.labels {
             settings.labels.insert(label.to_lowercase(), image.into_inner());
         }
@@ -134,6 +158,10 @@ mod tests {
             Err("2:1: unknown field `paralel`, expected one of `parallel`, `memory`, `cpus`, `log`, `workflow-file`"),
         );
         check("[limits]\nmemory = 'much'", User, Err("2:10: expected a size such as 512 or \"64MiB\""));
+        check("workflows = ['ci', 'more/ci']", Repository, Ok(()));
+        check("workflows = ['../ci']", Repository, Err("1:14: `../ci` is no folder in this repository"));
+        check("workflows = ['/ci']", Repository, Err("1:14: `/ci` is no folder in this repository"));
+        check("workflows = ['ci']", User, Err("1:14: `workflows` belongs into a repository's own file"));
         check("[labels]\na = 'host'", User, Ok(()));
         check("[labels]\na = 'host'", Repository, Err("2:5: a repository cannot put the jobs of `a` on this machine"));
     }

@@ -25,6 +25,8 @@ pub const REPOSITORY_FILE: &str = ".pipe.toml";
 /// What holds for a command.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Folders that hold workflows, from the repository's root; `None`: the usual ones.
+    pub workflows: Option<Vec<PathBuf>>,
     /// Labels of `runs-on` to images, or `host`.
     pub labels: IndexMap<String, String>,
     /// Bounds.
@@ -64,7 +66,7 @@ impl Settings {
             log_bytes: None,
             workflow_file_bytes: WORKFLOW_BYTES_MAX,
         };
-        let mut settings = Self { labels: IndexMap::new(), limits, paths, files: Vec::new() };
+        let mut settings = Self { workflows: None, labels: IndexMap::new(), limits, paths, files: Vec::new() };
         let user = global.config.clone().unwrap_or_else(|| settings.paths.config.join("config.toml"));
         settings.add(&user, global, file::Trust::User, global.config.is_some())?;
         let repository = root.unwrap_or(Path::new(".")).join(REPOSITORY_FILE);

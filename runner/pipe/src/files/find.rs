@@ -23,6 +23,14 @@ pub fn default_folder(root: &Path) -> Option<PathBuf> {
     FOLDERS.iter().map(|folder| root.join(folder)).find(|folder| folder.is_dir())
 }
 
+/// The folders of workflows below a root: those of its settings, else the usual one.
+pub fn folders(root: &Path, configured: Option<&[PathBuf]>) -> Vec<PathBuf> {
+    match configured {
+        Some(folders) => folders.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect(),
+        None => default_folder(root).into_iter().collect(),
+    }
+}
+
 /// The workflow files of a folder, sorted: those of its workflow folder where it has one (a repository), else every
 /// `.yml` and `.yaml` in it and, with `recurse`, below it. Symbolic links to folders are not followed.
 ///

@@ -8,7 +8,7 @@ mod problem;
 mod text;
 
 pub use called::LocalFiles;
-pub use find::{FOLDERS, default_folder, repository_root, search};
+pub use find::{FOLDERS, default_folder, folders, repository_root, search};
 pub use problem::Problem;
 pub use text::{WORKFLOW_BYTES_MAX, read};
 
