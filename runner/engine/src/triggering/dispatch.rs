@@ -22,8 +22,8 @@ const PAYLOAD_BYTES_MAX: usize = 64 * 1_024;
 /// A workflow to run by hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DispatchOrder {
-    /// What the repository lies on.
-    pub forge: Forge,
+    /// What the repository lies on; needed only where several forges have one of this name.
+    pub forge: Option<Forge>,
     /// `owner/name`, as registered.
     pub repository: String,
     /// The workflow's path, its file's name, or its `name:`.
@@ -39,8 +39,8 @@ pub struct DispatchOrder {
 /// An event of the sender's own kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RepositoryDispatchOrder {
-    /// What the repository lies on.
-    pub forge: Forge,
+    /// What the repository lies on; needed only where several forges have one of this name.
+    pub forge: Option<Forge>,
     /// `owner/name`, as registered.
     pub repository: String,
     /// `types:` of the workflows that it starts.
@@ -57,6 +57,9 @@ pub enum DispatchError {
     /// No such repository here.
     #[error("{0} is not registered")]
     NotRegistered(String),
+    /// Several forges have one.
+    #[error("{0} is registered on several forges; say which one")]
+    Ambiguous(String),
     /// The name is no branch's and no tag's.
     #[error("No ref found for: {0}")]
     NoSuchRef(String),
@@ -146,9 +149,17 @@ impl Triggering {
         }
     }
 
-    pub(super) async fn place(&self, forge: Forge, repository: &str) -> Result<Place, DispatchError> {
-        let known = self.repositories.find(forge, repository).await?;
-        let known = known.ok_or_else(|| DispatchError::NotRegistered(repository.to_owned()))?;
+    async fn place(&self, forge: Option<Forge>, repository: &str) -> Result<Place, DispatchError> {
+        let forges = Forge::ALL.into_iter().filter(|one| forge.is_none_or(|forge| forge == *one));
+        let mut found = None;
+        for forge in forges {
+            if let Some(known) = self.repositories.find(forge, repository).await?
+                && found.replace(known).is_some()
+            {
+                return Err(DispatchError::Ambiguous(repository.to_owned()));
+            }
+        }
+        let known = found.ok_or_else(|| DispatchError::NotRegistered(repository.to_owned()))?;
         Ok(Place::of(known)?)
     }
 

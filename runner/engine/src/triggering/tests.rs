@@ -235,7 +235,7 @@ async fn what_cannot_be_reached_is_tried_again_for_a_while() {
 async fn dispatches_are_checked() {
     let world = World::new().await;
     let order = |workflow: &str, git_ref: Option<&str>, inputs: Json| DispatchOrder {
-        forge: Forge::Github,
+        forge: Some(Forge::Github),
         repository: "local/shop".into(),
         workflow: workflow.into(),
         git_ref: git_ref.map(str::to_owned),
@@ -265,8 +265,12 @@ async fn dispatches_are_checked() {
     ] {
         assert_eq!(told(order(workflow, git_ref, inputs)).await, expected);
     }
+    let either = DispatchOrder { forge: None, ..order("ci.yml", None, json!({ "n": 3 })) };
+    assert_eq!(told(either).await, "local/shop is registered on several forges; say which one");
+    let unknown = DispatchOrder { repository: "no/body".into(), ..order("ci.yml", None, json!({})) };
+    assert_eq!(told(unknown).await, "no/body is not registered");
     let event = |kind: &str, payload: Map<String, Json>| RepositoryDispatchOrder {
-        forge: Forge::Github,
+        forge: Some(Forge::Github),
         repository: "local/shop".into(),
         event_type: kind.into(),
         client_payload: payload,

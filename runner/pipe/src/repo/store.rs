@@ -27,7 +27,7 @@ impl Store {
         use std::os::unix::fs::DirBuilderExt as _;
         std::fs::DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(0o711)
             .create(folder)
             .map_err(|error| Failure::environment(format!("cannot use `{}`: {error}", folder.display())))?;
         let database = Database::open(&folder.join("pipe.db"), Options::SERVER).map_err(|error| {
