@@ -4,6 +4,7 @@
 //! `webhook/mod.rs`; limits of connections: `server/mod.rs`.
 
 pub mod api;
+mod dispatching;
 mod health;
 mod problem;
 mod processor;
@@ -11,6 +12,7 @@ mod pump;
 mod server;
 mod webhook;
 
+pub use dispatching::dispatch;
 pub use health::health_routes;
 pub use problem::Problem;
 pub use processor::Processor;
