@@ -3,25 +3,29 @@
 //! A shell can hide that its child was killed (code 0, or 137 as if someone had sent a signal); the counter cannot.
 //! Follows the kernel's `cgroup-v1/memory` (`memory.oom_control`, field `oom_kill`) and `cgroup-v2` (`memory.events`).
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+
+/// Longer than either file ever is.
+const COUNTERS_BYTES_MAX: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct OomCounter {
-    /// Absent where no memory controller is to be seen.
-    file: Option<PathBuf>,
+    /// Kept open, since it is read twice for each exec. Absent where no memory controller is to be seen.
+    file: Option<File>,
 }
 
 impl OomCounter {
     pub(crate) fn find() -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let file = candidates(&own).into_iter().find(|file| read(file).is_some());
-        Self { file }
+        let open = |file: PathBuf| File::open(file).ok().filter(|file| read(file).is_some());
+        Self { file: candidates(&own).into_iter().find_map(open) }
     }
 
     /// Kills since the control group was made.
     pub(crate) fn kills(&self) -> u64 {
-        self.file.as_deref().and_then(read).unwrap_or(0)
+        self.file.as_ref().and_then(read).unwrap_or(0)
     }
 }
 
@@ -44,8 +48,10 @@ fn candidates(own: &str) -> Vec<PathBuf> {
     found
 }
 
-fn read(file: &Path) -> Option<u64> {
-    count(&fs::read_to_string(file).ok()?)
+fn read(file: &File) -> Option<u64> {
+    let mut bytes = [0; COUNTERS_BYTES_MAX];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    count(std::str::from_utf8(bytes.get(..length)?).ok()?)
 }
 
 fn count(text: &str) -> Option<u64> {

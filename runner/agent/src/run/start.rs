@@ -3,11 +3,11 @@
 //! `posix_spawn` does the rest, since it neither copies the agent's memory map nor needs unsafe code. It has no working
 //! directory to set, so the agent itself stands there for the moment; it is a single thread and minds no directory.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -109,12 +109,11 @@ fn switch_to(user: &str) -> Result<Option<Account>, String> {
 fn start_here(
     request: &ExecRequest,
     name: &OsStr,
-    environment: &[(OsString, OsString)],
+    environment: &[CString],
     account: Option<&Account>,
     own: &Own,
 ) -> Result<Started, String> {
-    let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-    let program = find_program(name, path)?;
+    let program = find_program(name, value(environment, "PATH"))?;
     let (reader, writer) = pipe(account).map_err(|error| format!("cannot make a pipe: {error}"))?;
     let mut arguments = Vec::with_capacity(request.argv.len() + 6);
     let mut file = program.as_path();
@@ -127,9 +126,8 @@ fn start_here(
     for argument in &request.argv {
         arguments.push(c_string(OsStr::new(argument), "an argument")?);
     }
-    let variables: Result<Vec<CString>, String> = environment.iter().map(variable).collect();
-    let pid =
-        spawn(file, &arguments, &variables?, &writer, &own.inherited).map_err(|error| explain_exec(&program, error))?;
+    let pid = spawn(file, &arguments, environment, &writer, &own.inherited);
+    let pid = pid.map_err(|error| explain_exec(&program, error))?;
     Ok(Started { pid, pipe: File::from(reader) })
 }
 
@@ -169,32 +167,41 @@ fn pipe(account: Option<&Account>) -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
-/// Each name once, with its last value, and the mark.
-fn environment(request: &ExecRequest, mark: &str) -> Result<Vec<(OsString, OsString)>, String> {
-    let mut all: Vec<(OsString, OsString)> = Vec::with_capacity(request.env.len() + 1);
+/// Each name once, with its last value, and the mark, as the kernel takes them: `NAME=value`.
+fn environment(request: &ExecRequest, mark: &str) -> Result<Vec<CString>, String> {
+    if let Some((name, _)) = request.env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+        return Err(format!("`{name}` cannot be the name of a variable"));
+    }
     // The agent's own environment may bear an outer agent's mark, so ours comes after it, but before the step's own.
-    if request.inherit_env {
-        all.extend(std::env::vars_os());
-    }
-    all.push((MARK.into(), mark.into()));
-    for (name, value) in &request.env {
-        if name.is_empty() || name.contains('=') {
-            return Err(format!("`{name}` cannot be the name of a variable"));
+    let inherited: Vec<(OsString, OsString)> =
+        if request.inherit_env { std::env::vars_os().collect() } else { Vec::new() };
+    let all = inherited.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+    let all = all.chain([(OsStr::new(MARK), OsStr::new(mark))]);
+    let all = all.chain(request.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
+    let all: Vec<(&OsStr, &OsStr)> = all.collect();
+    let mut seen = HashSet::with_capacity(all.len());
+    let mut once = Vec::with_capacity(all.len());
+    for (name, value) in all.into_iter().rev() {
+        if seen.insert(name) {
+            once.push(variable(name, value)?);
         }
-        all.push((name.into(), value.into()));
     }
-    let mut seen = BTreeSet::new();
-    let mut once: Vec<(OsString, OsString)> =
-        all.into_iter().rev().filter(|(name, _)| seen.insert(name.clone())).collect();
     once.reverse();
     Ok(once)
 }
 
-fn variable((name, value): &(OsString, OsString)) -> Result<CString, String> {
-    let mut entry = name.clone();
-    entry.push("=");
-    entry.push(value);
-    CString::new(entry.into_vec()).map_err(|_| format!("the variable `{}` holds a NUL byte", name.display()))
+fn variable(name: &OsStr, value: &OsStr) -> Result<CString, String> {
+    let mut entry = Vec::with_capacity(name.len() + value.len() + 2);
+    entry.extend_from_slice(name.as_bytes());
+    entry.push(b'=');
+    entry.extend_from_slice(value.as_bytes());
+    CString::new(entry).map_err(|_| format!("the variable `{}` holds a NUL byte", name.display()))
+}
+
+/// What a name has, if it is there.
+fn value<'a>(environment: &'a [CString], name: &str) -> Option<&'a OsStr> {
+    let value = |entry: &'a CString| entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+    environment.iter().find_map(value).map(OsStr::from_bytes)
 }
 
 fn c_string(text: &OsStr, what: &str) -> Result<CString, String> {
@@ -210,12 +217,14 @@ mod tests {
         let env =
             [("A", "1"), ("B", "2"), ("A", "3")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let request = ExecRequest { env, ..ExecRequest::default() };
-        let expect =
-            [("RUNNER_TRACKING_ID", "m"), ("B", "2"), ("A", "3")].map(|(name, value)| (name.into(), value.into()));
-        assert_eq!(environment(&request, "m"), Ok(expect.to_vec()));
+        let found = |request: &ExecRequest| {
+            let once = environment(request, "m")?;
+            Ok(once.iter().map(|entry| entry.to_str().unwrap().to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(found(&request), Ok(["RUNNER_TRACKING_ID=m", "B=2", "A=3"].map(str::to_owned).to_vec()));
         let own = ExecRequest { env: vec![(MARK.into(), String::new())], ..ExecRequest::default() };
-        assert_eq!(environment(&own, "m"), Ok(vec![(MARK.into(), OsString::new())]));
+        assert_eq!(found(&own), Ok(vec![format!("{MARK}=")]));
         let bad = ExecRequest { env: vec![("A=B".into(), String::new())], ..ExecRequest::default() };
-        assert_eq!(environment(&bad, "m"), Err("`A=B` cannot be the name of a variable".to_owned()));
+        assert_eq!(found(&bad), Err("`A=B` cannot be the name of a variable".to_owned()));
     }
 }

@@ -4,13 +4,13 @@
 //! to the container engine. Otherwise they travel through the agent. They lie side by side in the run directory, whose
 //! own path a job cannot change, and are opened without following links: what a job puts in their place leads nowhere.
 //!
-//! Making five files costs more than starting a shell, so while a step runs those of the next one are made, in a folder
-//! that no job sees, and moved to their place when it begins. They stay until the job's folders are removed.
+//! Making five files costs more than starting a shell, so while a step runs those of the one that comes next, if all goes
+//! well, are made. All stay until the job's folders are removed.
 
 use std::fs::{File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -26,8 +26,8 @@ use crate::placement::{JobHandle, PlacementError, RunDirectory};
 pub(crate) struct JobFiles {
     directory: RunDirectory,
     handle: Arc<dyn JobHandle>,
-    /// The empty files of a step to come, made or in the making.
-    ahead: Arc<Mutex<Option<JoinHandle<std::io::Result<()>>>>>,
+    /// The empty files of a step that may come, made or in the making.
+    ahead: Arc<Mutex<Option<Ahead>>>,
 }
 
 /// Names a step of a job, or one among the steps of the actions that it uses.
@@ -38,6 +38,19 @@ pub(crate) struct StepNumber {
     /// 0 for that step itself; those of its actions are counted in the order in which they are met.
     pub(crate) inner: u32,
 }
+
+impl StepNumber {
+    /// The one that follows, if all goes well.
+    const fn next(self) -> Self {
+        match self.inner {
+            0 => Self { step: StepIndex(self.step.0 + 1), inner: 0 },
+            inner => Self { step: self.step, inner: inner + 1 },
+        }
+    }
+}
+
+/// Files made before their step begins.
+type Ahead = (StepNumber, JoinHandle<std::io::Result<()>>);
 
 /// The files of one step: their names end with its number.
 #[derive(Debug, Clone)]
@@ -60,11 +73,6 @@ impl JobFiles {
         Self { directory, handle, ahead: Arc::default() }
     }
 
-    /// Where files are made ahead: beside the run directory, so that they can be moved there.
-    pub(crate) fn ahead_of(run_directory: &Path) -> PathBuf {
-        run_directory.with_extension("ahead")
-    }
-
     fn shared(&self) -> bool {
         self.handle.facts().files_are_shared
     }
@@ -77,7 +85,7 @@ impl JobFiles {
     /// Makes the empty files of a step.
     pub(crate) async fn prepare(&self, step: StepNumber) -> Result<StepFiles, PlacementError> {
         let files = self.of(step);
-        if self.take_ahead(&files).await {
+        if self.are_made(step).await {
             return Ok(files);
         }
         for kind in FILES {
@@ -90,7 +98,7 @@ impl JobFiles {
     pub(crate) async fn prepare_again(&self, step: StepNumber) -> Result<StepFiles, PlacementError> {
         let files = self.of(step);
         for kind in FILES {
-            let name = files.name(kind.file_prefix(), "");
+            let name = files.of_kind(kind);
             let inside = format!("{}/{name}", files.inside);
             let there = match self.shared() {
                 true => self.directory.host.join(&name).symlink_metadata().is_ok(),
@@ -103,40 +111,37 @@ impl JobFiles {
         Ok(files)
     }
 
-    /// Begins to make the files of the next step, to be called when there is something to wait for.
-    pub(crate) fn make_ahead(&self) {
+    /// Begins to make the files of the step after this one, to be called when there is something to wait for.
+    pub(crate) fn make_ahead(&self, after: StepNumber) {
         if !self.shared() {
             return;
         }
         let Ok(mut ahead) = self.ahead.lock() else { return };
         if ahead.is_none() {
-            let folder = Self::ahead_of(&self.directory.host);
-            *ahead = Some(tokio::task::spawn_blocking(move || make_ahead(&folder)));
+            let next = after.next();
+            let (files, folder) = (self.of(next), self.directory.host.clone());
+            // That step may have begun by now, beside this one: what is there is its own.
+            let make = move |kind: &EnvironmentFile| create_new(&folder.join(files.of_kind(*kind)), b"", 0o666);
+            let make = move || FILES.iter().try_for_each(make);
+            *ahead = Some((next, tokio::task::spawn_blocking(make)));
         }
     }
 
     /// Waits until nothing is made any more, so that the folders can be removed.
     pub(crate) async fn settle(&self) {
-        let making = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
-        if let Some(making) = making {
+        let ahead = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
+        if let Some((_, making)) = ahead {
             // What could not be made ahead is not there.
             let _made = making.await;
         }
     }
 
-    /// Moves the files that were made ahead to their place; false where there are none.
-    async fn take_ahead(&self, files: &StepFiles) -> bool {
-        let made = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
-        let Some(made) = made else { return false };
-        if !matches!(made.await, Ok(Ok(()))) {
-            return false;
-        }
-        let folder = Self::ahead_of(&self.directory.host);
-        // Those that were not moved are written anew, so a half of them does no harm.
-        FILES.iter().all(|kind| {
-            let name = files.name(kind.file_prefix(), "");
-            std::fs::rename(folder.join(kind.file_prefix()), self.directory.host.join(name)).is_ok()
-        })
+    /// Whether the files of a step were made ahead. Those that were made for another one stay, for whenever it comes.
+    async fn are_made(&self, step: StepNumber) -> bool {
+        let ahead = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
+        let Some((made_for, making)) = ahead else { return false };
+        let made = making.await;
+        made_for == step && matches!(made, Ok(Ok(())))
     }
 
     /// Writes a file of a step and gives its path as the job sees it.
@@ -161,7 +166,7 @@ impl JobFiles {
     /// What a step left in one of its files; `None` where it is empty or gone. Longer ones give the error of the file's
     /// own limit.
     pub(crate) async fn read(&self, files: &StepFiles, kind: EnvironmentFile) -> Result<Option<Bytes>, FileRefused> {
-        let name = files.name(kind.file_prefix(), "");
+        let name = files.of_kind(kind);
         let bytes = if self.shared() {
             read_here(&self.directory.host.join(name), kind)?
         } else {
@@ -174,6 +179,10 @@ impl JobFiles {
 }
 
 impl StepFiles {
+    fn of_kind(&self, kind: EnvironmentFile) -> String {
+        self.name(kind.file_prefix(), "")
+    }
+
     fn name(&self, name: &str, ending: &str) -> String {
         match self.step {
             StepNumber { step, inner: 0 } => format!("{name}-{}{ending}", step.0),
@@ -184,7 +193,7 @@ impl StepFiles {
     /// The variables that name the files, with the names of the same in the `github` context.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &'static str, String)> + '_ {
         FILES.iter().map(|kind| {
-            let path = format!("{}/{}", self.inside, self.name(kind.file_prefix(), ""));
+            let path = format!("{}/{}", self.inside, self.of_kind(*kind));
             (kind.variable(), kind.context_name(), path)
         })
     }
@@ -194,26 +203,23 @@ impl StepFiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileRefused(pub(crate) String);
 
-fn make_ahead(folder: &Path) -> std::io::Result<()> {
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
+/// Makes a file. Whatever lies there was put there by the job, and goes.
+fn create(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    match create_new(path, content, mode) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(path)?;
+            create_new(path, content, mode)
+        }
+        created => created,
     }
-    FILES.iter().try_for_each(|kind| create(&folder.join(kind.file_prefix()), b"", 0o666))
 }
 
 /// Makes a file that was not there; steps of a container may run as any user.
-fn create(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
-    let open = || File::options().write(true).create_new(true).custom_flags(O_NOFOLLOW).open(path);
-    let mut file = match open() {
-        // Whatever lies there was put there by the job.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            std::fs::remove_file(path)?;
-            open()?
-        }
-        opened => opened?,
-    };
-    file.write_all(content)?;
+fn create_new(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).custom_flags(O_NOFOLLOW).open(path)?;
+    if !content.is_empty() {
+        file.write_all(content)?;
+    }
     file.set_permissions(Permissions::from_mode(mode))
 }
 
@@ -227,6 +233,10 @@ fn write_here(path: &Path, content: &[u8], mode: u32) -> Result<(), PlacementErr
 
 fn read_here(path: &Path, kind: EnvironmentFile) -> Result<Option<Bytes>, FileRefused> {
     let refused = |reason: &str| FileRefused(format!("{} {reason}", kind.variable()));
+    // Most are empty, and a look costs less than opening them.
+    if path.symlink_metadata().is_ok_and(|facts| facts.is_file() && facts.len() == 0) {
+        return Ok(None);
+    }
     // Not to wait for a pipe that nobody writes to.
     let file = match File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path) {
         Ok(file) => file,
@@ -261,6 +271,8 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "x");
         assert_eq!(read_here(&path, EnvironmentFile::Output), Ok(Some(Bytes::from("ours"))));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+        assert!(create_new(&path, b"", 0o666).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "ours");
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read_here(&path, EnvironmentFile::Output), Ok(None));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();

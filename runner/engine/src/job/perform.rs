@@ -254,7 +254,7 @@ impl StepTask {
         if self.tools.journal.is_kept() {
             exec.hold();
         }
-        self.tools.files.make_ahead();
+        self.tools.files.make_ahead(self.number());
         let mut asked = false;
         let mut quiet = true;
         loop {

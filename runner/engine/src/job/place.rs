@@ -11,7 +11,6 @@ use workflow::template::{Token, evaluate};
 use super::JobOrder;
 use super::environment::{JobPaths, PATH_DEFAULT};
 use super::facing::JobFacing;
-use super::files::JobFiles;
 use super::log::StepLog;
 use super::placed::{Placed, PlacedRecord};
 use super::run::JobSettings;
@@ -213,7 +212,7 @@ impl Folders {
             workspace: WorkspaceFacts { host, inside: workspace_inside, shared: true },
             run_directory: RunDirectory { host: run.clone(), inside: run_inside },
             mounts,
-            temporary: vec![work, JobFiles::ahead_of(&run), run],
+            temporary: vec![work, run],
         })
     }
 

@@ -10,7 +10,9 @@ use engine::store::StoreError;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::signal::Signals;
 use crate::exit::Failure;
@@ -65,7 +67,7 @@ pub async fn conduct(machine: &Machine, planned: Vec<Planned>, signals: &mut Sig
     for (index, planned) in planned.into_iter().enumerate() {
         let (one, run) = begin(machine, planned);
         watched.push(one);
-        open.push(async move { (index, run.await) });
+        open.push(async move { (index, ended(run.await)) });
     }
     let tell = |control: &Control| {
         for one in &watched {
@@ -125,10 +127,19 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-fn begin(
-    machine: &Machine,
-    planned: Planned,
-) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<'_>) {
+/// A bug ends the command as it would have ended the task.
+fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finished, StoreError> {
+    match run.map_err(JoinError::try_into_panic) {
+        Ok(ended) => ended,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // Only whoever drops the handle cancels, and that is the one who would ask.
+        Err(Err(error)) => unreachable!("a run that is still wanted was cancelled: {error}"),
+    }
+}
+
+/// Begins a run in a task of its own: the workers that perform its jobs then carry it too, and no step waits until the
+/// thread that waits for signals has been woken.
+fn begin(machine: &Machine, planned: Planned) -> (Watched, AbortOnDropHandle<Result<Finished, StoreError>>) {
     let Planned { request, view, label } = planned;
     let name = request.workflow.display_name().to_owned();
     let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));
@@ -149,6 +160,7 @@ fn begin(
             view.notice(&notice, record);
         }
     };
-    let run = async move { tokio::join!(machine.run(request, notices, orders, begun), watch).0 };
-    (watched, run)
+    let machine = machine.clone();
+    let run = tokio::spawn(async move { tokio::join!(machine.run(request, notices, orders, begun), watch).0 });
+    (watched, AbortOnDropHandle::new(run))
 }

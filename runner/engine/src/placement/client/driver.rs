@@ -28,6 +28,9 @@ const RECONNECT_PAUSES: [Duration; 6] = [
     Duration::from_secs(3),
 ];
 
+/// How long the word that an agent may forget a command waits for the next command, so that it is woken once for both.
+const IDLE_OUT: Duration = Duration::from_millis(5);
+
 /// How long a new connection may take until the agent has said hello.
 const HELLO_SECONDS_MAX: u64 = 10;
 
@@ -36,13 +39,15 @@ pub(super) struct Connection {
     link: Link,
     decoder: Decoder<Event>,
     out: BytesMut,
+    /// Nothing of `out` is waited for: it may go with what comes next.
+    idle_out: bool,
 }
 
 /// Opens a connection and exchanges hellos.
 pub(super) async fn connect(connect: &dyn Connect) -> Result<(Connection, AgentHello), String> {
     let greet = async {
         let link = connect.connect().await.map_err(|error| format!("cannot be reached: {error}"))?;
-        let mut connection = Connection { link, decoder: Decoder::new(), out: BytesMut::new() };
+        let mut connection = Connection { link, decoder: Decoder::new(), out: BytesMut::new(), idle_out: false };
         connection.push(&Request::Hello { version: PROTOCOL_VERSION })?;
         loop {
             tokio::select! {
@@ -72,8 +77,15 @@ impl Connection {
     fn push(&mut self, request: &Request) -> Result<(), String> {
         let mut bytes = Vec::new();
         encode(request, &mut bytes).map_err(|error| error.to_string())?;
+        let waits = matches!(request, Request::AckExit { .. });
+        self.idle_out = waits && (self.idle_out || self.out.is_empty());
         self.out.extend_from_slice(&bytes);
         Ok(())
+    }
+
+    /// Sends what had waited for company; an agent that does not take it hears it from whoever comes next.
+    async fn say_the_rest(&mut self) {
+        let _told = tokio::time::timeout(IDLE_OUT, self.link.writer.write_all_buf(&mut self.out)).await;
     }
 }
 
@@ -131,7 +143,7 @@ pub(super) async fn drive(
     let mut state = State::default();
     let reason = loop {
         match state.converse(&mut connection, &mut commands).await {
-            End::Abandoned => return,
+            End::Abandoned => return connection.say_the_rest().await,
             End::Stopped => break "was stopped".to_owned(),
             End::Broken(_) if state.ending => break "was stopped".to_owned(),
             End::Broken(reason) => match reconnect(&*connect, &boot_id, &reason).await {
@@ -202,7 +214,8 @@ impl State {
                         }
                     }
                 },
-                written = connection.link.writer.write(connection.out.chunk()), if !connection.out.is_empty() => match written {
+                () = tokio::time::sleep(IDLE_OUT), if connection.idle_out => connection.idle_out = false,
+                written = connection.link.writer.write(connection.out.chunk()), if !connection.out.is_empty() && !connection.idle_out => match written {
                     Ok(0) => return End::Broken("closed the connection".to_owned()),
                     Ok(count) => connection.out.advance(count),
                     Err(error) => return End::Broken(error.to_string()),
