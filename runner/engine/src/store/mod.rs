@@ -5,6 +5,7 @@ pub mod audit;
 mod database;
 pub mod deliveries;
 pub mod listing;
+mod one_behind;
 pub mod outbox;
 pub mod rekey;
 pub mod repositories;
@@ -15,6 +16,7 @@ mod sqlite;
 pub mod tokens;
 
 pub use database::{Database, Durability, Options, Sharing};
+pub(crate) use one_behind::OneBehind;
 pub use runs::{RunRow, RunStatus};
 pub use sqlite::{NewRun, RunNumbers, SqliteStore};
 

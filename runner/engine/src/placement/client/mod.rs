@@ -3,6 +3,7 @@
 //! A connection that breaks is made anew and goes on at the byte where it stopped. When the agent itself is gone, every
 //! command that had not told its end is lost, never successful. The frames are those of [`agent::protocol`].
 
+mod connection;
 mod driver;
 mod link;
 mod outcome;
@@ -78,7 +79,7 @@ pub(crate) enum FileAnswer {
 impl AgentClient {
     /// Connects and exchanges hellos.
     pub(crate) async fn start(connect: Arc<dyn Connect>) -> Result<Self, String> {
-        let (connection, hello) = driver::connect(&*connect).await?;
+        let (connection, hello) = connection::connect_patiently(&*connect).await?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let driver = tokio::spawn(driver::drive(connect, connection, hello.boot_id, receiver));
         // Another process may have spoken to this agent before: the time sets its commands apart from ours.
