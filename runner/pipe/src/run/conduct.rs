@@ -67,7 +67,7 @@ pub async fn conduct(machine: &Machine, planned: Vec<Planned>, signals: &mut Sig
     for (index, planned) in planned.into_iter().enumerate() {
         let (one, run) = begin(machine, planned);
         watched.push(one);
-        open.push(async move { (index, ended(run.await)) });
+        open.push(async move { (index, run.await) });
     }
     let tell = |control: &Control| {
         for one in &watched {
@@ -138,8 +138,12 @@ fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finishe
 }
 
 /// Begins a run in a task of its own: the workers that perform its jobs then carry it too, and no step waits until the
-/// thread that waits for signals has been woken.
-fn begin(machine: &Machine, planned: Planned) -> (Watched, AbortOnDropHandle<Result<Finished, StoreError>>) {
+/// thread that waits for signals has been woken. All are watched by that thread, so that what one does after another is
+/// shown after it.
+fn begin(
+    machine: &Machine,
+    planned: Planned,
+) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
     let Planned { request, view, label } = planned;
     let name = request.workflow.display_name().to_owned();
     let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));
@@ -161,6 +165,7 @@ fn begin(machine: &Machine, planned: Planned) -> (Watched, AbortOnDropHandle<Res
         }
     };
     let machine = machine.clone();
-    let run = tokio::spawn(async move { tokio::join!(machine.run(request, notices, orders, begun), watch).0 });
-    (watched, AbortOnDropHandle::new(run))
+    let run = tokio::spawn(async move { machine.run(request, notices, orders, begun).await });
+    let run = AbortOnDropHandle::new(run);
+    (watched, async move { ended(tokio::join!(run, watch).0) })
 }
