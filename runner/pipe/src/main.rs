@@ -19,6 +19,7 @@ mod list;
 mod plan;
 mod planning;
 mod reading;
+mod remote;
 mod render;
 mod repo;
 mod report;
@@ -83,7 +84,8 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Explain(_)
         | Command::Eval(_)
         | Command::Repo(_)
-        | Command::Hook(_) => {}
+        | Command::Hook(_)
+        | Command::Remote(_) => {}
         Command::Plan(_) | Command::List(_) | Command::Graph(_) | Command::Check(_) | Command::Doctor(_) => {
             self::run::leftovers::remove(&cli.global);
         }
@@ -100,6 +102,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Repo(args) => repo::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),
+        Command::Remote(command) => remote::run(command, &cli.global),
     }
 }
 

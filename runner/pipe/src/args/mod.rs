@@ -5,11 +5,16 @@
 
 mod act;
 mod actrc;
+mod remote;
 mod repo;
 mod run;
 
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
+pub use remote::{
+    AuditCommand, CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, Place, RemoteCommand,
+    RerunArgs, ReviewArgs, RunsArgs, SecretCommand, TokenCommand, VarCommand,
+};
 pub use repo::{
     HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoListArgs, RepoOneArgs,
 };
@@ -87,6 +92,9 @@ pub enum Command {
     Repo(RepoArgs),
     /// Make a plain repository tell a server of each push
     Hook(HookArgs),
+    /// Runs and what they use, on a server or here
+    #[command(flatten)]
+    Remote(RemoteCommand),
     /// Print shell completions
     Completions(CompletionsArgs),
 }

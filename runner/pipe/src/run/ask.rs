@@ -22,7 +22,11 @@ pub fn secret(name: &str, terminal: Terminal) -> Result<String, Failure> {
     type_unseen(name).map_err(|error| Failure::environment(format!("cannot ask for secret `{name}`: {error}")))
 }
 
-fn type_unseen(name: &str) -> io::Result<String> {
+/// Asks a person for a value, without showing what is typed.
+///
+/// # Errors
+/// Nobody answers.
+pub fn type_unseen(name: &str) -> io::Result<String> {
     let input = io::stdin();
     write!(io::stderr(), "Value of secret {name}: ")?;
     io::stderr().flush()?;

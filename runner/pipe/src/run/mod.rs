@@ -4,12 +4,12 @@
 //! ([`conduct`]).
 
 mod act;
-mod ask;
+pub mod ask;
 mod conduct;
 pub mod leftovers;
 pub mod machine;
 mod order;
-mod signal;
+pub mod signal;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,0 +1,75 @@
+//! `pipe logs`: what the jobs of a run printed, whole or as it comes.
+
+use std::io::Write as _;
+
+use axum::http::Method;
+use futures_util::StreamExt as _;
+use serde_json::Value as Json;
+
+use super::client::{Client, escaped};
+use super::connect::connect;
+use super::watch::{Wish, follow};
+use super::{number, shown};
+use crate::args::{Global, LogsArgs};
+use crate::exit::{Exit, Failure};
+use crate::terminal::{self, Terminal};
+
+pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failure> {
+    let client = connect(&args.connect).await?;
+    let run = number(&client, &args.run).await?;
+    let value = client.get(&format!("/runs/{run}")).await?;
+    if args.follow {
+        let job = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
+        return follow(&client, &Wish { run, job, json: args.connect.json }, global).await;
+    }
+    let wanted = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
+    let jobs: Vec<&Json> = value["jobs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|job| wanted.as_ref().is_none_or(|wanted| job["key"] == **wanted))
+        .filter(|job| !args.failed || job["conclusion"] == "failure")
+        .filter(|job| !job["started_at"].is_null() && job["calls"] != true)
+        .collect();
+    if jobs.is_empty() {
+        return Err(Failure::new(Exit::Nothing, "there is no log of such a job"));
+    }
+    let terminal = Terminal::stdout(global.color);
+    for job in &jobs {
+        if jobs.len() > 1 {
+            let mut output = terminal::results();
+            writeln!(output, "{}", terminal.bold(&format!("── {} ──", shown(&job["name"]))))?;
+            output.flush()?;
+        }
+        print(&client, job).await?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The key of a job that is named by its key, its name or its id.
+fn key(run: &Json, wanted: &str) -> Result<String, Failure> {
+    let jobs = || run["jobs"].as_array().into_iter().flatten();
+    let found = jobs().find(|job| ["key", "name", "id"].iter().any(|field| job[*field] == *wanted));
+    found.and_then(|job| job["key"].as_str()).map(str::to_owned).ok_or_else(|| {
+        let known: Vec<_> = jobs().map(|job| shown(&job["key"])).collect();
+        Failure::usage(format!("the run has no job `{wanted}`")).help(format!("its jobs: {}", known.join(", ")))
+    })
+}
+
+/// The bytes as they are stored.
+async fn print(client: &Client, job: &Json) -> Result<(), Failure> {
+    let id = job["id"].as_str().unwrap_or_default();
+    let response = client.send(Method::GET, &format!("/jobs/{}/log/raw", escaped(id)), None, &[]).await?;
+    let mut stream = response.into_body().into_data_stream();
+    let mut ends_line = true;
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| Failure::environment(format!("the log ended early: {error}")))?;
+        let mut output = std::io::stdout();
+        output.write_all(&bytes)?;
+        ends_line = bytes.last().is_none_or(|last| *last == b'\n');
+    }
+    if !ends_line {
+        writeln!(std::io::stdout())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Verbs about runs and what they use: each asks the API, of a server or of a folder on this machine.
+//!
+//! Nothing is decided here; what a verb prints and how it ends is.
+
+mod client;
+mod connect;
+mod deliveries;
+mod logs;
+mod runs;
+mod settings;
+mod sse;
+mod steer;
+mod tokens;
+mod watch;
+
+use std::io::Write as _;
+
+use serde_json::Value as Json;
+
+use crate::args::{AuditCommand, Global, RemoteCommand, SecretCommand};
+use crate::exit::{Exit, Failure};
+use crate::terminal;
+
+use client::Client;
+
+/// Runs the command.
+///
+/// # Errors
+/// It cannot be done.
+pub fn run(command: RemoteCommand, global: &Global) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::environment(format!("cannot start: {error}")))?;
+    runtime.block_on(perform(command, global))
+}
+
+async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failure> {
+    match command {
+        RemoteCommand::Runs(args) => runs::list(&args, global).await,
+        RemoteCommand::Show(args) => runs::show(&args, global).await,
+        RemoteCommand::Watch(args) => watch::run(&args, global).await,
+        RemoteCommand::Logs(args) => logs::run(&args, global).await,
+        RemoteCommand::Cancel(args) => steer::cancel(&args, global).await,
+        RemoteCommand::Rerun(args) => steer::rerun(&args, global).await,
+        RemoteCommand::Approve(args) => steer::review(&args, "approved", global).await,
+        RemoteCommand::Reject(args) => steer::review(&args, "rejected", global).await,
+        RemoteCommand::Dispatch(args) => steer::dispatch(&args, global).await,
+        RemoteCommand::Deliveries(command) => deliveries::run(command, global).await,
+        RemoteCommand::Secret(SecretCommand::Rekey { data, json }) => settings::rekey(&data, json).await,
+        RemoteCommand::Secret(command) => settings::secret(command, global).await,
+        RemoteCommand::Var(command) => settings::variable(command, global).await,
+        RemoteCommand::Token(command) => tokens::run(command, global).await,
+        RemoteCommand::Audit(AuditCommand::Verify { data, anchor, json }) => {
+            tokens::verify(&data, anchor.as_deref(), json).await
+        }
+        RemoteCommand::Audit(AuditCommand::Ls { what, limit, connect }) => {
+            tokens::audit(what.as_deref(), limit, &connect, global).await
+        }
+    }
+}
+
+/// The number of a run that is named by number or as `latest`.
+async fn number(client: &Client, run: &str) -> Result<u64, Failure> {
+    if let Ok(number) = run.trim_start_matches('#').parse() {
+        return Ok(number);
+    }
+    if run != "latest" {
+        return Err(
+            Failure::usage(format!("`{run}` is no run")).help("give its number, or `latest`; `pipe runs` lists them")
+        );
+    }
+    let listed = client.get("/runs?limit=1").await?;
+    listed["runs"][0]["id"].as_u64().ok_or_else(|| Failure::new(Exit::Nothing, "there are no runs"))
+}
+
+/// Prints a result: JSON as it is, or a text made of it.
+fn print(json: bool, value: &Json, text: impl FnOnce(&Json) -> String) -> Result<Exit, Failure> {
+    let mut output = terminal::results();
+    if json {
+        writeln!(output, "{value:#}")?;
+    } else {
+        output.write_all(text(value).as_bytes())?;
+    }
+    output.flush()?;
+    Ok(Exit::Success)
+}
+
+/// A text of somebody else's, fit for the terminal.
+fn shown(value: &Json) -> String {
+    let text = match value {
+        Json::String(text) => text.clone(),
+        Json::Null => String::new(),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
+    };
+    text.chars().filter(|c| !c.is_control() && !is_reordering(*c)).collect()
+}
+
+/// Characters that show a text in another order than it is.
+fn is_reordering(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_stay_in_their_line() {
+        for (text, expected) in [("rel\u{202e}gpj", "relgpj"), ("a\nb\u{1b}[2J", "ab[2J"), ("ü", "ü")] {
+            assert_eq!(shown(&Json::String(text.into())), expected);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `pipe watch`: a run followed live, shown as `pipe run` shows it. When the server goes away it is asked again, from
+//! the place behind the last event that came.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use engine::notice::Notice;
+use engine::store::{RunId, RunNumbers};
+use engine::wire::{self, Incoming};
+use futures_util::StreamExt as _;
+use serde_json::Value as Json;
+use workflow::run::Conclusion;
+
+use super::client::{Client, Unanswered, query};
+use super::connect::connect;
+use super::number;
+use super::sse::Events;
+use crate::args::{Global, OneRun};
+use crate::exit::{Exit, Failure};
+use crate::report::plain::Detail;
+use crate::report::{LiveView, PlainView, Record, View};
+use crate::run::signal::Signals;
+use crate::terminal::{self, Terminal};
+
+/// How long the server is given before it is asked again, at first and at most.
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(args: &OneRun, global: &Global) -> Result<Exit, Failure> {
+    let client = connect(&args.connect).await?;
+    let run = number(&client, &args.run).await?;
+    follow(&client, &Wish { run, job: None, json: args.connect.json }, global).await
+}
+
+/// What to follow.
+pub(super) struct Wish {
+    pub(super) run: u64,
+    /// Only lines of this job (its key).
+    pub(super) job: Option<String>,
+    pub(super) json: bool,
+}
+
+/// Follows a run to its end. Ctrl-C ends the watching, not the run.
+pub(super) async fn follow(client: &Client, wish: &Wish, global: &Global) -> Result<Exit, Failure> {
+    let mut signals = Signals::take().map_err(|error| Failure::environment(format!("cannot take signals: {error}")))?;
+    let mut watcher = Watcher::new(wish, global);
+    let result = tokio::select! {
+        result = watcher.follow_to_the_end(client, wish, global) => result,
+        _name = signals.next() => {
+            watcher.view.ended();
+            let text = format!("The run goes on; `pipe watch {}` follows it again.", wish.run);
+            let _gone = writeln!(std::io::stderr(), "{text}");
+            return Ok(Exit::Cancelled);
+        }
+    };
+    watcher.view.ended();
+    result?;
+    Ok(match watcher.record.finished {
+        Some((Conclusion::Success | Conclusion::Skipped, _)) => Exit::Success,
+        Some((Conclusion::Cancelled, _)) => Exit::Cancelled,
+        Some((Conclusion::Failure, _)) | None => Exit::Failure,
+    })
+}
+
+struct Watcher {
+    view: Box<dyn View>,
+    record: Record,
+    run: u64,
+    json: bool,
+    /// The place behind the last event.
+    last: Option<String>,
+    is_over: bool,
+}
+
+/// How a connection ended.
+enum Ended {
+    /// With the run.
+    Over,
+    /// Early.
+    Early(String),
+}
+
+impl Watcher {
+    fn new(wish: &Wish, global: &Global) -> Self {
+        let (stdout, stderr) = (Terminal::stdout(global.color), Terminal::stderr(global.color));
+        let verbose = global.verbose > 0;
+        let view: Box<dyn View> = if stdout.interactive && stderr.interactive && !wish.json && wish.job.is_none() {
+            let detail = if verbose { Detail::Verbose } else { Detail::Quiet };
+            Box::new(LiveView::new(stderr, detail, indicatif::MultiProgress::new()))
+        } else {
+            let detail = match (global.quiet, verbose) {
+                (true, _) => Detail::Quiet,
+                (false, true) => Detail::Verbose,
+                (false, false) => Detail::Normal,
+            };
+            Box::new(PlainView::new(std::io::BufWriter::new(std::io::stdout()), stdout, detail))
+        };
+        Self { view, record: Record::default(), run: wish.run, json: wish.json, last: None, is_over: false }
+    }
+
+    async fn follow_to_the_end(&mut self, client: &Client, wish: &Wish, global: &Global) -> Result<(), Failure> {
+        let terminal = Terminal::stderr(global.color);
+        let (mut pause, mut is_told) = (PAUSE, false);
+        loop {
+            let before = self.last.clone();
+            match self.connection(client, wish).await {
+                Ok(Ended::Over) => return Ok(()),
+                // What never began is a wrong address more often than a server that starts.
+                Err(Unanswered::Gone(reason)) if self.last.is_none() => return Err(Failure::environment(reason)),
+                Ok(Ended::Early(reason)) | Err(Unanswered::Gone(reason)) => {
+                    if self.last != before {
+                        (pause, is_told) = (PAUSE, false);
+                    }
+                    if !is_told {
+                        terminal::warning(terminal, &format!("{reason}; the run is followed again when it is back"));
+                        is_told = true;
+                    }
+                }
+                Err(Unanswered::Refused { status, .. }) if is_passing(status) => {}
+                Err(refused @ Unanswered::Refused { .. }) => return Err(refused.into()),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn connection(&mut self, client: &Client, wish: &Wish) -> Result<Ended, Unanswered> {
+        let path = format!("/runs/{}/events{}", wish.run, query(&[("job", wish.job.as_deref())]));
+        let last = self.last.clone();
+        let headers: Vec<_> = last.iter().map(|last| ("last-event-id", last.as_str())).collect();
+        let response = client.send(Method::GET, &path, None, &headers).await?;
+        let mut stream = response.into_body().into_data_stream();
+        let mut events = Events::default();
+        while let Some(bytes) = stream.next().await {
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => return Ok(Ended::Early(format!("the connection broke: {error}"))),
+            };
+            let is_ours = events.push(&bytes, |event| {
+                if event.name == "end" {
+                    self.is_over = true;
+                    return;
+                }
+                self.take(&event.data);
+                self.last = event.id.or_else(|| self.last.take());
+            });
+            if !is_ours {
+                return Err(Unanswered::Gone("the server sends no events of a run".to_owned()));
+            }
+            if self.is_over {
+                return Ok(Ended::Over);
+            }
+        }
+        Ok(Ended::Early("the server ended the connection".to_owned()))
+    }
+
+    fn take(&mut self, data: &str) {
+        let Ok(object) = serde_json::from_str::<Json>(data) else { return };
+        let is_shown = !self.json;
+        if self.json {
+            let _gone = writeln!(std::io::stdout(), "{data}");
+        }
+        match wire::read(object) {
+            Some(Incoming::Created { workflow, title, number }) => {
+                let id = RunId(self.run);
+                let numbers = RunNumbers { id, first: id, number, attempt: 1 };
+                if is_shown {
+                    self.view.begun(&workflow, &title, numbers);
+                }
+            }
+            Some(Incoming::Notice(notice)) => self.notice(&notice, is_shown),
+            Some(Incoming::Message(text)) if is_shown => self.view.say(&text),
+            Some(Incoming::Message(_)) | None => {}
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice, is_shown: bool) {
+        self.record.add(notice);
+        if is_shown {
+            self.view.notice(notice, &self.record);
+        }
+    }
+}
+
+/// What passes when it is asked again.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
