@@ -10,6 +10,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -63,6 +64,17 @@ pub struct Message {
     pub uncertain: bool,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A message whose turn it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Its number.
+    pub id: u64,
+    /// See [`NewMessage::target`].
+    pub target: String,
+    /// See [`NewMessage::lane`].
+    pub lane: String,
 }
 
 /// A message in a list.
@@ -142,7 +154,7 @@ impl Outbox {
         self.database.write_surely(|transaction| rows::recover(transaction)).await
     }
 
-    /// Takes in runs that were made since, and gives those that are not reported to their end.
+    /// Takes in runs that were made since, and gives those of which facts are not reported.
     ///
     /// # Errors
     /// The database said no.
@@ -196,7 +208,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Message>, StoreError> {
+    pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
         self.database.read(move |connection| rows::due(connection, now, limit)).await
     }
 
@@ -208,11 +220,11 @@ impl Outbox {
         self.database.read(move |connection| rows::next_due(connection, now)).await
     }
 
-    /// Notes that an attempt begins. False if the message does not wait any more.
+    /// Notes that an attempt begins and gives the message; `None` if it does not wait any more.
     ///
     /// # Errors
     /// The database said no.
-    pub async fn begin(&self, id: u64) -> Result<bool, StoreError> {
+    pub async fn begin(&self, id: u64) -> Result<Option<Message>, StoreError> {
         self.database.write_surely(move |transaction| rows::begin(transaction, id)).await
     }
 
@@ -231,6 +243,14 @@ impl Outbox {
     /// The database said no.
     pub async fn failed(&self, id: u64, again: Again) -> Result<(), StoreError> {
         self.database.write_surely(move |transaction| rows::failed(transaction, id, &again)).await
+    }
+
+    /// Nobody needs it any more.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub async fn drop_message(&self, id: u64) -> Result<(), StoreError> {
+        self.database.write_surely(move |transaction| rows::drop_message(transaction, id)).await
     }
 
     /// There will be no further attempt.
@@ -273,6 +293,22 @@ impl Outbox {
     /// The store cannot be read.
     pub async fn depth(&self) -> Result<Depth, StoreError> {
         self.database.read(rows::depth).await
+    }
+
+    /// Whether the run before it of the same workflow on the same ref failed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn had_failed_before(&self, run: RunId) -> Result<bool, StoreError> {
+        self.database.read(move |connection| rows::had_failed_before(connection, run)).await
+    }
+
+    /// For the server's numbers: runs that are not over by status, and hooks that wait.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn standing(&self) -> Result<(BTreeMap<String, u64>, u64), StoreError> {
+        self.database.read(rows::standing).await
     }
 
     /// Forgets what was given up and what other sides call things, where older than `kept`; how many.

@@ -73,7 +73,7 @@ impl SqliteStore {
         Self { database }
     }
 
-    pub(super) const fn database(&self) -> &Database {
+    pub(crate) const fn database(&self) -> &Database {
         &self.database
     }
 

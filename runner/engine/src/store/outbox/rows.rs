@@ -1,10 +1,12 @@
 //! The SQL of the outbox.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use workflow::run::Recorded;
 
-use super::{Again, Depth, FACTS_READ_MAX, Listed, Message, NewMessage, PROBLEM_BYTES_MAX, Position, State};
+use super::{Again, Depth, Due, FACTS_READ_MAX, Listed, Message, NewMessage, PROBLEM_BYTES_MAX, Position, State};
 use crate::store::RunId;
 
 const COLUMNS: &str = "id, target, kind, lane, subject, body, attempts, is_uncertain, created_at, \
@@ -37,7 +39,9 @@ pub(super) fn take_in(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<Position>> {
-    let select = "SELECT run, seq FROM reported WHERE is_over = 0 ORDER BY run";
+    let select = "SELECT run, seq FROM reported WHERE is_over = 0
+                  AND EXISTS (SELECT 1 FROM events WHERE events.run = reported.run AND events.seq > reported.seq)
+                  ORDER BY run";
     let position = |row: &Row<'_>| Ok(Position { run: RunId(row.get(0)?), seq: row.get(1)? });
     connection.prepare_cached(select)?.query_map([], position)?.collect()
 }
@@ -82,12 +86,11 @@ pub(super) fn insert(connection: &Connection, messages: &[NewMessage], now: Time
     Ok(())
 }
 
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Message>> {
-    let select = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE state = 'waiting' AND not_before <= ?1
-         AND id IN (SELECT min(id) FROM outbox WHERE state <> 'given_up' GROUP BY target, lane) ORDER BY id LIMIT ?2"
-    );
-    connection.prepare_cached(&select)?.query_map(params![now.as_millisecond(), limit], message)?.collect()
+pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Due>> {
+    let select = "SELECT id, target, lane FROM outbox WHERE state = 'waiting' AND not_before <= ?1
+         AND id IN (SELECT min(id) FROM outbox WHERE state <> 'given_up' GROUP BY target, lane) ORDER BY id LIMIT ?2";
+    let due = |row: &Row<'_>| Ok(Due { id: row.get(0)?, target: row.get(1)?, lane: row.get(2)? });
+    connection.prepare_cached(select)?.query_map(params![now.as_millisecond(), limit], due)?.collect()
 }
 
 pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
@@ -97,9 +100,13 @@ pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Res
     Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
 }
 
-pub(super) fn begin(connection: &Connection, id: u64) -> rusqlite::Result<bool> {
-    let update = "UPDATE outbox SET state = 'sending' WHERE id = ?1 AND state = 'waiting'";
-    Ok(connection.prepare_cached(update)?.execute([id])? == 1)
+pub(super) fn begin(connection: &Connection, id: u64) -> rusqlite::Result<Option<Message>> {
+    let update = format!("UPDATE outbox SET state = 'sending' WHERE id = ?1 AND state = 'waiting' RETURNING {COLUMNS}");
+    connection.prepare_cached(&update)?.query_row([id], message).optional()
+}
+
+pub(super) fn drop_message(connection: &Connection, id: u64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id]).map(drop)
 }
 
 pub(super) fn arrived(connection: &Connection, id: u64, remote: Option<&str>, now: Timestamp) -> rusqlite::Result<()> {
@@ -150,6 +157,23 @@ pub(super) fn depth(connection: &Connection) -> rusqlite::Result<Depth> {
         open: count("SELECT count(*) FROM outbox WHERE state <> 'given_up'")?,
         given_up: count("SELECT count(*) FROM outbox WHERE state = 'given_up'")?,
     })
+}
+
+pub(super) fn had_failed_before(connection: &Connection, run: RunId) -> rusqlite::Result<bool> {
+    let select = "SELECT earlier.conclusion = 'failure' FROM runs AS this JOIN runs AS earlier
+                  ON earlier.repository = this.repository AND earlier.workflow = this.workflow
+                     AND earlier.git_ref = this.git_ref AND earlier.id < this.id
+                  WHERE this.id = ?1 AND earlier.status = 'completed' AND earlier.conclusion <> 'cancelled'
+                  ORDER BY earlier.id DESC LIMIT 1";
+    Ok(connection.prepare_cached(select)?.query_row([run.0], |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+pub(super) fn standing(connection: &Connection) -> rusqlite::Result<(BTreeMap<String, u64>, u64)> {
+    let by_status = "SELECT status, count(*) FROM runs WHERE status <> 'completed' GROUP BY status";
+    let mut by_status = connection.prepare_cached(by_status)?;
+    let runs = by_status.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    let waiting = "SELECT count(*) FROM deliveries WHERE state = 'received'";
+    Ok((runs, connection.prepare_cached(waiting)?.query_row([], |row| row.get(0))?))
 }
 
 pub(super) fn prune(connection: &Connection, before: i64) -> rusqlite::Result<usize> {

@@ -1,0 +1,19 @@
+//! Telling others about runs: the log is read behind a stored place, messages go to the outbox, a worker sends them.
+//!
+//! Nothing here is waited for by a run. What messages say is decided by [`crate::github::Course`], how they are sent by
+//! a [`Target`].
+
+mod config;
+mod notify;
+mod reader;
+mod start;
+mod subject;
+mod target;
+mod worker;
+
+pub use config::{ForgeTable, NotifyTable, Plan, ReportingTables, TableError, TelemetryTable};
+pub use notify::{Audience, Form, Notifier, Occasion};
+pub use reader::{Findings, NoFindings, Reader, ReaderSettings};
+pub use start::Reporting;
+pub use target::{Outcome, Scope, Target};
+pub use worker::{GIVE_UP_HOURS, Worker, WorkerSettings};

@@ -1,0 +1,254 @@
+//! Reads the logs of runs behind the place up to which they are reported, and puts what is to be told into the outbox.
+//!
+//! It is told when something was recorded, and looks by itself now and then. What it makes and how far it has come are
+//! one transaction, so it may be killed anywhere. A run that it has not in memory is replayed from its log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use workflow::run::{JobRunKey, Recorded, RunEvent};
+
+use super::{Audience, subject};
+use crate::clock::Clock;
+use crate::github::{Course, Envelope, JobFindings, Report, Sender};
+use crate::metrics::Metrics;
+use crate::service::RunSecrets;
+use crate::store::outbox::{NewMessage, Outbox, Position};
+use crate::store::{RunId, SqliteStore, StoreError};
+use crate::telemetry::Traces;
+
+/// How often it looks without being told.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Runs that are kept in memory; others are replayed when something happens to them.
+const COURSES_MAX: usize = 2_000;
+
+/// What steps left to be shown, as a port.
+#[async_trait]
+pub trait Findings: Send + Sync + std::fmt::Debug {
+    /// Annotations and summary of a job run that has ended, masked. Empty where nothing is kept.
+    async fn of_job(&self, run: RunId, key: &JobRunKey) -> JobFindings;
+}
+
+/// Nobody keeps any.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoFindings;
+
+#[async_trait]
+impl Findings for NoFindings {
+    async fn of_job(&self, _run: RunId, _key: &JobRunKey) -> JobFindings {
+        JobFindings::default()
+    }
+}
+
+/// What is told and to whom.
+#[derive(Debug, Clone, Default)]
+pub struct ReaderSettings {
+    /// By the forge's name (`github`, `gitlab` …) the target in the outbox.
+    pub targets: BTreeMap<String, String>,
+    /// The server's own address, for links: `https://ci.example`.
+    pub url: Option<String>,
+    /// Whether pull requests get a comment.
+    pub comments: bool,
+    /// People who are told.
+    pub audiences: Vec<Audience>,
+    /// Where traces of runs go.
+    pub traces: Option<Traces>,
+}
+
+/// The reader.
+#[derive(Debug)]
+pub struct Reader {
+    store: SqliteStore,
+    outbox: Outbox,
+    settings: ReaderSettings,
+    secrets: Arc<dyn RunSecrets>,
+    findings: Arc<dyn Findings>,
+    metrics: &'static Metrics,
+    clock: Arc<dyn Clock>,
+    recorded: Arc<Notify>,
+    made: Arc<Notify>,
+    courses: HashMap<RunId, Entry>,
+}
+
+/// A run on its way, with what is done with its facts.
+#[derive(Debug)]
+struct Entry {
+    /// `None` for a run that is told to nobody.
+    course: Option<Course>,
+    target: Option<String>,
+    /// Kept for the trace, where there is one.
+    facts: Vec<Recorded>,
+}
+
+impl Reader {
+    /// A reader of all runs of a store. `recorded` is told when a run's log went on; it tells `made` when there are
+    /// messages.
+    #[must_use]
+    pub fn new(
+        store: SqliteStore,
+        settings: ReaderSettings,
+        secrets: Arc<dyn RunSecrets>,
+        clock: Arc<dyn Clock>,
+        recorded: Arc<Notify>,
+        made: Arc<Notify>,
+    ) -> Self {
+        Self {
+            outbox: Outbox::on(store.database().clone()),
+            store,
+            settings,
+            secrets,
+            findings: Arc::new(NoFindings),
+            metrics: crate::metrics::metrics(),
+            clock,
+            recorded,
+            made,
+            courses: HashMap::new(),
+        }
+    }
+
+    /// With annotations and summaries.
+    #[must_use]
+    pub fn with_findings(mut self, findings: Arc<dyn Findings>) -> Self {
+        self.findings = findings;
+        self
+    }
+
+    /// Reads until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.read_all().await {
+                tracing::warn!(%error, "runs cannot be reported now");
+            }
+            let next = self.clock.now() + LOOK_EVERY;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.recorded.notified() => {}
+                () = self.clock.wait_until(next) => {}
+            }
+        }
+    }
+
+    /// Reports everything that is recorded now. A run that cannot be read holds up no other.
+    ///
+    /// # Errors
+    /// The store, or one run in it, cannot be read; what is left is reported the next time.
+    pub async fn read_all(&mut self) -> Result<(), StoreError> {
+        let mut failed = None;
+        while failed.is_none() {
+            let news = self.outbox.open_runs().await?;
+            if news.is_empty() {
+                break;
+            }
+            for position in news {
+                failed = self.read(position).await.err().or(failed);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn read(&mut self, from: Position) -> Result<(), StoreError> {
+        let run = from.run;
+        let mut entry = match self.courses.remove(&run) {
+            Some(entry) => entry,
+            None => self.replay(from).await?,
+        };
+        let facts = self.outbox.facts(run, from.seq).await?;
+        let mut messages = Vec::new();
+        for fact in &facts {
+            let mut findings = JobFindings::default();
+            if let (RunEvent::JobRunFinished { key, .. }, Some(_)) = (&fact.event, &entry.course) {
+                findings = self.findings.of_job(run, key).await;
+            }
+            messages.extend(self.tell(&mut entry, fact, &findings));
+            messages.extend(self.tell_people(&entry, run, fact).await?);
+        }
+        let is_over = facts.iter().any(|fact| matches!(fact.event, RunEvent::RunFinished { .. }));
+        if self.settings.traces.is_some() {
+            entry.facts.extend(facts.iter().cloned());
+        }
+        if is_over && let (Some(traces), Some(course)) = (&self.settings.traces, &entry.course) {
+            messages.push(traces.message(course, &entry.facts));
+        }
+        let to = facts.last().map_or(from.seq, |fact| fact.seq);
+        let any = !messages.is_empty();
+        let kept = self.outbox.record(from, to, is_over, messages, self.clock.now()).await?;
+        if kept {
+            facts.iter().for_each(|fact| self.metrics.recorded(run, fact));
+            if any {
+                self.made.notify_one();
+            }
+        }
+        if kept && !is_over && self.courses.len() < COURSES_MAX {
+            self.courses.insert(run, entry);
+        }
+        Ok(())
+    }
+
+    /// A run as it was when its log was looked at last.
+    async fn replay(&self, to: Position) -> Result<Entry, StoreError> {
+        let mut entry = self.begin(to.run).await?;
+        let mut seq = 0;
+        while seq < to.seq {
+            let facts = self.outbox.facts(to.run, seq).await?;
+            let Some(last) = facts.last() else { break };
+            seq = last.seq;
+            for fact in facts.into_iter().filter(|fact| fact.seq <= to.seq) {
+                if let Some(course) = &mut entry.course {
+                    // What is told again is dropped: it is in the outbox, or has arrived.
+                    drop(course.apply(&fact, &JobFindings::default()));
+                }
+                if self.settings.traces.is_some() {
+                    entry.facts.push(fact);
+                }
+            }
+        }
+        Ok(entry)
+    }
+
+    async fn begin(&self, run: RunId) -> Result<Entry, StoreError> {
+        let nobody = Entry { course: None, target: None, facts: Vec::new() };
+        let (Some(spec), Some(row)) = (self.store.spec(run).await?, self.store.run_row(run).await?) else {
+            return Ok(nobody);
+        };
+        let target = self.settings.targets.get(spec.forge.as_str()).cloned();
+        if target.is_none() && self.settings.traces.is_none() && self.settings.audiences.is_empty() {
+            return Ok(nobody);
+        }
+        // Without them a name that is made of them is empty; that is no reason to say nothing.
+        let vars = self.secrets.vars(&spec, None).await.unwrap_or_default();
+        let page = self.settings.url.as_ref().map(|url| format!("{}/runs/{run}", url.trim_end_matches('/')));
+        let (about, facts) = subject::subject(run, &row, &spec, &vars, page);
+        Ok(Entry { course: Some(Course::new(about, facts)), target, facts: Vec::new() })
+    }
+
+    async fn tell_people(&self, entry: &Entry, run: RunId, fact: &Recorded) -> Result<Vec<NewMessage>, StoreError> {
+        let Some(course) = entry.course.as_ref().filter(|_| !self.settings.audiences.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let is_end = matches!(fact.event, RunEvent::RunFinished { .. });
+        let had_failed = is_end && self.outbox.had_failed_before(run).await?;
+        let message = |audience: &Audience| audience.message(course, fact, had_failed);
+        Ok(self.settings.audiences.iter().filter_map(message).collect())
+    }
+
+    fn tell(&self, entry: &mut Entry, fact: &Recorded, findings: &JobFindings) -> Vec<NewMessage> {
+        let Some(course) = &mut entry.course else { return Vec::new() };
+        let reports = course.apply(fact, findings);
+        let Some(target) = &entry.target else { return Vec::new() };
+        let about = course.about();
+        // A run that is for no commit (of a repository without any) is told to nobody.
+        if about.commit.is_empty() {
+            return Vec::new();
+        }
+        let wanted = |report: &Report| self.settings.comments || !matches!(report, Report::Comment(_));
+        let message = |report| {
+            let (repository, commit) = (about.repository.clone(), about.commit.clone());
+            Sender::message(target, &Envelope { repository, commit, report })
+        };
+        reports.into_iter().filter(wanted).map(message).collect()
+    }
+}
