@@ -1,0 +1,11 @@
+//! Reports to a forge that keeps state and misbehaves: whatever goes wrong on the way, it ends as if nothing had.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod apps;
+mod fake;
+mod faults;
+mod limits;
+mod others;
+mod reader;
+mod world;

@@ -1,0 +1,219 @@
+//! From the log of a run to the forge: the reader killed and begun again at every fact, news for people, a trace.
+
+use std::sync::Arc;
+
+use engine::clock::SystemClock;
+use engine::reporting::{NoFindings, Plan, ReaderSettings, Reporting};
+use engine::service::{FixedSecrets, RunSpec};
+use engine::store::deliveries::RunOfDelivery;
+use engine::store::{Database, Options, RunId, RunLog as _, SqliteStore};
+use engine::telemetry::{Exporter, TARGET, Traces};
+use indexmap::IndexMap;
+use serde_json::{Value as Json, json};
+use workflow::event::{Event, Forge};
+use workflow::run::{Conclusion, EVENT_VERSION, JobRunKey, Leg, Recorded, RunEvent, StepIndex, StepResult};
+
+use super::fake::Fake;
+use super::world::{World, until};
+
+const WORKFLOW: &str = "
+name: CI
+on: push
+jobs:
+  build:
+    runs-on: x
+    environment: { name: prod, url: 'https://${{ vars.HOST }}/' }
+    steps: [{ run: x }]
+";
+
+fn spec(problem: Option<Vec<String>>) -> RunSpec {
+    let payload = json!({
+        "ref": "refs/heads/main", "after": "c".repeat(40), "head_commit": { "message": "one" },
+        "repository": { "full_name": "mona/shop", "default_branch": "main", "owner": { "login": "mona" } },
+        "sender": { "login": "mona" },
+    });
+    let sources = IndexMap::from([(".github/workflows/ci.yml".to_owned(), WORKFLOW.to_owned())]);
+    let event = Event::parse("push", payload).unwrap();
+    RunSpec { problem, ..RunSpec::new(Forge::Github, event, ".github/workflows/ci.yml", sources) }
+}
+
+fn story() -> Vec<RunEvent> {
+    let key = JobRunKey::parse("build");
+    let leg = Leg {
+        name: "build".into(),
+        matrix: Json::Null,
+        continue_on_error: false,
+        timeout_ms: 60_000,
+        cancel_timeout_ms: 1_000,
+    };
+    let (job, conclusion) = (key.job.clone(), Conclusion::Success);
+    let result = StepResult::plain(conclusion);
+    vec![
+        RunEvent::RunStarted,
+        RunEvent::JobExpanded { job, matrix: false, legs: vec![leg], fail_fast: true, max_parallel: None },
+        RunEvent::JobRunStarted { key: key.clone() },
+        RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into() },
+        RunEvent::StepStarted { key: key.clone(), step: StepIndex(0), name: "Run x".into() },
+        RunEvent::StepFinished { key: key.clone(), step: StepIndex(0), result },
+        RunEvent::JobRunFinished { key, conclusion, outputs: Default::default(), message: None },
+        RunEvent::RunFinished { conclusion },
+    ]
+}
+
+struct Server {
+    _folder: tempfile::TempDir,
+    store: SqliteStore,
+    forge: World,
+    collector: Fake,
+}
+
+impl Server {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
+        let (forge, collector) = (World::new().await, Fake::start().await);
+        Self { _folder: folder, store: SqliteStore::on(database), forge, collector }
+    }
+
+    async fn begin(&self) -> Reporting {
+        let exporter = Exporter::new(&self.collector.url(), vec![("x-key".into(), "k".into())]).unwrap();
+        let reader = ReaderSettings {
+            targets: [("github".to_owned(), "github".to_owned())].into(),
+            url: Some("https://ci.example/".into()),
+            comments: true,
+            traces: Some(Traces { instance: "test".into() }),
+            ..ReaderSettings::default()
+        };
+        let mut targets: IndexMap<String, Arc<dyn engine::reporting::Target>> = IndexMap::new();
+        targets.insert("github".into(), self.forge.by_token());
+        targets.insert(TARGET.into(), Arc::new(exporter));
+        let vars = IndexMap::from([("HOST".to_owned(), "shop.example".to_owned())]);
+        let secrets = Arc::new(FixedSecrets { vars, ..FixedSecrets::default() });
+        let plan = Plan { reader, targets };
+        Reporting::start(self.store.clone(), plan, secrets, Arc::new(NoFindings), Arc::new(SystemClock)).await.unwrap()
+    }
+
+    async fn make(&self, spec: RunSpec) -> RunId {
+        let run = spec.row("2026-01-01T00:00:00Z".into());
+        let new = RunOfDelivery { run, spec: Some(spec), facts: Box::new(|_| Vec::new()) };
+        self.store.make_runs(vec![new]).await.unwrap()[0].id
+    }
+
+    async fn record(&self, run: RunId, seq: u64, event: RunEvent) {
+        let at = jiff::Timestamp::from_second(1_800_000_000 + i64::try_from(seq).unwrap()).unwrap();
+        self.store.append(run, &[Recorded { v: EVENT_VERSION, seq, at, event }]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_told_whole_whenever_the_server_begins_again() {
+    for restart in 0..=story().len() {
+        let server = Server::new().await;
+        let mut reporting = server.begin().await;
+        let run = server.make(spec(None)).await;
+        for (at, event) in story().into_iter().enumerate() {
+            if at == restart {
+                reporting.stop().await;
+                reporting = server.begin().await;
+            }
+            server.record(run, at as u64 + 1, event).await;
+            reporting.recorded().notify_one();
+        }
+        if restart == story().len() {
+            // Nothing was told yet, or all: either way it is told once.
+            drop(reporting);
+            reporting = server.begin().await;
+            reporting.recorded().notify_one();
+        }
+        let done = |seen: &Json| {
+            let states = seen["statuses"].as_object().unwrap().values().next().cloned().unwrap_or_default();
+            states.as_array().is_some_and(|states| states.last() == Some(&json!("success")))
+        };
+        until(async || done(&server.forge.fake.state().seen()) && !server.collector.state().requests.is_empty()).await;
+        let seen = server.forge.fake.state().seen();
+        assert_eq!(seen["checks"], json!([["1/1/build", "completed", "success", 0]]), "restart at {restart}");
+        let deployment = &seen["deployments"]["\"1/1/build\""];
+        assert_eq!(
+            (&deployment[0], deployment[1].as_array().unwrap().last()),
+            (&json!("prod"), Some(&json!("success")))
+        );
+        assert_eq!(seen["deployments_made"], 1);
+        {
+            let state = server.forge.fake.state();
+            let (_, status) = state.statuses.last().unwrap();
+            assert_eq!(
+                (&status["context"], &status["target_url"]),
+                (&json!("CI (push)"), &json!("https://ci.example/runs/1"))
+            );
+            let (_, status) = state.deployment_statuses.last().unwrap();
+            assert_eq!(status["environment_url"], "https://shop.example/");
+        }
+        reporting.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_trace_has_a_span_for_run_job_and_step() {
+    let server = Server::new().await;
+    let reporting = server.begin().await;
+    let run = server.make(spec(None)).await;
+    for (event, seq) in story().into_iter().zip(1..) {
+        server.record(run, seq, event).await;
+    }
+    reporting.recorded().notify_one();
+    until(async || !server.collector.state().bodies.is_empty()).await;
+    let (path, body) = server.collector.state().bodies[0].clone();
+    assert_eq!(path, "/v1/traces");
+    let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone();
+    let names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Run x", "build", "RUN CI"]);
+    let ids = Traces { instance: "test".into() }.ids("mona/shop", run.0);
+    let key = JobRunKey::parse("build");
+    assert_eq!(spans[2]["spanId"], ids.span(None, None));
+    assert_eq!((&spans[1]["spanId"], &spans[1]["parentSpanId"]), (&spans[0]["parentSpanId"], &spans[2]["spanId"]));
+    assert_eq!(ids.traceparent(Some(&key), None), format!("00-{}-{}-01", ids.trace(), ids.span(Some(&key), None)));
+    assert_eq!((ids.trace().len(), spans[0]["kind"].as_u64(), spans[2]["kind"].as_u64()), (32, Some(1), Some(2)));
+    let attribute = |attributes: &Json, name: &str| {
+        let found = attributes.as_array().unwrap().iter().find(|one| one["key"] == name);
+        found.map(|one| one["value"]["stringValue"].as_str().unwrap().to_owned())
+    };
+    for (name, value) in [
+        ("cicd.pipeline.task.run.result", "success"),
+        ("cicd.pipeline.task.name", "build"),
+        ("cicd.pipeline.task.type", "deploy"),
+        ("deployment.environment.name", "prod"),
+        ("cicd.worker.name", "docker: x"),
+    ] {
+        assert_eq!(attribute(&spans[1]["attributes"], name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(attribute(&spans[2]["attributes"], "cicd.pipeline.result").as_deref(), Some("success"));
+    let resource = &body["resourceSpans"][0]["resource"]["attributes"];
+    for (name, value) in [
+        ("service.name", "pipe"),
+        ("cicd.pipeline.name", "CI"),
+        ("vcs.owner.name", "mona"),
+        ("vcs.repository.name", "shop"),
+        ("vcs.ref.head.name", "main"),
+        ("vcs.ref.head.type", "branch"),
+    ] {
+        assert_eq!(attribute(resource, name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(spans[2]["startTimeUnixNano"], "1800000001000000000");
+    reporting.stop().await;
+}
+
+#[tokio::test]
+async fn a_workflow_that_cannot_be_read_is_told_with_its_places() {
+    let server = Server::new().await;
+    let reporting = server.begin().await;
+    let problem = "error[P0103]: unknown key `stesp`\n  --> .github/workflows/ci.yml:4:5\n".to_owned();
+    let run = server.make(spec(Some(vec![problem]))).await;
+    server.record(run, 1, RunEvent::RunFinished { conclusion: Conclusion::Failure }).await;
+    reporting.recorded().notify_one();
+    until(async || !server.forge.fake.state().checks.is_empty()).await;
+    until(async || server.forge.fake.state().statuses.iter().any(|(_, status)| status["state"] == "failure")).await;
+    let state = server.forge.fake.state();
+    let (_, status) = state.statuses.last().unwrap();
+    assert_eq!(status["description"], "The workflow cannot be run: 1 problem");
+    assert_eq!(state.checks[0]["output"]["annotations_count"], 1);
+}
