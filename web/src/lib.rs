@@ -6,6 +6,7 @@
 pub mod api;
 mod dispatching;
 mod health;
+mod metrics;
 mod problem;
 mod processor;
 mod pump;
@@ -14,6 +15,7 @@ mod webhook;
 
 pub use dispatching::dispatch;
 pub use health::health_routes;
+pub use metrics::metrics_routes;
 pub use problem::Problem;
 pub use processor::Processor;
 pub use pump::{DeliveryProcessor, Outcome, Pump};

@@ -215,7 +215,15 @@ async fn receive(
         let known = Forge::ALL.map(Forge::as_str).join(", ");
         Problem::new(StatusCode::NOT_FOUND, "forge", format!("hooks are taken from {known}"))
     })?;
+    let began = Instant::now();
     let result = door.receive(forge, &headers, body).await;
+    let word = match &result {
+        Ok(response) if response.status() == StatusCode::ACCEPTED => "kept",
+        Ok(_) => "duplicate",
+        Err(problem) if problem.status().is_server_error() => "failed",
+        Err(_) => "refused",
+    };
+    engine::metrics::metrics().webhook(forge.as_str(), word, began.elapsed());
     if let Err(problem) = &result {
         tracing::warn!(%forge, status = problem.status().as_u16(), problem = problem.kind(), "hook refused");
     }

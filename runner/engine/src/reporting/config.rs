@@ -41,9 +41,9 @@ pub struct TelemetryTable {
     pub endpoint: Option<String>,
     /// A file with headers, one `NAME: VALUE` a line, read by its owner only.
     pub headers_file: Option<PathBuf>,
-    /// Whether steps get `TRACEPARENT`.
-    #[serde(default)]
-    pub traceparent: bool,
+    /// A file with the token that scrapers of `/metrics` send, read by its owner only; without one the numbers are for
+    /// this machine.
+    pub metrics_token_file: Option<PathBuf>,
 }
 
 /// `[[notify]]`: people.
@@ -84,6 +84,8 @@ pub struct Plan {
     pub reader: ReaderSettings,
     /// For the worker.
     pub targets: IndexMap<String, Arc<dyn Target>>,
+    /// For `/metrics`.
+    pub metrics_token: Option<Secret>,
 }
 
 /// Why a table cannot be used.
@@ -159,6 +161,8 @@ impl ReportingTables {
             plan.reader.comments |= table.comments;
         }
         self.traces(instance, &mut plan)?;
+        let token = self.telemetry.metrics_token_file.as_ref().map(|path| own_file("telemetry", path));
+        plan.metrics_token = token.transpose()?;
         for table in &self.notify {
             notify(table, &mut plan)?;
         }

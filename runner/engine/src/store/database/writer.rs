@@ -182,7 +182,9 @@ impl Writer {
     }
 
     fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+        let began = std::time::Instant::now();
         let committed = transact(&mut self.connection, batch, self.chain.as_ref());
+        crate::metrics::metrics().commit(began.elapsed());
         let link = committed.map_err(|error| self.failed(&error))?;
         let (Some(chain), Some(link)) = (&mut self.chain, link) else { return Ok(()) };
         chain.keep(link).map_err(|error| {
