@@ -22,7 +22,7 @@ use crate::store::{RunId, SqliteStore, StoreError};
 use crate::telemetry::Traces;
 
 /// How often it looks without being told.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Runs that are kept in memory; others are replayed when something happens to them.
 const COURSES_MAX: usize = 2_000;
 

@@ -60,6 +60,12 @@ impl Reporting {
         Arc::clone(&self.recorded)
     }
 
+    /// Goes on until `stop`, and ends then.
+    pub async fn until(self, stop: CancellationToken) {
+        stop.cancelled().await;
+        self.stop().await;
+    }
+
     /// Ends: attempts that go on are brought to their end, the rest waits for the next start.
     pub async fn stop(mut self) {
         self.stop.cancel();
