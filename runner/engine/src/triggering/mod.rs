@@ -9,6 +9,7 @@ mod catch_up;
 mod complete;
 mod dispatch;
 mod schedule;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -30,6 +31,7 @@ use crate::store::{RunNumbers, StoreError};
 pub use catch_up::{CaughtUp, Page, SentHooks, Try, catch_up};
 pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
 pub use schedule::Scheduler;
+pub use sources::Sources;
 pub use trust::TrustPolicy;
 
 /// How long a repository that cannot be reached is tried again for one delivery.
