@@ -6,6 +6,7 @@
 
 mod check;
 mod eval;
+mod hook;
 mod look;
 mod run;
 mod world;
