@@ -12,6 +12,7 @@ mod client;
 mod comment;
 mod course;
 mod environment;
+mod hooks;
 mod report;
 mod sender;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod text;
 pub use app::{App, Credentials, KeyError};
 pub use client::ApiSettings;
 pub use course::{About, Course, JobFindings, Problem};
+pub use hooks::SentByGithub;
 pub use report::{
     ANNOTATIONS_PER_REQUEST_MAX, CheckAnnotation, CheckConclusion, CheckLevel, CheckReport, CheckStatus, Comment,
     CommentReport, DeploymentReport, DeploymentState, DeploymentStatusReport, Envelope, Report, StatusReport,
