@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a binary has no outside; `pub` means: for other modules")]
 
 mod args;
+mod backup;
 mod check;
 mod completions;
 mod config;
@@ -85,6 +86,8 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Eval(_)
         | Command::Repo(_)
         | Command::Hook(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::Remote(_) => {}
         Command::Plan(_) | Command::List(_) | Command::Graph(_) | Command::Check(_) | Command::Doctor(_) => {
             self::run::leftovers::remove(&cli.global);
@@ -102,6 +105,8 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Repo(args) => repo::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),
+        Command::Backup(args) => backup::run(&args, &cli.global),
+        Command::Restore(args) => backup::restore(&args, &cli.global),
         Command::Remote(command) => remote::run(command, &cli.global),
     }
 }

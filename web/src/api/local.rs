@@ -25,13 +25,13 @@ struct Content {
 }
 
 impl LocalAccess {
-    /// Lets commands of the folder's owner in.
+    /// Lets commands of the folder's owner in; what they do is done by `who`.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn open(folder: &Path, address: SocketAddr, tokens: &Tokens) -> std::io::Result<Self> {
+    pub fn open(folder: &Path, address: SocketAddr, tokens: &Tokens, who: &str) -> std::io::Result<Self> {
         let scopes = [Scope::Admin].into_iter().collect();
-        let holder = Holder { who: "command line".to_owned(), scopes, repositories: Vec::new() };
+        let holder = Holder { who: who.to_owned(), scopes, repositories: Vec::new() };
         let token = tokens.pass(holder)?;
         let host =
             if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address };

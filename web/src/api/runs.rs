@@ -105,7 +105,7 @@ pub(super) async fn cancel(
     let CancelWish { force } = body.read()?;
     let deed = async {
         let run = visible(&shared, &allowed, RunId(id)).await?;
-        shared.api.steering.cancel(run.id, force, &allowed.actor.who).await.map_err(refused)?;
+        shared.api.steering.cancel(run.id, force, allowed.holder.person()).await.map_err(refused)?;
         audit(&shared, &allowed, "run.cancel", &run, json!({ "force": force })).await?;
         Ok((StatusCode::ACCEPTED, json!({ "run": run.id, "status": "cancelling" })))
     };
@@ -136,7 +136,7 @@ pub(super) async fn rerun(
     let deed = async {
         let run = visible(&shared, &allowed, RunId(id)).await?;
         let detail = json!({ "which": format!("{which:?}") });
-        let made = shared.api.steering.rerun(run.id, which, &allowed.actor.who).await.map_err(refused)?;
+        let made = shared.api.steering.rerun(run.id, which, allowed.holder.person()).await.map_err(refused)?;
         audit(&shared, &allowed, "run.rerun", &run, detail).await?;
         Ok((StatusCode::CREATED, json!({ "run": made })))
     };
@@ -173,7 +173,8 @@ pub(super) async fn review(
     let deed = async {
         let run = visible(&shared, &allowed, RunId(id)).await?;
         let environment = wish.environment.as_deref();
-        let done = shared.api.steering.review(run.id, environment, review, &allowed.actor.who, &wish.comment).await;
+        let done =
+            shared.api.steering.review(run.id, environment, review, allowed.holder.person(), &wish.comment).await;
         done.map_err(refused)?;
         let detail = json!({ "environment": environment, "comment": wish.comment, "sha": run.sha });
         audit(&shared, &allowed, what, &run, detail).await?;
@@ -219,7 +220,7 @@ pub(super) async fn dispatch(
             }
             Dispatch::Repository { event_type, .. } => json!({ "event_type": event_type }),
         };
-        let runs = shared.api.steering.dispatch(dispatch, &allowed.actor.who).await.map_err(refused)?;
+        let runs = shared.api.steering.dispatch(dispatch, allowed.holder.person()).await.map_err(refused)?;
         let deed = Deed { actor: allowed.actor.clone(), what: "run.dispatch", target: repository, detail };
         shared.api.audit.record(deed).await.map_err(|error| store(&error))?;
         Ok((StatusCode::CREATED, json!({ "runs": runs })))

@@ -38,6 +38,8 @@ const COURSE: [&str; 17] = [
     "job_expanded",
     "job_run_started",
     "job_run_placed",
+    "log pulling",
+    "log placed",
     "step_started",
     "log one",
     "log two",
@@ -46,8 +48,6 @@ const COURSE: [&str; 17] = [
     "step_started",
     "log no line feed",
     "step_finished",
-    "log pulling",
-    "log placed",
     "job_run_finished",
     "run_finished",
 ];

@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod audit;
+pub mod backup;
 mod database;
 pub mod deliveries;
 pub mod listing;

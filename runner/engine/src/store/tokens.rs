@@ -32,6 +32,8 @@ pub const DAYS_MAX: i64 = 366;
 pub const DAYS: i64 = 90;
 /// Longest name.
 pub const NAME_BYTES_MAX: usize = 100;
+/// What the holder of a stored token is called, before its name.
+const TOKEN: &str = "token ";
 /// How exact "last used" is.
 const USED_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -83,6 +85,12 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// The name that reviewers are known by: that of the token.
+    #[must_use]
+    pub fn person(&self) -> &str {
+        self.who.strip_prefix(TOKEN).unwrap_or(&self.who)
+    }
+
     /// Whether it may see and touch this repository.
     #[must_use]
     pub fn may_see(&self, repository: &str) -> bool {
@@ -230,7 +238,7 @@ impl Tokens {
             return Ok(None);
         }
         self.note_use(token.id, now);
-        let who = format!("token {}", token.name);
+        let who = format!("{TOKEN}{}", token.name);
         Ok(Some(Holder { who, scopes: token.scopes, repositories: token.repositories }))
     }
 

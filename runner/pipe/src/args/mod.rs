@@ -12,8 +12,8 @@ mod run;
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use remote::{
-    AuditCommand, CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, Place, RemoteCommand,
-    RerunArgs, ReviewArgs, RunsArgs, SecretCommand, TokenCommand, VarCommand,
+    AuditCommand, BackupArgs, CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, Place,
+    RemoteCommand, RerunArgs, RestoreArgs, ReviewArgs, RunsArgs, SecretCommand, TokenCommand, VarCommand,
 };
 pub use repo::{
     HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoListArgs, RepoOneArgs,
@@ -92,6 +92,10 @@ pub enum Command {
     Repo(RepoArgs),
     /// Make a plain repository tell a server of each push
     Hook(HookArgs),
+    /// Copy a server's folder, while it runs
+    Backup(BackupArgs),
+    /// Check a backup, and put it into a folder
+    Restore(RestoreArgs),
     /// Runs and what they use, on a server or here
     #[command(flatten)]
     Remote(RemoteCommand),
@@ -244,6 +248,12 @@ pub struct EvalArgs {
 /// `pipe doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Check the folder of a server as well
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Whether a server could listen there
+    #[arg(long, value_name = "ADDR", requires = "data")]
+    pub listen: Option<std::net::SocketAddr>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -373,6 +373,40 @@ pub enum TokenCommand {
     },
 }
 
+/// `pipe backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// A folder that is not there yet
+    #[arg(value_name = "TARGET")]
+    pub target: PathBuf,
+    /// The server's folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// With the master key: who has the backup can read every secret
+    #[arg(long)]
+    pub with_key: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The folder that `pipe backup` made
+    #[arg(value_name = "BACKUP")]
+    pub backup: PathBuf,
+    /// Where to: a folder without a database
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Only check it
+    #[arg(long)]
+    pub verify: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `pipe audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {

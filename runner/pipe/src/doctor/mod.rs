@@ -2,6 +2,7 @@
 
 mod docker;
 mod local;
+mod server;
 
 use std::io::Write;
 use std::path::Path;
@@ -69,6 +70,9 @@ pub fn run(args: &DoctorArgs, global: &Global) -> Result<Exit, Failure> {
     }
     checks.push(local::git());
     checks.push(local::repository(root.as_deref()));
+    if let Some(data) = &args.data {
+        checks.extend(server::checks(data, args.listen)?);
+    }
     let worst = checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
     let mut output = terminal::results();
     if args.json {

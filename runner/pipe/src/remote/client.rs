@@ -10,8 +10,10 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tower::ServiceExt as _;
+use web::api::LocalAccess;
 use workflow::secret::Secret;
 
 use crate::exit::{Exit, Failure};
@@ -28,8 +30,17 @@ type Https = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, F
 /// Who answers.
 #[derive(Debug)]
 enum Answers {
-    Server { base: String, https: Box<Https> },
+    Server(Box<Server>),
     Here(Router),
+}
+
+/// A server, by its address or by the folder that it runs in.
+#[derive(Debug)]
+struct Server {
+    base: String,
+    /// Where address and token are read again for each request: another process may serve it by then.
+    folder: Option<PathBuf>,
+    https: Https,
 }
 
 /// Asks the API.
@@ -100,7 +111,31 @@ impl Client {
         let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
         let https: Https =
             hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https.wrap_connector(http));
-        Ok(Self { answers: Answers::Server { base, https: Box::new(https) }, token })
+        Ok(Self { answers: Answers::Server(Box::new(Server { base, folder: None, https })), token })
+    }
+
+    /// Of the server that runs in a folder of this machine.
+    ///
+    /// # Errors
+    /// It left a wrong address.
+    pub fn of_running(folder: &Path, url: &str, token: Secret) -> Result<Self, Failure> {
+        let mut client = Self::of_server(url, token)?;
+        if let Answers::Server(server) = &mut client.answers {
+            server.folder = Some(folder.to_owned());
+        }
+        Ok(client)
+    }
+
+    /// Address and token for a request.
+    fn place(&self) -> Result<(String, Secret), Unanswered> {
+        match &self.answers {
+            Answers::Here(_) => Ok((String::new(), self.token.clone())),
+            Answers::Server(server) => match &server.folder {
+                None => Ok((server.base.clone(), self.token.clone())),
+                Some(folder) => LocalAccess::find(folder)
+                    .ok_or_else(|| Unanswered::Gone(format!("no server runs in {}", folder.display()))),
+            },
+        }
     }
 
     /// Of routes in this process.
@@ -119,14 +154,11 @@ impl Client {
         body: Option<&Json>,
         headers: &[(&str, &str)],
     ) -> Result<Response, Unanswered> {
-        let base = match &self.answers {
-            Answers::Server { base, .. } => base.as_str(),
-            Answers::Here(_) => "",
-        };
+        let (base, token) = self.place()?;
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{base}/api/v1{path}"))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()))
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .header(header::USER_AGENT, concat!("pipe/", env!("CARGO_PKG_VERSION")));
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
@@ -138,9 +170,9 @@ impl Client {
         let request =
             request.body(Full::new(bytes)).map_err(|error| Unanswered::Gone(format!("cannot ask: {error}")))?;
         let response = match &self.answers {
-            Answers::Server { base, https } => {
+            Answers::Server(server) => {
                 let gone = |reason: String| Unanswered::Gone(format!("the server {base} cannot be reached: {reason}"));
-                let answer = tokio::time::timeout(ANSWER_TIME, https.request(request)).await;
+                let answer = tokio::time::timeout(ANSWER_TIME, server.https.request(request)).await;
                 let answer = answer.map_err(|_| gone("it does not answer".to_owned()))?;
                 answer.map_err(|error| gone(causes(&error)))?.map(Body::new)
             }

@@ -63,7 +63,7 @@ async fn of_folder(folder: &Path) -> Result<Client, Failure> {
     match Opened::open(folder, Options::SERVER, false).await {
         Ok(opened) => opened.client(folder, nobody),
         Err(failure) => match LocalAccess::find(folder) {
-            Some((url, token)) if failure.is_in_use => Client::of_server(&url, token),
+            Some((url, token)) if failure.is_in_use => Client::of_running(folder, &url, token),
             Some(_) | None => Err(failure.failure),
         },
     }

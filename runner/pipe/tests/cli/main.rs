@@ -8,5 +8,6 @@ mod check;
 mod eval;
 mod hook;
 mod look;
+mod remote;
 mod run;
 mod world;

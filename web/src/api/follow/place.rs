@@ -53,6 +53,14 @@ impl Change {
         }
     }
 
+    /// Whether what this log has so far belongs before the fact: set-up comes before steps.
+    pub(super) fn follows(&self, log: &LogKey) -> bool {
+        match self {
+            Self::Opens((job, Some(_))) => *log == (job.clone(), None),
+            Self::Opens((_, None)) | Self::Closes(_) | Self::ClosesJob(_) | Self::ClosesAll | Self::Nothing => false,
+        }
+    }
+
     /// Whether this log grows no more.
     pub(super) fn closes(&self, log: &LogKey) -> bool {
         match self {

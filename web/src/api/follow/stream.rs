@@ -121,9 +121,10 @@ impl Client {
         }
         while let Some(fact) = self.facts.front() {
             let change = Change::of(&fact.event);
-            let ended: Vec<LogKey> = self.place.open.keys().filter(|log| change.closes(log)).cloned().collect();
-            for log in ended {
-                if !self.lines(&log, true, out).await? {
+            let is_due = |log: &&LogKey| change.closes(log) || change.follows(log);
+            let due: Vec<LogKey> = self.place.open.keys().filter(is_due).cloned().collect();
+            for log in due {
+                if !self.lines(&log, change.closes(&log), out).await? {
                     return Ok(());
                 }
             }

@@ -1,0 +1,154 @@
+//! A copy of a server's folder that can be proved: the database as of one moment, the logs of its runs, and a list of
+//! what it holds with digests.
+//!
+//! It is made beside a server that runs. The master key is not part of it unless asked for: who has both can read every
+//! secret. What work on it still lies in folders of running jobs is not kept; such runs are found lost after a restore.
+//! Follows <https://sqlite.org/lang_vacuum.html#vacuuminto>.
+
+mod check;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::database::Database;
+
+pub use check::{Checked, check};
+
+/// Name of the list.
+const LIST: &str = "backup.json";
+/// Name of the database in a backup and in a server's folder.
+const DATABASE: &str = "pipe.db";
+/// Version of the list.
+const VERSION: u32 = 1;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Version of this form.
+    pub v: u32,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// Whether the master key is in it.
+    pub has_key: bool,
+    /// Every file but this list, in order.
+    pub files: Vec<Kept>,
+}
+
+/// A file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Below the backup's folder.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Copies a server's folder to a new one. `key` is the key file to take along.
+///
+/// # Errors
+/// The target is there already, or something cannot be read or written; what was written then is left for a look.
+pub fn make(data: &Path, target: &Path, key: Option<&Path>, now: Timestamp) -> Result<Backup, StoreError> {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| file_error("write the backup", path, error);
+    std::fs::DirBuilder::new().mode(0o700).create(target).map_err(|error| failed(target, &error))?;
+    // Logs first: a log is at least as long as the facts about it, never shorter.
+    let mut kept = files::copy_logs(data, target)?;
+    let copy = target.join(DATABASE);
+    copy_database(&data.join(DATABASE), &copy)?;
+    kept.push(files::describe(target, &copy)?);
+    if let Some(key) = key {
+        let own = target.join(crate::sealing::KEY_FILE);
+        std::fs::copy(key, &own).map_err(|error| failed(&own, &error))?;
+        kept.push(files::describe(target, &own)?);
+    }
+    kept.sort_by(|a, b| a.path.cmp(&b.path));
+    let backup = Backup { v: VERSION, made_at: now, has_key: key.is_some(), files: kept };
+    let list = target.join(LIST);
+    let text = serde_json::to_vec_pretty(&backup).map_err(|error| failed(&list, &error))?;
+    // Last, so that a backup with a list is whole.
+    let write = || {
+        let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&list)?;
+        std::io::Write::write_all(&mut file, &text)?;
+        file.sync_all()?;
+        std::fs::File::open(target)?.sync_all()
+    };
+    write().map_err(|error| failed(&list, &error))?;
+    Ok(backup)
+}
+
+/// Puts a backup that [`check`] found whole into a folder that has no database yet. Tokens of the API hold no more,
+/// since some may have been taken back after the backup was made.
+///
+/// # Errors
+/// The folder has a database, or something cannot be read or written.
+pub fn restore(from: &Path, backup: &Backup, data: &Path, now: Timestamp) -> Result<(), StoreError> {
+    let target = data.join(DATABASE);
+    if target.exists() {
+        return Err(file_error("restore to", &target, &"there is a database already; restore to an empty folder"));
+    }
+    for kept in &backup.files {
+        let (source, path) = (from.join(&kept.path), data.join(&kept.path));
+        let copied = path
+            .parent()
+            .map_or(Ok(()), |folder| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder));
+        let copied =
+            copied.and_then(|()| std::fs::copy(&source, &path)).and_then(|_| std::fs::File::open(&path)?.sync_all());
+        copied.map_err(|error| file_error("restore", &path, &error))?;
+    }
+    let revoke = || {
+        let connection = Connection::open(&target)?;
+        connection.execute("UPDATE tokens SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.as_millisecond()])?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    revoke().map_err(|error| database_error(&target, &error))
+}
+
+/// All of the database as of one moment; a server that writes to it is not disturbed.
+fn copy_database(path: &Path, copy: &Path) -> Result<(), StoreError> {
+    let work = || {
+        let connection = read_only(path)?;
+        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+        Ok(())
+    };
+    work().map_err(|error: rusqlite::Error| database_error(path, &error))?;
+    std::fs::File::open(copy).and_then(|file| file.sync_all()).map_err(|error| file_error("write", copy, &error))
+}
+
+fn read_only(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+fn list_of(folder: &Path) -> Result<Backup, StoreError> {
+    let path: PathBuf = folder.join(LIST);
+    let text = std::fs::read(&path).map_err(|error| file_error("read the list of the backup", &path, &error))?;
+    let backup: Backup =
+        serde_json::from_slice(&text).map_err(|error| file_error("read the list of the backup", &path, &error))?;
+    if backup.v > VERSION {
+        return Err(file_error("read the list of the backup", &path, &"it was made by a newer version of pipe"));
+    }
+    Ok(backup)
+}
+
+fn file_error(action: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::File { action, path: path.display().to_string(), reason: reason.to_string() }
+}
+
+fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Database { path: path.display().to_string(), reason: error.to_string() }
+}
+
+/// Opened only to be looked at: on a copy, so that the backup itself stays as it is.
+fn opened_copy(path: &Path, folder: &Path) -> Result<Database, StoreError> {
+    let copy = folder.join(DATABASE);
+    std::fs::copy(path, &copy).map_err(|error| file_error("copy", path, &error))?;
+    Database::open(&copy, super::Options::LOCAL)
+}
