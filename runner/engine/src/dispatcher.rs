@@ -3,8 +3,12 @@
 //! It alone writes the run's log. Job runners, the watcher's Ctrl-C and the clock only send it messages. A fact is
 //! appended to the store before it is applied, so that what is acted on is never lost.
 
+mod aside;
+mod order;
 mod recall;
 mod reports;
+
+pub use order::{Carried, Control, Dispatch};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,41 +17,15 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use workflow::run::{
-    CancelReason, Command, Decision, EVENT_VERSION, GroupChange, JobRunKey, Limits, Recorded, Run, RunEvent, RunFacts,
+    CancelReason, Command, Decision, EVENT_VERSION, GroupChange, JobRunKey, Limits, Recorded, Run, RunEvent,
 };
 
 use crate::clock::Clock;
 use crate::groups::{GroupNews, SharedGroups};
 use crate::job::{Begun, JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
 use crate::notice::{Notice, Notices};
-use crate::slots::{Slot, Slots};
+use crate::slots::{Party, Slot, Slots};
 use crate::store::{RunId, RunLog, StoreError};
-
-/// What steers a run from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Control {
-    /// Cancel: steps are stopped politely and `always()` steps run.
-    Cancel {
-        /// Who.
-        by: String,
-    },
-    /// Stop everything now.
-    Kill {
-        /// Who.
-        by: String,
-    },
-}
-
-/// Everything that one run needs.
-#[derive(Debug)]
-pub struct Dispatch {
-    /// Its number.
-    pub id: RunId,
-    /// What it was started with.
-    pub facts: Arc<RunFacts>,
-    /// What was recorded of it by a process that has ended; empty for a new run.
-    pub history: Vec<Recorded>,
-}
 
 /// Carries a run to its end.
 #[derive(Debug)]
@@ -66,6 +44,8 @@ pub struct Dispatcher {
     pub slots: Slots,
     /// Concurrency groups, shared with other runs.
     pub groups: SharedGroups,
+    /// How the run's jobs are queued.
+    pub party: Party,
 }
 
 struct Loop<'a> {
@@ -75,6 +55,9 @@ struct Loop<'a> {
     limits: Limits,
     /// The time of the last decision.
     decided: Timestamp,
+    may_put_aside: bool,
+    /// Recorded once the run has begun.
+    kept: Vec<RunEvent>,
     controls: indexmap::IndexMap<JobRunKey, mpsc::UnboundedSender<JobControl>>,
     told: BTreeSet<(JobRunKey, JobControl)>,
     /// Jobs that reported what cannot be, with what is said of it at their end.
@@ -94,20 +77,40 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The store cannot be written; jobs are stopped then.
+    ///
+    /// # Panics
+    /// Never: what is not to be put aside comes to its end.
     pub async fn run(
         &self,
         dispatch: Dispatch,
         mut control: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Run, StoreError> {
+        match self.carry(dispatch, &mut control, false).await? {
+            Carried::Over(run) => Ok(*run),
+            Carried::Aside { .. } => unreachable!("it was not to be put aside"),
+        }
+    }
+
+    /// Carries a run until it is over or, if it may be, put aside.
+    ///
+    /// # Errors
+    /// The store cannot be written; jobs are stopped then.
+    pub async fn carry(
+        &self,
+        dispatch: Dispatch,
+        control: &mut mpsc::UnboundedReceiver<Control>,
+        may_put_aside: bool,
+    ) -> Result<Carried, StoreError> {
         let (reports, mut inbox) = mpsc::channel(REPORTS_WAITING_MAX);
         let run = recall::replay(dispatch.id, dispatch.facts, &dispatch.history)?;
-        let mut news = self.groups.join(dispatch.id);
         let mut this = Loop {
             parts: self,
             id: dispatch.id,
             run,
-            limits: Limits { parallel: self.slots.all() },
+            limits: Limits { parallel: self.slots.of_run_max() },
             decided: self.clock.now(),
+            may_put_aside,
+            kept: dispatch.kept,
             controls: indexmap::IndexMap::new(),
             told: BTreeSet::new(),
             broken: BTreeMap::new(),
@@ -116,15 +119,20 @@ impl Dispatcher {
             tasks: JoinSet::new(),
             task_keys: std::collections::HashMap::new(),
         };
-        let ended = this.go_on(&mut inbox, &mut control, &mut news).await;
+        let mut news = self.groups.join(dispatch.id);
+        let ended = this.go_on(&mut inbox, control, &mut news, dispatch.first).await;
+        if let Ok(Some(aside)) = ended {
+            return Ok(aside);
+        }
         if ended.is_err() {
             this.abandon();
         }
         self.groups.leave(this.id);
+        self.slots.leave(this.id);
         // Nobody listens any more, so that no job waits for a place in the channel.
         drop(inbox);
         while this.tasks.join_next().await.is_some() {}
-        ended.map(|()| this.run)
+        ended.map(|_over| Carried::Over(Box::new(this.run)))
     }
 }
 
@@ -134,14 +142,24 @@ impl Loop<'_> {
         inbox: &mut mpsc::Receiver<JobReport>,
         control: &mut mpsc::UnboundedReceiver<Control>,
         news: &mut mpsc::UnboundedReceiver<GroupNews>,
-    ) -> Result<(), StoreError> {
+        first: Vec<Control>,
+    ) -> Result<Option<Carried>, StoreError> {
         let clock = Arc::clone(&self.parts.clock);
-        let mut freed = self.parts.slots.watch();
+        let mut freed = self.parts.slots.join(self.id, self.parts.party.clone());
         let mut control_open = true;
         let news_of_old = self.take_up();
         self.record(news_of_old).await?;
+        for order in first {
+            self.control(order).await?;
+        }
+        while let Ok(order) = control.try_recv() {
+            self.control(order).await?;
+        }
         self.settle().await?;
         while self.run.conclusion().is_none() {
+            if self.may_put_aside && control.is_empty() && self.put_aside(news) {
+                return Ok(Some(self.aside()));
+            }
             let deadline = self.run.next_deadline(self.decided);
             tokio::select! {
                 Some(report) = inbox.recv() => self.report(report).await?,
@@ -161,7 +179,7 @@ impl Loop<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The run cannot go on: its jobs are stopped, so that they remove what they made.
@@ -240,9 +258,12 @@ impl Loop<'_> {
         let (holder, group) = if let RunEvent::JobRunFinished { key, .. } = event {
             self.controls.shift_remove(key);
             self.parts.jobs.forget(key);
+            self.parts.slots.withdraw(self.id, key);
             (Some(key.clone()), self.run.job_run(key).and_then(|run| run.group.as_ref()))
         } else if matches!(event, RunEvent::RunFinished { .. }) {
             (None, self.run.group.as_ref())
+        } else if matches!(event, RunEvent::RunStarted) {
+            return std::mem::take(&mut self.kept);
         } else {
             return Vec::new();
         };
@@ -334,7 +355,8 @@ impl Loop<'_> {
             return false;
         }
         // Without one it is asked for again once another job has ended.
-        let Some(slot) = self.parts.slots.take() else { return false };
+        let labels = self.labels(key);
+        let Some(slot) = self.parts.slots.take(self.id, key, &labels) else { return false };
         self.begin(key, Some(slot), None)
     }
 
@@ -360,14 +382,5 @@ impl Loop<'_> {
         });
         self.task_keys.insert(handle.id(), key.clone());
         true
-    }
-
-    async fn control(&mut self, control: Control) -> Result<(), StoreError> {
-        let (by, force) = match control {
-            Control::Cancel { by } => (by, false),
-            Control::Kill { by } => (by, true),
-        };
-        self.record(vec![RunEvent::RunCancelRequested { by, force }]).await?;
-        self.settle().await
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct RunFolders {
     pub(crate) logs: PathBuf,
     pub(crate) work: PathBuf,
     pub(crate) run_directories: PathBuf,
+    /// What a later process needs to take its jobs up.
+    pub(crate) journals: PathBuf,
 }
 
 impl Folders {
@@ -41,11 +43,20 @@ impl Folders {
     /// [`Folders::remove_abandoned`] knows what a killed process left.
     pub(crate) fn make(&self, run: RunId) -> Result<RunFolders, StoreError> {
         let process = std::process::id();
-        let name = format!("{process}-{run}");
+        self.make_named(run, &format!("{process}-{run}"))
+    }
+
+    /// Makes the folders of a run, or finds those that another process made: they outlive this one.
+    pub(crate) fn make_lasting(&self, run: RunId) -> Result<RunFolders, StoreError> {
+        self.make_named(run, &run.to_string())
+    }
+
+    fn make_named(&self, run: RunId, name: &str) -> Result<RunFolders, StoreError> {
         let folders = RunFolders {
             logs: self.logs(run),
-            work: self.state.join("work").join(&name),
-            run_directories: self.runtime.join(&name),
+            work: self.state.join("work").join(name),
+            run_directories: self.runtime.join(name),
+            journals: self.state.join("journals").join(name),
         };
         for (folder, mode) in [(&folders.logs, 0o700), (&folders.work, 0o711), (&folders.run_directories, 0o711)] {
             let failed = |error: std::io::Error| StoreError::File {

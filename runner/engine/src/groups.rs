@@ -32,6 +32,10 @@ pub struct SharedGroups(Arc<Mutex<State>>);
 struct State {
     groups: Groups<Holder>,
     runs: HashMap<RunId, mpsc::UnboundedSender<GroupNews>>,
+    /// For runs that nobody carries now.
+    kept: HashMap<RunId, Vec<GroupNews>>,
+    /// Told of runs that have news while nobody carries them.
+    absent: Option<mpsc::UnboundedSender<RunId>>,
 }
 
 impl SharedGroups {
@@ -39,11 +43,45 @@ impl SharedGroups {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A run takes part from now on; gives what others change for it.
+    /// Groups of a service. `absent` is told of runs that have news while nobody carries them.
+    #[must_use]
+    pub fn of_service(absent: mpsc::UnboundedSender<RunId>) -> Self {
+        Self(Arc::new(Mutex::new(State { absent: Some(absent), ..State::default() })))
+    }
+
+    /// A run takes part from now on; gives what others change for it, and have changed while nobody carried it.
     pub fn join(&self, run: RunId) -> mpsc::UnboundedReceiver<GroupNews> {
         let (sender, news) = mpsc::unbounded_channel();
-        self.state().runs.insert(run, sender);
+        let mut state = self.state();
+        for kept in state.kept.remove(&run).unwrap_or_default() {
+            // The other end is in our hand.
+            let _open = sender.send(kept);
+        }
+        state.runs.insert(run, sender);
         news
+    }
+
+    /// Nobody carries the run for now; it keeps its places. `news` is what [`Self::join`] gave. False if there are news:
+    /// then it is carried on.
+    #[must_use]
+    pub fn put_aside(&self, run: RunId, news: &mpsc::UnboundedReceiver<GroupNews>) -> bool {
+        let mut state = self.state();
+        if !news.is_empty() {
+            return false;
+        }
+        state.runs.remove(&run);
+        true
+    }
+
+    /// Restores what a run of a process that has ended held or waited for. All that hold come before any that wait.
+    pub fn restore(&self, run: RunId, holder: &Option<JobRunKey>, group: &str, acquired: bool) {
+        let mut state = self.state();
+        let changes = state.groups.request(group, &(run, holder.clone()), false, QueueMode::Max);
+        if !acquired {
+            // The one before it left, and was stopped before it could say so.
+            let news = state.tell(run, group, changes);
+            state.kept.entry(run).or_default().extend(news);
+        }
     }
 
     /// Asks for a group. Gives what changes for this run; other runs are told.
@@ -71,6 +109,7 @@ impl SharedGroups {
     pub fn leave(&self, run: RunId) {
         let mut state = self.state();
         state.runs.remove(&run);
+        state.kept.remove(&run);
         for (group, changes) in state.groups.release_all(&|(of, _): &Holder| *of == run) {
             let _nothing_for_it = state.tell(run, &group, changes);
         }
@@ -78,7 +117,7 @@ impl SharedGroups {
 }
 
 impl State {
-    fn tell(&self, own: RunId, group: &str, changes: Vec<GroupChange<Holder>>) -> Vec<GroupNews> {
+    fn tell(&mut self, own: RunId, group: &str, changes: Vec<GroupChange<Holder>>) -> Vec<GroupNews> {
         let mut for_own = Vec::new();
         for change in changes {
             let ((run, holder), acquired) = match change {
@@ -91,6 +130,9 @@ impl State {
                 for_own.push(news);
             } else if let Some(sender) = self.runs.get(&run) {
                 let _over = sender.send(news);
+            } else if let Some(absent) = &self.absent {
+                self.kept.entry(run).or_default().push(news);
+                let _nobody_listens = absent.send(run);
             }
         }
         for_own
@@ -100,6 +142,25 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_nobody_carries_hears_of_its_turn_when_it_comes_back() {
+        let (sender, mut absent) = mpsc::unbounded_channel();
+        let groups = SharedGroups::of_service(sender);
+        let (one, two, three) = (RunId(1), RunId(2), RunId(3));
+        groups.restore(one, &None, "g", true);
+        groups.restore(two, &None, "g", false);
+        groups.restore(three, &None, "h", false);
+        let acquired = |group: &str| GroupNews { group: group.into(), change: GroupChange::Acquired(None) };
+        assert_eq!(groups.join(three).try_recv(), Ok(acquired("h")), "who held it had left");
+        groups.leave(one);
+        assert_eq!(absent.try_recv(), Ok(two));
+        let mut news = groups.join(two);
+        assert!(!groups.put_aside(two, &news));
+        assert_eq!(news.try_recv(), Ok(acquired("g")));
+        assert!(groups.put_aside(two, &news));
+        assert_eq!(groups.request(two, &None, "g", false, QueueMode::Single), [], "it has it");
+    }
 
     #[test]
     fn another_run_is_told_of_its_turn_and_of_its_end() {

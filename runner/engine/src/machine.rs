@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use workflow::event::{Event, GithubFacts, github_context};
 use workflow::expression::Value;
 use workflow::model::{JobId, Workflow};
-use workflow::run::{Conclusion, JobScope, Run, RunFacts};
+use workflow::run::{Conclusion, Environments, JobScope, Run, RunFacts};
+use workflow::secret::Secret;
 use workflow::template::evaluate;
 
 use crate::clock::Clock;
@@ -22,7 +23,7 @@ use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
 use crate::notice::Notices;
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPolicy};
 use crate::runner_label::RunnerLabels;
-use crate::slots::Slots;
+use crate::slots::{Party, Slots};
 use crate::step::{BuiltInActions, RepositoryFacts};
 use crate::store::{NewRun, OneBehind, RunId, RunNumbers, SqliteStore, StoreError};
 
@@ -126,6 +127,7 @@ impl Machine {
             limits: request.limits,
             built_in: self.built_in.clone(),
             secrets: request.secrets,
+            environment_secrets: None,
             masker: Arc::clone(&masker),
             notices: notices.clone(),
             repository: request.repository,
@@ -150,9 +152,12 @@ impl Machine {
             masker: Arc::clone(&masker),
             slots: self.slots.clone(),
             groups: self.groups.clone(),
+            party: Party::default(),
         };
         let whole = facts.selected.is_none() && facts.legs.is_empty();
-        let result = dispatcher.run(Dispatch { id: numbers.id, facts, history: Vec::new() }, control).await;
+        let result = dispatcher
+            .run(Dispatch { id: numbers.id, facts, history: Vec::new(), kept: Vec::new(), first: Vec::new() }, control)
+            .await;
         if jobs.unfinished_starts.load(Ordering::Relaxed) {
             self.remove_parts(numbers.id).await;
         }
@@ -224,35 +229,67 @@ impl Machine {
     }
 }
 
+/// What a run is started with.
+pub(crate) struct StartedWith<'a> {
+    pub(crate) workflow: Arc<Workflow>,
+    pub(crate) event: &'a Event,
+    pub(crate) inputs: &'a Json,
+    pub(crate) vars: &'a IndexMap<String, String>,
+    pub(crate) selected: Option<Vec<JobId>>,
+    pub(crate) legs: Vec<(String, String)>,
+    pub(crate) environments: Arc<Environments>,
+    pub(crate) server_url: &'a str,
+    pub(crate) token: Option<Secret>,
+    /// Empty: the actor.
+    pub(crate) triggering_actor: String,
+}
+
 fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
-    let server = request.server_url.trim_end_matches('/').to_owned();
-    let token = request.secrets.get("GITHUB_TOKEN").cloned();
+    let started = StartedWith {
+        workflow: Arc::clone(&request.workflow),
+        event: &request.event,
+        inputs: &request.inputs,
+        vars: &request.vars,
+        selected: request.selected.clone(),
+        legs: request.legs.clone(),
+        environments: Arc::default(),
+        server_url: &request.server_url,
+        token: request.secrets.get("GITHUB_TOKEN").cloned(),
+        triggering_actor: String::new(),
+    };
+    run_facts(started, numbers)
+}
+
+/// The contexts of a run.
+pub(crate) fn run_facts(started: StartedWith<'_>, numbers: RunNumbers) -> RunFacts {
+    let server = started.server_url.trim_end_matches('/').to_owned();
     let api = if server == "https://github.com" { "https://api.github.com".into() } else { format!("{server}/api/v3") };
     let graphql =
         if server == "https://github.com" { format!("{api}/graphql") } else { format!("{server}/api/graphql") };
     let github = GithubFacts {
-        workflow: request.workflow.display_name().to_owned(),
-        workflow_path: request.workflow.path.clone(),
-        run_id: numbers.id.0,
+        workflow: started.workflow.display_name().to_owned(),
+        workflow_path: started.workflow.path.clone(),
+        run_id: numbers.first.0,
         run_number: numbers.number,
-        run_attempt: 1,
+        run_attempt: numbers.attempt,
+        triggering_actor: started.triggering_actor,
         server_url: server,
         api_url: api,
         graphql_url: graphql,
         retention_days: 90,
-        token,
+        token: started.token,
         ..GithubFacts::default()
     };
     let object = |map: Map<String, Json>| Value::from_json(&Json::Object(map));
-    let vars = request.vars.iter().map(|(name, value)| (name.clone(), Json::String(value.clone()))).collect();
+    let vars = started.vars.iter().map(|(name, value)| (name.clone(), Json::String(value.clone()))).collect();
     RunFacts {
-        workflow: Arc::clone(&request.workflow),
-        github: object(github_context(&request.event, &github)),
-        inputs: object(request.inputs.as_object().cloned().unwrap_or_default()),
+        github: object(github_context(started.event, &github)),
+        workflow: started.workflow,
+        inputs: object(started.inputs.as_object().cloned().unwrap_or_default()),
         vars: object(vars),
-        selected: request.selected.clone(),
-        legs: request.legs.clone(),
-        environments: Arc::default(),
+        selected: started.selected,
+        legs: started.legs,
+        environments: started.environments,
     }
 }
 

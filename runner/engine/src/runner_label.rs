@@ -22,6 +22,7 @@ pub enum RunnerTarget {
 pub struct RunnerLabels {
     map: IndexMap<String, RunnerTarget>,
     host_for_all: bool,
+    host_for_none: bool,
 }
 
 /// A `runs-on` that cannot be served here; the text says what to do.
@@ -44,11 +45,30 @@ impl RunnerLabels {
         self.host_for_all = true;
     }
 
+    /// The same without this machine itself: what it would serve is not served.
+    #[must_use]
+    pub fn without_host(mut self) -> Self {
+        self.host_for_all = false;
+        self.host_for_none = true;
+        self
+    }
+
     /// What serves a job with these labels: the first label that is mapped decides.
     ///
     /// # Errors
     /// [`Unserved`] when no label can be served.
     pub fn resolve(&self, labels: &[String]) -> Result<RunnerTarget, Unserved> {
+        match self.find(labels)? {
+            RunnerTarget::Host if self.host_for_none => Err(Unserved(format!(
+                "code of a fork does not run on this machine itself, and {} means it; give the job a label that is \
+                 mapped to an image",
+                quoted(labels)
+            ))),
+            target => Ok(target),
+        }
+    }
+
+    fn find(&self, labels: &[String]) -> Result<RunnerTarget, Unserved> {
         if self.host_for_all {
             return Ok(RunnerTarget::Host);
         }

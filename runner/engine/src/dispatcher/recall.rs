@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use workflow::run::{JobRunKey, JobRunStatus, QueueMode, Recorded, Run, RunEvent, RunFacts};
+use workflow::run::{JobRunKey, JobRunStatus, JobStatus, Phase, QueueMode, Recorded, Run, RunEvent, RunFacts};
 
 use super::Loop;
 use crate::job::Begun;
@@ -21,7 +21,13 @@ pub(super) fn replay(id: RunId, facts: Arc<RunFacts>, history: &[Recorded]) -> R
 impl Loop<'_> {
     /// Takes up what goes on; gives what has changed for it since.
     pub(super) fn take_up(&mut self) -> Vec<RunEvent> {
-        let facts = self.rejoin_groups();
+        let mut facts = self.rejoin_groups();
+        if self.run.phase == Phase::Running {
+            let kept = std::mem::take(&mut self.kept);
+            // All of it or nothing was recorded.
+            let missing = self.run.jobs.values().all(|job| job.status == JobStatus::Pending);
+            facts.extend(kept.into_iter().filter(|_| missing));
+        }
         let begun = |run: &workflow::run::JobRun| Begun { placed: run.runner.is_some(), steps: run.steps.clone() };
         let mut open = Vec::new();
         for (key, run) in self.run.job_runs() {
@@ -33,7 +39,7 @@ impl Loop<'_> {
         }
         for (key, begun) in open {
             // It runs already, whether or not there is a place by now's count.
-            let slot = self.parts.slots.take();
+            let slot = Some(self.parts.slots.occupy(&self.labels(&key)));
             // A calling job has no steps of its own; those that it calls are among the others.
             let _is_a_call = self.begin(&key, slot, Some(begun));
         }

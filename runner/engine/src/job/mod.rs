@@ -11,6 +11,7 @@ mod journal;
 mod log;
 mod log_file;
 mod matchers;
+mod named;
 mod order;
 mod perform;
 mod place;
@@ -27,9 +28,11 @@ mod waiting;
 
 pub use context::StepScope;
 pub use log::{StepLog, log_path};
+pub(crate) use named::named_secrets;
+pub(crate) use order::runs_on;
 pub use order::{JobContexts, JobOrder};
 pub use run::{JobSettings, PlacedJobs};
-pub use secrets::{SecretStore, SharedMasker};
+pub use secrets::{EnvironmentSecrets, SecretStore, SharedMasker};
 
 use std::collections::BTreeMap;
 

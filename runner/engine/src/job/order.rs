@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use workflow::expression::{Scope, Value};
 use workflow::model::{Job, JobKind, StepsJob};
 use workflow::run::{JobRunKey, JobScope, Leg, Run, RunFacts};
-use workflow::template::Token;
+use workflow::template::{Token, evaluate};
 
 use crate::store::RunId;
 
@@ -31,6 +32,8 @@ pub struct JobOrder {
     pub contexts: JobContexts,
     /// The chain of calls that leads to the job, outermost first, for the secrets that they pass on.
     pub callers: Vec<Caller>,
+    /// The name of its environment, or why it cannot be told.
+    pub environment: Option<Result<String, String>>,
 }
 
 /// The contexts that are fixed when a job run starts.
@@ -66,6 +69,15 @@ pub struct Caller {
     pub contexts: JobContexts,
 }
 
+/// The labels that a job run asks for; none where they cannot be evaluated, which its start will tell.
+pub(crate) fn runs_on(run: &Run, key: &JobRunKey) -> Vec<String> {
+    let wanted = || {
+        let steps = run.steps_job(&key.job)?;
+        evaluate(&steps.runs_on, &JobScope::of_leg(run, key)?).ok()
+    };
+    wanted().map(|value| super::place::labels(&value)).unwrap_or_default()
+}
+
 impl JobOrder {
     /// The order for a job run that may start; `None` for a call or a key that does not exist.
     #[must_use]
@@ -97,7 +109,15 @@ impl JobOrder {
             workflow_defaults,
             contexts: JobContexts::of(run, key)?,
             callers,
+            environment: run.environment(key),
         })
+    }
+
+    /// Other variables than those of the run.
+    pub(super) fn set_vars(&mut self, vars: &IndexMap<String, String>) {
+        let pairs =
+            vars.iter().map(|(name, value)| (Arc::from(name.as_str()), Value::String(Arc::from(value.as_str()))));
+        self.contexts.vars = Value::Object(Arc::new(pairs.collect()));
     }
 
     /// The job's runner and steps.

@@ -315,7 +315,7 @@ fn image(value: &Value, what: &str) -> Result<Option<ImageSpec>, String> {
     Ok(Some(image))
 }
 
-fn labels(value: &Value) -> Vec<String> {
+pub(super) fn labels(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().map(|item| item.to_display_string().to_string()).collect(),
         Value::Object(mapping) => {

@@ -26,7 +26,7 @@ use super::perform::StepTools;
 use super::place::Place;
 use super::placed::Placed;
 use super::steps::Stepper;
-use super::{Begun, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
+use super::{Begun, EnvironmentSecrets, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
@@ -49,6 +49,8 @@ pub struct JobSettings {
     pub built_in: BuiltInActions,
     /// The run's secrets.
     pub secrets: SecretStore,
+    /// Gives a job with an environment what it has there; absent where environments have no secrets of their own.
+    pub environment_secrets: Option<Arc<dyn EnvironmentSecrets>>,
     /// Hides them.
     pub masker: Arc<SharedMasker>,
     /// Who watches.
@@ -131,7 +133,7 @@ impl PlacedJobs {
 
     async fn perform(
         &self,
-        order: Arc<JobOrder>,
+        mut order: Arc<JobOrder>,
         begun: Option<Begun>,
         mut control: mpsc::UnboundedReceiver<JobControl>,
         reports: &mpsc::Sender<JobReport>,
@@ -141,8 +143,10 @@ impl PlacedJobs {
         let place = self.log_place(&order.key);
         let kept = begun.as_ref().map_or(0, |_| u64::MAX);
         let mut log = StepLog::reopen(place, notices, masker, CommandSettings::default(), kept);
+        let own = self.of_environment(&mut order).await;
+        let contexts = own.and_then(|own| self.contexts(&order, own.as_ref()));
         let parts = Parts { order: &order, control: &mut control, reports, log: &mut log };
-        let end = match self.contexts(&order) {
+        let end = match contexts {
             Ok((job, secrets)) => match begun {
                 None => self.placed(parts, job, secrets).await,
                 Some(begun) => self.taken_up(parts, job, secrets, begun).await,
@@ -156,9 +160,22 @@ impl PlacedJobs {
         JobEnd { message: end.message.map(|message| settings.masker.mask(&message)), ..end }
     }
 
+    /// The secrets of the job's environment; its variables go into the order.
+    async fn of_environment(&self, order: &mut Arc<JobOrder>) -> Result<Option<SecretStore>, String> {
+        let Some(ports) = &self.0.environment_secrets else { return Ok(None) };
+        let Some(environment) = order.environment.clone().transpose()? else { return Ok(None) };
+        let (secrets, vars) = ports.secrets(order, &environment).await?;
+        for secret in secrets.names().filter_map(|name| secrets.get(name)) {
+            // Whoever set it was told.
+            let _too_short = self.0.masker.add(secret.expose());
+        }
+        Arc::make_mut(order).set_vars(&vars);
+        Ok(Some(secrets))
+    }
+
     /// Secrets and environment, before there is a place.
-    fn contexts(&self, order: &JobOrder) -> Result<(JobFacing, Value), String> {
-        let secrets = self.0.secrets.context(order)?;
+    fn contexts(&self, order: &JobOrder, own: Option<&SecretStore>) -> Result<(JobFacing, Value), String> {
+        let secrets = own.unwrap_or(&self.0.secrets).context(order)?;
         let mut job = JobFacing {
             github: order.contexts.github.as_object().cloned().unwrap_or_default(),
             secrets: secrets.clone(),

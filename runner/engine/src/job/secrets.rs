@@ -3,7 +3,7 @@
 //! A job gets the secrets that its expressions name, and all of them only where an expression takes the whole context
 //! (`toJSON(secrets)`). A called workflow gets what its caller passes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,14 +11,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use workflow::expression::{Expression, Object, Value};
+use workflow::expression::{Object, Value};
 use workflow::mask::{Masker, TooShort};
-use workflow::model::{JobKind, Secrets, Step, StepKind};
+use workflow::model::{JobKind, Secrets};
 use workflow::secret::Secret;
-use workflow::template::{Token, evaluate};
+use workflow::template::evaluate;
 
 use super::JobOrder;
 use super::context::SecretsScope;
+use super::named::NamedSecrets;
 
 /// The secrets that a run was given, by name. Names are compared without case, as GitHub does.
 #[derive(Default)]
@@ -30,6 +31,20 @@ impl std::fmt::Debug for SecretStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.values.keys()).finish()
     }
+}
+
+/// Gives what jobs have in their environments.
+#[async_trait::async_trait]
+pub trait EnvironmentSecrets: Send + Sync + std::fmt::Debug {
+    /// All secrets that a job may have there, those of its repository among them, and all variables.
+    ///
+    /// # Errors
+    /// A sentence; the job fails with it.
+    async fn secrets(
+        &self,
+        order: &JobOrder,
+        environment: &str,
+    ) -> Result<(SecretStore, indexmap::IndexMap<String, String>), String>;
 }
 
 impl SecretStore {
@@ -92,67 +107,6 @@ fn without_all_but_token(all: &Object) -> Object {
         .filter(|(name, _)| name.eq_ignore_ascii_case("GITHUB_TOKEN"))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-/// Which secrets the expressions of a job name.
-#[derive(Debug, Default)]
-struct NamedSecrets {
-    names: BTreeSet<String>,
-    all: bool,
-}
-
-impl NamedSecrets {
-    fn of(order: &JobOrder) -> Self {
-        let mut this = Self::default();
-        let job = order.steps_job();
-        let tokens = [&order.workflow_env, &job.env, &job.container, &job.services, &job.outputs, &job.environment];
-        for token in tokens.into_iter().flatten() {
-            this.token(token);
-        }
-        for step in &job.steps {
-            this.step(step);
-        }
-        this
-    }
-
-    fn has(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case("GITHUB_TOKEN") || self.names.contains(&name.to_uppercase())
-    }
-
-    fn step(&mut self, step: &Step) {
-        let mut tokens = vec![&step.name, &step.env, &step.continue_on_error, &step.timeout_minutes];
-        match &step.kind {
-            StepKind::Run { script, shell, working_directory } => {
-                self.token(script);
-                tokens.extend([shell, working_directory]);
-            }
-            StepKind::Uses { with, .. } => tokens.push(with),
-            StepKind::Parallel(steps) => steps.iter().for_each(|step| self.step(step)),
-            StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) => {}
-        }
-        for token in tokens.into_iter().flatten() {
-            self.token(token);
-        }
-    }
-
-    fn token(&mut self, token: &Token) {
-        token.each_expression(&mut |expression: &Expression, _| self.expression(expression));
-    }
-
-    fn expression(&mut self, expression: &Expression) {
-        for path in expression.names() {
-            let mut parts = path.parts.iter();
-            if !parts.next().is_some_and(|name| name.eq_ignore_ascii_case("secrets")) {
-                continue;
-            }
-            match parts.next() {
-                Some(name) => {
-                    self.names.insert(name.to_uppercase());
-                }
-                None => self.all = true,
-            }
-        }
-    }
 }
 
 /// The masker of a run. Adding a value reaches every stream that is open.

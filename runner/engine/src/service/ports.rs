@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 
 use super::RunSpec;
-use crate::job::SecretStore;
+use crate::job::{EnvironmentSecrets, JobOrder, SecretStore};
 use crate::step::RepositoryFacts;
 
 /// Why a port could not give what was asked. The text holds nothing secret; it is shown to who reads the run.
@@ -43,6 +43,28 @@ pub trait RunRepository: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// It is not there; the run fails with the text.
     async fn repository(&self, spec: &RunSpec) -> Result<RepositoryFacts, PortError>;
+}
+
+/// Secrets of environments, for the jobs of one run.
+#[derive(Debug)]
+pub(super) struct OfEnvironments {
+    pub(super) ports: std::sync::Arc<dyn RunSecrets>,
+    pub(super) spec: RunSpec,
+}
+
+#[async_trait]
+impl EnvironmentSecrets for OfEnvironments {
+    async fn secrets(
+        &self,
+        order: &JobOrder,
+        environment: &str,
+    ) -> Result<(SecretStore, IndexMap<String, String>), String> {
+        let names = order.secret_names();
+        let secrets = self.ports.secrets(&self.spec, Some(environment), names.as_deref()).await;
+        let mut vars = self.ports.vars(&self.spec, Some(environment)).await.map_err(|error| error.0)?;
+        vars.extend(self.spec.vars.clone());
+        Ok((secrets.map_err(|error| error.0)?, vars))
+    }
 }
 
 /// The same values for every run.

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use workflow::event::{Event, Forge};
+use workflow::run::RunEvent;
 
 use crate::store::{NewRun, RunId};
 
@@ -75,6 +76,9 @@ pub struct RunSpec {
     /// The attempt before.
     #[serde(default)]
     pub rerun_of: Option<RunId>,
+    /// Facts of the attempt before whose jobs are not run again; hidden texts stay hidden.
+    #[serde(default)]
+    pub kept: Vec<RunEvent>,
     /// Who asked: the actor of the event, who started this attempt, `schedule`.
     #[serde(default)]
     pub requested_by: String,
@@ -107,6 +111,7 @@ impl RunSpec {
             priority: 0,
             attempt: 1,
             rerun_of: None,
+            kept: Vec::new(),
             problem: None,
         }
     }

@@ -59,12 +59,18 @@ async fn a_job_that_reports_what_cannot_be_fails_alone() {
         masker: Arc::new(SharedMasker::default()),
         slots: Slots::new(1),
         groups: SharedGroups::default(),
+        party: crate::slots::Party::default(),
     };
     let facts = facts("a:\n  $\n    - run: x\nb:\n  $\n    - run: x");
     let (_control, orders) = mpsc::unbounded_channel();
     let watching = tokio::spawn(async move { while watcher.recv().await.is_some() {} });
-    let run =
-        dispatcher.run(Dispatch { id: RunId(1), facts: Arc::new(facts), history: Vec::new() }, orders).await.unwrap();
+    let run = dispatcher
+        .run(
+            Dispatch { id: RunId(1), facts: Arc::new(facts), history: Vec::new(), kept: Vec::new(), first: Vec::new() },
+            orders,
+        )
+        .await
+        .unwrap();
     drop(dispatcher);
     watching.await.unwrap();
     let ends: Vec<_> = run

@@ -171,9 +171,11 @@ impl World {
             masker,
             slots: Slots::new(4),
             groups: SharedGroups::default(),
+            party: Party::default(),
         };
         let history = self.memory.read(RunId(1)).await.unwrap();
-        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(self.jobs)), history };
+        let dispatch =
+            Dispatch { id: RunId(1), facts: Arc::new(facts(self.jobs)), history, kept: Vec::new(), first: Vec::new() };
         let (_sender, control) = mpsc::unbounded_channel();
         let run = tokio::select! {
             run = dispatcher.run(dispatch, control) => Some(run.unwrap()),

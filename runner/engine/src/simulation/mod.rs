@@ -30,7 +30,7 @@ use crate::notice::{Notice, NoticeInbox, Notices};
 use crate::placement::simulated::Simulated;
 use crate::placement::{Limits, PullPolicy};
 use crate::runner_label::RunnerLabels;
-use crate::slots::Slots;
+use crate::slots::{Party, Slots};
 use crate::step::{ActionCall, ActionError, BuiltInAction, BuiltInActions, InputFacts, PostWhen, RepositoryFacts};
 use crate::store::{RunId, RunLog, StoreError};
 
@@ -146,6 +146,7 @@ impl Simulation {
             limits: Limits::default(),
             built_in,
             secrets,
+            environment_secrets: None,
             masker: Arc::clone(masker),
             notices: notices.clone(),
             repository: RepositoryFacts { folder: root.join("repository"), name: "me/shop".into(), working_tree: true },
@@ -177,8 +178,15 @@ impl Simulation {
             masker,
             slots: Slots::new(4),
             groups: SharedGroups::default(),
+            party: Party::default(),
         };
-        let dispatch = Dispatch { id: RunId(1), facts: Arc::new(facts(jobs)), history: Vec::new() };
+        let dispatch = Dispatch {
+            id: RunId(1),
+            facts: Arc::new(facts(jobs)),
+            history: Vec::new(),
+            kept: Vec::new(),
+            first: Vec::new(),
+        };
         let (sender, control) = mpsc::unbounded_channel();
         let watching = tokio::spawn(watch(watcher, sender, self.controls));
         let ended = tokio::time::timeout(PATIENCE, dispatcher.run(dispatch, control)).await.expect("the run hangs");

@@ -110,6 +110,22 @@ impl SqliteStore {
             .await
     }
 
+    /// Runs that are not over and have asked for a concurrency group.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn unfinished_with_groups(&self) -> Result<Vec<RunId>, StoreError> {
+        self.database()
+            .read(|connection| {
+                let mut select = connection.prepare_cached(
+                    "SELECT DISTINCT runs.id FROM runs JOIN events ON events.run = runs.id
+                     WHERE status <> 'completed' AND body ->> '$.event.type' = 'group_requested'",
+                )?;
+                select.query_map([], |row| row.get(0).map(RunId))?.collect()
+            })
+            .await
+    }
+
     /// One run, as the queue sees it.
     ///
     /// # Errors
@@ -237,10 +253,9 @@ pub(super) enum Change {
 impl Change {
     pub(super) fn of(fact: &Recorded) -> Option<Self> {
         match &fact.event {
-            RunEvent::RunStarted => Some(Self::Status(RunStatus::InProgress)),
+            RunEvent::JobRunStarted { .. } => Some(Self::Status(RunStatus::InProgress)),
             RunEvent::ReviewRequested { .. } => Some(Self::Status(RunStatus::Waiting)),
-            // Others may still wait: the service says so when it puts the run aside.
-            RunEvent::Reviewed { .. } => Some(Self::Status(RunStatus::InProgress)),
+            RunEvent::Reviewed { .. } => Some(Self::Status(RunStatus::Queued)),
             RunEvent::RunFinished { conclusion } => {
                 Some(Self::Over { conclusion: *conclusion, at: fact.at.to_string() })
             }
@@ -250,7 +265,7 @@ impl Change {
             | RunEvent::JobExpanded { .. }
             | RunEvent::JobRefused { .. }
             | RunEvent::CallStarted { .. }
-            | RunEvent::JobRunStarted { .. }
+            | RunEvent::RunStarted
             | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }

@@ -1,0 +1,51 @@
+//! What comes to a run from outside, and when it may be put aside: while it only waits for a group, a place, a person or
+//! a time, nothing of it need be in memory.
+
+use tokio::sync::mpsc;
+use workflow::run::{JobRunKey, RunEvent};
+
+use super::{Carried, Control, Loop};
+use crate::groups::GroupNews;
+use crate::job::runs_on;
+use crate::store::StoreError;
+
+impl Loop<'_> {
+    /// Somebody steers the run.
+    pub(super) async fn control(&mut self, control: Control) -> Result<(), StoreError> {
+        let facts = match control {
+            Control::Cancel { by } => vec![RunEvent::RunCancelRequested { by, force: false }],
+            Control::Kill { by } => vec![RunEvent::RunCancelRequested { by, force: true }],
+            Control::Refuse { message } => vec![RunEvent::RunRefused { message }],
+            Control::Review { environment, approved, by, comment } => {
+                let meant = self.run.waiting_for_review();
+                let meant = meant.filter(|(_, gate)| gate.environment.eq_ignore_ascii_case(&environment));
+                let review = |key| RunEvent::Reviewed { key, approved, by: by.clone(), comment: comment.clone() };
+                meant.map(|(key, _)| review(key)).collect()
+            }
+        };
+        self.record(facts).await?;
+        self.settle().await
+    }
+
+    /// Whether nothing of the run goes on, and nothing has come for it. It is not carried any more then.
+    pub(super) fn put_aside(&mut self, news: &mut mpsc::UnboundedReceiver<GroupNews>) -> bool {
+        if !self.tasks.is_empty() || !self.parts.groups.put_aside(self.id, news) {
+            return false;
+        }
+        if self.parts.slots.put_aside(self.id) {
+            return true;
+        }
+        *news = self.parts.groups.join(self.id);
+        false
+    }
+
+    pub(super) fn aside(&self) -> Carried {
+        let until = self.run.next_deadline(self.decided);
+        Carried::Aside { until, waits_for_review: self.run.waiting_for_review().next().is_some() }
+    }
+
+    /// The labels that count where labels have limits.
+    pub(super) fn labels(&self, key: &JobRunKey) -> Vec<String> {
+        if self.parts.slots.looks_at_labels() { runs_on(&self.run, key) } else { Vec::new() }
+    }
+}

@@ -1,0 +1,109 @@
+//! One run from the desk: loaded, carried, put aside or brought to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use workflow::run::{Conclusion, JobScope, Run};
+use workflow::template::evaluate;
+
+use super::load::{Loaded, Obstacle};
+use super::{Inner, Trust, journals, load, refused};
+use crate::dispatcher::{Carried, Control, Dispatch, Dispatcher};
+use crate::green;
+use crate::job::PlacedJobs;
+use crate::notice::Notices;
+use crate::placement::LeftoverFilter;
+use crate::store::{RunId, StoreError};
+
+/// When a run is tried again whose store could not be read.
+const READ_PAUSE: Duration = Duration::from_secs(5);
+
+/// Carries a run until it is over or put aside.
+pub(super) async fn carry(inner: &Arc<Inner>, run: RunId, mut control: mpsc::UnboundedReceiver<Control>) {
+    let aside = match carry_on(inner, run, &mut control).await {
+        Ok(aside) => aside,
+        Err(error @ (StoreError::Unfit { .. } | StoreError::Conflict { .. })) => {
+            tracing::error!(%run, %error, "the run stays where it is; a newer version of pipe may take it up");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%run, %error, "the run is tried again");
+            let later = inner.parts.clock.now().checked_add(READ_PAUSE);
+            Some(later.ok())
+        }
+    };
+    inner.desk.put_down(run, aside, &mut control);
+}
+
+/// `None`: it is over.
+async fn carry_on(
+    inner: &Arc<Inner>,
+    run: RunId,
+    control: &mut mpsc::UnboundedReceiver<Control>,
+) -> Result<Option<Option<jiff::Timestamp>>, StoreError> {
+    let (notices, inbox) = Notices::channel();
+    let telling = inner.topics.tell(run, inbox);
+    let loaded = match load::load(inner, run, &notices).await? {
+        Ok(loaded) => loaded,
+        Err(Obstacle::Over) => return Ok(None),
+        Err(Obstacle::Unreadable { message, last }) => {
+            inner.log.append(run, &refused(message, last, inner.parts.clock.now())).await?;
+            return Ok(None);
+        }
+    };
+    let Loaded { facts, history, kept, jobs, masker, folders, trust, party, problem } = loaded;
+    if history.is_empty() {
+        let of_run = Run::new(Arc::clone(&facts));
+        if let Some(title) = title(&of_run) {
+            inner.store.set_title(run, masker.mask(&title)).await?;
+        }
+    }
+    let orders = problem.map(|message| Control::Refuse { message });
+    let jobs = Arc::new(jobs);
+    let dispatcher = Dispatcher {
+        log: Arc::clone(&inner.log),
+        clock: Arc::clone(&inner.parts.clock),
+        jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
+        notices,
+        masker,
+        slots: inner.slots.clone(),
+        groups: inner.groups.clone(),
+        party,
+    };
+    let whole = facts.selected.is_none() && facts.legs.is_empty();
+    let dispatch = Dispatch { id: run, facts, history, kept, first: orders.into_iter().collect() };
+    let carried = dispatcher.carry(dispatch, control, true).await;
+    drop(dispatcher);
+    if jobs.unfinished_starts.load(Ordering::Relaxed)
+        && let Some(docker) = &inner.parts.docker
+        && let Err(error) = docker.remove_leftovers(LeftoverFilter::Run(run.to_string())).await
+    {
+        tracing::error!(%error, "parts of a cancelled job are left");
+    }
+    let state = jobs.state.clone();
+    drop(jobs);
+    // What was told is passed on before the run is taken up again.
+    drop(telling.await);
+    match carried? {
+        Carried::Aside { until, waits_for_review: _ } => Ok(Some(until)),
+        Carried::Over(ended) => {
+            let green = whole && trust == Trust::Trusted && ended.conclusion() == Some(Conclusion::Success);
+            let settled = if green { green::confirm(&state, run).map(drop) } else { green::discard(&state, run) };
+            if let Err(error) = settled {
+                tracing::warn!(%error, "the next run will take more for changed than has changed");
+            }
+            folders.remove();
+            let _never_made = std::fs::remove_dir_all(journals(&inner.parts.folders, run));
+            tracing::info!(%run, conclusion = ended.conclusion().map(Conclusion::word), "the run is over");
+            Ok(None)
+        }
+    }
+}
+
+fn title(run: &Run) -> Option<String> {
+    let token = run.facts.workflow.run_name.as_ref()?;
+    let title = evaluate(token, &JobScope::of_run(run)).ok()?.to_display_string().to_string();
+    (!title.is_empty()).then_some(title)
+}

@@ -1,0 +1,60 @@
+//! Why a run cannot be steered as somebody wants.
+
+use crate::store::{RunId, StoreError};
+
+/// Why a request about a run is refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServiceError {
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// It is over.
+    #[error("run {0} is over")]
+    Over(RunId),
+    /// It is not over.
+    #[error("run {0} is not over yet; cancel it first, or wait for its end")]
+    NotOver(RunId),
+    /// There is no such job in the run.
+    #[error("run {run} has no job `{job}`")]
+    NoSuchJob {
+        /// The run.
+        run: RunId,
+        /// What was asked for.
+        job: String,
+    },
+    /// No job failed.
+    #[error("no job of run {0} failed")]
+    NothingFailed(RunId),
+    /// It was made by a local run, or cannot be read.
+    #[error("run {run} cannot be run again: {reason}")]
+    Unreadable {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// No job waits at that environment.
+    #[error("no job of run {run} waits for a review of `{environment}`")]
+    NotWaiting {
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: String,
+    },
+    /// Somebody else has to review.
+    #[error("{by} is no reviewer of `{environment}`; it can be reviewed by {reviewers}")]
+    NotReviewer {
+        /// Who tried.
+        by: String,
+        /// The environment.
+        environment: String,
+        /// Who may.
+        reviewers: String,
+    },
+    /// It was passed on, and nobody knows yet what came of it.
+    #[error("run {0} has not answered yet; look at it again in a moment")]
+    NotAnswered(RunId),
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,172 @@
+//! Steering a run from outside, and watching it live. What is asked is answered once it is recorded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use workflow::run::RunEvent;
+
+use super::{RunService, ServiceError};
+use crate::dispatcher::Control;
+use crate::notice::{Notice, NoticeInbox};
+use crate::store::{RunId, RunStatus};
+
+/// Notices that wait for one watcher; a slower one misses some, is told so, and reads the store.
+const LIVE_WAITING_MAX: usize = 1_024;
+/// How long a request waits to be recorded.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// What a run tells from now on. Not the past: that is in the store, and its numbers join the two.
+pub type LiveNotices = broadcast::Receiver<Arc<Notice>>;
+
+/// Who watches which run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Topics(Arc<Mutex<HashMap<RunId, broadcast::Sender<Arc<Notice>>>>>);
+
+impl Topics {
+    fn watch(&self, run: RunId) -> LiveNotices {
+        let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.retain(|_, topic| topic.receiver_count() > 0);
+        topics.entry(run).or_insert_with(|| broadcast::Sender::new(LIVE_WAITING_MAX)).subscribe()
+    }
+
+    /// Passes on what a run tells, until it tells no more.
+    pub(super) fn tell(&self, run: RunId, mut inbox: NoticeInbox) -> JoinHandle<()> {
+        let topics = self.clone();
+        tokio::spawn(async move {
+            while let Some(notice) = inbox.recv().await {
+                let topic = topics.0.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned();
+                if let Some(topic) = topic {
+                    let _nobody_watches = topic.send(Arc::new(notice));
+                }
+            }
+        })
+    }
+}
+
+impl RunService {
+    /// What a run tells from now on. Subscribe first, then read the store up to its end: so nothing is missed.
+    #[must_use]
+    pub fn subscribe(&self, run: RunId) -> LiveNotices {
+        self.0.topics.watch(run)
+    }
+
+    /// Cancels a run, whether it runs or waits: steps are stopped politely and `always()` still runs; with `force`
+    /// nothing does.
+    ///
+    /// # Errors
+    /// It does not exist or is over.
+    pub async fn cancel(&self, run: RunId, by: &str, force: bool) -> Result<(), ServiceError> {
+        let by = by.to_owned();
+        let order = if force { Control::Kill { by } } else { Control::Cancel { by } };
+        self.ask(run, order, &|event| matches!(event, RunEvent::RunCancelRequested { .. })).await
+    }
+
+    /// Lets the jobs that wait at an environment go on, or fails them.
+    ///
+    /// # Errors
+    /// The run is over, no job waits there, or somebody else has to review.
+    pub async fn review(
+        &self,
+        run: RunId,
+        environment: &str,
+        approved: bool,
+        by: &str,
+        comment: &str,
+    ) -> Result<(), ServiceError> {
+        let gates = self.gates(run).await?;
+        let meant: Vec<_> = gates.iter().filter(|(name, _)| name.eq_ignore_ascii_case(environment)).collect();
+        if meant.is_empty() {
+            return Err(ServiceError::NotWaiting { run, environment: environment.to_owned() });
+        }
+        let may = |reviewers: &[String]| reviewers.iter().any(|reviewer| reviewer.eq_ignore_ascii_case(by));
+        if let Some((name, reviewers)) = meant.iter().find(|(_, reviewers)| !may(reviewers)) {
+            let (by, environment) = (by.to_owned(), name.clone());
+            return Err(ServiceError::NotReviewer { by, environment, reviewers: reviewers.join(", ") });
+        }
+        let (environment, by, comment) = (environment.to_owned(), by.to_owned(), comment.to_owned());
+        let order = Control::Review { environment, approved, by, comment };
+        self.ask(run, order, &|event| matches!(event, RunEvent::Reviewed { .. })).await
+    }
+
+    /// Environments that a run waits for, with who may review.
+    ///
+    /// # Errors
+    /// It does not exist, or cannot be read.
+    pub async fn gates(&self, run: RunId) -> Result<Vec<(String, Vec<String>)>, ServiceError> {
+        self.unfinished(run).await?;
+        let mut open = HashMap::new();
+        for fact in self.0.log.read(run).await? {
+            match fact.event {
+                RunEvent::ReviewRequested { key, environment, reviewers, .. } if !reviewers.is_empty() => {
+                    open.insert(key, (environment, reviewers));
+                }
+                RunEvent::Reviewed { key, .. } | RunEvent::JobRunFinished { key, .. } => drop(open.remove(&key)),
+                RunEvent::ReviewRequested { .. }
+                | RunEvent::GroupRequested { .. }
+                | RunEvent::GroupAcquired { .. }
+                | RunEvent::RunStarted
+                | RunEvent::JobSkipped { .. }
+                | RunEvent::JobExpanded { .. }
+                | RunEvent::JobRefused { .. }
+                | RunEvent::CallStarted { .. }
+                | RunEvent::JobRunStarted { .. }
+                | RunEvent::JobRunPlaced { .. }
+                | RunEvent::StepStarted { .. }
+                | RunEvent::StepFinished { .. }
+                | RunEvent::JobRunCancelRequested { .. }
+                | RunEvent::RunCancelRequested { .. }
+                | RunEvent::RunRefused { .. }
+                | RunEvent::RunFinished { .. } => {}
+            }
+        }
+        Ok(open.into_values().collect())
+    }
+
+    async fn unfinished(&self, run: RunId) -> Result<(), ServiceError> {
+        match self.0.store.run_row(run).await? {
+            None => Err(ServiceError::NoSuchRun(run)),
+            Some(row) if row.status == RunStatus::Completed => Err(ServiceError::Over(run)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Passes an order on and waits until `answer` is recorded.
+    async fn ask(
+        &self,
+        run: RunId,
+        order: Control,
+        answer: &(dyn Fn(&RunEvent) -> bool + Send + Sync),
+    ) -> Result<(), ServiceError> {
+        let mut live = self.subscribe(run);
+        self.unfinished(run).await?;
+        self.0.desk.order(run, order);
+        let answered = async {
+            loop {
+                match live.recv().await {
+                    Ok(notice) => match &*notice {
+                        Notice::Recorded(fact) if answer(&fact.event) => return Ok(()),
+                        Notice::Recorded(fact) if matches!(fact.event, RunEvent::RunFinished { .. }) => {
+                            return Err(ServiceError::Over(run));
+                        }
+                        Notice::Recorded(_)
+                        | Notice::Output { .. }
+                        | Notice::Placing { .. }
+                        | Notice::Annotated { .. }
+                        | Notice::Summary { .. } => {}
+                    },
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        let facts = self.0.log.read(run).await?;
+                        if facts.iter().any(|fact| answer(&fact.event)) {
+                            return Ok(());
+                        }
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return Err(ServiceError::NotAnswered(run)),
+                }
+            }
+        };
+        tokio::time::timeout(ANSWER_TIME_MAX, answered).await.unwrap_or(Err(ServiceError::NotAnswered(run)))
+    }
+}
