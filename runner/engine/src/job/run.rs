@@ -141,7 +141,9 @@ impl PlacedJobs {
         let settings = &*self.0;
         let (notices, masker) = (settings.notices.clone(), Arc::clone(&settings.masker));
         let place = self.log_place(&order.key);
-        let kept = begun.as_ref().map_or(0, |_| u64::MAX);
+        // What was told of a place that did not come to be is told again.
+        let has_place = begun.as_ref().is_some_and(|begun| self.has_had_a_place(&order.key, begun));
+        let kept = if has_place { u64::MAX } else { 0 };
         let mut log = StepLog::reopen(place, notices, masker, CommandSettings::default(), kept);
         let own = self.of_environment(&mut order).await;
         let contexts = own.and_then(|own| self.contexts(&order, own.as_ref()));

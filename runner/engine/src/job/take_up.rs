@@ -1,10 +1,11 @@
 //! A job run that another process had begun: gone on with at its agent, begun anew where it had no place, or lost.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 use workflow::expression::Value;
-use workflow::run::{Conclusion, RunEvent, StepResult};
+use workflow::run::{Conclusion, JobRunKey, RunEvent, StepResult};
 
 use super::facing::JobFacing;
 use super::journal::{Journal, Remembered};
@@ -46,6 +47,12 @@ impl PlacedJobs {
                 self.lost(order, &begun, reports, &reason).await
             }
         }
+    }
+
+    /// Whether another process had come so far.
+    pub(super) fn has_had_a_place(&self, key: &JobRunKey, begun: &Begun) -> bool {
+        let placed = |folder: &PathBuf| Remembered::read(&Journal::path(folder, key)).placed.is_some();
+        begun.placed || !begun.steps.is_empty() || self.0.journals.as_ref().is_some_and(placed)
     }
 
     /// Nobody knows what became of the steps that ran.

@@ -13,7 +13,7 @@ use super::{Inner, Trust, journals, load, refused};
 use crate::dispatcher::{Carried, Control, Dispatch, Dispatcher};
 use crate::green;
 use crate::job::PlacedJobs;
-use crate::notice::Notices;
+use crate::notice::{Notice, Notices};
 use crate::placement::LeftoverFilter;
 use crate::store::{RunId, StoreError};
 
@@ -49,7 +49,11 @@ async fn carry_on(
         Ok(loaded) => loaded,
         Err(Obstacle::Over) => return Ok(None),
         Err(Obstacle::Unreadable { message, last }) => {
-            inner.log.append(run, &refused(message, last, inner.parts.clock.now())).await?;
+            let facts = refused(message, last, inner.parts.clock.now());
+            inner.log.append(run, &facts).await?;
+            for fact in facts {
+                notices.send(Notice::Recorded(Box::new(fact))).await;
+            }
             return Ok(None);
         }
     };

@@ -14,6 +14,8 @@ mod rerun;
 mod restart;
 mod spec;
 mod steer;
+#[cfg(test)]
+mod tests;
 
 pub use error::ServiceError;
 pub use ports::{FixedRepository, FixedSecrets, PortError, RunRepository, RunSecrets};

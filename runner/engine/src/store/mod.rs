@@ -16,6 +16,8 @@ pub mod secrets;
 mod sqlite;
 pub mod tokens;
 
+#[cfg(test)]
+pub(crate) use database::Moment;
 pub use database::{Database, Durability, Options, Sharing};
 pub(crate) use one_behind::OneBehind;
 pub use runs::{RunRow, RunStatus};

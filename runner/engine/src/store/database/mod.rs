@@ -6,6 +6,8 @@
 //! It knows no tables beyond its own (`chain`). Follows <https://sqlite.org/wal.html>.
 
 mod chain;
+#[cfg(test)]
+mod kill_point;
 mod lock;
 mod migrations;
 mod readers;
@@ -20,6 +22,8 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+#[cfg(test)]
+pub(crate) use kill_point::{KillPoint, Moment};
 use readers::Readers;
 use writer::{Health, Request, Task, Writer};
 
@@ -80,6 +84,8 @@ pub struct Database {
     readers: Arc<Readers>,
     health: Arc<Health>,
     path: Arc<Path>,
+    #[cfg(test)]
+    kill: Arc<KillPoint>,
 }
 
 impl Database {
@@ -104,9 +110,37 @@ impl Database {
         let health = Arc::new(Health::default());
         let (requests, inbox) = mpsc::channel(WAITING_MAX);
         let writer = Writer::new(connection, path, Arc::clone(&health), chain, lock);
+        #[cfg(test)]
+        let kill = Arc::clone(&writer.kill);
         std::thread::Builder::new().name("store".into()).spawn(move || writer.serve(inbox)).map_err(failed)?;
         let path: Arc<Path> = Arc::from(path);
-        Ok(Self { requests, readers: Arc::new(Readers::new(Arc::clone(&path))), health, path })
+        let readers = Arc::new(Readers::new(Arc::clone(&path)));
+        Ok(Self {
+            requests,
+            readers,
+            health,
+            path,
+            #[cfg(test)]
+            kill,
+        })
+    }
+
+    /// It dies at a transaction, counted from 1.
+    #[cfg(test)]
+    pub(crate) fn kill_at(&self, transaction: usize, moment: Moment) {
+        self.kill.set(transaction, moment);
+    }
+
+    /// Whether it has died.
+    #[cfg(test)]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.kill.is_dead.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// How many transactions there were.
+    #[cfg(test)]
+    pub(crate) fn transactions(&self) -> usize {
+        self.kill.count.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// The file.

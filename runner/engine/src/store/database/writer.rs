@@ -109,6 +109,8 @@ pub(super) struct Writer {
     path: PathBuf,
     health: Arc<Health>,
     chain: Option<Chain>,
+    #[cfg(test)]
+    pub(super) kill: std::sync::Arc<super::KillPoint>,
     _lock: Lock,
 }
 
@@ -125,7 +127,15 @@ impl Writer {
         chain: Option<Chain>,
         lock: Lock,
     ) -> Self {
-        Self { connection, path: path.to_path_buf(), health, chain, _lock: lock }
+        Self {
+            connection,
+            path: path.to_path_buf(),
+            health,
+            chain,
+            #[cfg(test)]
+            kill: std::sync::Arc::default(),
+            _lock: lock,
+        }
     }
 
     /// Works until everybody who could ask is gone, or it is told to close.
@@ -150,6 +160,10 @@ impl Writer {
                 next = if batch.len() < BATCH_MAX && closing.is_none() { inbox.try_recv().ok() } else { None };
             }
             self.perform(batch);
+            #[cfg(test)]
+            if self.kill.is_dead.load(std::sync::atomic::Ordering::SeqCst) {
+                return;
+            }
         }
         inbox.close();
         if self.health.broken().is_none() {
@@ -170,6 +184,10 @@ impl Writer {
             Some(reason) => Err(StoreError::Broken { path: self.path.display().to_string(), reason }),
             None => self.attempt(&mut batch),
         };
+        #[cfg(test)]
+        if self.kill.is_dead.load(std::sync::atomic::Ordering::SeqCst) {
+            return;
+        }
         if result.is_ok() && self.health.problem().is_some() {
             self.health.set(State::Well);
         }
@@ -182,16 +200,27 @@ impl Writer {
     }
 
     fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.kill.strikes(super::Moment::Before) {
+            return Ok(());
+        }
         let began = std::time::Instant::now();
         let committed = transact(&mut self.connection, batch, self.chain.as_ref());
         crate::metrics::metrics().commit(began.elapsed());
+        #[cfg(test)]
+        if self.kill.strikes(super::Moment::Committed) {
+            return Ok(());
+        }
         let link = committed.map_err(|error| self.failed(&error))?;
         let (Some(chain), Some(link)) = (&mut self.chain, link) else { return Ok(()) };
         chain.keep(link).map_err(|error| {
             let reason = format!("{error} (the file that proves what was acknowledged)");
             self.health.set(State::Broken(reason.clone()));
             StoreError::Broken { path: self.path.display().to_string(), reason }
-        })
+        })?;
+        #[cfg(test)]
+        let _struck = self.kill.strikes(super::Moment::Kept);
+        Ok(())
     }
 
     /// Sorts what went wrong, and remembers it.
