@@ -27,6 +27,7 @@ mod report;
 mod repository;
 mod run;
 mod select;
+mod serve;
 mod table;
 mod terminal;
 mod values;
@@ -88,7 +89,8 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Hook(_)
         | Command::Backup(_)
         | Command::Restore(_)
-        | Command::Remote(_) => {}
+        | Command::Remote(_)
+        | Command::Serve(_) => {}
         Command::Plan(_) | Command::List(_) | Command::Graph(_) | Command::Check(_) | Command::Doctor(_) => {
             self::run::leftovers::remove(&cli.global);
         }
@@ -102,6 +104,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&args, &cli.global),
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
+        Command::Serve(args) => serve::run(&args, &cli.global),
         Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Repo(args) => repo::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),

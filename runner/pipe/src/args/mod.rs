@@ -8,6 +8,7 @@ mod actrc;
 mod remote;
 mod repo;
 mod run;
+mod serve;
 
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
@@ -19,6 +20,7 @@ pub use repo::{
     HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoListArgs, RepoOneArgs,
 };
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
+pub use serve::ServeArgs;
 
 use std::path::PathBuf;
 
@@ -86,6 +88,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Evaluate an expression
     Eval(EvalArgs),
+    /// Serve: take hooks, run workflows, keep everything
+    Serve(ServeArgs),
     /// Check this machine: Docker, images, git, disk, settings
     Doctor(DoctorArgs),
     /// Register the repositories that a server builds

@@ -44,7 +44,14 @@ struct LimitsFile {
 
 /// Bytes, written as a number or with a unit.
 #[derive(Debug, Clone, Copy)]
-struct Size(u64);
+pub struct Size(u64);
+
+impl Size {
+    /// How many.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -7,6 +7,7 @@ mod file;
 mod paths;
 mod size;
 
+pub use file::Size;
 pub use paths::Paths;
 
 use std::path::{Path, PathBuf};

@@ -11,6 +11,8 @@ pub mod machine;
 mod order;
 pub mod signal;
 
+pub use signal::Signals;
+
 use std::io::Write;
 use std::path::Path;
 

@@ -1,0 +1,120 @@
+//! What a server is made of: door, pump, runs, routes. One line for each part.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use engine::agent_binary;
+use engine::clock::SystemClock;
+use engine::folders::Folders;
+use engine::placement::{
+    DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
+};
+use engine::sealing::{KeySource, Vault};
+use engine::service::{RunService, ServiceParts};
+use engine::store::Database;
+use engine::store::audit::Audit;
+use engine::store::deliveries::Deliveries;
+use engine::store::repositories::{Repositories, Sealer};
+use engine::store::secrets::Settings;
+use tokio_util::sync::CancellationToken;
+use web::{FrontDoor, FrontDoorOptions, Pump, ServerOptions, StoredSecrets, health_routes};
+
+use super::config::ServerConfig;
+use super::lifetime::{Background, Composed};
+use crate::args::{Global, ServeArgs};
+use crate::exit::Failure;
+use crate::terminal;
+
+/// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
+const RUNTIME_BYTES_MAX: usize = 48;
+
+/// Puts a server together.
+///
+/// # Errors
+/// Something that it needs is missing; the text says what to do.
+pub async fn compose(
+    args: &ServeArgs,
+    _global: &Global,
+    config: ServerConfig,
+    database: Database,
+) -> Result<Composed, Failure> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| Failure::environment(format!("cannot {what}: {error}"));
+    let data = std::path::absolute(&args.data).map_err(|error| failed("find the data folder", &error))?;
+    let keys = KeySource::choose(&terminal::variable, &data).read(true).map_err(|error| failed("start", &error))?;
+    let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
+    let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
+    let settings = Settings::on(database.clone(), Arc::clone(&vault), audit);
+    let runs = RunService::new(parts(&data, &config, &database, settings).await?);
+
+    let deliveries = Deliveries::on(database.clone());
+    let hooks = StoredSecrets::load(Repositories::on(database.clone()), vault).await;
+    let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
+    let door = FrontDoor::new(deliveries.clone(), hooks, FrontDoorOptions::default());
+    let stop = CancellationToken::new();
+    let arrivals = door.arrivals();
+    let pump = Pump::new(deliveries, super::stand_in::processor(), arrivals);
+    let pumping: Background = Box::pin(pump.run(stop.clone()));
+
+    let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone()));
+    let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
+    let options = ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() };
+    Ok(Composed { database, runs, routes, options, background: vec![pumping], stop, drain: config.drain() })
+}
+
+async fn parts(
+    data: &Path,
+    config: &ServerConfig,
+    database: &Database,
+    settings: Settings,
+) -> Result<ServiceParts, Failure> {
+    let agent = agent_binary::install(&data.join("agent"))
+        .map_err(|error| Failure::environment(format!("cannot write to `{}`: {error}", data.display())))?;
+    let owner = Owner::new(data);
+    let docker = DockerPlacement::connect(DockerSettings {
+        owner: owner.clone(),
+        agent: agent.clone(),
+        transport: TransportChoice::default(),
+        isolate: true,
+        allowed_options: Vec::new(),
+        allowed_folders: Vec::new(),
+    });
+    let (docker, docker_problem) = match docker.await {
+        Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
+        Err(error) => {
+            tracing::warn!(%error, "jobs that want a container fail");
+            (None, Some(error.to_string()))
+        }
+    };
+    let mut parts = ServiceParts {
+        database: database.clone(),
+        clock: Arc::new(SystemClock),
+        docker,
+        docker_problem,
+        built_in: pipelines::built_in_with(owner.own_labels()),
+        folders: Folders { state: data.to_path_buf(), runtime: runtime(data, &owner) },
+        host: Arc::new(HostPlacement::new(owner, agent, data.join("agents"))),
+        labels: engine::runner_label::RunnerLabels::default(),
+        limits: Limits::default(),
+        pull: PullPolicy::Missing,
+        secrets: Arc::new(settings),
+        repositories: super::stand_in::repositories(data),
+        environments: Arc::default(),
+        jobs_max: 1,
+        label_limits: indexmap::IndexMap::new(),
+        log_bytes_max: None,
+        server_url: "https://github.com".to_owned(),
+    };
+    config.apply(&mut parts);
+    Ok(parts)
+}
+
+/// Sockets and step files: below the data where its path is short enough.
+fn runtime(data: &Path, owner: &Owner) -> PathBuf {
+    let below = data.join("run");
+    if below.as_os_str().as_bytes().len() <= RUNTIME_BYTES_MAX {
+        return below;
+    }
+    PathBuf::from(format!("/tmp/pipe-{}-{}", nix::unistd::getuid(), &owner.installation()[..8]))
+}

@@ -1,0 +1,223 @@
+//! `pipe.toml` of a server: its form, and what is wrong with it at which place.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::runner_label::RunnerLabels;
+use engine::service::ServiceParts;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use workflow::diagnostic::{Code, Diagnostic, suggest};
+use workflow::run::{Environments, Protection};
+use workflow::source::{FileId, SourceFile, SourceMap, Span};
+
+use crate::config::Size;
+use crate::exit::Failure;
+use crate::render;
+use crate::terminal::{ColorChoice, Terminal};
+
+/// Where a server listens that was not told.
+pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Longest wait timer, as on GitHub: 30 days.
+const WAIT_MINUTES_MAX: u64 = 43_200;
+/// Most reviewers of an environment.
+const REVIEWERS_MAX: usize = 100;
+const WRONG: Code = Code("P0901");
+
+/// The file's content.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ServerConfig {
+    /// The process.
+    pub server: ServerTable,
+    /// How jobs are queued.
+    pub queue: QueueTable,
+    /// Labels of `runs-on` to images, or `host`.
+    pub labels: IndexMap<String, String>,
+    /// Bounds of a job.
+    pub limits: LimitsTable,
+    /// Environments with rules.
+    pub environments: IndexMap<String, EnvironmentTable>,
+}
+
+/// `[server]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ServerTable {
+    /// Where it listens.
+    pub listen: Option<SocketAddr>,
+    /// `github.server_url` of runs.
+    pub forge_url: Option<String>,
+    /// How long jobs get to end at SIGTERM, in seconds.
+    pub drain_seconds: Option<u64>,
+    /// Proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<String>,
+}
+
+/// `[queue]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct QueueTable {
+    /// Jobs at once, over all runs.
+    pub max_jobs: Option<std::num::NonZeroUsize>,
+    /// Of them, those with a label.
+    pub labels: IndexMap<String, std::num::NonZeroUsize>,
+}
+
+/// `[limits]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LimitsTable {
+    /// Memory of a job's container.
+    pub memory: Option<Size>,
+    /// Its processors.
+    pub cpus: Option<f64>,
+    /// Largest log of a step.
+    pub log: Option<Size>,
+}
+
+/// `[environments.NAME]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct EnvironmentTable {
+    /// One of them has to approve.
+    pub reviewers: Vec<String>,
+    /// How long a job waits, in minutes.
+    pub wait_timer: u64,
+}
+
+impl ServerConfig {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// What is wrong, with its place.
+    pub fn parse(name: &str, text: &str, color: ColorChoice) -> Result<Self, Failure> {
+        Self::read(text).map_err(|diagnostic| {
+            let mut sources = SourceMap::default();
+            sources.add(SourceFile::new(name, text));
+            let finding = render::Finding { file: name, sources: &sources, diagnostics: &[*diagnostic] };
+            let text = render::text::render(&finding, Terminal::stderr(color));
+            let rest = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+            Failure::usage(rest.trim_end().to_owned())
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, Box<Diagnostic>> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let message = error.message().lines().next().unwrap_or_default();
+            let diagnostic = Diagnostic::error(WRONG, error.span().map(span), message);
+            let help = meant(message).map(|meant| format!("did you mean `{meant}`?"));
+            Box::new(diagnostic.help(help.unwrap_or_else(|| "see docs/server.md".to_owned())))
+        })?;
+        config.check(text)?;
+        Ok(config)
+    }
+
+    /// What the form alone does not say.
+    fn check(&self, text: &str) -> Result<(), Box<Diagnostic>> {
+        let wrong = |word: &str, message: String| {
+            let at = text.find(word).map(|at| span(at..at + word.len()));
+            Err(Box::new(Diagnostic::error(WRONG, at, message)))
+        };
+        for (name, environment) in &self.environments {
+            if environment.wait_timer > WAIT_MINUTES_MAX {
+                let message = format!("`wait-timer` of `{name}` is in minutes, {WAIT_MINUTES_MAX} (30 days) at most");
+                return wrong("wait-timer", message);
+            }
+            if environment.reviewers.len() > REVIEWERS_MAX {
+                return wrong("reviewers", format!("`{name}` has more than {REVIEWERS_MAX} reviewers"));
+            }
+        }
+        for proxy in &self.server.trusted_proxies {
+            if proxy.parse::<web::Network>().is_err() {
+                return wrong(proxy, format!("`{proxy}` is no network such as `10.0.0.0/8`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long jobs get to end at SIGTERM.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.server.drain_seconds.unwrap_or(60))
+    }
+
+    /// Jobs at once.
+    pub fn jobs_max(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        self.queue.max_jobs.map_or(processors, std::num::NonZeroUsize::get)
+    }
+
+    /// Puts what it says into the parts of the service.
+    pub fn apply(&self, parts: &mut ServiceParts) {
+        let mut labels = RunnerLabels::default();
+        self.labels.iter().for_each(|(label, image)| labels.map(label, image));
+        parts.labels = labels;
+        parts.jobs_max = self.jobs_max();
+        parts.label_limits = self.queue.labels.iter().map(|(label, limit)| (label.clone(), limit.get())).collect();
+        parts.limits.memory_bytes = self.limits.memory.map(Size::bytes);
+        parts.limits.cpus = self.limits.cpus;
+        parts.log_bytes_max = self.limits.log.map(Size::bytes);
+        parts.environments = Arc::new(self.environments());
+        if let Some(url) = &self.server.forge_url {
+            parts.server_url.clone_from(url);
+        }
+    }
+
+    fn environments(&self) -> Environments {
+        let rules = |table: &EnvironmentTable| Protection {
+            reviewers: table.reviewers.clone(),
+            wait_ms: table.wait_timer * 60_000,
+        };
+        let named = self.environments.iter().map(|(name, table)| (name.to_lowercase(), rules(table)));
+        Environments(named.collect::<BTreeMap<_, _>>())
+    }
+}
+
+/// "unknown field `x`, expected one of `a`, `b`": which one is near.
+fn meant(message: &str) -> Option<String> {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = message.starts_with("unknown field").then(|| words.next())??;
+    suggest(unknown, words).map(str::to_owned)
+}
+
+fn span(range: std::ops::Range<usize>) -> Span {
+    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span::new(FileId(0), offset(range.start), offset(range.end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(), &str>) {
+        let result = ServerConfig::read(text).map(drop).map_err(|diagnostic| {
+            let mut sources = SourceMap::default();
+            sources.add(SourceFile::new("pipe.toml", text));
+            let (_, start, _) = sources.locate(diagnostic.span.unwrap()).unwrap();
+            let help = diagnostic.help.as_deref().filter(|help| help.starts_with("did")).unwrap_or_default();
+            format!("{}:{}: {} {help}", start.line, start.column, diagnostic.message).trim_end().to_owned()
+        });
+        assert_eq!(result, expected.map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        check("", Ok(()));
+        check(
+            "[server]\nlisten = '0.0.0.0:80'\ntrusted-proxies = ['10.0.0.0/8']\n[queue]\nmax-jobs = 4\n[queue.labels]\ngpu = 1\n\
+             [labels]\ngpu = 'host'\n[limits]\nmemory = '2g'\n[environments.prod]\nreviewers = ['ada']\nwait-timer = 5",
+            Ok(()),
+        );
+        check(
+            "[queue]\nmax-job = 4",
+            Err("2:1: unknown field `max-job`, expected `max-jobs` or `labels` did you mean `max-jobs`?"),
+        );
+        check(
+            "[environments.p]\nwait-timer = 50000",
+            Err("2:1: `wait-timer` of `p` is in minutes, 43200 (30 days) at most"),
+        );
+        check("[server]\ntrusted-proxies = ['all']", Err("2:20: `all` is no network such as `10.0.0.0/8`"));
+    }
+}
