@@ -64,7 +64,7 @@ impl RunnerLabels {
                  mapped to an image",
                 quoted(labels)
             ))),
-            target => Ok(target),
+            target @ (RunnerTarget::Host | RunnerTarget::Image(_)) => Ok(target),
         }
     }
 

@@ -8,7 +8,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
@@ -57,7 +57,7 @@ struct State {
     granted: HashMap<Wisher, Slot>,
     runs: HashMap<RunId, (Party, Option<watch::Sender<()>>)>,
     /// Keys of runs, so that leaving costs what a run has.
-    keys: HashMap<RunId, HashSet<JobRunKey>>,
+    keys: HashMap<RunId, BTreeSet<JobRunKey>>,
     ticket: u64,
     closed: bool,
 }

@@ -186,7 +186,7 @@ fn settings(
         docker_problem: parts.docker_problem.clone(),
         host: Arc::clone(&parts.host),
         labels: labels(&parts.labels, spec.trust),
-        limits: parts.limits.clone(),
+        limits: parts.limits,
         built_in: parts.built_in.clone(),
         secrets,
         environment_secrets: Some(Arc::new(super::ports::OfEnvironments { ports: Arc::clone(&parts.secrets), spec })),

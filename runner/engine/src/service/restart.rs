@@ -1,6 +1,6 @@
 //! What a process that has ended left: runs to take up, places in concurrency groups, things that belong to nobody.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ async fn remove_leftovers(inner: &Inner, unfinished: &HashSet<RunId>) {
             tracing::error!(%error, "what runs that are over left cannot be looked for");
             Vec::new()
         });
-        let runs: HashSet<_> = ours.into_iter().map(|resource| resource.run).filter(|run| !known(run)).collect();
+        let runs: BTreeSet<_> = ours.into_iter().map(|resource| resource.run).filter(|run| !known(run)).collect();
         for run in runs {
             if let Err(error) = placement.remove_leftovers(LeftoverFilter::Run(run)).await {
                 tracing::error!(%error, "parts of a run that is over are left");

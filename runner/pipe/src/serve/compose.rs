@@ -18,11 +18,14 @@ use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
+use engine::store::tokens::Tokens;
 use tokio_util::sync::CancellationToken;
+use web::api::Api;
 use web::{FrontDoor, FrontDoorOptions, Pump, ServerOptions, StoredSecrets, health_routes};
 
 use super::config::ServerConfig;
 use super::lifetime::{Background, Composed};
+use super::steering::ServiceSteering;
 use crate::args::{Global, ServeArgs};
 use crate::exit::Failure;
 use crate::terminal;
@@ -45,8 +48,10 @@ pub async fn compose(
     let keys = KeySource::choose(&terminal::variable, &data).read(true).map_err(|error| failed("start", &error))?;
     let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
-    let settings = Settings::on(database.clone(), Arc::clone(&vault), audit);
-    let runs = RunService::new(parts(&data, &config, &database, settings).await?);
+    let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
+    let parts = parts(&data, &config, &database, settings.clone()).await?;
+    let folders = parts.folders.clone();
+    let runs = RunService::new(parts);
 
     let deliveries = Deliveries::on(database.clone());
     let hooks = StoredSecrets::load(Repositories::on(database.clone()), vault).await;
@@ -54,10 +59,20 @@ pub async fn compose(
     let door = FrontDoor::new(deliveries.clone(), hooks, FrontDoorOptions::default());
     let stop = CancellationToken::new();
     let arrivals = door.arrivals();
-    let pump = Pump::new(deliveries, super::stand_in::processor(), arrivals);
+    let pump = Pump::new(deliveries, super::stand_in::processor(), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
 
-    let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone()));
+    let api = Api {
+        database: database.clone(),
+        folders,
+        tokens: Tokens::on(database.clone(), audit.clone()),
+        audit,
+        settings,
+        steering: Arc::new(ServiceSteering(runs.clone())),
+        arrivals,
+        stop: stop.clone(),
+    };
+    let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone())).merge(api.routes());
     let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
     let options = ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() };
     Ok(Composed { database, runs, routes, options, background: vec![pumping], stop, drain: config.drain() })

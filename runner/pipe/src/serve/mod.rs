@@ -7,6 +7,7 @@ mod compose;
 pub mod config;
 mod lifetime;
 mod stand_in;
+mod steering;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -36,16 +37,19 @@ pub fn run(args: &ServeArgs, global: &Global) -> Result<Exit, Failure> {
         let server = compose::compose(args, global, config, database).await?;
         lifetime::serve(server, listener).await
     });
-    match end {
-        // What goes on outlives us: dropping it in order would stop it.
-        Ok(lifetime::End::GoingOn) => std::process::exit(Exit::Success as i32),
-        Ok(lifetime::End::Broken(reason)) => {
+    match end? {
+        lifetime::End::GoingOn => end_now(Exit::Success),
+        lifetime::End::Broken(reason) => {
             tracing::error!(reason, "the database cannot be used any more; jobs go on for the next start");
-            std::process::exit(Exit::Environment as i32)
+            end_now(Exit::Environment)
         }
-        Ok(lifetime::End::Drained) => Ok(Exit::Success),
-        Err(failure) => Err(failure),
+        lifetime::End::Drained => Ok(Exit::Success),
     }
+}
+
+#[expect(clippy::exit, reason = "what goes on outlives us; dropping it in order would stop it")]
+fn end_now(exit: Exit) -> ! {
+    std::process::exit(exit as i32)
 }
 
 fn config(args: &ServeArgs, global: &Global) -> Result<ServerConfig, Failure> {
@@ -84,13 +88,14 @@ fn open(data: &Path) -> Result<Database, Failure> {
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let failure = Failure::environment(format!("cannot listen on {address}: {error}"));
-        match error.kind() {
-            std::io::ErrorKind::AddrInUse => failure.help("another program has this port; choose one with `--listen`"),
-            std::io::ErrorKind::PermissionDenied => {
-                failure.help("ports below 1024 are the system's; choose a higher one")
-            }
-            _ => failure,
-        }
+        let help = if error.kind() == std::io::ErrorKind::AddrInUse {
+            Some("another program has this port; choose one with `--listen`")
+        } else if error.kind() == std::io::ErrorKind::PermissionDenied {
+            Some("ports below 1024 are the system's; choose a higher one")
+        } else {
+            None
+        };
+        failure.maybe_help(help.map(str::to_owned))
     })
 }
 

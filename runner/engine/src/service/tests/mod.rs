@@ -158,10 +158,12 @@ impl Life {
 
 /// What each job of a run came to: `a success`.
 fn ends(facts: &[Recorded]) -> Vec<String> {
-    let end = |fact: &Recorded| match &fact.event {
-        RunEvent::JobRunFinished { key, conclusion, .. } => Some(format!("{key} {}", conclusion.word())),
-        RunEvent::RunFinished { conclusion } => Some(format!("run {}", conclusion.word())),
-        _ => None,
+    let end = |fact: &Recorded| {
+        if let RunEvent::JobRunFinished { key, conclusion, .. } = &fact.event {
+            return Some(format!("{key} {}", conclusion.word()));
+        }
+        let RunEvent::RunFinished { conclusion } = &fact.event else { return None };
+        Some(format!("run {}", conclusion.word()))
     };
     let mut ends: Vec<_> = facts.iter().filter_map(end).collect();
     ends.sort();
