@@ -4,6 +4,7 @@
 //! ports ([`RunSecrets`], [`RunRepository`]). In memory are only runs of which a job goes on; one that waits for a place,
 //! a group, a person or a time is put aside and taken up again from its log, as after a restart.
 
+mod again;
 mod carry;
 mod desk;
 mod error;

@@ -126,6 +126,19 @@ impl SqliteStore {
             .await
     }
 
+    /// The last attempts of all runs of a commit.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn latest_of_commit(&self, sha: String) -> Result<Vec<RunId>, StoreError> {
+        self.database()
+            .read(move |connection| {
+                let select = "SELECT id FROM runs WHERE sha = ?1 AND latest = 1 ORDER BY id LIMIT 100";
+                connection.prepare_cached(select)?.query_map([sha], |row| row.get(0).map(RunId))?.collect()
+            })
+            .await
+    }
+
     /// One run, as the queue sees it.
     ///
     /// # Errors

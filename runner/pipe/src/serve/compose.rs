@@ -8,20 +8,24 @@ use axum::Router;
 use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
+use engine::mirror::{MirrorOptions, Mirrors};
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
 };
+use engine::registration::{MirrorFolders, StoredCredentials};
 use engine::sealing::{KeySource, Vault};
 use engine::service::{RunService, ServiceParts};
 use engine::store::Database;
 use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
 use engine::store::repositories::{Repositories, Sealer};
+use engine::store::schedules::Schedules;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
+use engine::triggering::{Scheduler, Triggering, TrustPolicy};
 use tokio_util::sync::CancellationToken;
 use web::api::Api;
-use web::{FrontDoor, FrontDoorOptions, Pump, ServerOptions, StoredSecrets, health_routes};
+use web::{FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
 
 use super::config::ServerConfig;
 use super::lifetime::{Background, Composed};
@@ -48,18 +52,38 @@ pub async fn compose(
     let keys = KeySource::choose(&terminal::variable, &data).read(true).map_err(|error| failed("start", &error))?;
     let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
+    let repositories = Repositories::on(database.clone());
+    let credentials = StoredCredentials { repositories: repositories.clone(), sealer: Arc::clone(&vault) };
+    let mirrors = Mirrors::open(&data.join("mirrors"), MirrorOptions::default(), Arc::new(credentials))
+        .map_err(|error| failed("use the mirrors", &error))?;
+    let schedules = Schedules::on(database.clone());
+    let triggering = Triggering {
+        mirrors: mirrors.clone(),
+        repositories: repositories.clone(),
+        schedules: schedules.clone(),
+        trust: TrustPolicy::default(),
+    };
+    let folders_of = Arc::new(MirrorFolders { mirrors, repositories: repositories.clone() });
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
-    let parts = parts(&data, &config, &database, settings.clone()).await?;
+    let parts = parts(&data, &config, &database, (settings.clone(), folders_of)).await?;
     let folders = parts.folders.clone();
     let runs = RunService::new(parts);
 
     let deliveries = Deliveries::on(database.clone());
-    let hooks = StoredSecrets::load(Repositories::on(database.clone()), vault).await;
+    let hooks = StoredSecrets::load(repositories, vault).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), hooks, FrontDoorOptions::default());
     let stop = CancellationToken::new();
     let arrivals = door.arrivals();
-    let pump = Pump::new(deliveries, super::stand_in::processor(), Arc::clone(&arrivals));
+    let processor = Processor {
+        triggering: triggering.clone(),
+        runs: Arc::new(runs.clone()),
+        deliveries: deliveries.clone(),
+        clock: Arc::new(SystemClock),
+    };
+    let scheduler = Scheduler { schedules, clock: Arc::new(SystemClock), arrivals: Arc::clone(&arrivals) };
+    let scheduling: Background = Box::pin(scheduler.run(stop.clone()));
+    let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
 
     let api = Api {
@@ -68,21 +92,21 @@ pub async fn compose(
         tokens: Tokens::on(database.clone(), audit.clone()),
         audit,
         settings,
-        steering: Arc::new(ServiceSteering(runs.clone())),
+        steering: Arc::new(ServiceSteering { runs: runs.clone(), triggering }),
         arrivals,
         stop: stop.clone(),
     };
     let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone())).merge(api.routes());
     let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
     let options = ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() };
-    Ok(Composed { database, runs, routes, options, background: vec![pumping], stop, drain: config.drain() })
+    Ok(Composed { database, runs, routes, options, background: vec![pumping, scheduling], stop, drain: config.drain() })
 }
 
 async fn parts(
     data: &Path,
     config: &ServerConfig,
     database: &Database,
-    settings: Settings,
+    (settings, repositories): (Settings, Arc<MirrorFolders>),
 ) -> Result<ServiceParts, Failure> {
     let agent = agent_binary::install(&data.join("agent"))
         .map_err(|error| Failure::environment(format!("cannot write to `{}`: {error}", data.display())))?;
@@ -114,7 +138,7 @@ async fn parts(
         limits: Limits::default(),
         pull: PullPolicy::Missing,
         secrets: Arc::new(settings),
-        repositories: super::stand_in::repositories(data),
+        repositories: repositories,
         environments: Arc::default(),
         jobs_max: 1,
         label_limits: indexmap::IndexMap::new(),

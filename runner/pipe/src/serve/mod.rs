@@ -6,7 +6,6 @@
 mod compose;
 pub mod config;
 mod lifetime;
-mod stand_in;
 mod steering;
 
 use std::net::SocketAddr;

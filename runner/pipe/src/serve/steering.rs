@@ -3,16 +3,22 @@
 use async_trait::async_trait;
 use engine::service::{Rerun, RunService, ServiceError};
 use engine::store::RunId;
+use engine::triggering::Triggering;
 use web::api::{self, Dispatch, Review, SteerError, Steering};
 
 /// The service as the API sees it.
 #[derive(Debug)]
-pub struct ServiceSteering(pub RunService);
+pub struct ServiceSteering {
+    /// The runs.
+    pub runs: RunService,
+    /// Finds workflows.
+    pub triggering: Triggering,
+}
 
 #[async_trait]
 impl Steering for ServiceSteering {
     async fn cancel(&self, run: RunId, force: bool, by: &str) -> Result<(), SteerError> {
-        self.0.cancel(run, by, force).await.map_err(refused)
+        self.runs.cancel(run, by, force).await.map_err(refused)
     }
 
     async fn rerun(&self, run: RunId, which: api::Rerun, by: &str) -> Result<RunId, SteerError> {
@@ -21,7 +27,7 @@ impl Steering for ServiceSteering {
             api::Rerun::Failed => Rerun::Failed,
             api::Rerun::Job(job) => Rerun::Job(job),
         };
-        self.0.rerun(run, &what, by).await.map(|numbers| numbers.id).map_err(refused)
+        self.runs.rerun(run, &what, by).await.map(|numbers| numbers.id).map_err(refused)
     }
 
     async fn review(
@@ -35,7 +41,7 @@ impl Steering for ServiceSteering {
         let environments = match environment {
             Some(environment) => vec![environment.to_owned()],
             None => {
-                let gates = self.0.gates(run).await.map_err(refused)?;
+                let gates = self.runs.gates(run).await.map_err(refused)?;
                 gates.into_iter().map(|(environment, _)| environment).collect()
             }
         };
@@ -44,14 +50,13 @@ impl Steering for ServiceSteering {
         }
         for environment in environments {
             let approved = review == Review::Approve;
-            self.0.review(run, &environment, approved, by, comment).await.map_err(refused)?;
+            self.runs.review(run, &environment, approved, by, comment).await.map_err(refused)?;
         }
         Ok(())
     }
 
-    async fn dispatch(&self, dispatch: Dispatch, _by: &str) -> Result<Vec<RunId>, SteerError> {
-        let repository = dispatch.repository();
-        Err(SteerError::Invalid(format!("runs of `{repository}` cannot be started by hand on this server yet")))
+    async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError> {
+        web::dispatch(&self.triggering, &self.runs, dispatch, by).await
     }
 }
 
