@@ -140,10 +140,7 @@ fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finishe
 /// Begins a run in a task of its own: the workers that perform its jobs then carry it too, and no step waits until the
 /// thread that waits for signals has been woken. All are watched by that thread, so that what one does after another is
 /// shown after it.
-fn begin(
-    machine: &Machine,
-    planned: Planned,
-) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
+fn begin(machine: &Machine, planned: Planned) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
     let Planned { request, view, label } = planned;
     let name = request.workflow.display_name().to_owned();
     let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));

@@ -138,7 +138,7 @@ async fn parts(
         limits: Limits::default(),
         pull: PullPolicy::Missing,
         secrets: Arc::new(settings),
-        repositories: repositories,
+        repositories,
         environments: Arc::default(),
         jobs_max: 1,
         label_limits: indexmap::IndexMap::new(),

@@ -86,19 +86,7 @@ impl Run {
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. } => return self.change_job_run(event, at),
-            RunEvent::ReviewRequested { key, environment, reviewers, wait_ms } => {
-                let run = self.queued(key)?;
-                if run.gate.is_some() {
-                    return Err(format!("a review of {key} was asked for already"));
-                }
-                let (environment, reviewers) = (environment.clone(), reviewers.clone());
-                run.gate = Some(Gate { environment, reviewers, since: at, wait_ms: *wait_ms, review: None });
-            }
-            RunEvent::Reviewed { key, approved, by, comment } => {
-                let gate = self.queued(key)?.gate.as_mut().filter(|gate| gate.wants_review());
-                let gate = gate.ok_or_else(|| format!("{key} waits for no review"))?;
-                gate.review = Some(Review { approved: *approved, by: by.clone(), comment: comment.clone() });
-            }
+            RunEvent::ReviewRequested { .. } | RunEvent::Reviewed { .. } => return self.change_gate(event, at),
             RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
             RunEvent::JobRunCancelRequested { key, reason } => {
                 let run = self.job_run_mut(key).ok_or_else(|| format!("there is no job run {key}"))?;
@@ -119,6 +107,23 @@ impl Run {
                 }
                 self.phase = Phase::Finished(*conclusion);
             }
+        }
+        Ok(())
+    }
+
+    /// A job run comes to the rules of its environment, or a person has looked at it.
+    fn change_gate(&mut self, event: &RunEvent, at: Timestamp) -> Result<(), String> {
+        if let RunEvent::ReviewRequested { key, environment, reviewers, wait_ms } = event {
+            let run = self.queued(key)?;
+            if run.gate.is_some() {
+                return Err(format!("a review of {key} was asked for already"));
+            }
+            let (environment, reviewers) = (environment.clone(), reviewers.clone());
+            run.gate = Some(Gate { environment, reviewers, since: at, wait_ms: *wait_ms, review: None });
+        } else if let RunEvent::Reviewed { key, approved, by, comment } = event {
+            let gate = self.queued(key)?.gate.as_mut().filter(|gate| gate.wants_review());
+            let gate = gate.ok_or_else(|| format!("{key} waits for no review"))?;
+            gate.review = Some(Review { approved: *approved, by: by.clone(), comment: comment.clone() });
         }
         Ok(())
     }
