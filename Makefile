@@ -11,8 +11,8 @@ TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup images release ## run the shop's pipeline: test three services, build three images
-	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-done.sh
+demo: setup images release ## run the shop's pipeline here, then on a server that is pushed to
+	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo && scripts/demo-done.sh
 
 test: setup images lint ## run all tests and checks
 	cargo $(TEST) --workspace --locked

@@ -4,7 +4,7 @@ use engine::store::RunId;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
-use workflow::run::{Conclusion, JobPath, JobRunKey, Recorded, RunEvent, SkipReason, StepIndex};
+use workflow::run::{Conclusion, JobPath, JobRunKey, Recorded, RunEvent, SkipReason, StepIndex, StepResult};
 
 /// The jobs of a run.
 #[derive(Debug, Default)]
@@ -60,6 +60,16 @@ struct Step {
     message: Option<String>,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
+}
+
+impl Step {
+    fn end(&mut self, result: &StepResult, at: Timestamp) {
+        (self.status, self.finished_at) = ("completed", Some(at));
+        self.conclusion = Some(result.conclusion.word());
+        self.outcome = Some(result.outcome.word());
+        self.exit_code = result.exit_code;
+        self.message.clone_from(&result.message);
+    }
 }
 
 impl Jobs {
@@ -131,14 +141,7 @@ impl Jobs {
                 step.name.clone_from(name);
                 (step.status, step.started_at) = ("in_progress", Some(at));
             }
-            RunEvent::StepFinished { key, step, result } => {
-                let step = self.step(key, *step);
-                (step.status, step.finished_at) = ("completed", Some(at));
-                step.conclusion = Some(result.conclusion.word());
-                step.outcome = Some(result.outcome.word());
-                step.exit_code = result.exit_code;
-                step.message.clone_from(&result.message);
-            }
+            RunEvent::StepFinished { key, step, result } => self.step(key, *step).end(result, at),
             RunEvent::JobRunFinished { key, conclusion, message, .. } => {
                 if let Some(job) = self.jobs.get_mut(key) {
                     (job.status, job.conclusion) = ("completed", Some(conclusion.word()));

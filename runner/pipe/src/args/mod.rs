@@ -5,6 +5,7 @@
 
 mod act;
 mod actrc;
+mod keeping;
 mod remote;
 mod repo;
 mod run;
@@ -12,9 +13,10 @@ mod serve;
 
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
+pub use keeping::{AuditCommand, BackupArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use remote::{
-    AuditCommand, BackupArgs, CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, Place,
-    RemoteCommand, RerunArgs, RestoreArgs, ReviewArgs, RunsArgs, SecretCommand, TokenCommand, VarCommand,
+    CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, RemoteCommand, RerunArgs, ReviewArgs,
+    RunsArgs,
 };
 pub use repo::{
     HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoListArgs, RepoOneArgs,

@@ -64,8 +64,9 @@ impl Watched {
 pub async fn conduct(machine: &Machine, planned: Vec<Planned>, signals: &mut Signals) -> Result<Conducted, Failure> {
     let mut watched = Vec::with_capacity(planned.len());
     let mut open = FuturesUnordered::new();
+    let alone = planned.len() == 1;
     for (index, planned) in planned.into_iter().enumerate() {
-        let (one, run) = begin(machine, planned);
+        let (one, run) = begin(machine, planned, alone);
         watched.push(one);
         open.push(async move { (index, run.await) });
     }
@@ -137,10 +138,14 @@ fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finishe
     }
 }
 
-/// Begins a run in a task of its own: the workers that perform its jobs then carry it too, and no step waits until the
-/// thread that waits for signals has been woken. All are watched by that thread, so that what one does after another is
-/// shown after it.
-fn begin(machine: &Machine, planned: Planned) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
+/// Begins a run. One that is `alone` has a task of its own: the workers that perform its jobs then carry it too, and no
+/// step waits until the thread that waits for signals has been woken. Several are carried and watched by that thread, so
+/// that what one does after another is shown after it.
+fn begin(
+    machine: &Machine,
+    planned: Planned,
+    alone: bool,
+) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
     let Planned { request, view, label } = planned;
     let name = request.workflow.display_name().to_owned();
     let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));
@@ -162,7 +167,12 @@ fn begin(machine: &Machine, planned: Planned) -> (Watched, impl Future<Output = 
         }
     };
     let machine = machine.clone();
-    let run = tokio::spawn(async move { machine.run(request, notices, orders, begun).await });
-    let run = AbortOnDropHandle::new(run);
-    (watched, async move { ended(tokio::join!(run, watch).0) })
+    let run = async move { machine.run(request, notices, orders, begun).await };
+    let run = async move {
+        match alone {
+            true => ended(AbortOnDropHandle::new(tokio::spawn(run)).await),
+            false => run.await,
+        }
+    };
+    (watched, async move { tokio::join!(run, watch).0 })
 }

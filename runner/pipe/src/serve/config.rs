@@ -218,6 +218,6 @@ mod tests {
             "[environments.p]\nwait-timer = 50000",
             Err("2:1: `wait-timer` of `p` is in minutes, 43200 (30 days) at most"),
         );
-        check("[server]\ntrusted-proxies = ['all']", Err("2:20: `all` is no network such as `10.0.0.0/8`"));
+        check("[server]\ntrusted-proxies = ['all']", Err("2:21: `all` is no network such as `10.0.0.0/8`"));
     }
 }

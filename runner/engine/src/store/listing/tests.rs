@@ -105,7 +105,8 @@ async fn facts_are_read_from_a_place_on() {
     store.append(run, &[fact(1), fact(2), fact(3)]).await.unwrap();
     assert_eq!(listing.facts(run, 1).await.unwrap(), [fact(2), fact(3)]);
     assert_eq!(listing.last_fact(run).await.unwrap(), 3);
-    assert_eq!(listing.one(run).await.unwrap().unwrap().status, RunStatus::InProgress);
+    // It has begun, but none of its jobs has.
+    assert_eq!(listing.one(run).await.unwrap().unwrap().status, RunStatus::Queued);
     assert_eq!(listing.one(RunId(9)).await.unwrap(), None);
     assert_eq!(listing.attempts(run).await.unwrap().len(), 1);
     assert_eq!(listing.repositories().await.unwrap(), [("a/b".to_owned(), run)]);
