@@ -1,5 +1,6 @@
 //! What a server is made of: door, pump, runs, routes. One line for each part.
 
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,18 +25,21 @@ use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use engine::triggering::{Scheduler, Triggering, TrustPolicy};
 use tokio_util::sync::CancellationToken;
-use web::api::Api;
+use web::api::{Api, LocalAccess};
 use web::{FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
 
 use super::config::ServerConfig;
 use super::lifetime::{Background, Composed};
 use super::steering::ServiceSteering;
-use crate::args::{Global, ServeArgs};
+use crate::args::ServeArgs;
 use crate::exit::Failure;
 use crate::terminal;
 
 /// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
 const RUNTIME_BYTES_MAX: usize = 48;
+
+/// Who commands with `--data` are, in the audit log: whoever may read the folder.
+const LOCAL_USER: &str = "local";
 
 /// Puts a server together.
 ///
@@ -43,7 +47,7 @@ const RUNTIME_BYTES_MAX: usize = 48;
 /// Something that it needs is missing; the text says what to do.
 pub async fn compose(
     args: &ServeArgs,
-    _global: &Global,
+    address: SocketAddr,
     config: ServerConfig,
     database: Database,
 ) -> Result<Composed, Failure> {
@@ -74,6 +78,7 @@ pub async fn compose(
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), hooks, FrontDoorOptions::default());
     let stop = CancellationToken::new();
+    let (telling, numbers) = super::reporting::start(&config, &database, settings.clone(), &stop).await?;
     let arrivals = door.arrivals();
     let processor = Processor {
         triggering: triggering.clone(),
@@ -86,20 +91,33 @@ pub async fn compose(
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
 
+    let tokens = Tokens::on(database.clone(), audit.clone());
+    let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
+    let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
     let api = Api {
         database: database.clone(),
         folders,
-        tokens: Tokens::on(database.clone(), audit.clone()),
+        tokens,
         audit,
         settings,
         steering: Arc::new(ServiceSteering { runs: runs.clone(), triggering }),
         arrivals,
         stop: stop.clone(),
     };
-    let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone())).merge(api.routes());
+    let routes =
+        Router::new().merge(door.routes()).merge(health_routes(database.clone())).merge(numbers).merge(api.routes());
     let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
     let options = ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() };
-    Ok(Composed { database, runs, routes, options, background: vec![pumping, scheduling], stop, drain: config.drain() })
+    Ok(Composed {
+        database,
+        runs,
+        routes,
+        options,
+        background: vec![telling, pumping, scheduling],
+        stop,
+        drain: config.drain(),
+        local,
+    })
 }
 
 async fn parts(

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::reporting::{ForgeTable, NotifyTable, ReportingTables, TelemetryTable};
 use engine::runner_label::RunnerLabels;
 use engine::service::ServiceParts;
 use indexmap::IndexMap;
@@ -40,6 +41,18 @@ pub struct ServerConfig {
     pub limits: LimitsTable,
     /// Environments with rules.
     pub environments: IndexMap<String, EnvironmentTable>,
+    /// What GitHub is told.
+    pub github: ForgeTable,
+    /// What other forges are told.
+    pub gitea: Option<ForgeTable>,
+    /// The same.
+    pub forgejo: Option<ForgeTable>,
+    /// The same.
+    pub gitlab: Option<ForgeTable>,
+    /// Traces, and who may see the numbers.
+    pub telemetry: TelemetryTable,
+    /// News for people.
+    pub notify: Vec<NotifyTable>,
 }
 
 /// `[server]`.
@@ -48,6 +61,8 @@ pub struct ServerConfig {
 pub struct ServerTable {
     /// Where it listens.
     pub listen: Option<SocketAddr>,
+    /// Its own address, for links in statuses and messages: `https://ci.example`.
+    pub url: Option<String>,
     /// `github.server_url` of runs.
     pub forge_url: Option<String>,
     /// How long jobs get to end at SIGTERM, in seconds.
@@ -136,6 +151,14 @@ impl ServerConfig {
             }
         }
         Ok(())
+    }
+
+    /// Who is told about runs.
+    pub fn reporting(&self) -> ReportingTables {
+        let others = [("gitea", &self.gitea), ("forgejo", &self.forgejo), ("gitlab", &self.gitlab)];
+        let others = others.into_iter().filter_map(|(name, table)| Some((name, table.clone()?)));
+        let all = others.chain([("github", self.github.clone())]).map(|(name, table)| (name.to_owned(), table));
+        ReportingTables { forges: all.collect(), telemetry: self.telemetry.clone(), notify: self.notify.clone() }
     }
 
     /// How long jobs get to end at SIGTERM.

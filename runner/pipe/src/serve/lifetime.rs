@@ -10,6 +10,7 @@ use engine::service::RunService;
 use engine::store::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use web::api::LocalAccess;
 use web::{Server, ServerOptions};
 
 use crate::exit::Failure;
@@ -34,6 +35,8 @@ pub struct Composed {
     pub stop: CancellationToken,
     /// How long jobs get to end.
     pub drain: Duration,
+    /// Lets commands with `--data` in as long as it is held.
+    pub local: LocalAccess,
 }
 
 /// How it ended.
@@ -51,7 +54,7 @@ pub enum End {
 /// # Errors
 /// The system refuses signals, or runs cannot be taken up.
 pub async fn serve(server: Composed, listener: TcpListener) -> Result<End, Failure> {
-    let Composed { database, runs, routes, options, background, stop, drain } = server;
+    let Composed { database, runs, routes, options, background, stop, drain, local: _local } = server;
     let failed = |what: &str, error: &dyn std::fmt::Display| Failure::environment(format!("cannot {what}: {error}"));
     let mut signals = Signals::take().map_err(|error| failed("listen to signals", &error))?;
     let address = listener.local_addr().map_err(|error| failed("listen", &error))?;

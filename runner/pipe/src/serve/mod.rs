@@ -6,6 +6,7 @@
 mod compose;
 pub mod config;
 mod lifetime;
+mod reporting;
 mod steering;
 
 use std::net::SocketAddr;
@@ -33,7 +34,9 @@ pub fn run(args: &ServeArgs, global: &Global) -> Result<Exit, Failure> {
         // The folder before the port: two servers on one folder are told so, whatever their ports are.
         let database = open(&args.data)?;
         let listener = listen(args.listen.or(config.server.listen).unwrap_or(config::LISTEN_DEFAULT)).await?;
-        let server = compose::compose(args, global, config, database).await?;
+        let address = listener.local_addr();
+        let address = address.map_err(|error| Failure::environment(format!("cannot listen: {error}")))?;
+        let server = compose::compose(args, address, config, database).await?;
         lifetime::serve(server, listener).await
     });
     match end? {

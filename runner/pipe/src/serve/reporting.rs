@@ -1,0 +1,40 @@
+//! Who a server tells about its runs, begun as `pipe.toml` says, and its numbers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use engine::clock::SystemClock;
+use engine::reporting::{NoFindings, Reporting};
+use engine::store::secrets::Settings;
+use engine::store::{Database, SqliteStore};
+use tokio_util::sync::CancellationToken;
+use web::metrics_routes;
+
+use super::config::ServerConfig;
+use super::lifetime::Background;
+use crate::exit::Failure;
+use crate::terminal;
+
+/// Begins to tell, before there are runs; gives what goes on until `stop`, and the route of the numbers.
+///
+/// # Errors
+/// A table of the settings cannot be used, or the database said no.
+pub async fn start(
+    config: &ServerConfig,
+    database: &Database,
+    settings: Settings,
+    stop: &CancellationToken,
+) -> Result<(Background, Router), Failure> {
+    let url = config.server.url.clone();
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    // Servers that send traces to one place must not make the same ids.
+    let instance = url.clone().unwrap_or_else(|| format!("{} {}", host(), database.path().display()));
+    let plan = config.reporting().plan(url, &instance, &terminal::variable);
+    let plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
+    let numbers = metrics_routes(database.clone(), plan.metrics_token.clone());
+    let store = SqliteStore::on(database.clone());
+    let reporting =
+        Reporting::start(store, plan, Arc::new(settings), Arc::new(NoFindings), Arc::new(SystemClock)).await;
+    let reporting = reporting.map_err(|error| Failure::environment(format!("cannot report runs: {error}")))?;
+    Ok((Box::pin(reporting.until(stop.clone())), numbers))
+}
