@@ -25,7 +25,7 @@ use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPo
 use crate::runner_label::RunnerLabels;
 use crate::slots::{Party, Slots};
 use crate::step::{BuiltInActions, RepositoryFacts};
-use crate::store::{NewRun, OneBehind, RunId, RunNumbers, SqliteStore, StoreError};
+use crate::store::{NewRun, RunId, RunNumbers, SqliteStore, StoreError};
 
 /// What runs are performed with.
 #[derive(Debug, Clone)]
@@ -144,8 +144,7 @@ impl Machine {
         };
         let jobs = Arc::new(jobs);
         let dispatcher = Dispatcher {
-            // Nobody takes up a run of this process, so it need not wait for the store at each step.
-            log: Arc::new(OneBehind::new(self.store.clone())),
+            log: Arc::new(self.store.clone()),
             clock: Arc::clone(&self.clock),
             jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
             notices,

@@ -6,7 +6,6 @@ pub mod backup;
 mod database;
 pub mod deliveries;
 pub mod listing;
-mod one_behind;
 pub mod outbox;
 pub mod rekey;
 pub mod repositories;
@@ -19,7 +18,6 @@ pub mod tokens;
 #[cfg(test)]
 pub(crate) use database::Moment;
 pub use database::{Database, Durability, Options, Sharing};
-pub(crate) use one_behind::OneBehind;
 pub use runs::{RunRow, RunStatus};
 pub use sqlite::{NewRun, RunNumbers, SqliteStore};
 

@@ -58,8 +58,8 @@ pub async fn compose(
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
     let repositories = Repositories::on(database.clone());
     let credentials = StoredCredentials { repositories: repositories.clone(), sealer: Arc::clone(&vault) };
-    let mirrors = Mirrors::open(&data.join("mirrors"), MirrorOptions::default(), Arc::new(credentials))
-        .map_err(|error| failed("use the mirrors", &error))?;
+    let mirrors = Mirrors::open(&data.join("mirrors"), MirrorOptions::default(), Arc::new(credentials));
+    let mirrors = mirrors.map_err(|error| failed("use the mirrors", &error))?;
     let schedules = Schedules::on(database.clone());
     let triggering = Triggering {
         mirrors: mirrors.clone(),
@@ -80,12 +80,7 @@ pub async fn compose(
     let stop = CancellationToken::new();
     let (telling, numbers) = super::reporting::start(&config, &database, settings.clone(), &stop).await?;
     let arrivals = door.arrivals();
-    let processor = Processor {
-        triggering: triggering.clone(),
-        runs: Arc::new(runs.clone()),
-        deliveries: deliveries.clone(),
-        clock: Arc::new(SystemClock),
-    };
+    let processor = processor(&triggering, &runs, &deliveries);
     let scheduler = Scheduler { schedules, clock: Arc::new(SystemClock), arrivals: Arc::clone(&arrivals) };
     let scheduling: Background = Box::pin(scheduler.run(stop.clone()));
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
@@ -118,6 +113,15 @@ pub async fn compose(
         drain: config.drain(),
         local,
     })
+}
+
+fn processor(triggering: &Triggering, runs: &RunService, deliveries: &Deliveries) -> Processor {
+    Processor {
+        triggering: triggering.clone(),
+        runs: Arc::new(runs.clone()),
+        deliveries: deliveries.clone(),
+        clock: Arc::new(SystemClock),
+    }
 }
 
 async fn parts(
