@@ -6,7 +6,7 @@ PIPE := $(CARGO_TARGET_DIR)/release/pipe
 TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint images setup bench release
+.PHONY: help demo test lint images setup torture bench release
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ lint: setup images ## check formatting, clippy without warnings, the services' l
 
 images: setup ## pull the base images, or build stand-ins where no registry is reachable
 	@scripts/images.sh
+
+torture: setup images release ## kill a real server and a simulated one at many more moments than the tests do
+	scripts/torture.sh $(PIPE) 5 20
+	PIPE_TORTURE=1 cargo $(TEST) --locked --package engine service:: simulation::
 
 bench: setup images release ## measure speed, side by side with act where it is installed
 	benches/run.sh $(PIPE)
