@@ -92,9 +92,14 @@ round() {
     if docker ps --all --quiet | xargs --no-run-if-empty docker inspect | grep --quiet -- "$here/"; then
         fail "a container is left"
     fi
+    local networks
+    networks=$(docker network ls --quiet --filter label=dev.pipe.owner)
+    [[ $networks == "$networks_before" ]] || fail "a network is left"
     echo "torture: round $1: killed $kills times; green, each line once, nothing left"
 }
 
+# To be run where no other pipe makes networks meanwhile.
+networks_before=$(docker network ls --quiet --filter label=dev.pipe.owner)
 for number in $(seq "$rounds"); do
     round "$number"
 done
