@@ -76,15 +76,18 @@ async fn carry_on(
         groups: inner.groups.clone(),
         party,
     };
+    // What a killed process had asked the container engine for may have been made after its leftovers were removed.
+    let taken_up = !history.is_empty();
     let whole = facts.selected.is_none() && facts.legs.is_empty();
     let dispatch = Dispatch { id: run, facts, history, kept, first: orders.into_iter().collect() };
     let carried = dispatcher.carry(dispatch, control, true).await;
     drop(dispatcher);
-    if jobs.unfinished_starts.load(Ordering::Relaxed)
+    let late = taken_up && matches!(carried, Ok(Carried::Over(_)));
+    if (late || jobs.unfinished_starts.load(Ordering::Relaxed))
         && let Some(docker) = &inner.parts.docker
         && let Err(error) = docker.remove_leftovers(LeftoverFilter::Run(run.to_string())).await
     {
-        tracing::error!(%error, "parts of a cancelled job are left");
+        tracing::error!(%error, "parts of the run's jobs are left");
     }
     let state = jobs.state.clone();
     drop(jobs);
