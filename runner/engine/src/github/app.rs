@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -23,12 +24,12 @@ const REFRESH_BEFORE: SignedDuration = SignedDuration::from_mins(5);
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 /// What requests are authorised with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Credentials {
     /// A personal or project token.
     Token(Secret),
     /// A GitHub App.
-    App(Box<App>),
+    App(Arc<App>),
 }
 
 /// A GitHub App with its key.

@@ -11,9 +11,10 @@ use workflow::secret::Secret;
 
 use super::notify::{Audience, Form, Notifier, Occasion};
 use super::{ReaderSettings, Target};
-use crate::github::{ApiSettings, App, Credentials, Flavour, KeyError, Sender};
+use crate::github::{ApiSettings, App, Credentials, Flavour, KeyError, Sender, SentByGithub};
 use crate::outbound::OutboundError;
 use crate::telemetry::{self, Exporter, Traces};
+use crate::triggering::SentHooks;
 
 /// `[github]`, `[gitea]`, `[forgejo]`, `[gitlab]`: where statuses go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -86,6 +87,8 @@ pub struct Plan {
     pub targets: IndexMap<String, Arc<dyn Target>>,
     /// For `/metrics`.
     pub metrics_token: Option<Secret>,
+    /// Whom to ask for hooks that did not arrive.
+    pub sent: Option<Arc<dyn SentHooks>>,
 }
 
 /// Why a table cannot be used.
@@ -154,8 +157,14 @@ impl ReportingTables {
             let Some(credentials) = credentials(name, table, env)? else { continue };
             let missing = || TableError::Missing { table: name.clone(), what: "`api-url`" };
             let url = table.api_url.clone().or(default.map(str::to_owned)).ok_or_else(missing)?;
+            let outbound = |source| TableError::Outbound { table: name.clone(), source };
+            if flavour == Flavour::Github {
+                let settings = ApiSettings { url: url.clone(), credentials: credentials.clone(), time_max: None };
+                let sent = SentByGithub::new(settings, plan.reader.url.clone()).map_err(outbound)?;
+                plan.sent = Some(Arc::new(sent));
+            }
             let sender = Sender::new(name, flavour, ApiSettings { url, credentials, time_max: None });
-            let sender = sender.map_err(|source| TableError::Outbound { table: name.clone(), source })?;
+            let sender = sender.map_err(outbound)?;
             plan.targets.insert(name.clone(), Arc::new(sender));
             plan.reader.targets.insert(name.clone(), name.clone());
             plan.reader.comments |= table.comments;
@@ -198,7 +207,7 @@ fn credentials(
         (Some(id), Some(path)) => {
             let app = App::from_file(id, path);
             let app = app.map_err(|source| TableError::Key { table: name.to_owned(), source })?;
-            return Ok(Some(Credentials::App(Box::new(app))));
+            return Ok(Some(Credentials::App(Arc::new(app))));
         }
         (Some(_), None) => return Err(TableError::Missing { table: name.to_owned(), what: "`app-key-file`" }),
         (None, Some(_)) => return Err(TableError::Missing { table: name.to_owned(), what: "`app-id`" }),
@@ -266,7 +275,9 @@ mod tests {
         let forges = [("github", github.clone()), ("gitea", gitea), ("gitlab", ForgeTable::default())];
         let forges = forges.map(|(name, table)| (name.to_owned(), table)).into();
         let tables = ReportingTables { forges, telemetry, notify: vec![notify] };
-        let names: Vec<_> = plan(&tables).unwrap().targets.into_keys().collect();
+        let planned = plan(&tables).unwrap();
+        assert!(planned.sent.is_some(), "GitHub can be asked for hooks that did not arrive");
+        let names: Vec<_> = planned.targets.into_keys().collect();
         // Without a token nothing is told to GitLab.
         assert_eq!(names, ["gitea", "github", "traces", "notify team"]);
         for (name, table, expected) in [

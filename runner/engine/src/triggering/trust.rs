@@ -4,13 +4,15 @@
 //! base's workflow, but hands a stranger's texts and commits to it: it is not trusted either, unless a repository says so.
 //! Follows the security model (research/security-reliability.md, 1.2 and section 5).
 
+use serde::Deserialize;
 use serde_json::Value as Json;
 use workflow::event::{Event, EventName};
 
 use crate::service::Trust;
 
-/// What a server trusts beyond the defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// `[trust]`: what a server trusts beyond the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct TrustPolicy {
     /// `pull_request_target` of forks gets secrets, as on GitHub.
     pub pull_request_target: bool,

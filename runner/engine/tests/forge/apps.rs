@@ -1,5 +1,7 @@
 //! A GitHub App: its tokens are kept, replaced before their end and after a refusal; redirects stay on the host.
 
+use std::sync::Arc;
+
 use engine::github::{App, Credentials, Flavour, StatusState};
 use workflow::secret::Secret;
 
@@ -9,7 +11,7 @@ use super::world::{World, envelope, status};
 const KEY: &str = include_str!("../../src/github/test_key.pem");
 
 fn app() -> Credentials {
-    Credentials::App(Box::new(App::new("123", &Secret::new(KEY)).unwrap()))
+    Credentials::App(Arc::new(App::new("123", &Secret::new(KEY)).unwrap()))
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl Server {
         targets.insert(TARGET.into(), Arc::new(exporter));
         let vars = IndexMap::from([("HOST".to_owned(), "shop.example".to_owned())]);
         let secrets = Arc::new(FixedSecrets { vars, ..FixedSecrets::default() });
-        let plan = Plan { reader, targets, metrics_token: None };
+        let plan = Plan { reader, targets, ..Plan::default() };
         Reporting::start(self.store.clone(), plan, secrets, Arc::new(NoFindings), Arc::new(SystemClock)).await.unwrap()
     }
 

@@ -9,21 +9,18 @@ use axum::Router;
 use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
-use engine::mirror::{MirrorOptions, Mirrors};
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
 };
-use engine::registration::{MirrorFolders, StoredCredentials};
 use engine::sealing::{KeySource, Vault};
-use engine::service::{RunService, ServiceParts};
+use engine::service::{RunRepository, RunService, ServiceParts};
 use engine::store::Database;
 use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
 use engine::store::repositories::{Repositories, Sealer};
-use engine::store::schedules::Schedules;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
-use engine::triggering::{Scheduler, Triggering, TrustPolicy};
+use engine::triggering::{Sources, Triggering};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess};
 use web::{FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
@@ -57,19 +54,10 @@ pub async fn compose(
     let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
     let repositories = Repositories::on(database.clone());
-    let credentials = StoredCredentials { repositories: repositories.clone(), sealer: Arc::clone(&vault) };
-    let mirrors = Mirrors::open(&data.join("mirrors"), MirrorOptions::default(), Arc::new(credentials));
-    let mirrors = mirrors.map_err(|error| failed("use the mirrors", &error))?;
-    let schedules = Schedules::on(database.clone());
-    let triggering = Triggering {
-        mirrors: mirrors.clone(),
-        repositories: repositories.clone(),
-        schedules: schedules.clone(),
-        trust: TrustPolicy::default(),
-    };
-    let folders_of = Arc::new(MirrorFolders { mirrors, repositories: repositories.clone() });
+    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust);
+    let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
-    let parts = parts(&data, &config, &database, (settings.clone(), folders_of)).await?;
+    let parts = parts(&data, &config, &database, (settings.clone(), sources.folders())).await?;
     let folders = parts.folders.clone();
     let runs = RunService::new(parts);
 
@@ -78,11 +66,12 @@ pub async fn compose(
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), hooks, FrontDoorOptions::default());
     let stop = CancellationToken::new();
-    let (telling, numbers) = super::reporting::start(&config, &database, settings.clone(), &stop).await?;
+    let telling = super::reporting::start(&config, &database, settings.clone(), &stop).await?;
     let arrivals = door.arrivals();
+    let triggering = sources.triggering.clone();
     let processor = processor(&triggering, &runs, &deliveries);
-    let scheduler = Scheduler { schedules, clock: Arc::new(SystemClock), arrivals: Arc::clone(&arrivals) };
-    let scheduling: Background = Box::pin(scheduler.run(stop.clone()));
+    let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
+    let keeping_up: Background = Box::pin(keeping_up);
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
 
@@ -99,8 +88,11 @@ pub async fn compose(
         arrivals,
         stop: stop.clone(),
     };
-    let routes =
-        Router::new().merge(door.routes()).merge(health_routes(database.clone())).merge(numbers).merge(api.routes());
+    let routes = Router::new()
+        .merge(door.routes())
+        .merge(health_routes(database.clone()))
+        .merge(telling.numbers)
+        .merge(api.routes());
     let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
     let options = ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() };
     Ok(Composed {
@@ -108,7 +100,7 @@ pub async fn compose(
         runs,
         routes,
         options,
-        background: vec![telling, pumping, scheduling],
+        background: vec![telling.background, pumping, keeping_up],
         stop,
         drain: config.drain(),
         local,
@@ -128,7 +120,7 @@ async fn parts(
     data: &Path,
     config: &ServerConfig,
     database: &Database,
-    (settings, repositories): (Settings, Arc<MirrorFolders>),
+    (settings, repositories): (Settings, Arc<dyn RunRepository>),
 ) -> Result<ServiceParts, Failure> {
     let agent = agent_binary::install(&data.join("agent"))
         .map_err(|error| Failure::environment(format!("cannot write to `{}`: {error}", data.display())))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use engine::reporting::{ForgeTable, NotifyTable, ReportingTables, TelemetryTable};
 use engine::runner_label::RunnerLabels;
 use engine::service::ServiceParts;
+use engine::triggering::TrustPolicy;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use workflow::diagnostic::{Code, Diagnostic, suggest};
@@ -53,6 +54,8 @@ pub struct ServerConfig {
     pub telemetry: TelemetryTable,
     /// News for people.
     pub notify: Vec<NotifyTable>,
+    /// What is trusted beyond the defaults.
+    pub trust: TrustPolicy,
 }
 
 /// `[server]`.

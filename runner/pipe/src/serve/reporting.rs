@@ -7,6 +7,7 @@ use engine::clock::SystemClock;
 use engine::reporting::{NoFindings, Reporting};
 use engine::store::secrets::Settings;
 use engine::store::{Database, SqliteStore};
+use engine::triggering::SentHooks;
 use tokio_util::sync::CancellationToken;
 use web::metrics_routes;
 
@@ -15,7 +16,17 @@ use super::lifetime::Background;
 use crate::exit::Failure;
 use crate::terminal;
 
-/// Begins to tell, before there are runs; gives what goes on until `stop`, and the route of the numbers.
+/// What is begun.
+pub struct Telling {
+    /// Goes on until the server stops.
+    pub background: Background,
+    /// The route of the numbers.
+    pub numbers: Router,
+    /// Whom to ask for hooks that did not arrive.
+    pub sent: Option<Arc<dyn SentHooks>>,
+}
+
+/// Begins to tell, before there are runs.
 ///
 /// # Errors
 /// A table of the settings cannot be used, or the database said no.
@@ -24,7 +35,7 @@ pub async fn start(
     database: &Database,
     settings: Settings,
     stop: &CancellationToken,
-) -> Result<(Background, Router), Failure> {
+) -> Result<Telling, Failure> {
     let url = config.server.url.clone();
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     // Servers that send traces to one place must not make the same ids.
@@ -32,9 +43,10 @@ pub async fn start(
     let plan = config.reporting().plan(url, &instance, &terminal::variable);
     let plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
     let numbers = metrics_routes(database.clone(), plan.metrics_token.clone());
+    let sent = plan.sent.clone();
     let store = SqliteStore::on(database.clone());
     let reporting =
         Reporting::start(store, plan, Arc::new(settings), Arc::new(NoFindings), Arc::new(SystemClock)).await;
     let reporting = reporting.map_err(|error| Failure::environment(format!("cannot report runs: {error}")))?;
-    Ok((Box::pin(reporting.until(stop.clone())), numbers))
+    Ok(Telling { background: Box::pin(reporting.until(stop.clone())), numbers, sent })
 }
