@@ -174,5 +174,6 @@ fn begin(
             false => run.await,
         }
     };
-    (watched, async move { tokio::join!(run, watch).0 })
+    // In this order: what a run has told is shown before another one that waited for it is polled.
+    (watched, async move { tokio::join!(biased; run, watch).0 })
 }
