@@ -22,10 +22,10 @@ mod planning;
 mod reading;
 mod remote;
 mod render;
-mod repo;
 mod report;
 mod repository;
 mod run;
+mod secret_file;
 mod select;
 mod serve;
 mod table;
@@ -85,7 +85,6 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Completions(_)
         | Command::Explain(_)
         | Command::Eval(_)
-        | Command::Repo(_)
         | Command::Hook(_)
         | Command::Backup(_)
         | Command::Restore(_)
@@ -106,7 +105,6 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args, &cli.global),
         Command::Doctor(args) => doctor::run(&args, &cli.global),
-        Command::Repo(args) => repo::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),
         Command::Backup(args) => backup::run(&args, &cli.global),
         Command::Restore(args) => backup::restore(&args, &cli.global),

@@ -1,4 +1,4 @@
-//! What the server knows beside runs: repositories, deliveries, tokens, the audit log.
+//! What the server knows beside runs: deliveries, tokens, the audit log.
 
 use std::sync::Arc;
 
@@ -18,34 +18,6 @@ use super::{Shared, not_found};
 use crate::Problem;
 
 const LISTED: usize = 50;
-
-pub(super) async fn repositories(
-    State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::RunsRead>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let registered = shared.repositories.all().await.map_err(|error| store(&error))?;
-    let newest = shared.listing.repositories().await.map_err(|error| store(&error))?;
-    let newest_of = |name: &str| newest.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, run)| run);
-    let listed = registered.iter().filter(|repository| allowed.may_see(&repository.full_name)).map(|repository| {
-        json!({
-            "id": repository.id,
-            "forge": repository.forge,
-            "full_name": repository.full_name,
-            "url": without_password(&repository.url),
-            "newest_run": newest_of(&repository.full_name),
-        })
-    });
-    answer::json(&headers, &json!({ "repositories": listed.collect::<Vec<_>>() }))
-}
-
-/// Somebody may have registered `https://user:password@host/`.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
-}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
+use workflow::secret::Secret;
 
 use super::Shared;
 use crate::Problem;
@@ -147,4 +148,9 @@ pub(super) fn store(error: &StoreError) -> Problem {
     tracing::error!(%error, "a request cannot be answered");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "the database takes nothing now; try again later")
         .retry_after(std::time::Duration::from_secs(10))
+}
+
+/// A secret of a body.
+pub(super) fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    <String as serde::Deserialize>::deserialize(deserializer).map(Secret::new)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use workflow::secret::Secret;
 
 use super::access::{self, Allowed};
-use super::answer::{self, Body, Path, Query, done, store};
+use super::answer::{self, Body, Path, Query, done, hidden, store};
 use super::{Shared, not_found};
 use crate::Problem;
 
@@ -100,10 +100,6 @@ struct Value {
     environment: String,
     #[serde(default)]
     branch: String,
-}
-
-fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::new)
 }
 
 pub(super) async fn put_secret(

@@ -14,11 +14,13 @@ mod local;
 mod logs;
 mod once;
 mod openapi;
+mod repositories;
 mod runs;
 mod steering;
 mod view;
 
 pub use local::LocalAccess;
+pub use repositories::Registry;
 pub use steering::{Dispatch, Rerun, Review, SteerError, Steering};
 
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub struct Api {
     pub audit: Audit,
     /// Secrets and variables.
     pub settings: Settings,
+    /// Registers repositories, where there is a server to register them at.
+    pub registry: Option<Registry>,
     /// Carries out what is asked.
     pub steering: Arc<dyn Steering>,
     /// Told after a delivery is to be looked at again: [`crate::FrontDoor::arrivals`].
@@ -95,7 +99,9 @@ impl Api {
             .route("/jobs/{id}/log", get(logs::part))
             .route("/jobs/{id}/log/raw", get(logs::raw))
             .route("/dispatch", post(runs::dispatch))
-            .route("/repositories", get(administration::repositories))
+            .route("/repositories", get(repositories::list))
+            .route("/repositories", post(repositories::add))
+            .route("/repositories", delete(repositories::remove))
             .route("/environments", get(environments::list))
             .route("/deployments", get(environments::deployments))
             .route("/deliveries", get(administration::deliveries))

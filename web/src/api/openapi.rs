@@ -129,8 +129,26 @@ pub(super) const PAGES: &[Page] = &[
         ..page("post", "/dispatch", Scope::Dispatch, "Start runs by hand")
     },
     Page {
-        answer: (200, JSON, "repositories: id, forge, full_name, url, newest_run"),
+        answer: (200, JSON, "repositories: id, forge, full_name, url, what to enter at the forge, newest_run"),
         ..page("get", "/repositories", Scope::RunsRead, "Repositories that are registered")
+    },
+    Page {
+        body: &[
+            ("url*", "where it is fetched from: https, http, ssh, user@host:path, or a path of the server's machine"),
+            ("name", "owner/name, where the URL does not tell"),
+            ("forge", "github, gitea, forgejo, gitlab or push, where the URL does not tell"),
+            ("secret", "of its hook; without one, one is made and shown once"),
+            ("token", "that fetches it"),
+            ("token_user", "whose the token is"),
+            ("offline", "true: do not ask whether it can be reached"),
+        ],
+        answer: (201, JSON, "the repository, its secret if one was made; 200 where it was registered before"),
+        ..page("post", "/repositories", Scope::Admin, "Register a repository, or change one")
+    },
+    Page {
+        query: &[("name", "owner/name"), ("forge", "where several have one of that name")],
+        answer: (200, JSON, "removed, forge"),
+        ..page("delete", "/repositories", Scope::Admin, "Forget a repository; its runs stay")
     },
     Page {
         query: OF_REPOSITORY,

@@ -100,6 +100,7 @@ impl World {
             folders: folders.clone(),
             tokens: tokens.clone(),
             audit: audit.clone(),
+            registry: None,
             settings: Settings::on(database.clone(), vault, audit.clone()),
             steering: asked.clone(),
             arrivals: Arc::new(Notify::new()),

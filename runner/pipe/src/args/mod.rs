@@ -18,9 +18,7 @@ pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, RemoteCommand, RerunArgs, ReviewArgs,
     RunsArgs,
 };
-pub use repo::{
-    HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoListArgs, RepoOneArgs,
-};
+pub use repo::{HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoOneArgs};
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
 pub use serve::ServeArgs;
 
@@ -94,8 +92,6 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check this machine: Docker, images, git, disk, settings
     Doctor(DoctorArgs),
-    /// Register the repositories that a server builds
-    Repo(RepoArgs),
     /// Make a plain repository tell a server of each push
     Hook(HookArgs),
     /// Copy a server's folder, while it runs

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AuditCommand, SecretCommand, TokenCommand, VarCommand};
+use super::{AuditCommand, RepoArgs, SecretCommand, TokenCommand, VarCommand};
 
 /// Verbs that ask the API.
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,8 @@ pub enum RemoteCommand {
     Reject(ReviewArgs),
     /// Start runs by hand
     Dispatch(DispatchArgs),
+    /// Repositories of a server
+    Repo(RepoArgs),
     /// Hooks that came
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use workflow::event::Forge;
 
+use super::Connect;
+
 /// `pipe repo`.
 #[derive(Debug, Args)]
 pub struct RepoArgs {
@@ -26,17 +28,6 @@ pub enum RepoCommand {
     Rm(RepoOneArgs),
 }
 
-/// Where a server keeps its things.
-#[derive(Debug, Clone, Args)]
-pub struct DataArgs {
-    /// The data folder of the server
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `pipe repo add`.
 #[derive(Debug, Args)]
 pub struct RepoAddArgs {
@@ -54,27 +45,27 @@ pub struct RepoAddArgs {
     pub secret_file: Option<PathBuf>,
     /// A file with the token that fetches it, `-` for standard input
     #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// The user that the token belongs to
-    #[arg(long, value_name = "NAME", default_value = "x-access-token", requires = "token_file")]
-    pub token_user: String,
+    pub fetch_token_file: Option<PathBuf>,
+    /// The user that the token belongs to; what GitHub takes where absent
+    #[arg(long, value_name = "NAME", requires = "fetch_token_file")]
+    pub fetch_user: Option<String>,
     /// The address of the server as the forge reaches it, to show what to enter there
     #[arg(long, value_name = "URL", default_value = "https://YOUR-SERVER")]
     pub public_url: String,
     /// Do not ask whether the repository can be reached
     #[arg(long)]
     pub offline: bool,
-    /// The server
+    /// Where
     #[command(flatten)]
-    pub data: DataArgs,
+    pub connect: Connect,
 }
 
 /// `pipe repo ls`.
 #[derive(Debug, Args)]
 pub struct RepoListArgs {
-    /// The server
+    /// Where
     #[command(flatten)]
-    pub data: DataArgs,
+    pub connect: Connect,
 }
 
 /// `pipe repo show`, `pipe repo rm`.
@@ -89,9 +80,9 @@ pub struct RepoOneArgs {
     /// The address of the server as the forge reaches it, to show what to enter there
     #[arg(long, value_name = "URL", default_value = "https://YOUR-SERVER")]
     pub public_url: String,
-    /// The server
+    /// Where
     #[command(flatten)]
-    pub data: DataArgs,
+    pub connect: Connect,
 }
 
 /// What sends hooks.

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::{FOLDER, Target, post, spool};
 use crate::args::HookInstallArgs;
 use crate::exit::{Exit, Failure};
-use crate::repo::read_secret;
+use crate::secret_file::read_secret;
 use crate::terminal;
 
 /// The line by which we know our own hook.

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::folders::Folders;
+use engine::mirror::{MirrorOptions, Mirrors};
+use engine::registration::{Registrar, StoredCredentials};
 use engine::sealing::{KeySource, Vault};
 use engine::store::audit::{Actor, Audit};
+use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::{Holder, Scope, Tokens};
 use engine::store::{Database, Options, RunId, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use web::api::{Api, Dispatch, LocalAccess, Rerun, Review, SteerError, Steering};
+use web::api::{Api, Dispatch, LocalAccess, Registry, Rerun, Review, SteerError, Steering};
 use workflow::secret::Secret;
 
 use super::client::Client;
@@ -37,7 +40,7 @@ pub async fn connect(args: &Connect) -> Result<Client, Failure> {
     }
     let state = Paths::from_environment(&terminal::variable).state;
     let opened = Opened::open(&state, Options::LOCAL, true).await?;
-    opened.client(&state, "this command needs a server: give --server URL, or --data DIR of one on this machine")
+    opened.client(&state, None, "this command needs a server: give --server URL, or --data DIR of one on this machine")
 }
 
 fn token(args: &Connect) -> Result<Secret, Failure> {
@@ -61,7 +64,10 @@ fn token(args: &Connect) -> Result<Secret, Failure> {
 async fn of_folder(folder: &Path) -> Result<Client, Failure> {
     let nobody = "no server runs in this folder: start it with `pipe serve`";
     match Opened::open(folder, Options::SERVER, false).await {
-        Ok(opened) => opened.client(folder, nobody),
+        Ok(opened) => {
+            let registry = opened.registry(folder)?;
+            opened.client(folder, Some(registry), nobody)
+        }
         Err(failure) => match LocalAccess::find(folder) {
             Some((url, token)) if failure.is_in_use => Client::of_running(folder, &url, token),
             Some(_) | None => Err(failure.failure),
@@ -123,7 +129,17 @@ impl Opened {
         Ok(Self { database, audit, vault, keys })
     }
 
-    fn client(self, folder: &Path, nobody: &'static str) -> Result<Client, Failure> {
+    /// Registers repositories of a server that does not run.
+    fn registry(&self, folder: &Path) -> Result<Registry, Failure> {
+        let repositories = Repositories::on(self.database.clone());
+        let sealer: Arc<dyn Sealer> = Arc::clone(&self.vault) as _;
+        let credentials = StoredCredentials { repositories: repositories.clone(), sealer: Arc::clone(&sealer) };
+        let mirrors = Mirrors::open(&folder.join("mirrors"), MirrorOptions::default(), Arc::new(credentials));
+        let mirrors = mirrors.map_err(|error| Failure::environment(error.to_string()))?;
+        Ok(Registry { registrar: Registrar { repositories, sealer, audit: self.audit.clone() }, mirrors, hooks: None })
+    }
+
+    fn client(self, folder: &Path, registry: Option<Registry>, nobody: &'static str) -> Result<Client, Failure> {
         let tokens = Tokens::on(self.database.clone(), self.audit.clone());
         let scopes = [Scope::Admin].into_iter().collect();
         let holder = Holder { who: person().who, scopes, repositories: Vec::new() };
@@ -131,6 +147,7 @@ impl Opened {
             .pass(holder)
             .map_err(|error| Failure::environment(format!("the system gives no random bytes: {error}")))?;
         let api = Api {
+            registry,
             settings: Settings::on(self.database.clone(), self.vault, self.audit.clone()),
             database: self.database,
             folders: folders(folder),

@@ -6,6 +6,7 @@ mod client;
 mod connect;
 mod deliveries;
 mod logs;
+mod repositories;
 mod runs;
 mod settings;
 mod sse;
@@ -45,6 +46,7 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Reject(args) => steer::review(&args, "rejected", global).await,
         RemoteCommand::Dispatch(args) => steer::dispatch(&args, global).await,
         RemoteCommand::Deliveries(command) => deliveries::run(command, global).await,
+        RemoteCommand::Repo(args) => repositories::run(args.command, global).await,
         RemoteCommand::Secret(SecretCommand::Rekey { data, json }) => settings::rekey(&data, json).await,
         RemoteCommand::Secret(command) => settings::secret(command, global).await,
         RemoteCommand::Var(command) => settings::variable(command, global).await,

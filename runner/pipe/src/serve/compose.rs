@@ -12,6 +12,7 @@ use engine::folders::Folders;
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
 };
+use engine::registration::Registrar;
 use engine::sealing::{KeySource, Vault};
 use engine::service::{RunRepository, RunService, ServiceParts};
 use engine::store::Database;
@@ -22,7 +23,7 @@ use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use engine::triggering::{Sources, Triggering};
 use tokio_util::sync::CancellationToken;
-use web::api::{Api, LocalAccess};
+use web::api::{Api, LocalAccess, Registry};
 use web::{FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
 
 use super::config::ServerConfig;
@@ -62,23 +63,26 @@ pub async fn compose(
     let runs = RunService::new(parts);
 
     let deliveries = Deliveries::on(database.clone());
-    let hooks = StoredSecrets::load(repositories, vault).await;
+    let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
-    let door = FrontDoor::new(deliveries.clone(), hooks, FrontDoorOptions::default());
+    let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
     let stop = CancellationToken::new();
     let telling = super::reporting::start(&config, &database, settings.clone(), &stop).await?;
     let arrivals = door.arrivals();
     let triggering = sources.triggering.clone();
     let processor = processor(&triggering, &runs, &deliveries);
-    let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
-    let keeping_up: Background = Box::pin(keeping_up);
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
 
+    let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
+    let keeping_up: Background = Box::pin(keeping_up);
     let tokens = Tokens::on(database.clone(), audit.clone());
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
+    let registrar = Registrar { repositories, sealer: vault, audit: audit.clone() };
+    let mirrors = triggering.mirrors.clone();
     let api = Api {
+        registry: Some(Registry { registrar, mirrors, hooks: Some(hooks) }),
         database: database.clone(),
         folders,
         tokens,

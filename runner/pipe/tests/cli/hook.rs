@@ -107,7 +107,7 @@ fn repositories_are_registered_listed_shown_and_removed() {
     bare(&world);
     let (code, out, said) = pipe(&world, &["repo", "add", "shop.git", "--data", "data", "--json"]);
     let added: Json = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &added["name"], &added["forge"]), (Some(0), &"local/shop".into(), &"push".into()));
+    assert_eq!((code, &added["full_name"], &added["forge"]), (Some(0), &"local/shop".into(), &"push".into()));
     assert!(
         added["secret"].as_str().is_some_and(|secret| secret.len() == 64) && said.contains("no commit yet"),
         "{said}"
@@ -127,8 +127,8 @@ fn repositories_are_registered_listed_shown_and_removed() {
     }
     let (_, out, _) = pipe(&world, &["repo", "ls", "--data", "data", "--json"]);
     let names: Vec<Json> = serde_json::from_str::<Json>(&out).unwrap().as_array().unwrap().clone();
-    assert_eq!(names.iter().map(|one| one["name"].clone()).collect::<Vec<_>>(), ["local/shop", "acme/shop"]);
-    assert!(!out.contains("secret"), "{out}");
+    assert_eq!(names.iter().map(|one| one["full_name"].clone()).collect::<Vec<_>>(), ["local/shop", "acme/shop"]);
+    assert!(!out.contains("secret\":"), "{out}");
     let (code, out, _) =
         pipe(&world, &["repo", "show", "ACME/shop", "--data", "data", "--public-url", "https://ci.test/"]);
     assert!(

@@ -71,6 +71,7 @@ impl Running {
         let api = Api {
             database: database.clone(),
             folders: Folders { state: data.to_owned(), runtime: data.join("runtime") },
+            registry: None,
             settings: Settings::on(database.clone(), vault, audit.clone()),
             tokens,
             audit,
