@@ -13,6 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// What happens to one request.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub(crate) struct State {
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
+    /// Told after each request that was done.
+    pub(crate) changed: Arc<Notify>,
 }
 
 type Answer = (u16, Json);
@@ -66,7 +69,7 @@ type Answer = (u16, Json);
 impl Fake {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let fake = Self { address: listener.local_addr().unwrap(), state: Arc::default() };
+        let fake = Self { address: listener.local_addr().unwrap(), state: Arc::default(), changed: Arc::default() };
         let serving = fake.clone();
         tokio::spawn(async move {
             loop {
@@ -123,6 +126,7 @@ impl Fake {
             Some(Fault::LieAfter(_) | Fault::ResetAfter | Fault::HangAfter) | None => {}
         }
         let (status, answer) = self.state().answer(method, &path, &body, token.trim_start_matches("Bearer "));
+        self.changed.notify_waiters();
         match fault {
             Some(Fault::LieAfter(status)) => Ok(response(status, &json!({ "message": "Server Error" }))),
             Some(Fault::ResetAfter) => broken(),

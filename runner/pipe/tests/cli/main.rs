@@ -6,8 +6,11 @@
 
 mod check;
 mod eval;
+#[path = "../../../engine/tests/forge/fake.rs"]
+mod forge;
 mod hook;
 mod look;
 mod remote;
 mod run;
+mod serve;
 mod world;
