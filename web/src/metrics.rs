@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, http};
 use engine::metrics::{CONTENT_TYPE, Standing, metrics};
+use engine::service::RunService;
 use engine::store::Database;
 use subtle::ConstantTimeEq as _;
 use workflow::secret::Secret;
@@ -22,11 +23,13 @@ use crate::{ClientAddress, Problem};
 struct Numbers {
     database: Database,
     token: Option<Secret>,
+    /// The queue, where there is one.
+    runs: Option<RunService>,
 }
 
-/// The route. `token`: what a scraper has to send.
-pub fn metrics_routes(database: Database, token: Option<Secret>) -> Router {
-    Router::new().route("/metrics", get(numbers)).with_state(Arc::new(Numbers { database, token }))
+/// The route. `token`: what a scraper has to send; `runs`: whose queue is told of.
+pub fn metrics_routes(database: Database, token: Option<Secret>, runs: Option<RunService>) -> Router {
+    Router::new().route("/metrics", get(numbers)).with_state(Arc::new(Numbers { database, token, runs }))
 }
 
 async fn numbers(
@@ -35,9 +38,14 @@ async fn numbers(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     numbers.allow(address.map(|Extension(address)| address), &headers)?;
-    let standing = Standing::read(&numbers.database).await.map_err(|error| {
+    let mut standing = Standing::read(&numbers.database).await.map_err(|error| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", format!("the numbers cannot be read: {error}"))
     })?;
+    if let Some(runs) = &numbers.runs {
+        let (_, placed, waiting) = runs.load();
+        standing.jobs = Some((placed as u64, runs.places() as u64));
+        standing.jobs_queued = Some(waiting as u64);
+    }
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics().render(&standing)))
 }
 
@@ -81,7 +89,7 @@ mod tests {
             (Some("secret"), "192.0.2.1", Some("secret"), 401),
             (Some("secret"), "192.0.2.1", Some("Bearer secret"), 200),
         ] {
-            let numbers = Arc::new(Numbers { database: database.clone(), token: token.map(Secret::new) });
+            let numbers = Arc::new(Numbers { database: database.clone(), token: token.map(Secret::new), runs: None });
             let address = Some(Extension(ClientAddress(address.parse().unwrap())));
             let mut headers = HeaderMap::new();
             if let Some(sent) = sent {

@@ -152,6 +152,42 @@ fn wrong_token(error: TokenError) -> Problem {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct MessageQuery {
+    cursor: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// What others have not been told yet.
+pub(super) async fn messages(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::Deliveries>,
+    Query(query): Query<MessageQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    allowed.of_all()?;
+    let limit = query.limit.unwrap_or(LISTED).clamp(1, engine::store::outbox::LISTED_MAX);
+    let listed = shared.outbox.list(query.cursor, limit).await.map_err(|error| store(&error))?;
+    let next = listed.last().filter(|_| listed.len() == limit).map(|last| last.id);
+    answer::json(&headers, &json!({ "messages": listed, "next": next }))
+}
+
+pub(super) async fn retry_message(
+    State(shared): State<Arc<Shared>>,
+    allowed: Allowed<access::Deliveries>,
+    Path(number): Path<u64>,
+) -> Result<Response, Problem> {
+    allowed.of_all()?;
+    if !shared.outbox.retry(number, Timestamp::now()).await.map_err(|error| store(&error))? {
+        return Err(not_found(format!("no message {number} was given up")));
+    }
+    let (target, detail) = (number.to_string(), json!({}));
+    let deed = Deed { actor: allowed.actor.clone(), what: "message.retry", target, detail };
+    shared.api.audit.record(deed).await.map_err(|error| store(&error))?;
+    Ok(done(StatusCode::ACCEPTED, &json!({ "message": number, "state": "waiting" })))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct AuditQuery {
     what: Option<String>,
     who: Option<String>,

@@ -1,197 +1,87 @@
-//! Environments and deployments, and the secrets and variables of jobs. Values of secrets go in, never out.
+//! Environments: their rules, what stands there, what was deployed there and when.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use engine::store::secrets::{Kind, Scope, SettingError};
+use engine::store::deployments::{DeploymentFilter, LISTED_MAX};
+use engine::store::secrets::{Kind, Scope};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use workflow::secret::Secret;
 
+use super::Shared;
 use super::access::{self, Allowed};
-use super::answer::{self, Body, Path, Query, done, hidden, store};
-use super::{Shared, not_found};
+use super::answer::{self, Query, store};
+use super::values::OfRepository;
 use crate::Problem;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct OfRepository {
-    repository: Option<String>,
-}
+const LISTED: usize = 50;
 
-/// Environments that have secrets or variables of their own.
+/// Environments that have rules, secrets or variables of their own, or that something was deployed to.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     allowed: Allowed<access::RunsRead>,
     Query(filter): Query<OfRepository>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut found: BTreeMap<(String, String), [usize; 2]> = BTreeMap::new();
-    for (kind, at) in [(Kind::Secret, 0), (Kind::Variable, 1)] {
-        let settings =
-            shared.api.settings.list(kind, filter.repository.clone()).await.map_err(|error| store(&error))?;
-        for setting in settings.into_iter().filter(|setting| !setting.scope.environment.is_empty()) {
+    // By name in lower case, as they are compared, and repository; the empty one is for all.
+    let mut found: BTreeMap<(String, String), Json> = BTreeMap::new();
+    let mut entry = |name: &str, repository: &str, change: &dyn Fn(&mut Json)| {
+        let key = (name.to_lowercase(), repository.to_lowercase());
+        let one = found.entry(key).or_insert_with(|| {
+            json!({
+                "name": name, "repository": repository, "secrets": 0, "variables": 0, "reviewers": [], "wait_minutes": 0,
+                "deployed": null,
+            })
+        });
+        change(one);
+    };
+    for (name, rules) in &shared.api.environments.0 {
+        entry(name, "", &|one| {
+            (one["reviewers"], one["wait_minutes"]) = (json!(rules.reviewers), json!(rules.wait_ms / 60_000));
+        });
+    }
+    for (kind, count) in [(Kind::Secret, "secrets"), (Kind::Variable, "variables")] {
+        let settings = shared.api.settings.list(kind, filter.repository.clone()).await;
+        for setting in settings.map_err(|error| store(&error))? {
             let Scope { repository, environment, branch: _ } = setting.scope;
-            if repository.is_empty() || allowed.may_see(&repository) {
-                found.entry((environment, repository)).or_default()[at] += 1;
+            if !environment.is_empty() && (repository.is_empty() || allowed.may_see(&repository)) {
+                entry(&environment, &repository, &|one| {
+                    one[count] = (one[count].as_u64().unwrap_or_default() + 1).into();
+                });
             }
         }
     }
-    let environments = found.into_iter().map(|((name, repository), [secrets, variables])| {
-        json!({ "name": name, "repository": repository, "secrets": secrets, "variables": variables })
-    });
-    answer::json(&headers, &json!({ "environments": environments.collect::<Vec<_>>() }))
-}
-
-/// The shape is there; what fills it is the deployment of a later version.
-pub(super) async fn deployments(
-    _allowed: Allowed<access::RunsRead>,
-    Query(_filter): Query<OfRepository>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    answer::json(&headers, &json!({ "deployments": [], "next": null }))
-}
-
-pub(super) async fn secrets(
-    State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::SecretsWrite>,
-    Query(filter): Query<OfRepository>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    settings(&shared, &allowed, Kind::Secret, filter, &headers).await
-}
-
-pub(super) async fn variables(
-    State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::SecretsWrite>,
-    Query(filter): Query<OfRepository>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    settings(&shared, &allowed, Kind::Variable, filter, &headers).await
-}
-
-async fn settings(
-    shared: &Shared,
-    allowed: &Allowed<access::SecretsWrite>,
-    kind: Kind,
-    filter: OfRepository,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
-    let mut listed = shared.api.settings.list(kind, filter.repository).await.map_err(|error| store(&error))?;
-    listed.retain(|setting| setting.scope.repository.is_empty() || allowed.may_see(&setting.scope.repository));
-    let name = match kind {
-        Kind::Secret => "secrets",
-        Kind::Variable => "variables",
-    };
-    answer::json(headers, &json!({ name: listed }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Value {
-    #[serde(deserialize_with = "hidden")]
-    value: Secret,
-    #[serde(default)]
-    repository: String,
-    #[serde(default)]
-    environment: String,
-    #[serde(default)]
-    branch: String,
-}
-
-pub(super) async fn put_secret(
-    State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::SecretsWrite>,
-    Path(name): Path<String>,
-    body: Body,
-) -> Result<Response, Problem> {
-    put(&shared, &allowed, Kind::Secret, &name, &body).await
-}
-
-pub(super) async fn put_variable(
-    State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::SecretsWrite>,
-    Path(name): Path<String>,
-    body: Body,
-) -> Result<Response, Problem> {
-    put(&shared, &allowed, Kind::Variable, &name, &body).await
-}
-
-async fn put(
-    shared: &Shared,
-    allowed: &Allowed<access::SecretsWrite>,
-    kind: Kind,
-    name: &str,
-    body: &Body,
-) -> Result<Response, Problem> {
-    let Value { value, repository, environment, branch } = body.read()?;
-    let scope = Scope { repository, environment, branch };
-    reachable(allowed, &scope)?;
-    let is_new = shared.api.settings.put(kind, name, scope.clone(), value, allowed.actor.clone()).await;
-    let is_new = is_new.map_err(|error| match error {
-        SettingError::Store(error) => store(&error),
-        SettingError::Name(_) | SettingError::Value(_) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "request", error.to_string())
-        }
-        SettingError::Sealed { .. } => answer::unreadable(&error),
-    })?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(done(status, &json!({ "name": name.to_ascii_uppercase(), "scope": scope })))
+    let standing = shared.deployments.standing(filter.repository).await.map_err(|error| store(&error))?;
+    for deployed in standing.iter().filter(|deployed| allowed.may_see(&deployed.repository)) {
+        entry(&deployed.environment, &deployed.repository, &|one| one["deployed"] = json!(deployed));
+    }
+    answer::json(&headers, &json!({ "environments": found.into_values().collect::<Vec<_>>() }))
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Where {
-    repository: String,
-    environment: String,
-    branch: String,
+pub(super) struct DeploymentQuery {
+    repository: Option<String>,
+    environment: Option<String>,
+    state: Option<String>,
+    cursor: Option<u64>,
+    limit: Option<usize>,
 }
 
-pub(super) async fn remove_secret(
+pub(super) async fn deployments(
     State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::SecretsWrite>,
-    Path(name): Path<String>,
-    Query(place): Query<Where>,
+    allowed: Allowed<access::RunsRead>,
+    Query(query): Query<DeploymentQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    remove(&shared, &allowed, Kind::Secret, &name, place).await
-}
-
-pub(super) async fn remove_variable(
-    State(shared): State<Arc<Shared>>,
-    allowed: Allowed<access::SecretsWrite>,
-    Path(name): Path<String>,
-    Query(place): Query<Where>,
-) -> Result<Response, Problem> {
-    remove(&shared, &allowed, Kind::Variable, &name, place).await
-}
-
-async fn remove(
-    shared: &Shared,
-    allowed: &Allowed<access::SecretsWrite>,
-    kind: Kind,
-    name: &str,
-    Where { repository, environment, branch }: Where,
-) -> Result<Response, Problem> {
-    let scope = Scope { repository, environment, branch };
-    reachable(allowed, &scope)?;
-    let removed = shared.api.settings.remove(kind, name, scope.clone(), allowed.actor.clone()).await;
-    if !removed.map_err(|error| store(&error))? {
-        return Err(not_found(format!("there is no {} {name} for {scope}", kind.as_str())));
-    }
-    let value: Json = json!({ "name": name.to_ascii_uppercase(), "scope": scope });
-    Ok(done(StatusCode::OK, &value))
-}
-
-/// A token of some repositories changes nothing that others get.
-fn reachable(allowed: &Allowed<access::SecretsWrite>, scope: &Scope) -> Result<(), Problem> {
-    if scope.repository.is_empty() {
-        return allowed.of_all();
-    }
-    if allowed.may_see(&scope.repository) {
-        return Ok(());
-    }
-    Err(not_found(format!("there is no repository {}", scope.repository)))
+    let limit = query.limit.unwrap_or(LISTED).clamp(1, LISTED_MAX);
+    let DeploymentQuery { repository, environment, state, cursor: before, .. } = query;
+    let filter = DeploymentFilter { repository, environment, state, before, limit };
+    let mut listed = shared.deployments.list(filter).await.map_err(|error| store(&error))?;
+    let next = listed.last().filter(|_| listed.len() == limit).map(|last| last.id);
+    listed.retain(|deployed| allowed.may_see(&deployed.repository));
+    answer::json(&headers, &json!({ "deployments": listed, "next": next }))
 }

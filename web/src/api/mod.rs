@@ -17,6 +17,7 @@ mod openapi;
 mod repositories;
 mod runs;
 mod steering;
+mod values;
 mod view;
 
 pub use local::LocalAccess;
@@ -33,12 +34,15 @@ use engine::store::Database;
 use engine::store::answers::Answers;
 use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
+use engine::store::deployments::Deployments;
 use engine::store::listing::Listing;
+use engine::store::outbox::Outbox;
 use engine::store::repositories::Repositories;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use workflow::run::Environments;
 
 use crate::Problem;
 
@@ -57,6 +61,8 @@ pub struct Api {
     pub settings: Settings,
     /// Registers repositories, where there is a server to register them at.
     pub registry: Option<Registry>,
+    /// Environments with rules.
+    pub environments: Arc<Environments>,
     /// Carries out what is asked.
     pub steering: Arc<dyn Steering>,
     /// Told after a delivery is to be looked at again: [`crate::FrontDoor::arrivals`].
@@ -70,6 +76,8 @@ pub struct Api {
 struct Shared {
     listing: Listing,
     deliveries: Deliveries,
+    deployments: Deployments,
+    outbox: Outbox,
     repositories: Repositories,
     once: once::Once,
     follow: follow::Follow,
@@ -82,6 +90,8 @@ impl Api {
         let listing = Listing::on(self.database.clone());
         let shared = Shared {
             deliveries: Deliveries::on(self.database.clone()),
+            deployments: Deployments::on(self.database.clone()),
+            outbox: Outbox::on(self.database.clone()),
             repositories: Repositories::on(self.database.clone()),
             once: once::Once::new(Answers::on(self.database.clone())),
             follow: follow::Follow::new(listing.clone(), self.folders.clone(), self.stop.clone()),
@@ -107,12 +117,14 @@ impl Api {
             .route("/deliveries", get(administration::deliveries))
             .route("/deliveries/{number}", get(administration::delivery))
             .route("/deliveries/{number}/replay", post(administration::replay))
-            .route("/secrets", get(environments::secrets))
-            .route("/secrets/{name}", put(environments::put_secret))
-            .route("/secrets/{name}", delete(environments::remove_secret))
-            .route("/variables", get(environments::variables))
-            .route("/variables/{name}", put(environments::put_variable))
-            .route("/variables/{name}", delete(environments::remove_variable))
+            .route("/messages", get(administration::messages))
+            .route("/messages/{number}/retry", post(administration::retry_message))
+            .route("/secrets", get(values::secrets))
+            .route("/secrets/{name}", put(values::put_secret))
+            .route("/secrets/{name}", delete(values::remove_secret))
+            .route("/variables", get(values::variables))
+            .route("/variables/{name}", put(values::put_variable))
+            .route("/variables/{name}", delete(values::remove_variable))
             .route("/tokens", get(administration::tokens))
             .route("/tokens", post(administration::create_token))
             .route("/tokens/{id}", delete(administration::revoke_token))

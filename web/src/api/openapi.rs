@@ -152,12 +152,18 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         query: OF_REPOSITORY,
-        answer: (200, JSON, "environments: name, repository, how many secrets and variables"),
+        answer: (200, JSON, "environments: name, repository, rules, how many secrets and variables, what stands there"),
         ..page("get", "/environments", Scope::RunsRead, "Deployment environments")
     },
     Page {
-        query: OF_REPOSITORY,
-        answer: (200, JSON, "deployments, next"),
+        query: &[
+            ("repository", "owner/name"),
+            ("environment", "only to this one"),
+            ("state", "in_progress, success, failure or error"),
+            ("cursor", "`next` of the page before"),
+            ("limit", "1 to 200, else 50"),
+        ],
+        answer: (200, JSON, "deployments, newest first; next"),
         ..page("get", "/deployments", Scope::RunsRead, "Deployments")
     },
     Page {
@@ -177,6 +183,15 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         answer: (202, JSON, "delivery, state"),
         ..page("post", "/deliveries/{number}/replay", Scope::Deliveries, "Look at a hook again")
+    },
+    Page {
+        query: &[("cursor", "`next` of the page before"), ("limit", "1 to 500, else 50")],
+        answer: (200, JSON, "messages, newest first, with what went wrong; next"),
+        ..page("get", "/messages", Scope::Deliveries, "What forges and people have not been told yet")
+    },
+    Page {
+        answer: (202, JSON, "message, state"),
+        ..page("post", "/messages/{number}/retry", Scope::Deliveries, "Try a message again that was given up")
     },
     Page {
         query: OF_REPOSITORY,

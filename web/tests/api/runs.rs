@@ -66,12 +66,17 @@ async fn deliveries_repositories_and_environments_are_listed() {
     assert_eq!((&whole["payload"]["ref"], &whole["state"]), (&json!("refs/heads/main"), &json!("received")));
     assert_eq!(world.get("/repositories").await.json(), json!({ "repositories": [] }));
     assert_eq!(world.get("/environments").await.json(), json!({ "environments": [] }));
+    assert_eq!(world.get("/messages").await.json(), json!({ "messages": [], "next": null }));
+    assert_eq!(world.send_json("POST", "/messages/1/retry", &json!({}), &[]).await.status, 404);
     assert_eq!(world.get("/deployments").await.json(), json!({ "deployments": [], "next": null }));
     let body = json!({ "value": "hunter22", "environment": "production", "repository": "octo/shop" });
     assert_eq!(world.send_json("PUT", "/secrets/KEY", &body, &[]).await.status, 201);
     let environments = world.get("/environments").await.json();
     assert_eq!(
         environments["environments"],
-        json!([{ "name": "production", "repository": "octo/shop", "secrets": 1, "variables": 0 }])
+        json!([{
+            "name": "production", "repository": "octo/shop", "secrets": 1, "variables": 0, "reviewers": [], "wait_minutes": 0,
+            "deployed": null,
+        }])
     );
 }

@@ -101,6 +101,7 @@ impl World {
             tokens: tokens.clone(),
             audit: audit.clone(),
             registry: None,
+            environments: Arc::default(),
             settings: Settings::on(database.clone(), vault, audit.clone()),
             steering: asked.clone(),
             arrivals: Arc::new(Notify::new()),

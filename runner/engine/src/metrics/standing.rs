@@ -21,8 +21,6 @@ pub struct Standing {
     pub jobs: Option<(u64, u64)>,
     /// Job runs that could begin.
     pub jobs_queued: Option<u64>,
-    /// Containers of jobs.
-    pub containers: Option<u64>,
 }
 
 impl Standing {
@@ -56,10 +54,7 @@ impl Standing {
             text.gauge("pipe_jobs_running", "Job runs that have a place.", &[], running as f64);
             text.gauge("pipe_job_places", "Job runs that may go on at once.", &[], places as f64);
         }
-        let known = [
-            ("pipe_jobs_queued", "Job runs that wait for a place.", self.jobs_queued),
-            ("pipe_containers", "Containers of jobs.", self.containers),
-        ];
+        let known = [("pipe_jobs_queued", "Job runs that wait for a place.", self.jobs_queued)];
         for (name, help, value) in known {
             if let Some(value) = value {
                 text.gauge(name, help, &[], value as f64);

@@ -14,10 +14,11 @@ use workflow::run::{JobRunKey, Recorded, RunEvent};
 
 use super::{Audience, subject};
 use crate::clock::Clock;
-use crate::github::{Course, Envelope, JobFindings, Report, Sender};
+use crate::github::{Course, DeploymentState, Envelope, JobFindings, Report, Sender};
 use crate::metrics::Metrics;
 use crate::service::RunSecrets;
-use crate::store::outbox::{NewMessage, Outbox, Position};
+use crate::store::deployments::DeploymentChange;
+use crate::store::outbox::{NewMessage, News, Outbox, Position};
 use crate::store::{RunId, SqliteStore, StoreError};
 use crate::telemetry::Traces;
 
@@ -157,13 +158,15 @@ impl Reader {
             None => self.replay(from).await?,
         };
         let facts = self.outbox.facts(run, from.seq).await?;
-        let mut messages = Vec::new();
+        let (mut messages, mut deployments) = (Vec::new(), Vec::new());
         for fact in &facts {
             let mut findings = JobFindings::default();
             if let (RunEvent::JobRunFinished { key, .. }, Some(_)) = (&fact.event, &entry.course) {
                 findings = self.findings.of_job(run, key).await;
             }
-            messages.extend(self.tell(&mut entry, fact, &findings));
+            let reports = entry.course.as_mut().map(|course| course.apply(fact, &findings)).unwrap_or_default();
+            deployments.extend(reports.iter().filter_map(|report| deployment(&entry, fact, report)));
+            messages.extend(self.tell(&entry, reports));
             messages.extend(self.tell_people(&entry, run, fact).await?);
         }
         let is_over = facts.iter().any(|fact| matches!(fact.event, RunEvent::RunFinished { .. }));
@@ -175,7 +178,7 @@ impl Reader {
         }
         let to = facts.last().map_or(from.seq, |fact| fact.seq);
         let any = !messages.is_empty();
-        let kept = self.outbox.record(from, to, is_over, messages, self.clock.now()).await?;
+        let kept = self.outbox.record(from, to, is_over, News { messages, deployments }, self.clock.now()).await?;
         if kept {
             facts.iter().for_each(|fact| self.metrics.recorded(run, fact));
             if any {
@@ -215,9 +218,6 @@ impl Reader {
             return Ok(nobody);
         };
         let target = self.settings.targets.get(spec.forge.as_str()).cloned();
-        if target.is_none() && self.settings.traces.is_none() && self.settings.audiences.is_empty() {
-            return Ok(nobody);
-        }
         // Without them a name that is made of them is empty; that is no reason to say nothing.
         let vars = self.secrets.vars(&spec, None).await.unwrap_or_default();
         let page = self.settings.url.as_ref().map(|url| format!("{}/runs/{run}", url.trim_end_matches('/')));
@@ -235,10 +235,8 @@ impl Reader {
         Ok(self.settings.audiences.iter().filter_map(message).collect())
     }
 
-    fn tell(&self, entry: &mut Entry, fact: &Recorded, findings: &JobFindings) -> Vec<NewMessage> {
-        let Some(course) = &mut entry.course else { return Vec::new() };
-        let reports = course.apply(fact, findings);
-        let Some(target) = &entry.target else { return Vec::new() };
+    fn tell(&self, entry: &Entry, reports: Vec<Report>) -> Vec<NewMessage> {
+        let (Some(course), Some(target)) = (&entry.course, &entry.target) else { return Vec::new() };
         let about = course.about();
         // A run that is for no commit (of a repository without any) is told to nobody.
         if about.commit.is_empty() {
@@ -251,4 +249,19 @@ impl Reader {
         };
         reports.into_iter().filter(wanted).map(message).collect()
     }
+}
+
+/// What a report of a deployment is for our own lists.
+fn deployment(entry: &Entry, fact: &Recorded, report: &Report) -> Option<DeploymentChange> {
+    let (RunEvent::JobRunStarted { key } | RunEvent::JobRunFinished { key, .. }) = &fact.event else { return None };
+    let Report::DeploymentStatus(status) = report else { return None };
+    Some(DeploymentChange {
+        job: key.clone(),
+        repository: entry.course.as_ref()?.about().repository.clone(),
+        environment: status.environment.clone(),
+        state: status.state.word(),
+        url: status.environment_url.clone(),
+        at: fact.at,
+        is_open: status.state == DeploymentState::InProgress,
+    })
 }

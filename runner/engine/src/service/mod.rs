@@ -185,6 +185,12 @@ impl RunService {
         (self.0.desk.carried(), placed, waiting)
     }
 
+    /// How many job runs may have a place at once.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.0.slots.all()
+    }
+
     /// Fires when the database can not be used any more: the process should end without dropping what goes on.
     #[must_use]
     pub fn broken(&self) -> CancellationToken {

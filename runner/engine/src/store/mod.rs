@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backup;
 mod database;
 pub mod deliveries;
+pub mod deployments;
 pub mod listing;
 pub mod outbox;
 pub mod rekey;

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use workflow::run::Recorded;
 
 use super::database::Database;
+use super::deployments::{self, DeploymentChange};
 use super::{RunId, StoreError};
 
 /// Most rows of one list.
@@ -123,6 +124,15 @@ pub struct Position {
     pub seq: u64,
 }
 
+/// What facts of a run come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    /// For others.
+    pub messages: Vec<NewMessage>,
+    /// For our own lists.
+    pub deployments: Vec<DeploymentChange>,
+}
+
 /// What waits, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -174,7 +184,7 @@ impl Outbox {
         self.database.read(move |connection| rows::facts(connection, run, after)).await
     }
 
-    /// Keeps messages, and that the run's log is reported up to `to`; all or nothing. False, and nothing is kept, if it
+    /// Keeps news of a run, and that its log is reported up to `to`; all or nothing. False, and nothing is kept, if it
     /// was not reported up to `from` exactly: somebody else was faster.
     ///
     /// # Errors
@@ -184,14 +194,15 @@ impl Outbox {
         from: Position,
         to: u64,
         is_over: bool,
-        messages: Vec<NewMessage>,
+        news: News,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             if !rows::move_on(transaction, from, to, is_over)? {
                 return Ok(false);
             }
-            rows::insert(transaction, &messages, now).map(|()| true)
+            deployments::keep(transaction, from.run, &news.deployments)?;
+            rows::insert(transaction, &news.messages, now).map(|()| true)
         };
         self.database.write_surely(write).await
     }

@@ -15,8 +15,8 @@ pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use keeping::{AuditCommand, BackupArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use remote::{
-    CancelArgs, Connect, DeliveriesCommand, DispatchArgs, LogsArgs, OneRun, RemoteCommand, RerunArgs, ReviewArgs,
-    RunsArgs,
+    CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
+    OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs,
 };
 pub use repo::{HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoOneArgs};
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};

@@ -27,6 +27,13 @@ pub enum RemoteCommand {
     Reject(ReviewArgs),
     /// Start runs by hand
     Dispatch(DispatchArgs),
+    /// List deployments, newest first
+    Deployments(DeploymentsArgs),
+    /// List environments and what stands there
+    Environments(EnvironmentsArgs),
+    /// What forges and people have not been told yet
+    #[command(subcommand)]
+    Messages(MessagesCommand),
     /// Repositories of a server
     Repo(RepoArgs),
     /// Hooks that came
@@ -201,6 +208,57 @@ pub struct DispatchArgs {
     /// Where
     #[command(flatten)]
     pub connect: Connect,
+}
+
+/// `pipe deployments`.
+#[derive(Debug, Args)]
+pub struct DeploymentsArgs {
+    /// Only to this environment
+    #[arg(value_name = "ENVIRONMENT")]
+    pub environment: Option<String>,
+    /// Only of this repository
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub repo: Option<String>,
+    /// How many
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+    /// Where
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `pipe environments`.
+#[derive(Debug, Args)]
+pub struct EnvironmentsArgs {
+    /// Only of this repository
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub repo: Option<String>,
+    /// Where
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `pipe messages`.
+#[derive(Debug, Subcommand)]
+pub enum MessagesCommand {
+    /// List them, newest first, with what went wrong
+    #[command(visible_alias = "ls")]
+    List {
+        /// How many
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
+        limit: usize,
+        /// Where
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Try one again that was given up
+    Retry {
+        /// Its number
+        number: u64,
+        /// Where
+        #[command(flatten)]
+        connect: Connect,
+    },
 }
 
 /// `pipe deliveries`.

@@ -148,6 +148,7 @@ impl Opened {
             .map_err(|error| Failure::environment(format!("the system gives no random bytes: {error}")))?;
         let api = Api {
             registry,
+            environments: Arc::default(),
             settings: Settings::on(self.database.clone(), self.vault, self.audit.clone()),
             database: self.database,
             folders: folders(folder),

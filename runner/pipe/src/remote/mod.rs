@@ -5,6 +5,7 @@
 mod client;
 mod connect;
 mod deliveries;
+mod deployments;
 mod logs;
 mod repositories;
 mod runs;
@@ -46,6 +47,9 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Reject(args) => steer::review(&args, "rejected", global).await,
         RemoteCommand::Dispatch(args) => steer::dispatch(&args, global).await,
         RemoteCommand::Deliveries(command) => deliveries::run(command, global).await,
+        RemoteCommand::Deployments(args) => deployments::list(&args, global).await,
+        RemoteCommand::Environments(args) => deployments::environments(&args, global).await,
+        RemoteCommand::Messages(command) => deployments::messages(command, global).await,
         RemoteCommand::Repo(args) => repositories::run(args.command, global).await,
         RemoteCommand::Secret(SecretCommand::Rekey { data, json }) => settings::rekey(&data, json).await,
         RemoteCommand::Secret(command) => settings::secret(command, global).await,

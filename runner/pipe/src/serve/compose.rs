@@ -59,7 +59,7 @@ pub async fn compose(
     let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let parts = parts(&data, &config, &database, (settings.clone(), sources.folders())).await?;
-    let folders = parts.folders.clone();
+    let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
     let runs = RunService::new(parts);
 
     let deliveries = Deliveries::on(database.clone());
@@ -67,7 +67,7 @@ pub async fn compose(
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
     let stop = CancellationToken::new();
-    let telling = super::reporting::start(&config, &database, settings.clone(), &stop).await?;
+    let telling = super::reporting::start(&config, &database, settings.clone(), &runs, &stop).await?;
     let arrivals = door.arrivals();
     let triggering = sources.triggering.clone();
     let processor = processor(&triggering, &runs, &deliveries);
@@ -88,6 +88,7 @@ pub async fn compose(
         tokens,
         audit,
         settings,
+        environments,
         steering: Arc::new(ServiceSteering { runs: runs.clone(), triggering }),
         arrivals,
         stop: stop.clone(),

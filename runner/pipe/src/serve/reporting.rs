@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use engine::clock::SystemClock;
 use engine::reporting::{NoFindings, Reporting};
+use engine::service::RunService;
 use engine::store::secrets::Settings;
 use engine::store::{Database, SqliteStore};
 use engine::triggering::SentHooks;
@@ -34,6 +35,7 @@ pub async fn start(
     config: &ServerConfig,
     database: &Database,
     settings: Settings,
+    runs: &RunService,
     stop: &CancellationToken,
 ) -> Result<Telling, Failure> {
     let url = config.server.url.clone();
@@ -42,7 +44,7 @@ pub async fn start(
     let instance = url.clone().unwrap_or_else(|| format!("{} {}", host(), database.path().display()));
     let plan = config.reporting().plan(url, &instance, &terminal::variable);
     let plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
-    let numbers = metrics_routes(database.clone(), plan.metrics_token.clone());
+    let numbers = metrics_routes(database.clone(), plan.metrics_token.clone(), Some(runs.clone()));
     let sent = plan.sent.clone();
     let store = SqliteStore::on(database.clone());
     let reporting =

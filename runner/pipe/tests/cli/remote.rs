@@ -72,6 +72,7 @@ impl Running {
             database: database.clone(),
             folders: Folders { state: data.to_owned(), runtime: data.join("runtime") },
             registry: None,
+            environments: Arc::default(),
             settings: Settings::on(database.clone(), vault, audit.clone()),
             tokens,
             audit,

@@ -139,6 +139,14 @@ async fn told(faults: &[(usize, Fault)], killed_at: &[usize]) -> Json {
         over("\"success\"") && is_deployed && checked
     })
     .await;
+    let deployed: Json = serde_json::from_str(&pipe(&world, &["deployments", "--data", "data", "--json"])).unwrap();
+    let deployed = &deployed["deployments"][0];
+    assert_eq!(
+        (&deployed["environment"], &deployed["state"], &deployed["sha"]),
+        (&json!("staging"), &json!("success"), &json!(sha))
+    );
+    let standing = pipe(&world, &["environments", "--data", "data"]);
+    assert!(standing.contains("staging") && standing.contains(&sha[..7]), "{standing}");
     server.stop();
     let seen = forge.state().seen();
     settled(&seen)

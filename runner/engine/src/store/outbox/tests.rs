@@ -141,7 +141,15 @@ async fn messages_and_position_are_one() {
     let from = Position { run: open, seq: 0 };
     assert_eq!(world.outbox.open_runs().await.unwrap(), [from]);
     assert_eq!(world.outbox.facts(open, 0).await.unwrap().len(), 1);
-    let record = |from, to, is_over| world.outbox.record(from, to, is_over, vec![message("x", "a", true, "a")], at(0));
+    let record = |from, to, is_over| {
+        world.outbox.record(
+            from,
+            to,
+            is_over,
+            News { messages: vec![message("x", "a", true, "a")], ..News::default() },
+            at(0),
+        )
+    };
     assert!(record(from, 1, false).await.unwrap());
     assert!(!record(from, 1, false).await.unwrap());
     assert!(!record(Position { run: over, seq: 0 }, 2, true).await.unwrap());
