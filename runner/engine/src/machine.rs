@@ -19,7 +19,7 @@ use crate::dispatcher::{Control, Dispatch, Dispatcher};
 use crate::folders::Folders;
 use crate::green;
 use crate::groups::SharedGroups;
-use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
+use crate::job::{EnvironmentSecrets, JobSettings, PlacedJobs, SecretStore, SharedMasker};
 use crate::notice::Notices;
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPolicy};
 use crate::runner_label::RunnerLabels;
@@ -63,6 +63,10 @@ pub struct RunRequest {
     pub vars: IndexMap<String, String>,
     /// The secrets.
     pub secrets: SecretStore,
+    /// What jobs have in their environments.
+    pub environment_secrets: Option<Arc<dyn EnvironmentSecrets>>,
+    /// Environments with rules.
+    pub environments: Arc<Environments>,
     /// Only these jobs; `None`: all.
     pub selected: Option<Vec<JobId>>,
     /// Only legs with these matrix values.
@@ -127,7 +131,7 @@ impl Machine {
             limits: request.limits,
             built_in: self.built_in.clone(),
             secrets: request.secrets,
-            environment_secrets: None,
+            environment_secrets: request.environment_secrets,
             masker: Arc::clone(&masker),
             notices: notices.clone(),
             repository: request.repository,
@@ -251,7 +255,7 @@ fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
         vars: &request.vars,
         selected: request.selected.clone(),
         legs: request.legs.clone(),
-        environments: Arc::default(),
+        environments: Arc::clone(&request.environments),
         server_url: &request.server_url,
         token: request.secrets.get("GITHUB_TOKEN").cloned(),
         triggering_actor: String::new(),

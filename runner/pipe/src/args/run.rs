@@ -50,6 +50,9 @@ pub struct RunArgs {
     /// How many jobs run at once, over all workflows
     #[arg(long, visible_alias = "concurrent-jobs", value_name = "N", help_heading = "Jobs")]
     pub parallel: Option<std::num::NonZeroUsize>,
+    /// Approve the deployments of this environment, whose rules ask for a review; may be repeated
+    #[arg(long, value_name = "ENVIRONMENT", help_heading = "Jobs")]
+    pub approve: Vec<String>,
     /// Let jobs work in the repository's own folder instead of a copy
     #[arg(short, long, help_heading = "Jobs")]
     pub bind: bool,
@@ -116,13 +119,13 @@ pub struct EventArgs {
 /// What a run is given.
 #[derive(Debug, Clone, Args)]
 pub struct ValueArgs {
-    /// A secret; NAME alone takes it from the environment or asks; may be repeated
+    /// A secret; NAME alone takes it from the environment or asks; ENVIRONMENT/NAME for jobs of that environment; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE", hide_env_values = true, help_heading = "Values")]
     pub secret: Vec<Secret>,
     /// Secrets from a file, dotenv or YAML (without it .secrets, if there is one)
     #[arg(long, value_name = "FILE", help_heading = "Values")]
     pub secret_file: Option<PathBuf>,
-    /// A variable (the vars context); may be repeated
+    /// A variable (the vars context); ENVIRONMENT/NAME for jobs of that environment; may be repeated
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Values")]
     pub var: Vec<String>,
     /// Variables from a file, dotenv or YAML (without it .vars, if there is one)

@@ -9,7 +9,7 @@ use toml::Spanned;
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::source::{FileId, SourceFile, SourceMap, Span};
 
-use super::{Settings, size};
+use super::{EnvironmentTable, Settings, environments, size};
 
 const WRONG: Code = Code("P0901");
 const NOT_TRUSTED: Code = Code("P0902");
@@ -30,6 +30,7 @@ pub struct File {
     workflows: Option<Vec<Spanned<String>>>,
     labels: IndexMap<String, Spanned<String>>,
     limits: LimitsFile,
+    environments: IndexMap<String, EnvironmentTable>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,6 +83,10 @@ pub fn parse(name: &str, text: &str, trust: Trust) -> Result<File, (SourceMap, B
         let message = error.message().lines().next().unwrap_or_default();
         refuse(Diagnostic::error(WRONG, error.span().map(span), message).help("see docs/configuration.md"))
     })?;
+    if let Some((key, message)) = environments::problem(&file.environments) {
+        let at = text.find(key).map(|at| span(at..at + key.len()));
+        return Err(refuse(Diagnostic::error(WRONG, at, message)));
+    }
     let host = file.labels.iter().find(|(_, image)| is_host(image.get_ref()));
     let is_inside = |path: &str| {
         let mut parts = Path::new(path).components().peekable();
@@ -129,6 +134,7 @@ impl File {
         for (label, image) in self.labels {
             settings.labels.insert(label.to_lowercase(), image.into_inner());
         }
+        settings.environments.extend(self.environments);
         let limits = &mut settings.limits;
         limits.parallel = self.limits.parallel.map(std::num::NonZeroUsize::get).or(limits.parallel);
         limits.memory_bytes = self.limits.memory.map(|Size(bytes)| bytes).or(limits.memory_bytes);

@@ -3,10 +3,12 @@
 //! A later source wins: the user's `$XDG_CONFIG_HOME/pipe/config.toml`, the repository's `.pipe.toml`, variables, flags.
 //! A repository is not trusted with everything: it cannot put jobs on this machine. See docs/configuration.md.
 
+mod environments;
 mod file;
 mod paths;
 mod size;
 
+pub use environments::{EnvironmentTable, problem as environments_problem, rules};
 pub use file::Size;
 pub use paths::Paths;
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub labels: IndexMap<String, String>,
     /// Bounds.
     pub limits: Limits,
+    /// Rules of environments.
+    pub environments: IndexMap<String, EnvironmentTable>,
     /// Folders of ours.
     pub paths: Paths,
     /// The files that were read.
@@ -67,7 +71,14 @@ impl Settings {
             log_bytes: None,
             workflow_file_bytes: WORKFLOW_BYTES_MAX,
         };
-        let mut settings = Self { workflows: None, labels: IndexMap::new(), limits, paths, files: Vec::new() };
+        let mut settings = Self {
+            workflows: None,
+            labels: IndexMap::new(),
+            limits,
+            environments: IndexMap::new(),
+            paths,
+            files: Vec::new(),
+        };
         let user = global.config.clone().unwrap_or_else(|| settings.paths.config.join("config.toml"));
         settings.add(&user, global, file::Trust::User, global.config.is_some())?;
         let repository = root.unwrap_or(Path::new(".")).join(REPOSITORY_FILE);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::dispatcher::Control;
 use engine::machine::{Finished, Machine, RunRequest};
-use engine::notice::Notices;
+use engine::notice::{Notice, Notices};
 use engine::store::StoreError;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use workflow::run::RunEvent;
 
+use super::environments::Reviewer;
 use super::signal::Signals;
 use crate::exit::Failure;
 use crate::report::{Record, View};
@@ -61,12 +63,17 @@ impl Watched {
 ///
 /// # Errors
 /// The machine cannot keep a run; the others are stopped then.
-pub async fn conduct(machine: &Machine, planned: Vec<Planned>, signals: &mut Signals) -> Result<Conducted, Failure> {
+pub async fn conduct(
+    machine: &Machine,
+    planned: Vec<Planned>,
+    reviewer: &Reviewer,
+    signals: &mut Signals,
+) -> Result<Conducted, Failure> {
     let mut watched = Vec::with_capacity(planned.len());
     let mut open = FuturesUnordered::new();
     let alone = planned.len() == 1;
     for (index, planned) in planned.into_iter().enumerate() {
-        let (one, run) = begin(machine, planned, alone);
+        let (one, run) = begin(machine, planned, reviewer.clone(), alone);
         watched.push(one);
         open.push(async move { (index, run.await) });
     }
@@ -138,12 +145,20 @@ fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finishe
     }
 }
 
+/// The environment whose reviewers are asked.
+fn review_of(notice: &Notice) -> Option<&str> {
+    let Notice::Recorded(fact) = notice else { return None };
+    let RunEvent::ReviewRequested { environment, reviewers, .. } = &fact.event else { return None };
+    (!reviewers.is_empty()).then_some(environment.as_str())
+}
+
 /// Begins a run. One that is `alone` has a task of its own: the workers that perform its jobs then carry it too, and no
 /// step waits until the thread that waits for signals has been woken. Several are carried and watched by that thread, so
 /// that what one does after another is shown after it.
 fn begin(
     machine: &Machine,
     planned: Planned,
+    reviewer: Reviewer,
     alone: bool,
 ) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
     let Planned { request, view, label } = planned;
@@ -151,6 +166,7 @@ fn begin(
     let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));
     let (notices, mut inbox) = Notices::channel();
     let (control, orders) = mpsc::unbounded_channel();
+    let answering = control.clone();
     let watched = Watched { watcher: Arc::clone(&watcher), control };
     let begun = {
         let watcher = Arc::clone(&watcher);
@@ -164,6 +180,11 @@ fn begin(
             let Watcher { view, record } = &mut *watcher;
             record.add(&notice);
             view.notice(&notice, record);
+            if let Some(environment) = review_of(&notice)
+                && let Some(question) = reviewer.answer(environment, answering.clone())
+            {
+                view.say(&question);
+            }
         }
     };
     let machine = machine.clone();

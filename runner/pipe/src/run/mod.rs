@@ -6,6 +6,7 @@
 mod act;
 pub mod ask;
 mod conduct;
+mod environments;
 pub mod leftovers;
 pub mod machine;
 mod order;
@@ -107,7 +108,8 @@ fn nothing(outcome: &Outcome<'_>, event: EventName, terminal: Terminal) -> Failu
 
 /// Shows warnings of the files, and the secrets that nobody gave.
 fn warn(outcome: &Outcome<'_>, values: &Values, args: &RunArgs, terminal: Terminal) -> Result<(), Failure> {
-    let known = values.secrets.keys().cloned().collect();
+    let own = values.environments.values().flat_map(|one| one.secrets.keys());
+    let known = values.secrets.keys().chain(own).cloned().collect();
     let mut missing = Vec::new();
     for one in &outcome.triggered {
         let undefined = one.undefined_secrets(&args.jobs, &known);

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::job::SecretStore;
 use engine::machine::{Finished, Machine, RunRequest};
 use engine::placement::{Limits, PullPolicy};
 use engine::runner_label::{RunnerLabels, RunnerTarget};
@@ -16,9 +15,11 @@ use workflow::plan::{FrameIndex, explain};
 use workflow::run::Conclusion;
 
 use super::conduct::{self, Conducted, Planned};
+use super::environments::{self, LocalEnvironments, Reviewer};
 use super::machine;
 use super::signal::Signals;
 use crate::args::{Global, Pull, RunArgs};
+use crate::config::rules;
 use crate::exit::{Exit, Failure};
 use crate::labels;
 use crate::planning::Triggered;
@@ -79,7 +80,8 @@ impl Order<'_> {
             Ok(Planned { request: self.request(one, &labels)?, view: self.view(&bars), label })
         });
         let planned = planned.collect::<Result<Vec<_>, Failure>>()?;
-        let conducted = conduct::conduct(&machine, planned, &mut signals).await?;
+        let reviewer = Reviewer::new(&self.args.approve, self.args.json);
+        let conducted = conduct::conduct(&machine, planned, &reviewer, &mut signals).await?;
         Ok(self.report(&machine, triggered, &conducted))
     }
 
@@ -111,7 +113,8 @@ impl Order<'_> {
     }
 
     fn warn_of_short_secrets(&self) {
-        for (name, secret) in &self.values.secrets {
+        let own = self.values.environments.values().flat_map(|one| &one.secrets);
+        for (name, secret) in self.values.secrets.iter().chain(own) {
             if let Err(too_short) = Masker::new().add(secret.expose())
                 && too_short.characters > 0
             {
@@ -154,16 +157,14 @@ impl Order<'_> {
 
     fn request(&self, one: &Triggered<'_>, labels: &RunnerLabels) -> Result<RunRequest, Failure> {
         let settings = &self.workflows.settings;
-        let mut secrets = SecretStore::default();
-        for (name, secret) in &self.values.secrets {
-            secrets.add(name, secret.clone());
-        }
         Ok(RunRequest {
             workflow: Arc::new(one.workflow.clone()),
             event: Arc::clone(&one.event),
             inputs: Json::Object(one.inputs.clone()),
             vars: self.values.vars.clone(),
-            secrets,
+            secrets: environments::store(&self.values.secrets),
+            environment_secrets: Some(Arc::new(LocalEnvironments::new(&self.values))),
+            environments: Arc::new(rules(&settings.environments)),
             selected: self.selected(one),
             legs: values::matrix(&self.args.matrix)?,
             labels: labels.clone(),

@@ -1,6 +1,5 @@
 //! `pipe.toml` of a server: its form, and what is wrong with it at which place.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +11,15 @@ use engine::triggering::TrustPolicy;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use workflow::diagnostic::{Code, Diagnostic, suggest};
-use workflow::run::{Environments, Protection};
 use workflow::source::{FileId, SourceFile, SourceMap, Span};
 
-use crate::config::Size;
+use crate::config::{EnvironmentTable, Size, environments_problem, rules};
 use crate::exit::Failure;
 use crate::render;
 use crate::terminal::{ColorChoice, Terminal};
 
 /// Where a server listens that was not told.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-/// Longest wait timer, as on GitHub: 30 days.
-const WAIT_MINUTES_MAX: u64 = 43_200;
-/// Most reviewers of an environment.
-const REVIEWERS_MAX: usize = 100;
 const WRONG: Code = Code("P0901");
 
 /// The file's content.
@@ -96,16 +90,6 @@ pub struct LimitsTable {
     pub log: Option<Size>,
 }
 
-/// `[environments.NAME]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct EnvironmentTable {
-    /// One of them has to approve.
-    pub reviewers: Vec<String>,
-    /// How long a job waits, in minutes.
-    pub wait_timer: u64,
-}
-
 impl ServerConfig {
     /// Reads a file's text.
     ///
@@ -139,14 +123,8 @@ impl ServerConfig {
             let at = text.find(word).map(|at| span(at..at + word.len()));
             Err(Box::new(Diagnostic::error(WRONG, at, message)))
         };
-        for (name, environment) in &self.environments {
-            if environment.wait_timer > WAIT_MINUTES_MAX {
-                let message = format!("`wait-timer` of `{name}` is in minutes, {WAIT_MINUTES_MAX} (30 days) at most");
-                return wrong("wait-timer", message);
-            }
-            if environment.reviewers.len() > REVIEWERS_MAX {
-                return wrong("reviewers", format!("`{name}` has more than {REVIEWERS_MAX} reviewers"));
-            }
+        if let Some((key, message)) = environments_problem(&self.environments) {
+            return wrong(key, message);
         }
         for proxy in &self.server.trusted_proxies {
             if proxy.parse::<web::Network>().is_err() {
@@ -185,19 +163,10 @@ impl ServerConfig {
         parts.limits.memory_bytes = self.limits.memory.map(Size::bytes);
         parts.limits.cpus = self.limits.cpus;
         parts.log_bytes_max = self.limits.log.map(Size::bytes);
-        parts.environments = Arc::new(self.environments());
+        parts.environments = Arc::new(rules(&self.environments));
         if let Some(url) = &self.server.forge_url {
             parts.server_url.clone_from(url);
         }
-    }
-
-    fn environments(&self) -> Environments {
-        let rules = |table: &EnvironmentTable| Protection {
-            reviewers: table.reviewers.clone(),
-            wait_ms: table.wait_timer * 60_000,
-        };
-        let named = self.environments.iter().map(|(name, table)| (name.to_lowercase(), rules(table)));
-        Environments(named.collect::<BTreeMap<_, _>>())
     }
 }
 

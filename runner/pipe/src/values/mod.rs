@@ -3,6 +3,7 @@
 //! A flag wins over a file. Values of secrets are never shown.
 
 mod dotenv;
+mod environments;
 mod file;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,12 @@ use crate::args::ValueArgs;
 use crate::exit::Failure;
 use crate::terminal;
 
+pub use environments::OfEnvironments;
+
+/// Files that are read where none is named.
+const SECRETS: &str = ".secrets";
+const VARS: &str = ".vars";
+
 /// Everything that a run is given.
 #[derive(Debug)]
 pub struct Values {
@@ -23,6 +30,8 @@ pub struct Values {
     pub vars: IndexMap<String, String>,
     /// By name as written.
     pub env: IndexMap<String, String>,
+    /// Those of environments.
+    pub environments: OfEnvironments,
 }
 
 /// Asks a person for a secret's value.
@@ -35,23 +44,36 @@ impl Values {
     /// A file that was named is not there, a text has no form that is known, a secret cannot be had.
     pub fn read(args: &ValueArgs, ask: Ask<'_>) -> Result<Self, Failure> {
         let mut secrets: IndexMap<String, Secret> = IndexMap::new();
-        for (name, value) in from_file(args.secret_file.as_deref(), ".secrets")? {
+        for (name, value) in from_file(args.secret_file.as_deref(), SECRETS)? {
             secrets.insert(name.to_uppercase(), Secret::new(value));
+        }
+        let mut environments = OfEnvironments::new();
+        for (environment, values) in environments::beside(args.secret_file.as_deref().unwrap_or(Path::new(SECRETS)))? {
+            let own = &mut environments.entry(environment).or_default().secrets;
+            own.extend(values.into_iter().map(|(name, value)| (name.to_uppercase(), Secret::new(value))));
         }
         for given in args.secret.iter().map(Secret::expose) {
             let (name, value) = match given.split_once('=') {
                 Some((name, value)) => (name, value.to_owned()),
-                None => (given, ask(given)?),
+                None => (given, ask(environments::split(given).1)?),
             };
-            secrets.insert(secret_name(name)?, Secret::new(value));
+            let (environment, name) = environments::split(name);
+            let own = environment.map(|environment| &mut environments.entry(environment).or_default().secrets);
+            own.unwrap_or(&mut secrets).insert(secret_name(name)?, Secret::new(value));
         }
         let mut vars = IndexMap::new();
-        for (name, value) in from_file(args.var_file.as_deref(), ".vars")? {
+        for (name, value) in from_file(args.var_file.as_deref(), VARS)? {
             vars.insert(name.to_uppercase(), value);
+        }
+        for (environment, values) in environments::beside(args.var_file.as_deref().unwrap_or(Path::new(VARS)))? {
+            let own = &mut environments.entry(environment).or_default().vars;
+            own.extend(values.into_iter().map(|(name, value)| (name.to_uppercase(), value)));
         }
         for given in &args.var {
             let (name, value) = pair("--var", given)?;
-            vars.insert(name.to_uppercase(), value);
+            let (environment, name) = environments::split(&name);
+            let own = environment.map(|environment| &mut environments.entry(environment).or_default().vars);
+            own.unwrap_or(&mut vars).insert(name.to_uppercase(), value);
         }
         let mut env: IndexMap<String, String> = from_file(args.env_file.as_deref(), ".env")?.into_iter().collect();
         for given in &args.env {
@@ -62,7 +84,7 @@ impl Values {
             };
             env.insert(name, value);
         }
-        Ok(Self { secrets, vars, env })
+        Ok(Self { secrets, vars, env, environments })
     }
 }
 
@@ -135,7 +157,7 @@ mod tests {
         let file = folder.path().join("secrets");
         std::fs::write(&file, "token=file\nother=x").unwrap();
         let args = ValueArgs {
-            secret: vec!["TOKEN=flag=1".into(), "asked".into()],
+            secret: vec!["TOKEN=flag=1".into(), "asked".into(), "Prod/TOKEN=flag=2".into()],
             secret_file: Some(file),
             var: vec!["a=1".into()],
             var_file: Some("/dev/null".into()),
@@ -149,6 +171,7 @@ mod tests {
         assert!(!format!("{args:?}{values:?}").contains("flag="), "{args:?}");
         assert_eq!(values.vars["A"], "1");
         assert_eq!(values.env["Path"], "x");
+        assert_eq!(values.environments["prod"].secrets["TOKEN"].expose(), "flag=2");
     }
 
     #[test]

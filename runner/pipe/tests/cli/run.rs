@@ -218,3 +218,33 @@ fn when_to_pull_is_said_as_act_says_it() {
     }
     assert_eq!(code("--pull=sometimes"), Some(2));
 }
+
+const DEPLOYMENTS: &str = "on: push\njobs:\n  stage:\n    runs-on: ubuntu-latest\n    environment: staging\n    steps:\n      \
+    - run: test \"${{ secrets.TOKEN }} ${{ vars.REGION }} ${{ vars.ALL }}\" = 'of staging eu all'\n  \
+    release:\n    needs: stage\n    runs-on: ubuntu-latest\n    environment: { name: Production }\n    steps:\n      \
+    - run: test \"${{ secrets.TOKEN }} ${{ vars.REGION }} ${{ vars.ALL }}\" = 'of production us all'\n  \
+    other:\n    runs-on: ubuntu-latest\n    steps:\n      \
+    - run: test \"${{ secrets.TOKEN }} ${{ vars.REGION }} ${{ vars.ALL }}\" = 'of all  all'\n";
+
+#[test]
+fn environments_have_values_and_rules() {
+    let world = World::repository(&[
+        (CI, DEPLOYMENTS),
+        (".pipe.toml", "[environments.production]\nreviewers = ['ada']\n"),
+        (".secrets", "TOKEN=of all"),
+        (".secrets.production", "TOKEN=of production"),
+        (".vars.Staging", "REGION=eu"),
+    ]);
+    let given =
+        ["run", "--host", "-s", "staging/TOKEN=of staging", "--var", "production/REGION=us", "--var", "ALL=all"];
+    let refused = world.output(&given, "");
+    let text = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("--approve Production"), "{text}");
+    let approved = world.output(&[&given[..], &["--approve", "production"]].concat(), "");
+    assert_eq!(approved.status.code(), Some(0), "{}", String::from_utf8_lossy(&approved.stdout));
+    world.write(".pipe.toml", b"[environments.production]\nwait-timer = 50000\n");
+    let wrong = world.output(&given, "");
+    let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(2) && text.contains(".pipe.toml:2:1"), "{text}");
+}

@@ -1,0 +1,114 @@
+//! Environments of a local run: their values, and the person at the terminal as their reviewer.
+
+use std::io::IsTerminal as _;
+
+use async_trait::async_trait;
+use engine::dispatcher::Control;
+use engine::job::{EnvironmentSecrets, JobOrder, SecretStore};
+use indexmap::IndexMap;
+use tokio::sync::mpsc;
+use workflow::secret::Secret;
+
+use super::ask;
+use crate::values::{OfEnvironments, Values};
+
+/// What jobs have in their environments.
+#[derive(Debug)]
+pub struct LocalEnvironments {
+    secrets: IndexMap<String, Secret>,
+    vars: IndexMap<String, String>,
+    environments: OfEnvironments,
+}
+
+impl LocalEnvironments {
+    /// Those that were given.
+    pub fn new(values: &Values) -> Self {
+        let Values { secrets, vars, environments, .. } = values;
+        Self { secrets: secrets.clone(), vars: vars.clone(), environments: environments.clone() }
+    }
+}
+
+/// Secrets as the engine takes them; of several with one name the last wins.
+pub fn store<'a>(secrets: impl IntoIterator<Item = (&'a String, &'a Secret)>) -> SecretStore {
+    let mut store = SecretStore::default();
+    secrets.into_iter().for_each(|(name, secret)| store.add(name, secret.clone()));
+    store
+}
+
+#[async_trait]
+impl EnvironmentSecrets for LocalEnvironments {
+    async fn secrets(
+        &self,
+        _order: &JobOrder,
+        environment: &str,
+    ) -> Result<(SecretStore, IndexMap<String, String>), String> {
+        let own = self.environments.get(&environment.to_lowercase());
+        let secrets = self.secrets.iter().chain(own.iter().flat_map(|own| &own.secrets));
+        let mut vars = self.vars.clone();
+        vars.extend(own.iter().flat_map(|own| own.vars.clone()));
+        Ok((store(secrets), vars))
+    }
+}
+
+/// Who answers where an environment wants a review.
+#[derive(Debug, Clone)]
+pub struct Reviewer {
+    /// Environments that were approved on the command line, in lower case.
+    pub approved: Vec<String>,
+    /// Whether somebody can be asked.
+    pub can_ask: bool,
+}
+
+impl Reviewer {
+    /// As the command line says.
+    pub fn new(approved: &[String], json: bool) -> Self {
+        let can_ask = !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self { approved: approved.iter().map(|name| name.to_lowercase()).collect(), can_ask }
+    }
+
+    /// Answers for an environment; gives what is said of it at once, if anything.
+    pub fn answer(&self, environment: &str, control: mpsc::UnboundedSender<Control>) -> Option<String> {
+        let answer = |environment: &str, approved: bool, comment: &str| Control::Review {
+            environment: environment.to_owned(),
+            approved,
+            by: "the user".to_owned(),
+            comment: comment.to_owned(),
+        };
+        if self.approved.iter().any(|approved| *approved == environment.to_lowercase()) {
+            let _over = control.send(answer(environment, true, "--approve"));
+            return None;
+        }
+        if !self.can_ask {
+            let comment = format!("nobody can be asked here; `--approve {environment}` lets it go on");
+            let _over = control.send(answer(environment, false, &comment));
+            return None;
+        }
+        let environment = environment.to_owned();
+        let question = format!("A job waits for a review of {environment}. Let it go on? [y/N]");
+        // The thread stays behind when the run ends meanwhile: reading a terminal cannot be broken off.
+        std::thread::spawn(move || {
+            let approved = ask::yes();
+            let _over = control.send(answer(&environment, approved, ""));
+        });
+        Some(question)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_asked_before_has_not_approved() {
+        let reviewer = Reviewer { approved: vec!["production".into()], can_ask: false };
+        for (environment, expected) in [("Production", true), ("staging", false)] {
+            let (control, mut orders) = mpsc::unbounded_channel();
+            assert_eq!(reviewer.answer(environment, control), None);
+            let order = orders.try_recv();
+            assert!(
+                matches!(order, Ok(Control::Review { approved, .. }) if approved == expected),
+                "{environment}: {order:?}"
+            );
+        }
+    }
+}
