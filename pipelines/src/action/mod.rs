@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::step::checkout::Checkout;
+use engine::step::kept::{Cache, DownloadArtifact, RestoreCache, SaveCache, UploadArtifact};
 use engine::step::{BuiltInActions, InputFacts};
 
 /// An output of an action.
@@ -46,6 +47,11 @@ pub fn built_in() -> BuiltInActions {
 pub fn built_in_with(labels: BTreeMap<String, String>) -> BuiltInActions {
     let mut all = BuiltInActions::default();
     all.add(Arc::new(Checkout));
+    all.add(Arc::new(UploadArtifact));
+    all.add(Arc::new(DownloadArtifact));
+    all.add(Arc::new(Cache));
+    all.add(Arc::new(RestoreCache));
+    all.add(Arc::new(SaveCache));
     all.add(Arc::new(changes::Changes));
     all.add(Arc::new(docker_build::DockerBuild));
     all.add(Arc::new(health_check::HealthCheck { labels }));

@@ -4,6 +4,7 @@
 //! in which a run meets them. See ARCHITECTURE.md.
 
 pub mod agent_binary;
+pub mod blobs;
 pub mod clock;
 pub mod dispatcher;
 pub mod folders;
@@ -15,6 +16,7 @@ pub mod hash_files;
 pub mod image;
 pub mod inside;
 pub mod job;
+pub mod kept;
 pub mod machine;
 pub mod metrics;
 pub mod mirror;

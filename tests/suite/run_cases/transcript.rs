@@ -198,18 +198,20 @@ fn fit_to_read(lines: &[String]) -> Vec<String> {
     shown.into_iter().map(long).collect()
 }
 
-/// A step's output without what the engine says of a script or an action before it runs. Of checkouts only warnings and
-/// errors stay, since GitHub's own says other things.
+/// A step's output without what the engine says of a script or an action before it runs. Of checkouts and artifacts only warnings
+/// and errors stay, since GitHub's own says other things.
 fn without_headings(log: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
-    let (mut rest, mut first, mut checkout) = (log, true, false);
+    let (mut rest, mut first, mut quiet) = (log, true, false);
     while let Some((line, after)) = rest.split_first() {
         let end = rest.iter().position(|line| line == "##[endgroup]").map_or(rest.len(), |at| at + 1);
         if line.starts_with("##[group]") && (first && line.starts_with("##[group]Run ") || is_heading(&rest[..end])) {
-            checkout = line == "##[group]Run actions/checkout";
+            quiet = ["checkout", "upload-artifact", "download-artifact"]
+                .iter()
+                .any(|name| line.strip_prefix("##[group]Run actions/") == Some(name));
             rest = &rest[end..];
         } else {
-            if !checkout || line.starts_with("##[") {
+            if !quiet || line.starts_with("##[") {
                 kept.push(line.clone());
             }
             rest = after;

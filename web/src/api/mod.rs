@@ -7,6 +7,7 @@
 mod access;
 mod administration;
 mod answer;
+mod artifacts;
 mod environments;
 mod events;
 mod follow;
@@ -103,6 +104,8 @@ impl Api {
             .route("/runs", get(runs::list))
             .route("/runs/{id}", get(runs::show))
             .route("/runs/{id}/events", get(events::stream))
+            .route("/runs/{id}/artifacts", get(artifacts::list))
+            .route("/runs/{id}/artifacts/{name}", get(artifacts::download))
             .route("/runs/{id}/cancel", post(runs::cancel))
             .route("/runs/{id}/rerun", post(runs::rerun))
             .route("/runs/{id}/reviews", post(runs::review))

@@ -88,6 +88,14 @@ pub(super) const PAGES: &[Page] = &[
         ..page("get", "/runs/{id}/events", Scope::RunsRead, "A run live, from its beginning or from Last-Event-ID on")
     },
     Page {
+        answer: (200, JSON, "artifacts: id, name, attempt, job, files, bytes, stored, digest, created_at, expires_at"),
+        ..page("get", "/runs/{id}/artifacts", Scope::RunsRead, "What a run left: its artifacts")
+    },
+    Page {
+        answer: (200, "application/x-tar", "the files; ETag is the SHA-256 of the answer"),
+        ..page("get", "/runs/{id}/artifacts/{name}", Scope::RunsRead, "The files of an artifact, as an archive")
+    },
+    Page {
         body: &[("force", "stop without the steps that always run")],
         answer: (202, JSON, "run, status"),
         ..page("post", "/runs/{id}/cancel", Scope::RunsWrite, "Stop a run")

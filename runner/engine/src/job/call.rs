@@ -107,6 +107,7 @@ impl StepTask {
             outputs: &mut called.outputs,
             state: &mut called.state,
             post: None,
+            again: self.again.is_some(),
             cancel: self.cancel.clone(),
             run: tools.run.clone(),
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use workflow::command::{
     Annotation, AnnotationLevel, CommandProcessor, CommandSettings, Effect, LineSplitter, LogLine, MatcherSet, Piece,
-    each_line,
+    ProblemFinder, each_line,
 };
 use workflow::mask::{MaskStream, TooShort};
 use workflow::run::{JobRunKey, StepIndex};
@@ -38,16 +38,18 @@ pub struct StepLog {
     masked: Vec<u8>,
     /// Room for what is not masked yet, used again and again.
     plain: Vec<u8>,
-    matching: Matching,
+    pub(super) matching: Matching,
 }
 
 /// Problem matchers at work on a step's output.
 #[derive(Default)]
-struct Matching {
+pub(super) struct Matching {
     /// Those of the job; `None` for its set-up.
-    job: Option<Arc<JobMatchers>>,
-    set: MatcherSet,
+    pub(super) job: Option<Arc<JobMatchers>>,
+    pub(super) set: MatcherSet,
     generation: u64,
+    /// Problems that are known without a matcher.
+    pub(super) problems: ProblemFinder,
     /// What the last line asked for. The lines behind it wait until that is done.
     change: Option<MatcherChange>,
     waiting: Vec<Waiting>,
@@ -243,7 +245,14 @@ impl StepLog {
                     Piece::Lines(part) | Piece::Part(part) => taken.plain.extend_from_slice(part),
                 });
             }
-            Piece::Lines(part) | Piece::Part(part) => return taken.plain.extend_from_slice(part),
+            Piece::Lines(lines) => {
+                self.look_at(lines);
+                return taken.plain.extend_from_slice(lines);
+            }
+            Piece::Part(part) => {
+                self.matching.problems.reset();
+                return taken.plain.extend_from_slice(part);
+            }
             Piece::Line { text, ending } => (text, ending),
         };
         let Some(handled) = self.processor.process(text) else { return self.ordinary(text, ending, taken) };
@@ -280,6 +289,7 @@ impl StepLog {
             false => self.matching.set.feed(&String::from_utf8_lossy(text)),
         };
         let Some(found) = found else {
+            self.look_at_line(text);
             taken.plain.extend_from_slice(text);
             return taken.plain.extend_from_slice(ending);
         };
@@ -344,6 +354,13 @@ impl StepLog {
         self.refresh();
         self.masked.reserve(plain.len());
         self.stream.write(plain, &mut self.masked);
+    }
+
+    /// Tells annotations that are no part of the output.
+    pub(super) async fn tell(&mut self, annotations: Vec<Annotation>) {
+        if !annotations.is_empty() {
+            self.send(annotations).await;
+        }
     }
 
     async fn send(&mut self, annotations: Vec<Annotation>) {

@@ -17,6 +17,7 @@ mod perform;
 mod place;
 mod placed;
 mod prepare;
+mod problems;
 mod recall;
 mod recording;
 mod run;

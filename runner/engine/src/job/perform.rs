@@ -149,6 +149,7 @@ impl StepTask {
         log.end_of_output().await;
         self.take_effects(log, &mut end);
         self.take_files(&files, log, &mut end).await;
+        log.tell_problems(end.outcome == Conclusion::Failure).await;
         if let Some(message) = end.message.as_ref().filter(|_| end.outcome != Conclusion::Success) {
             log.error(message).await;
         }

@@ -27,6 +27,7 @@ use super::place::Place;
 use super::placed::Placed;
 use super::steps::Stepper;
 use super::{Begun, EnvironmentSecrets, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
+use crate::kept::{Keeper, Kept};
 use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
@@ -67,6 +68,10 @@ pub struct JobSettings {
     pub journals: Option<PathBuf>,
     /// Folder for what runs leave to later runs.
     pub state: PathBuf,
+    /// Artifacts and caches.
+    pub kept: Kept,
+    /// What they are kept for.
+    pub keeper: Keeper,
     /// Variables given on the command line, over those of the workflow.
     pub env: IndexMap<String, String>,
     /// Most bytes of one step's log that are stored.
@@ -298,6 +303,10 @@ impl PlacedJobs {
         let github = Value::Object(Arc::new(job.github.clone()));
         let base_env = environment::defaults(&github, &placed.paths, &runner);
         let text = |name: &str| github.get(name).map(|value| value.to_display_string().to_string()).unwrap_or_default();
+        let path = |keys: &[&str]| {
+            let value = keys.iter().try_fold(github.clone(), |value, key| value.get(key).cloned());
+            value.map(|value| value.to_display_string().to_string()).unwrap_or_default()
+        };
         let workspace = placed.workspace.clone();
         let hashed = workspace.host.clone();
         let workflow_defaults = order.workflow_defaults.clone();
@@ -319,7 +328,13 @@ impl PlacedJobs {
                 git_ref: text("ref"),
                 sha: text("sha"),
                 event: text("event_name"),
+                base_ref: text("base_ref"),
+                default_branch: path(&["event", "repository", "default_branch"]),
+                fork: path(&["event", "pull_request", "head", "repo", "fork"]) == "true",
+                home: placed.paths.home.clone().or_else(|| std::env::var("HOME").ok()).unwrap_or_default(),
                 state: settings.state.clone(),
+                kept: settings.kept.clone(),
+                keeper: settings.keeper.clone(),
             },
             secrets: secrets
                 .as_object()

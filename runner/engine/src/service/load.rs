@@ -15,6 +15,7 @@ use workflow::source::SourceFile;
 use super::{Inner, PortError, RunSpec, Trust, journals};
 use crate::folders::RunFolders;
 use crate::job::{JobSettings, SecretStore, SharedMasker, named_secrets};
+use crate::kept::Keeper;
 use crate::machine::{StartedWith, run_facts};
 use crate::notice::Notices;
 use crate::runner_label::RunnerLabels;
@@ -151,7 +152,7 @@ pub(super) async fn load(
     let masker = Arc::new(masker(inner, run, &secrets)?);
     let party = spec.party();
     let (kept, trust) = (spec.kept.clone(), spec.trust);
-    let jobs = settings(inner, spec, (secrets, repository), &folders, (&masker, notices));
+    let jobs = settings(inner, (spec, row.numbers), (secrets, repository), &folders, (&masker, notices));
     Ok(Ok(Loaded { facts, history, kept, jobs, masker, folders, trust, party, problem }))
 }
 
@@ -174,13 +175,15 @@ fn masker(inner: &Inner, run: RunId, secrets: &SecretStore) -> Result<SharedMask
 
 fn settings(
     inner: &Arc<Inner>,
-    spec: RunSpec,
+    (spec, numbers): (RunSpec, RunNumbers),
     (secrets, repository): (SecretStore, RepositoryFacts),
     folders: &RunFolders,
     (masker, notices): (&Arc<SharedMasker>, &Notices),
 ) -> JobSettings {
     let parts = &inner.parts;
     let state = state(&parts.folders.state, &spec);
+    let repository_name = format!("{} {}", spec.forge.as_str(), spec.repository.to_lowercase());
+    let keeper = Keeper::new(repository_name, numbers, spec.trust == Trust::Trusted);
     JobSettings {
         docker: parts.docker.clone(),
         docker_problem: parts.docker_problem.clone(),
@@ -198,6 +201,8 @@ fn settings(
         logs: folders.logs.clone(),
         journals: Some(folders.journals.clone()),
         state,
+        kept: parts.kept(),
+        keeper,
         env: IndexMap::new(),
         log_bytes_max: parts.log_bytes_max,
         unfinished_starts: AtomicBool::new(false),

@@ -36,6 +36,7 @@ use workflow::run::{Conclusion, EVENT_VERSION, Environments, Recorded, RunEvent}
 use crate::clock::Clock;
 use crate::folders::Folders;
 use crate::groups::SharedGroups;
+use crate::kept::{Kept, KeptRules};
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::slots::Slots;
@@ -81,8 +82,18 @@ pub struct ServiceParts {
     pub label_limits: IndexMap<String, usize>,
     /// Most bytes of one step's log that are stored.
     pub log_bytes_max: Option<u64>,
+    /// How long artifacts and caches are kept.
+    pub retention: KeptRules,
     /// Such as `https://github.com`.
     pub server_url: String,
+}
+
+impl ServiceParts {
+    /// Artifacts and caches of all runs.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        Kept::new(&self.folders.state, self.retention)
+    }
 }
 
 /// The runs of a server. Cheap to clone.

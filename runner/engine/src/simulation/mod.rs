@@ -26,6 +26,7 @@ use crate::clock::SystemClock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
 use crate::groups::SharedGroups;
 use crate::job::{JobSettings, PlacedJobs, SecretStore, SharedMasker};
+use crate::kept::{Keeper, Kept, KeptRules};
 use crate::notice::{Notice, NoticeInbox, Notices};
 use crate::placement::simulated::Simulated;
 use crate::placement::{Limits, PullPolicy};
@@ -153,6 +154,8 @@ impl Simulation {
             work: root.join("work"),
             run_directories: root.join("run"),
             logs: root.join("logs"),
+            kept: Kept::new(root, KeptRules::default()),
+            keeper: Keeper { repository: "me/shop".into(), run: 1, attempt: 1, trusted: true },
             state: root.join("state"),
             journals: Some(root.join("journals")),
             env: IndexMap::new(),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use workflow::secret::{Names, Secret};
 
 use crate::job::{SharedMasker, StepLog};
+use crate::kept::{Keeper, Kept};
 use crate::placement::JobHandle;
 use crate::store::RunId;
 
@@ -98,6 +99,8 @@ pub struct ActionCall<'a> {
     pub state: &'a mut BTreeMap<String, String>,
     /// Whether `post` is wanted.
     pub post: Option<PostWhen>,
+    /// Whether a process that was killed had begun it: what it did then is done again.
+    pub again: bool,
     /// Fires when the step should stop.
     pub cancel: CancellationToken,
     /// The run.
@@ -127,8 +130,20 @@ pub struct RunFactsForAction {
     pub sha: String,
     /// `github.event_name`.
     pub event: String,
+    /// `github.base_ref`: the branch that a pull request goes to; otherwise empty.
+    pub base_ref: String,
+    /// The repository's default branch; empty where it is not known.
+    pub default_branch: String,
+    /// Whether a fork's commit is what the event is about.
+    pub fork: bool,
+    /// `HOME` of the job.
+    pub home: String,
     /// Folder for what runs leave to later runs of the same repository (state, not cache).
     pub state: PathBuf,
+    /// Artifacts and caches.
+    pub kept: Kept,
+    /// For whom they are kept.
+    pub keeper: Keeper,
 }
 
 /// A job's workspace.

@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod checkout;
 mod end;
+pub mod kept;
 pub mod script;
 pub mod trial;
 

@@ -16,6 +16,7 @@ use super::{
     ActionCall, ActionError, BuiltInAction, CompleteInputs, RepositoryFacts, RunFactsForAction, WorkspaceFacts,
 };
 use crate::job::{SharedMasker, StepLog};
+use crate::kept::{Keeper, Kept, KeptRules};
 use crate::placement::{Exec, ExecId, ExecRequest, JobFacts, JobHandle, Ladder, PlacementError};
 use crate::store::RunId;
 
@@ -65,6 +66,12 @@ impl Trial {
                 git_ref: "refs/heads/main".into(),
                 sha: String::new(),
                 event: "push".into(),
+                base_ref: String::new(),
+                default_branch: "main".into(),
+                fork: false,
+                home: "/root".into(),
+                kept: Kept::new(&scratch.join("state"), KeptRules::default()),
+                keeper: Keeper { repository: "o/r".into(), run: 1, attempt: 1, trusted: true },
                 state: scratch.join("state"),
             },
             secrets: Vec::new(),
@@ -115,6 +122,7 @@ impl Trial {
             outputs,
             state: &mut BTreeMap::new(),
             post: None,
+            again: false,
             cancel: self.cancel.clone(),
             run: self.run.clone(),
         };

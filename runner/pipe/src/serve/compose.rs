@@ -27,6 +27,7 @@ use web::api::{Api, LocalAccess, Registry};
 use web::{FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
 
 use super::config::ServerConfig;
+use super::housekeeping::keep_house;
 use super::lifetime::{Background, Composed};
 use super::steering::ServiceSteering;
 use crate::args::ServeArgs;
@@ -60,13 +61,14 @@ pub async fn compose(
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let parts = parts(&data, &config, &database, (settings.clone(), sources.folders())).await?;
     let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
+    let stop = CancellationToken::new();
+    let keeping: Background = Box::pin(keep_house(parts.kept(), stop.clone()));
     let runs = RunService::new(parts);
 
     let deliveries = Deliveries::on(database.clone());
     let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
-    let stop = CancellationToken::new();
     let telling = super::reporting::start(&config, &database, settings.clone(), &runs, &stop).await?;
     let arrivals = door.arrivals();
     let triggering = sources.triggering.clone();
@@ -105,7 +107,7 @@ pub async fn compose(
         runs,
         routes,
         options,
-        background: vec![telling.background, pumping, keeping_up],
+        background: vec![telling.background, pumping, keeping_up, keeping],
         stop,
         drain: config.drain(),
         local,
@@ -162,6 +164,7 @@ async fn parts(
         jobs_max: 1,
         label_limits: indexmap::IndexMap::new(),
         log_bytes_max: None,
+        retention: engine::kept::KeptRules::default(),
         server_url: "https://github.com".to_owned(),
     };
     config.apply(&mut parts);

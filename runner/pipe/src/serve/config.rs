@@ -16,6 +16,7 @@ use workflow::source::{FileId, SourceFile, SourceMap, Span};
 use crate::config::{EnvironmentTable, Size, environments_problem, rules};
 use crate::exit::Failure;
 use crate::render;
+use crate::serve::housekeeping::RetentionTable;
 use crate::terminal::{ColorChoice, Terminal};
 
 /// Where a server listens that was not told.
@@ -46,6 +47,8 @@ pub struct ServerConfig {
     pub gitlab: Option<ForgeTable>,
     /// Traces, and who may see the numbers.
     pub telemetry: TelemetryTable,
+    /// How long things are kept.
+    pub retention: RetentionTable,
     /// News for people.
     pub notify: Vec<NotifyTable>,
     /// What is trusted beyond the defaults.
@@ -155,6 +158,7 @@ impl ServerConfig {
 
     /// Puts what it says into the parts of the service.
     pub fn apply(&self, parts: &mut ServiceParts) {
+        parts.retention = self.retention.rules();
         let mut labels = RunnerLabels::default();
         self.labels.iter().for_each(|(label, image)| labels.map(label, image));
         parts.labels = labels;
@@ -202,7 +206,8 @@ mod tests {
         check("", Ok(()));
         check(
             "[server]\nlisten = '0.0.0.0:80'\ntrusted-proxies = ['10.0.0.0/8']\n[queue]\nmax-jobs = 4\n[queue.labels]\ngpu = 1\n\
-             [labels]\ngpu = 'host'\n[limits]\nmemory = '2g'\n[environments.prod]\nreviewers = ['ada']\nwait-timer = 5",
+             [labels]\ngpu = 'host'\n[limits]\nmemory = '2g'\n[environments.prod]\nreviewers = ['ada']\nwait-timer = 5\n\
+             [retention]\nartifact-days = 30\ncache-days = 3\ncache-size = '2g'",
             Ok(()),
         );
         check(

@@ -5,6 +5,7 @@
 
 mod compose;
 pub mod config;
+mod housekeeping;
 mod lifetime;
 mod reporting;
 mod steering;

@@ -14,7 +14,11 @@ pub use super::matcher_config::{MatcherError, SkippedMatcher};
 
 /// All matchers of a job, the one added last first.
 #[derive(Clone, Debug, Default)]
-pub struct MatcherSet(Vec<Matcher>);
+pub struct MatcherSet {
+    matchers: Vec<Matcher>,
+    /// Owners that were removed: for built-in finders, which nobody added.
+    removed: Vec<String>,
+}
 
 /// A line that a matcher turned into an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +59,7 @@ impl MatcherSet {
     /// Whether no line needs to be looked at.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.matchers.is_empty()
     }
 
     /// Adds the matchers of a file; one with the owner of an existing one replaces it. Matchers that need a regular
@@ -69,13 +73,14 @@ impl MatcherSet {
             let running = vec![None; expressions.len() - 1];
             Matcher { config, expressions, running }
         });
-        self.0.splice(..0, added);
+        self.matchers.splice(..0, added);
         Ok(skipped)
     }
 
     /// Removes the matcher of this owner, if there is one.
     pub fn remove_owner(&mut self, owner: &str) {
-        self.0.retain(|matcher| !matcher.config.owner.eq_ignore_ascii_case(owner));
+        self.matchers.retain(|matcher| !matcher.config.owner.eq_ignore_ascii_case(owner));
+        self.removed.push(owner.to_ascii_lowercase());
     }
 
     /// Removes all matchers whose owners a file names.
@@ -86,20 +91,27 @@ impl MatcherSet {
         Ok(())
     }
 
+    /// Whether problems of this tool are found without a matcher: not once there are matchers of the job's own, nor where
+    /// one of this owner was removed.
+    #[must_use]
+    pub fn leaves(&self, owner: &str) -> bool {
+        self.matchers.is_empty() && !self.removed.iter().any(|removed| removed == owner)
+    }
+
     /// Forgets lines seen so far; to be called where a step begins.
     pub fn reset(&mut self) {
-        self.0.iter_mut().for_each(Matcher::reset);
+        self.matchers.iter_mut().for_each(Matcher::reset);
     }
 
     /// Takes a line of ordinary output. The first matcher that makes an annotation of it wins.
     pub fn feed(&mut self, line: &str) -> Option<Matched> {
-        if self.0.is_empty() {
+        if self.matchers.is_empty() {
             return None;
         }
         let stripped = strip_colours(line);
-        for index in 0..self.0.len() {
-            let Some(found) = self.0[index].feed(&stripped) else { continue };
-            for (_, other) in self.0.iter_mut().enumerate().filter(|(other, _)| *other != index) {
+        for index in 0..self.matchers.len() {
+            let Some(found) = self.matchers[index].feed(&stripped) else { continue };
+            for (_, other) in self.matchers.iter_mut().enumerate().filter(|(other, _)| *other != index) {
                 other.reset();
             }
             if let Some(annotation) = found.annotation() {

@@ -12,10 +12,12 @@ pub mod matcher;
 mod matcher_config;
 mod matcher_regex;
 pub mod parse;
+pub mod problem;
 pub mod processor;
 
 pub use self::annotation::{Annotation, AnnotationLevel};
 pub use self::line_splitter::{LineSplitter, Piece, each_line};
 pub use self::matcher::{Matched, MatcherSet};
 pub use self::parse::{RawCommand, WorkflowCommand, parse_command};
+pub use self::problem::{Problem, ProblemFinder};
 pub use self::processor::{CommandProcessor, CommandSettings, Effect, Handled, LogLine};

@@ -88,6 +88,7 @@ impl World {
             jobs_max: self.jobs_max,
             label_limits: IndexMap::from([("rare".to_owned(), 1)]),
             log_bytes_max: None,
+            retention: crate::kept::KeptRules::default(),
             server_url: "https://github.com".to_owned(),
         });
         let stop = CancellationToken::new();

@@ -1,0 +1,145 @@
+//! Artifacts of runs. Those of all attempts of a run lie together: a later attempt sees what an earlier one left, and what
+//! it names anew comes first.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Keeper, Kept, KeptError, now};
+use crate::blobs::BlobDigest;
+
+/// An artifact of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Unique in this folder, growing.
+    pub id: u64,
+    /// Whose it is, see [`Keeper`].
+    pub repository: String,
+    /// The run: its first attempt's number.
+    pub run: u64,
+    /// The attempt that made it.
+    pub attempt: u32,
+    /// The job run that made it.
+    pub job: String,
+    /// Its name, unique in an attempt.
+    pub name: String,
+    /// The archive of its files.
+    pub digest: BlobDigest,
+    /// Bytes of the archive.
+    pub bytes: u64,
+    /// What it takes of the disk.
+    pub stored: u64,
+    /// How many files it has.
+    pub files: u64,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The same; then it is removed.
+    pub expires: u64,
+    /// The commit of the run.
+    pub sha: String,
+    /// The event of the run.
+    pub event: String,
+}
+
+impl Kept {
+    /// The artifacts that a run has in one of its attempts, oldest first: of each name the newest of this attempt and those
+    /// before.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn artifacts(&self, run: u64, attempt: u32) -> Result<Vec<Artifact>, KeptError> {
+        let mut all: Vec<Artifact> = self.list(&group(run))?;
+        all.retain(|artifact| artifact.expires > now() && artifact.attempt <= attempt);
+        all.sort_by_key(|artifact| std::cmp::Reverse((artifact.attempt, artifact.id)));
+        let mut names = HashSet::new();
+        all.retain(|artifact| names.insert(artifact.name.clone()));
+        all.sort_by_key(|artifact| artifact.id);
+        Ok(all)
+    }
+
+    /// Keeps an artifact, whose `id` is chosen here. With `overwrite` one of the same name in the same attempt goes; so does
+    /// one that the same job run made, where it begins `again` what a killed process had begun.
+    ///
+    /// # Errors
+    /// There is one of that name in the attempt, or the folder cannot be written.
+    pub fn add_artifact(&self, mut artifact: Artifact, overwrite: bool, again: bool) -> Result<Artifact, KeptError> {
+        let lock = self.lock()?;
+        let group = group(artifact.run);
+        let mut same: Vec<Artifact> = self.list(&group)?;
+        same.retain(|other| (other.attempt, &other.name) == (artifact.attempt, &artifact.name));
+        for old in &same {
+            let own = again && old.job == artifact.job;
+            if !overwrite && !own && old.expires > now() {
+                return Err(KeptError::Exists);
+            }
+        }
+        artifact.id = self.next_id()?;
+        self.write(&group, artifact.id, &artifact)?;
+        for old in same {
+            self.remove(&group, old.id)?;
+        }
+        self.tidy_if_due(&lock)?;
+        Ok(artifact)
+    }
+}
+
+impl Keeper {
+    /// The artifacts that the run has at this attempt.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn artifacts(&self, kept: &Kept) -> Result<Vec<Artifact>, KeptError> {
+        kept.artifacts(self.run, self.attempt)
+    }
+}
+
+fn group(run: u64) -> String {
+    format!("artifacts/{run}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kept::KeptRules;
+
+    #[test]
+    fn an_attempt_has_one_of_a_name_and_sees_those_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::new(folder.path(), KeptRules::default());
+        let far = now() + 1000;
+        let artifact = |run: u64, attempt: u32, name: &str, expires: u64| Artifact {
+            id: 0,
+            repository: "o/r".into(),
+            run,
+            attempt,
+            job: "build".into(),
+            name: name.into(),
+            digest: BlobDigest::try_from("0".repeat(64)).unwrap(),
+            bytes: 1,
+            stored: 1,
+            files: 1,
+            created: now(),
+            expires,
+            sha: String::new(),
+            event: "push".into(),
+        };
+        let add = |artifact: Artifact, overwrite, again| {
+            kept.add_artifact(artifact, overwrite, again).map(|artifact| artifact.id).ok()
+        };
+        assert_eq!(add(artifact(1, 1, "../a", far), false, false), Some(1));
+        assert_eq!(add(artifact(1, 1, "../a", far), false, false), None);
+        assert_eq!(add(artifact(1, 1, "../a", far), true, false), Some(2));
+        assert_eq!(add(artifact(1, 1, "../a", far), false, true), Some(3));
+        assert_eq!(add(Artifact { job: "other".into(), ..artifact(1, 1, "../a", far) }, false, true), None);
+        assert_eq!(add(artifact(2, 1, "../a", far), false, false), Some(4));
+        assert_eq!(add(artifact(1, 1, "old", 5), false, false), Some(5));
+        // One that is over is in nobody's way.
+        assert_eq!(add(artifact(1, 1, "old", 6), false, false), Some(6));
+        assert_eq!(add(artifact(1, 1, "b", far), false, false), Some(7));
+        assert_eq!(add(artifact(1, 2, "../a", far), false, false), Some(8));
+        let ids = |run, attempt| -> Vec<_> {
+            kept.artifacts(run, attempt).unwrap().iter().map(|artifact| artifact.id).collect()
+        };
+        assert_eq!((ids(1, 1), ids(1, 2), ids(2, 1), ids(3, 1)), (vec![3, 7], vec![7, 8], vec![4], vec![]));
+    }
+}

@@ -1,0 +1,44 @@
+//! Actions that keep files beyond a job: `actions/upload-artifact`, `actions/download-artifact`, `actions/cache` and its
+//! two parts. Files are found, packed and unpacked by the job's own `find` and `tar`, so that paths mean what they mean to
+//! its steps, whether its folders are mounted here or lie on another machine, and a link leads nowhere on this one.
+
+mod archive;
+mod artifact;
+mod cache;
+mod download;
+mod patterns;
+mod transfer;
+
+pub use artifact::UploadArtifact;
+pub use cache::{Cache, RestoreCache, SaveCache};
+pub use download::DownloadArtifact;
+
+use super::{ActionCall, ActionError, InputFacts};
+
+const fn input(name: &'static str, default: &'static str, required: bool, description: &'static str) -> InputFacts {
+    InputFacts { name, default, required, description }
+}
+
+fn text<'a>(call: &'a ActionCall<'_>, name: &str) -> &'a str {
+    call.inputs.get(name).map_or("", |value| value.trim())
+}
+
+/// A boolean as YAML 1.2 writes it.
+fn flag(call: &ActionCall<'_>, name: &str) -> Result<bool, ActionError> {
+    match text(call, name) {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" | "" => Ok(false),
+        _ => Err(ActionError::Failed(format!(
+            "Input does not meet YAML 1.2 \"Core Schema\" specification: {name}\nSupport boolean input list: `true | True | TRUE | false | False | FALSE`"
+        ))),
+    }
+}
+
+/// The lines of an input that are not empty.
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn failed(error: impl std::fmt::Display) -> ActionError {
+    ActionError::Failed(error.to_string())
+}
