@@ -17,7 +17,7 @@ use super::run::JobSettings;
 use crate::notice::Notice;
 use crate::placement::{
     Credentials, ExecOutcome, ExecRequest, ImageSpec, JobHandle, JobIdentity, JobShape, JobSpec, Mount, NetworkAccess,
-    Placement, PlacementProgress, RunDirectory, ServiceSpec,
+    Placement, PlacementProgress, RunDirectory, ServiceSpec, boot_id,
 };
 use crate::runner_label::RunnerTarget;
 use crate::step::WorkspaceFacts;
@@ -238,6 +238,7 @@ impl Folders {
             own_path,
             has_bash,
             folders: self.temporary,
+            boot: boot_id(),
         };
         Placed { handle, record }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::JobPaths;
 use super::run::JobSettings;
-use crate::placement::{JobHandle, RunDirectory};
+use crate::placement::{JobHandle, RunDirectory, boot_id};
 use crate::step::WorkspaceFacts;
 
 /// A job that has its place.
@@ -31,11 +31,23 @@ pub(crate) struct PlacedRecord {
     pub(super) own_path: String,
     pub(super) has_bash: bool,
     pub(super) folders: Vec<PathBuf>,
+    /// Of which start of the machine; absent where nobody knows.
+    #[serde(default)]
+    pub(super) boot: Option<String>,
 }
 
 impl PlacedRecord {
     /// Takes up the job that another process placed.
     pub(super) async fn adopt(self, settings: &JobSettings) -> Result<Placed, String> {
+        let here = boot_id();
+        let again = self.boot.is_some() && here.is_some() && self.boot != here;
+        self.adopt_here(settings).await.map_err(|reason| match again {
+            true => format!("the machine was started again ({reason})"),
+            false => reason,
+        })
+    }
+
+    async fn adopt_here(self, settings: &JobSettings) -> Result<Placed, String> {
         let placement = match (self.on_host, &settings.docker) {
             (true, _) => &settings.host,
             (false, Some(docker)) => docker,

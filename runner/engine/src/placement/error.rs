@@ -80,7 +80,7 @@ pub enum PlacementError {
     #[error("{0}")]
     Service(Box<ServiceFailure>),
     /// The agent did not start, or is gone.
-    #[error("the agent in the job's container {reason}")]
+    #[error("the job's agent {reason}")]
     Agent {
         /// `did not start: …`, `is gone: …`.
         reason: String,

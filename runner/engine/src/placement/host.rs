@@ -2,6 +2,8 @@
 //!
 //! No walls: the job may do what this user may. Services are not for this placement, nor are images.
 
+mod marks;
+
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -23,9 +25,13 @@ use super::{
     Exec, ExecId, ExecRequest, JobFacts, JobHandle, JobSpec, Ladder, LeftoverFilter, Owner, Placement, PlacementError,
     PlacementProgress, ProgressSink, Removed, Resource, ResourceKind,
 };
+use marks::Marked;
 
 /// Seconds that an agent without a client and without a command waits for one.
 const LINGER_SECONDS: &str = "60";
+
+/// What our own process may have been given, and no job may see.
+const OUR_VARIABLES: [&str; 3] = ["PIPE_MASTER_KEY", "PIPE_MASTER_KEY_FILE", "PIPE_TOKEN"];
 
 /// Between two looks for the agent's socket.
 const SOCKET_PAUSE: Duration = Duration::from_micros(300);
@@ -38,9 +44,6 @@ const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the agent may take to end all that it started.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where the marks of agents lie, in the folder that the placement was given.
-const MARK_SUFFIX: &str = ".agent";
 
 /// Jobs on this machine.
 #[derive(Debug)]
@@ -64,73 +67,15 @@ impl HostPlacement {
         command.args(["--socket", SOCKET, "--spool", SPOOL, "--linger", LINGER_SECONDS]).current_dir(run);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0);
+        // Steps have what the agent has.
+        for name in OUR_VARIABLES {
+            command.env_remove(name);
+        }
         Command::from(command).kill_on_drop(true).spawn()
     }
 
-    /// Who owns an agent and which agent it is, one line each.
-    fn mark(&self, spec: &JobSpec, pid: u32) -> std::io::Result<PathBuf> {
-        std::fs::create_dir_all(&self.marks)?;
-        let path = self.marks.join(format!("{pid}{MARK_SUFFIX}"));
-        let agent = ProcessMark::of(pid).map(|mark| mark.to_string()).unwrap_or_default();
-        let identity = &spec.identity;
-        let text =
-            format!("{}\n{agent}\n{}\n{}\n", self.owner.process(), one_line(&identity.run), one_line(&identity.job));
-        std::fs::write(&path, text)?;
-        Ok(path)
-    }
-
     fn marked(&self) -> Vec<Marked> {
-        let entries = std::fs::read_dir(&self.marks).into_iter().flatten().flatten();
-        entries.filter_map(|entry| Marked::read(entry.path())).collect()
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace('\n', " ")
-}
-
-/// An agent that has a mark.
-struct Marked {
-    path: PathBuf,
-    owner: String,
-    agent: ProcessMark,
-    run: String,
-    job: String,
-}
-
-impl Marked {
-    fn read(path: PathBuf) -> Option<Self> {
-        path.to_str()?.strip_suffix(MARK_SUFFIX)?;
-        let text = std::fs::read_to_string(&path).ok()?;
-        let mut lines = text.lines().map(str::to_owned);
-        let owner = lines.next()?;
-        let agent = ProcessMark::parse(&lines.next()?)?;
-        Some(Self { path, owner, agent, run: lines.next()?, job: lines.next()? })
-    }
-
-    fn owner_alive(&self) -> bool {
-        ProcessMark::parse(&self.owner).is_some_and(|owner| owner.is_alive())
-    }
-
-    /// Ends the agent, who ends all that it started.
-    async fn remove(&self) -> Result<(), String> {
-        let pid = i32::try_from(self.agent.pid()).map_err(|error| error.to_string())?;
-        let deadline = tokio::time::Instant::now() + STOP_TIMEOUT;
-        let mut signal = Signal::SIGTERM;
-        while self.agent.is_alive() {
-            if tokio::time::Instant::now() > deadline {
-                signal = Signal::SIGKILL;
-            }
-            if tokio::time::Instant::now() > deadline + STOP_TIMEOUT {
-                return Err(format!("process {pid} does not end"));
-            }
-            // It may end between the look and the signal.
-            let _ = kill(Pid::from_raw(pid), signal);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        // Someone else may have removed it.
-        let _ = std::fs::remove_file(&self.path);
-        Ok(())
+        Marked::all(&self.marks, &self.agent)
     }
 }
 
@@ -139,8 +84,9 @@ impl Placement for HostPlacement {
     async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError> {
         let run = spec.run_directory.host.clone();
         let failed = |reason: String| PlacementError::Agent { reason: format!("could not be started: {reason}") };
+        marks::announce(&run, &self.owner, &spec.identity).map_err(|error| failed(error.to_string()))?;
         let child = self.spawn(&run).map_err(|error| failed(error.to_string()))?;
-        let mark = child.id().map(|pid| self.mark(&spec, pid));
+        let mark = child.id().map(|pid| marks::mark(&self.marks, &run, &self.owner, &spec.identity, pid));
         let socket = SocketPath::new(&run.join(SOCKET)).map_err(|error| failed(error.to_string()))?;
         let pid = child.id();
         let process = Arc::new(Process { socket, body: Mutex::new(Body::Child(child)) });
@@ -343,10 +289,16 @@ impl JobHandle for HostJob {
     }
 
     async fn stop(&self) -> Result<(), PlacementError> {
+        // One that ends in order ends all that it started.
+        let mut in_order = self.process.autopsy().await.is_none();
         self.client.shut_down(STOP_TIMEOUT).await;
         let mut body = self.process.body.lock().await;
         if tokio::time::timeout(STOP_TIMEOUT, body.wait()).await.is_err() {
+            in_order = false;
             body.kill().await.map_err(|error| PlacementError::NotRemoved(vec![format!("the agent ({error})")]))?;
+        }
+        if !in_order {
+            marks::remove_steps(self.record.facts.run_directory.clone().into()).await;
         }
         if let Some(mark) = &self.record.mark {
             // A second call finds it gone.

@@ -21,6 +21,7 @@ pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
 pub use exec::{Acknowledgement, Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, Usage};
 pub use host::HostPlacement;
 pub use owner::Owner;
+pub(crate) use owner::boot_id;
 pub use spec::{
     Credentials, ImageSpec, JobIdentity, JobShape, JobSpec, Limits, Mount, NetworkAccess, PullPolicy, RunDirectory,
     ServiceSpec,

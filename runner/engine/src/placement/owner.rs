@@ -79,6 +79,11 @@ impl Owner {
     }
 }
 
+/// Drawn by the kernel at each start of the machine.
+pub(crate) fn boot_id() -> Option<String> {
+    Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
+
 /// A process for as long as the machine is up: its id alone may be given again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ProcessMark {
@@ -100,7 +105,7 @@ impl ProcessMark {
         let mut fields = after_name.split_ascii_whitespace();
         let state = fields.next()?;
         let started = fields.nth(18)?.parse().ok()?;
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        let boot = boot_id()?;
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?.to_string_lossy().into_owned();
         let namespace = namespace.chars().filter(char::is_ascii_digit).collect();
         (state != "Z").then_some(Self { pid, started, boot, namespace })
