@@ -1,6 +1,7 @@
 //! Requests that may be sent again: with `Idempotency-Key`, the second one gets the first one's answer and does nothing.
 //!
-//! A server that is killed between the deed and the answer's record does it again; a run that was made by then shows.
+//! A server that is killed between the deed and the answer's record does not do it again: it says that nobody knows, and
+//! whoever asks can look.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -70,13 +71,27 @@ impl Once {
                 let detail = "this Idempotency-Key was used for another request";
                 return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key", detail));
             }
+            if answer.status == 0 {
+                let detail = "the server ended while a request with this Idempotency-Key was carried out: look whether it \
+                              was done; to do it again, send it with another key";
+                return Err(Problem::new(StatusCode::CONFLICT, "idempotency_key", detail));
+            }
             let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
             return Ok(done(status, &serde_json::from_str(&answer.body).unwrap_or(Json::Null)));
         }
-        let (status, value) = deed.await?;
+        self.answers.begin(key, request, now).await.map_err(|error| store(&error))?;
+        let (status, value) = match deed.await {
+            Ok(done) => done,
+            Err(problem) => {
+                if let Err(error) = self.answers.forget(key).await {
+                    tracing::warn!(%error, "a request that was refused is taken for one that may have been done");
+                }
+                return Err(problem);
+            }
+        };
         let answer = Answer { request, status: status.as_u16(), body: value.to_string() };
         if let Err(error) = self.answers.keep(key, answer, now).await {
-            tracing::warn!(%error, "an answer is not remembered: sent again, the request is carried out again");
+            tracing::warn!(%error, "an answer is not remembered: sent again, the request is refused");
         }
         Ok(done(status, &value))
     }
@@ -89,4 +104,36 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
         digest.update(part);
     }
     digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::store::tokens::Scopes;
+    use engine::store::{Database, Options};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_cut_off_is_not_done_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
+        let once = || Once::new(Answers::on(database.clone()));
+        let holder = Holder { who: "ada".into(), scopes: Scopes::default(), repositories: Vec::new() };
+        let mut headers = axum::http::HeaderMap::new();
+        headers.insert("idempotency-key", "one".parse().unwrap());
+        let body = Body { bytes: b"{}".to_vec(), headers, path: "/runs/1/rerun".into() };
+        let (begun, done) = tokio::sync::oneshot::channel();
+        let killed = once();
+        let deed = async {
+            begun.send(()).unwrap();
+            std::future::pending().await
+        };
+        tokio::select! {
+            _ = killed.perform(&holder, &body, deed) => panic!("it never ends"),
+            begun = done => begun.unwrap(),
+        }
+        let deed = async { panic!("it may have been done") };
+        let refused = once().perform(&holder, &body, deed).await.unwrap_err();
+        assert_eq!(axum::response::IntoResponse::into_response(refused).status(), StatusCode::CONFLICT);
+    }
 }

@@ -1,5 +1,8 @@
 //! Answers to requests that were carried out, so that one that is sent again gets the same answer and does nothing.
 //!
+//! A request is noted before it is carried out: killed between the deed and its answer, a server knows that it may have
+//! been done, and does not do it twice.
+//!
 //! Follows <https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header>.
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +19,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 pub struct Answer {
     /// Digest of the request.
     pub request: [u8; 32],
-    /// HTTP status.
+    /// HTTP status; 0: it was begun, and nobody knows what became of it.
     pub status: u16,
     /// JSON.
     pub body: String,
@@ -51,6 +54,32 @@ impl Answers {
         self.database.read(read).await
     }
 
+    /// Notes that a request is about to be carried out, and forgets old ones.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub async fn begin(&self, key: [u8; 32], request: [u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        let (at, old) = (now.as_millisecond(), (now - KEPT).as_millisecond());
+        let write = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute("DELETE FROM answers WHERE at <= ?1", [old])?;
+            let insert = "INSERT INTO answers (key, request, at, status, body) VALUES (?1, ?2, ?3, 0, '')
+                          ON CONFLICT (key) DO NOTHING";
+            transaction.execute(insert, params![key, request, at]).map(drop)
+        };
+        self.database.write_surely(write).await
+    }
+
+    /// Forgets a request that was begun and refused: nothing came of it.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub async fn forget(&self, key: [u8; 32]) -> Result<(), StoreError> {
+        let write = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute("DELETE FROM answers WHERE key = ?1 AND status = 0", [key]).map(drop)
+        };
+        self.database.write_surely(write).await
+    }
+
     /// Remembers an answer, and forgets old ones.
     ///
     /// # Errors
@@ -60,7 +89,8 @@ impl Answers {
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             transaction.execute("DELETE FROM answers WHERE at <= ?1", [old])?;
             let insert = "INSERT INTO answers (key, request, at, status, body) VALUES (?1, ?2, ?3, ?4, ?5)
-                          ON CONFLICT (key) DO NOTHING";
+                          ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body
+                          WHERE status = 0";
             transaction.execute(insert, params![key, answer.request, at, answer.status, answer.body]).map(drop)
         };
         self.database.write_surely(write).await
@@ -83,5 +113,22 @@ mod tests {
         assert_eq!(answers.find([7; 32], now + SignedDuration::from_hours(23)).await.unwrap(), Some(answer));
         assert_eq!(answers.find([7; 32], now + SignedDuration::from_hours(24)).await.unwrap(), None);
         assert_eq!(answers.find([8; 32], now).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_begun_is_known_until_it_is_answered_or_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = Answers::on(Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let status = async |key| answers.find(key, now).await.unwrap().map(|answer| answer.status);
+        for key in [[1; 32], [2; 32]] {
+            answers.begin(key, [9; 32], now).await.unwrap();
+            assert_eq!(status(key).await, Some(0));
+        }
+        answers.keep([1; 32], Answer { request: [9; 32], status: 202, body: "{}".into() }, now).await.unwrap();
+        answers.begin([1; 32], [9; 32], now).await.unwrap();
+        answers.forget([1; 32]).await.unwrap();
+        answers.forget([2; 32]).await.unwrap();
+        assert_eq!((status([1; 32]).await, status([2; 32]).await), (Some(202), None));
     }
 }
