@@ -4,6 +4,7 @@
 //! can write the database cannot make a log that fits. Rows cut off at the end are known only by a checkpoint that was
 //! kept elsewhere. What is written belongs into the transaction of the deed itself, where the deed has one.
 
+mod checkpoints;
 #[cfg(test)]
 mod tests;
 

@@ -75,7 +75,7 @@ pub async fn compose(
     let processor = processor(&triggering, &runs, &deliveries);
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
-
+    let checkpoints = checkpoints(&audit, &stop);
     let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
     let keeping_up: Background = Box::pin(keeping_up);
     let tokens = Tokens::on(database.clone(), audit.clone());
@@ -107,11 +107,17 @@ pub async fn compose(
         runs,
         routes,
         options,
-        background: vec![telling.background, pumping, keeping_up, keeping],
+        background: vec![telling.background, pumping, keeping_up, keeping, checkpoints],
         stop,
         drain: config.drain(),
         local,
     })
+}
+
+fn checkpoints(audit: &Audit, stop: &CancellationToken) -> Background {
+    Box::pin(audit.clone().tell_checkpoints(stop.clone(), |anchor| {
+        tracing::info!(%anchor, "state of the audit log, for `pipe audit verify --anchor`");
+    }))
 }
 
 fn processor(triggering: &Triggering, runs: &RunService, deliveries: &Deliveries) -> Processor {

@@ -49,7 +49,7 @@ async fn rows_are_listed_and_hold_together() {
 }
 
 #[tokio::test]
-async fn changes_behind_its_back_are_noticed() {
+async fn t06_changes_behind_its_back_are_noticed() {
     for (statement, reason) in [
         ("UPDATE audit SET who = 'nobody' WHERE seq = 3", "row 3 is not what was written"),
         ("UPDATE audit SET at = at + 1 WHERE seq = 1", "row 1 is not"),
@@ -73,4 +73,31 @@ async fn who_has_not_the_key_cannot_open_it() {
     let (_folder, audit) = filled(1).await;
     let other = Vault::new(MasterKeys::of(vec![MasterKey::from_bytes([2; 32])]).unwrap());
     assert!(matches!(Audit::open(audit.database.clone(), &other).await, Err(AuditError::Key(_))));
+}
+
+/// An attacker without the key cuts the log and writes it on, with hashes of his own: the rows cannot be made to fit, and
+/// what was told before shows that some are gone.
+#[tokio::test]
+async fn t06_a_log_that_was_cut_does_not_fit_what_was_told() {
+    let (_folder, audit) = filled(3).await;
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let telling =
+        tokio::spawn(audit.clone().tell_checkpoints(stop.clone(), move |now| sender.send(now.clone()).unwrap()));
+    let first = told.recv().await.unwrap();
+    assert_eq!(first, audit.verify(None).await.unwrap());
+    for _ in 0..2 {
+        let actor = Actor { who: "ada".into(), origin: "here".into() };
+        audit.record(Deed { actor, what: "run.cancel", target: "run 1".into(), detail: json!({}) }).await.unwrap();
+    }
+    stop.cancel();
+    telling.await.unwrap();
+    let last = told.recv().await.unwrap();
+    assert_eq!((last.count, told.recv().await), (5, None));
+    execute(&audit, "DELETE FROM audit WHERE seq > 3").await;
+    assert_eq!(audit.verify(None).await.unwrap(), first, "without a checkpoint it looks whole");
+    assert!(audit.verify(Some(first)).await.is_ok());
+    assert!(audit.verify(Some(last.clone())).await.unwrap_err().to_string().contains("it ends at row 3"));
+    execute(&audit, "INSERT INTO audit SELECT seq + 1, at, who, origin, what, target, detail, randomblob(32) FROM audit WHERE seq = 3").await;
+    assert!(audit.verify(Some(last)).await.unwrap_err().to_string().contains("row 4 is not what was written"));
 }
