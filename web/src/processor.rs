@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::clock::Clock;
-use engine::store::StoreError;
-use engine::store::deliveries::{Deliveries, DeliveryState, WholeDelivery};
+use engine::store::deliveries::{Deliveries, Delivery, DeliveryState, SamePush, WholeDelivery};
+use engine::store::{RunId, StoreError};
 use engine::triggering::{Found, RunMaker, Triggering};
-use workflow::event::Event;
+use workflow::event::{Event, EventName};
 
 use crate::pump::{DeliveryProcessor, Outcome};
 
@@ -42,6 +42,11 @@ impl Processor {
     async fn try_process(&self, whole: WholeDelivery, event: Event) -> Result<Outcome, StoreError> {
         let delivery = whole.delivery;
         let now = self.clock.now();
+        if let Some(run) = self.same_push(&delivery, &event).await? {
+            let reason =
+                format!("run {run} is of the same push to `{}`; `pipe rerun {run}` builds it again", event.git_ref);
+            return Ok(Outcome::Ignored(reason));
+        }
         let looking = self.triggering.look(delivery.forge, &delivery.repository, event, delivery.received_at, now);
         Ok(match looking.await? {
             Found::Runs { specs, others } => {
@@ -70,5 +75,21 @@ impl Processor {
                 Outcome::Later(pause)
             }
         })
+    }
+
+    /// The run that a push had already, told by another hook or under another id (W04).
+    async fn same_push(&self, delivery: &Delivery, event: &Event) -> Result<Option<RunId>, StoreError> {
+        let Some(sha) = event.sha.clone().filter(|_| event.name == EventName::Push && !event.deleted) else {
+            return Ok(None);
+        };
+        let push = SamePush {
+            number: delivery.number,
+            forge: delivery.forge,
+            repository: delivery.repository.clone(),
+            git_ref: event.git_ref.to_string(),
+            sha,
+            at: delivery.received_at,
+        };
+        self.deliveries.same_push(push).await
     }
 }

@@ -130,6 +130,29 @@ pub struct DeliveryFilter {
     pub limit: usize,
 }
 
+/// A push of which a run may have been made already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SamePush {
+    /// Its delivery.
+    pub number: u64,
+    /// Whose.
+    pub forge: Forge,
+    /// Full name of the repository.
+    pub repository: String,
+    /// The ref, such as `refs/heads/main`.
+    pub git_ref: String,
+    /// Where it is now.
+    pub sha: String,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// Why nothing comes of a push that deleted a ref.
+#[must_use]
+pub fn deleted_reason(git_ref: &str) -> String {
+    format!("the push deleted `{git_ref}`")
+}
+
 impl WholeDelivery {
     /// What it tells. Deliveries of our own (schedules) speak GitHub's language whatever the forge.
     ///
@@ -279,6 +302,16 @@ impl Deliveries {
             Ok(Some(made))
         };
         self.database.write_surely(write).await
+    }
+
+    /// The latest run of a push to the same ref, if it is of the same commit and a day old at most (W04): the same push
+    /// told twice, by two hooks or with another id and body. None if the ref was deleted since, or if somebody wants the
+    /// delivery looked at again.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn same_push(&self, push: SamePush) -> Result<Option<RunId>, StoreError> {
+        self.database.read(move |connection| rows::same_push(connection, &push)).await
     }
 
     /// Lets a delivery wait again, whatever became of it. False if there is none.

@@ -24,6 +24,7 @@ use workflow::event::{Event, EventName, Forge};
 
 use crate::mirror::{MirrorError, Mirrors, Origin, RemoteUrl};
 use crate::service::RunSpec;
+use crate::store::deliveries::deleted_reason;
 use crate::store::repositories::{Repositories, Repository};
 use crate::store::schedules::Schedules;
 use crate::store::{RunNumbers, StoreError};
@@ -193,7 +194,7 @@ impl Triggering {
         if of_default {
             self.schedules.set(place.repository.id, &event.repository.default_branch, Vec::new(), now).await?;
         }
-        Ok(Found::Nothing(format!("the push deleted `{name}`")))
+        Ok(Found::Nothing(deleted_reason(&name)))
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::cell::RefCell;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use workflow::event::Forge;
 use zstd::bulk::Compressor;
 
-use super::{Delivery, DeliveryFilter, DeliveryState, Kept, LISTED_MAX, NewDelivery, SAME_BODY_HOURS, WholeDelivery};
+use super::{
+    Delivery, DeliveryFilter, DeliveryState, Kept, LISTED_MAX, NewDelivery, SAME_BODY_HOURS, SamePush, WholeDelivery,
+    deleted_reason,
+};
 use crate::store::RunId;
 
 /// Shorter bodies are not worth packing.
@@ -17,6 +20,8 @@ const PACKED_BYTES_MIN: usize = 4_096;
 const ZSTD_LEVEL: i32 = 1;
 /// No packed body becomes larger than this; the front door takes none that is.
 const BODY_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// The reason of a delivery that somebody wants looked at again, whatever came of it.
+const REPLAYED: &str = "replayed";
 const COLUMNS: &str = "number, guid, forge, event, repository, received_at, state, reason, runs";
 
 /// A body as it is stored. Made by the caller's thread, not by the one that writes.
@@ -174,9 +179,39 @@ pub(super) fn finish(
 }
 
 pub(super) fn replay(connection: &Connection, number: u64) -> rusqlite::Result<bool> {
-    let changed =
-        connection.execute("UPDATE deliveries SET state = 'received', reason = NULL WHERE number = ?1", [number])?;
+    let changed = connection.execute(
+        "UPDATE deliveries SET state = 'received', reason = ?2 WHERE number = ?1",
+        params![number, REPLAYED],
+    )?;
     Ok(changed > 0)
+}
+
+/// The run of a push that moved the ref to the same commit, if nothing has happened to the ref since.
+pub(super) fn same_push(connection: &Connection, push: &SamePush) -> rusqlite::Result<Option<RunId>> {
+    let select = "SELECT id FROM (
+             SELECT id, sha, started_at FROM runs
+             WHERE git_ref = ?1 AND forge = ?2 AND repository = ?3 AND event = 'push' ORDER BY id DESC LIMIT 1
+         ) AS last
+         WHERE sha = ?4 AND started_at > ?5
+         AND NOT EXISTS (SELECT 1 FROM deliveries WHERE number = ?6 AND (reason = ?7 OR runs <> '[]'))
+         AND NOT EXISTS (
+             SELECT 1 FROM deliveries
+             WHERE received_at >= ?8 AND repository = ?3 AND state = 'ignored' AND reason = ?9
+             AND received_at >= unixepoch(last.started_at) * 1000
+         )";
+    let since = push.at.saturating_sub(SignedDuration::from_hours(SAME_BODY_HOURS)).unwrap_or(Timestamp::MIN);
+    let values = params![
+        push.git_ref,
+        push.forge.as_str(),
+        push.repository,
+        push.sha,
+        since.to_string(),
+        push.number,
+        REPLAYED,
+        since.as_millisecond(),
+        deleted_reason(&push.git_ref)
+    ];
+    connection.prepare_cached(select)?.query_row(values, |row| row.get(0).map(RunId)).optional()
 }
 
 pub(super) fn prune(connection: &Connection, before: i64) -> rusqlite::Result<usize> {

@@ -104,6 +104,64 @@ async fn it_is_handed_out_until_it_is_done_and_its_runs_are_made_with_it() {
     assert_eq!(waiting(deliveries.list(all).await.unwrap()), [5, 3]);
 }
 
+/// The same move of a ref, told with another id and body.
+#[tokio::test]
+async fn w04_the_same_push_is_known_by_its_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let deliveries = Deliveries::on(open(&folder));
+    let push = |number, git_ref: &str, sha: &str, hours| SamePush {
+        number,
+        forge: Forge::Github,
+        repository: "a/b".into(),
+        git_ref: git_ref.into(),
+        sha: sha.into(),
+        at: at(hours),
+    };
+    let keep = async |body: &str, hours| match deliveries.keep(new(body, body, hours)).await.unwrap() {
+        Kept::New { number } => number,
+        Kept::Duplicate { .. } | Kept::Conflict => panic!("{body} is known"),
+    };
+    let build = async |number, sha: &str, hours| {
+        let run = NewRun {
+            repository: "a/b".into(),
+            forge: "github".into(),
+            event: "push".into(),
+            git_ref: "refs/heads/main".into(),
+            sha: sha.into(),
+            started_at: at(hours).to_string(),
+            workflow: "ci.yml".into(),
+            ..NewRun::default()
+        };
+        let run = RunOfDelivery { run, spec: None, facts: Box::new(|_| Vec::new()) };
+        deliveries.make_runs(number, vec![run]).await.unwrap().unwrap()[0].id
+    };
+    let same = async |push| deliveries.same_push(push).await.unwrap();
+    let first = keep("one", 0).await;
+    assert_eq!(same(push(first, "refs/heads/main", "a", 0)).await, None);
+    let run = build(first, "a", 0).await;
+    let again = keep("one, told by another hook", 1).await;
+    assert_eq!(same(push(again, "refs/heads/main", "a", 1)).await, Some(run));
+    assert_eq!(same(push(first, "refs/heads/main", "a", 1)).await, None, "its own run");
+    assert_eq!(same(push(again, "refs/heads/other", "a", 1)).await, None);
+    assert_eq!(same(push(again, "refs/heads/main", "b", 1)).await, None);
+    assert_eq!(same(push(again, "refs/heads/main", "a", 25)).await, None, "a day later");
+    let other = SamePush { repository: "a/c".into(), ..push(again, "refs/heads/main", "a", 1) };
+    assert_eq!(same(other).await, None);
+    deliveries.finish(again, DeliveryState::Ignored("the same".into())).await.unwrap();
+    deliveries.replay(again).await.unwrap();
+    assert_eq!(same(push(again, "refs/heads/main", "a", 1)).await, None, "somebody wants it");
+    let moved = keep("two", 2).await;
+    build(moved, "b", 2).await;
+    let back = keep("three", 3).await;
+    assert_eq!(same(push(back, "refs/heads/main", "a", 3)).await, None, "moved there again");
+    let run = build(back, "a", 3).await;
+    let gone = keep("four", 4).await;
+    let anew = keep("five", 5).await;
+    assert_eq!(same(push(anew, "refs/heads/main", "a", 5)).await, Some(run));
+    deliveries.finish(gone, DeliveryState::Ignored(deleted_reason("refs/heads/main"))).await.unwrap();
+    assert_eq!(same(push(anew, "refs/heads/main", "a", 5)).await, None, "deleted and made anew");
+}
+
 #[tokio::test]
 async fn repositories_are_one_whatever_their_case() {
     let folder = tempfile::tempdir().unwrap();
