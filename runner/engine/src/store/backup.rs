@@ -2,7 +2,7 @@
 //! what it holds with digests.
 //!
 //! It is made beside a server that runs. The master key is not part of it unless asked for: who has both can read every
-//! secret. What work on it still lies in folders of running jobs is not kept; such runs are found lost after a restore.
+//! secret. Runs that were not over when it was made are over after a restore.
 //! Follows <https://sqlite.org/lang_vacuum.html#vacuuminto>.
 
 mod check;
@@ -14,11 +14,13 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 use serde::{Deserialize, Serialize};
+use workflow::run::{Conclusion, EVENT_VERSION, Recorded, RunEvent};
 
-use super::StoreError;
 use super::database::Database;
+use super::runs::Change;
+use super::{RunId, StoreError};
 
 pub use check::{Checked, check};
 
@@ -85,8 +87,8 @@ pub fn make(data: &Path, target: &Path, key: Option<&Path>, now: Timestamp) -> R
     Ok(backup)
 }
 
-/// Puts a backup that [`check`] found whole into a folder that has no database yet. Tokens of the API hold no more,
-/// since some may have been taken back after the backup was made.
+/// Puts a backup that [`check`] found whole into a folder that has no database yet. Nothing of it goes on by itself: see
+/// [`void`].
 ///
 /// # Errors
 /// The folder has a database, or something cannot be read or written.
@@ -104,12 +106,42 @@ pub fn restore(from: &Path, backup: &Backup, data: &Path, now: Timestamp) -> Res
             copied.and_then(|()| std::fs::copy(&source, &path)).and_then(|_| std::fs::File::open(&path)?.sync_all());
         copied.map_err(|error| file_error("restore", &path, &error))?;
     }
-    let revoke = || {
-        let connection = Connection::open(&target)?;
-        connection.execute("UPDATE tokens SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.as_millisecond()])?;
-        connection.close().map_err(|(_, error)| error)
+    void(&target, backup, now).map_err(|error| database_error(&target, &error))
+}
+
+/// What may have happened since the backup was made must not happen again: tokens hold no more, since some were taken
+/// back; runs that were not over are, whatever they waited for; deliveries that waited wait no more (T07).
+fn void(path: &Path, backup: &Backup, now: Timestamp) -> rusqlite::Result<()> {
+    let mut connection = Connection::open(path)?;
+    let transaction = connection.transaction()?;
+    transaction.execute("UPDATE tokens SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.as_millisecond()])?;
+    let made = backup.made_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let reason = format!("it waited when the backup of {made} was made, and may have been looked at since");
+    transaction.execute("UPDATE deliveries SET state = 'ignored', reason = ?1 WHERE state = 'received'", [reason])?;
+    let message = format!("it was not over when the backup of {made} was made; what became of it is not known here");
+    let select =
+        "SELECT id, coalesce((SELECT max(seq) FROM events WHERE run = id), 0) FROM runs WHERE status <> 'completed'";
+    let open: Vec<(u64, u64)> = {
+        let mut select = transaction.prepare(select)?;
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
     };
-    revoke().map_err(|error| database_error(&target, &error))
+    for (run, last) in open {
+        let events = [
+            RunEvent::RunRefused { message: message.clone() },
+            RunEvent::RunFinished { conclusion: Conclusion::Cancelled },
+        ];
+        for (seq, event) in (last + 1..).zip(events) {
+            let fact = Recorded { v: EVENT_VERSION, seq, at: now, event };
+            let body =
+                serde_json::to_string(&fact).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+            transaction.execute("INSERT INTO events (run, seq, body) VALUES (?1, ?2, ?3)", params![run, seq, body])?;
+            if let Some(change) = Change::of(&fact) {
+                change.apply(&transaction, RunId(run))?;
+            }
+        }
+    }
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| error)
 }
 
 /// All of the database as of one moment; a server that writes to it is not disturbed.

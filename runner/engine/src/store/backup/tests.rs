@@ -61,7 +61,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_backup_is_whole_and_can_be_restored() {
+async fn t07_a_backup_is_whole_and_can_be_restored() {
     let world = World::new().await;
     let (folder, made) = world.make("backup", true);
     let names: Vec<_> = made.files.iter().map(|kept| kept.path.as_str()).collect();
@@ -79,8 +79,15 @@ async fn a_backup_is_whole_and_can_be_restored() {
     let settings = Settings::on(database.clone(), vault, audit.clone());
     let secrets = settings.secrets(&For::default(), None).await.unwrap();
     assert_eq!(secrets.get("KEY").unwrap().expose(), "hunter22");
-    let tokens = Tokens::on(database, audit);
+    let tokens = Tokens::on(database.clone(), audit);
     assert_eq!(tokens.check(world.token.expose(), Timestamp::now()).await.unwrap(), None);
+    // T07: nothing goes on by itself.
+    let store = crate::store::SqliteStore::on(database.clone());
+    assert_eq!(store.unfinished().await.unwrap(), []);
+    let facts = store.read(crate::store::RunId(1)).await.unwrap();
+    let kinds: Vec<_> = facts.iter().map(|fact| fact.event.kind()).collect();
+    assert_eq!(kinds[kinds.len() - 2..], ["run_refused", "run_finished"], "{kinds:?}");
+    assert_eq!(world.problems(&folder).await, [""; 0], "the backup is as it was");
     let again = restore(&folder, &checked.backup, &restored, Timestamp::now()).unwrap_err();
     assert!(again.to_string().contains("empty folder"), "{again}");
     let twice = make(&world.root.path().join("data"), &folder, None, Timestamp::now()).unwrap_err();
