@@ -99,8 +99,9 @@ pub enum StoreError {
     },
     /// Facts that were acknowledged are gone.
     #[error(
-        "use the database {path}: transaction {acknowledged} was acknowledged, but it ends at {found} or another one \
-         has that number; put back the whole folder, or accept the loss"
+        "use the database {path}: {path}.head says that transaction {acknowledged} was acknowledged, but it ends at \
+         {found} or another one has that number: what came after {found} is lost, such as when {path}-wal was cut; put \
+         back the whole folder, or accept the loss"
     )]
     Lost {
         /// The file.

@@ -14,4 +14,7 @@ pub struct ServeArgs {
     /// Where to listen; 127.0.0.1:8080 where neither this nor pipe.toml says it
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// Start even if facts that were acknowledged are gone from the database, and go on from what is left
+    #[arg(long)]
+    pub accept_loss: bool,
 }

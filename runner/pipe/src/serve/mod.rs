@@ -33,7 +33,7 @@ pub fn run(args: &ServeArgs, global: &Global) -> Result<Exit, Failure> {
         .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;
     let end = runtime.block_on(async {
         // The folder before the port: two servers on one folder are told so, whatever their ports are.
-        let database = open(&args.data)?;
+        let database = open(&args.data, args.accept_loss)?;
         let listener = listen(args.listen.or(config.server.listen).unwrap_or(config::LISTEN_DEFAULT)).await?;
         let address = listener.local_addr();
         let address = address.map_err(|error| Failure::environment(format!("cannot listen: {error}")))?;
@@ -71,15 +71,17 @@ fn make_folder(data: &Path) -> Result<(), Failure> {
     made.map_err(|error| Failure::environment(format!("cannot make the data folder `{}`: {error}", data.display())))
 }
 
-fn open(data: &Path) -> Result<Database, Failure> {
-    Database::open(&data.join("pipe.db"), Options::SERVER).map_err(|error| {
+fn open(data: &Path, accept_loss: bool) -> Result<Database, Failure> {
+    Database::open(&data.join("pipe.db"), Options { accept_loss, ..Options::SERVER }).map_err(|error| {
         let help = match &error {
             StoreError::InUse { .. } => Some("a folder is served by one server; give this one another `--data`"),
             StoreError::Newer { .. } => Some("run the newer pipe, or put back the copy from before its first start"),
+            StoreError::Lost { .. } => {
+                Some("`--accept-loss` starts with what is left; runs and deliveries after it are gone")
+            }
             StoreError::Database { .. }
             | StoreError::Full { .. }
             | StoreError::Broken { .. }
-            | StoreError::Lost { .. }
             | StoreError::Unfit { .. }
             | StoreError::Conflict { .. }
             | StoreError::File { .. } => None,
