@@ -28,6 +28,7 @@ images: setup ## pull the base images, or build stand-ins where no registry is r
 torture: setup images release ## kill a real server and a simulated one at many more moments than the tests do
 	scripts/torture.sh $(PIPE) 5 20
 	PIPE_TORTURE=1 cargo $(TEST) --locked --package engine service:: simulation::
+	PIPE_TORTURE=1 PIPE_TORTURE_PROGRAM=$(PIPE) cargo $(TEST) --locked --package pipe --test torture
 
 bench: setup images release ## measure speed, side by side with act where it is installed
 	benches/run.sh $(PIPE)

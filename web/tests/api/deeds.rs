@@ -75,7 +75,7 @@ async fn a_request_sent_again_is_done_once() {
 }
 
 #[tokio::test]
-async fn secrets_go_in_and_never_out() {
+async fn t05_secrets_go_in_and_never_out() {
     let world = World::new().await;
     let body = json!({ "value": "hunter22", "repository": "octo/shop" });
     assert_eq!(world.send_json("PUT", "/secrets/token", &body, &[]).await.status, 201);

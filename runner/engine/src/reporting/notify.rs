@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn slack_is_told_in_one_line_without_the_markup_of_others() {
+    fn t12_slack_is_told_in_one_line_without_the_markup_of_others() {
         let news = json!({
             "state": "failed", "environment": null,
             "run": { "id": 7, "repository": "mona/shop", "commit": "c".repeat(40), "workflow": "<!channel> & CI",

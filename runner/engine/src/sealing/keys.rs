@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_made_once_for_its_owner_alone() {
+    fn t09_a_file_is_made_once_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let source = KeySource::choose(&|_| None, folder.path());
         assert!(matches!(source.read(false), Err(KeyError::Missing(_))));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn t09_what_is_no_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let source = KeySource::choose(&|_| None, folder.path());
         let path = folder.path().join(KEY_FILE);

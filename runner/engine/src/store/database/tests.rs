@@ -43,7 +43,7 @@ async fn one_that_fails_does_not_spoil_the_batch() {
 }
 
 #[tokio::test]
-async fn a_server_is_alone_and_local_runs_are_not() {
+async fn t08_a_server_is_alone_and_local_runs_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let server = Database::open(&path, Options::SERVER).unwrap();
@@ -86,7 +86,7 @@ async fn older_tables_are_changed_after_a_copy_and_newer_ones_refused() {
 
 /// A WAL that is cut anywhere: what was acknowledged is there, or opening is refused by number.
 #[tokio::test]
-async fn a_wal_that_was_cut_is_noticed() {
+async fn x08_a_wal_that_was_cut_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let live = folder.path().join("live");
     let database = Database::open(&live.join("x.db"), Options::SERVER).unwrap();

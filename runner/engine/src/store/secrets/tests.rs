@@ -123,7 +123,7 @@ async fn what_is_no_value_is_refused() {
 }
 
 #[tokio::test]
-async fn rows_copied_over_others_or_put_back_do_not_open() {
+async fn t04_rows_copied_over_others_or_put_back_do_not_open() {
     let world = world().await;
     world.put(Kind::Secret, "ONE", Scope::default(), "the value of one").await.unwrap();
     world.put(Kind::Secret, "TWO", Scope::default(), "the value of two").await.unwrap();
@@ -141,7 +141,7 @@ async fn rows_copied_over_others_or_put_back_do_not_open() {
 }
 
 #[tokio::test]
-async fn no_file_holds_a_secret() {
+async fn t04_no_file_holds_a_secret() {
     let world = world().await;
     world.put(Kind::Secret, "ONE", Scope::default(), "a value to look for").await.unwrap();
     for ending in ["", "-wal"] {
