@@ -85,20 +85,29 @@ impl Engine {
         assert!(load.stdout(Stdio::null()).status().unwrap().success() && save.wait().unwrap().success());
     }
 
+    /// With the part of it that keeps containers, which a new one would wait for. Containers run on.
     fn kill(&mut self) {
+        let containerd = self.containerd();
         self.process.kill().unwrap_or_default();
         self.process.wait().unwrap();
+        if let Some(pid) = containerd {
+            kill(pid, Signal::SIGKILL).unwrap_or_default();
+            wait_for("the rest of the engine to end", || !is_there(pid));
+        }
+    }
+
+    fn containerd(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.folder.join("exec/containerd/containerd.pid")).ok()?;
+        text.trim().parse().ok().map(Pid::from_raw).filter(|pid| is_there(*pid))
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let containerd = std::fs::read_to_string(self.folder.join("exec/containerd/containerd.pid"));
+        let containerd = self.containerd();
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap_or_default();
         self.process.wait().unwrap();
-        if let Some(pid) = containerd.ok().and_then(|text| text.trim().parse().ok()).map(Pid::from_raw)
-            && is_there(pid)
-        {
+        if let Some(pid) = containerd.filter(|pid| is_there(*pid)) {
             kill(pid, Signal::SIGTERM).unwrap_or_default();
         }
     }

@@ -1,5 +1,6 @@
 //! X01, X02: SIGKILL of the server at every flush of a push and its run of three jobs, from its start to its end in order.
 
+use crate::is_long;
 use crate::outcome::Outcome;
 use crate::server::{Flushes, strace_works, wait_for};
 use crate::world::{Witness, World, docker_works};
@@ -151,14 +152,14 @@ fn x01_x02_killed_at_some_flushes() {
 
 #[test]
 fn x01_x02_killed_at_every_flush_on_the_host() {
-    if crate::is_long() && strace_works() {
+    if is_long() && strace_works() {
         killed_at(Places::Host, all);
     }
 }
 
 #[test]
 fn x01_x02_killed_at_every_flush_with_containers() {
-    if crate::is_long() && strace_works() && docker_works() {
+    if is_long() && strace_works() && docker_works() {
         killed_at(Places::Containers, all);
     }
 }

@@ -18,5 +18,9 @@ mod world;
 
 /// Whether all points are wanted.
 fn is_long() -> bool {
-    std::env::var_os("PIPE_TORTURE").is_some()
+    let is_long = std::env::var_os("PIPE_TORTURE").is_some();
+    if !is_long {
+        eprintln!("SHORT: `PIPE_TORTURE=1` (`make torture`) takes every point");
+    }
+    is_long
 }

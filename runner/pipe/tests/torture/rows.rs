@@ -71,7 +71,7 @@ fn t09_a_key_that_others_may_read_is_refused_and_jobs_do_not_see_it() {
     world.variables = vec![("PIPE_MASTER_KEY", key.trim().to_owned()), ("PIPE_TOKEN", "pipe_never-seen".to_owned())];
     let server = world.started();
     world.push();
-    world.variables = Vec::new();
+    world.variables.pop();
     assert!(world.watch(1, || false));
     assert!(server.end().unwrap().success());
     let outcome = world.outcome(1);
