@@ -93,6 +93,8 @@ impl Engine {
         if let Some(pid) = containerd {
             kill(pid, Signal::SIGKILL).unwrap_or_default();
             wait_for("the rest of the engine to end", || !is_there(pid));
+            // Where nobody reaps it, its number looks alive.
+            std::fs::remove_file(self.folder.join("exec/containerd/containerd.pid")).unwrap();
         }
     }
 
