@@ -21,7 +21,7 @@ use workflow::run::{
 };
 
 use crate::clock::Clock;
-use crate::groups::{GroupNews, SharedGroups};
+use crate::groups::{GroupNews, SharedGroups, of_repository};
 use crate::job::{Begun, JobControl, JobOrder, JobReport, JobRunner, SharedMasker};
 use crate::notice::{Notice, Notices};
 use crate::slots::{Party, Slot, Slots};
@@ -268,8 +268,13 @@ impl Loop<'_> {
             return Vec::new();
         };
         let Some(group) = group.map(|group| group.name.clone()) else { return Vec::new() };
+        let group = self.group(&group);
         let news = self.parts.groups.release(self.id, &holder, &group);
         self.group_events(news)
+    }
+
+    fn group(&self, name: &str) -> String {
+        of_repository(&self.parts.party.repository, name)
     }
 
     fn group_events(&self, news: Vec<GroupNews>) -> Vec<RunEvent> {
@@ -323,6 +328,7 @@ impl Loop<'_> {
     fn perform(&mut self, command: Command) -> Vec<RunEvent> {
         match command {
             Command::AcquireGroup { holder, group, cancel_in_progress, queue } => {
+                let group = self.group(&group);
                 let news = self.parts.groups.request(self.id, &holder, &group, cancel_in_progress, queue);
                 self.group_events(news)
             }

@@ -24,7 +24,16 @@ pub struct GroupNews {
     pub change: GroupChange<Option<JobRunKey>>,
 }
 
-/// The groups, shared by clones.
+/// Between a repository and the name of a group: no name has one.
+const BETWEEN: char = '\0';
+
+/// A group among those of all repositories: groups of two never meet, as on GitHub.
+#[must_use]
+pub fn of_repository(repository: &str, group: &str) -> String {
+    format!("{repository}{BETWEEN}{group}")
+}
+
+/// The groups, shared by clones. Names are those of [`of_repository`]; news have the names that workflows give.
 #[derive(Debug, Clone, Default)]
 pub struct SharedGroups(Arc<Mutex<State>>);
 
@@ -119,6 +128,7 @@ impl SharedGroups {
 impl State {
     fn tell(&mut self, own: RunId, group: &str, changes: Vec<GroupChange<Holder>>) -> Vec<GroupNews> {
         let mut for_own = Vec::new();
+        let group = group.split_once(BETWEEN).map_or(group, |(_, group)| group);
         for change in changes {
             let ((run, holder), acquired) = match change {
                 GroupChange::Acquired(holder) => (holder, true),

@@ -61,7 +61,7 @@ impl Loop<'_> {
         let mut facts = Vec::new();
         for (acquired, holder, group) in holders {
             // Who was to be cancelled for it has been told. All that wait are kept, since none may be pushed out by this.
-            let news = self.parts.groups.request(self.id, &holder, &group, false, QueueMode::Max);
+            let news = self.parts.groups.request(self.id, &holder, &self.group(&group), false, QueueMode::Max);
             facts.extend(self.group_events(news).into_iter().filter(|_| !acquired));
         }
         facts

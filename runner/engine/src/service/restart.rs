@@ -8,6 +8,7 @@ use workflow::run::{JobRunKey, Recorded, Run, RunEvent};
 
 use super::load::{self, Given};
 use super::{Inner, RunSpec};
+use crate::groups::of_repository;
 use crate::placement::LeftoverFilter;
 use crate::slots::Party;
 use crate::store::{RunId, RunRow, RunStatus, StoreError};
@@ -64,7 +65,7 @@ async fn places_of(inner: &Inner, id: RunId) -> Result<Vec<Place>, StoreError> {
         run: id,
         asked: asked(&holder),
         holder,
-        group: group.name.clone(),
+        group: of_repository(&spec.party().repository, &group.name),
         acquired: group.acquired,
     };
     Ok(of_run.chain(of_jobs).map(place).collect())

@@ -91,6 +91,23 @@ async fn groups_are_as_they_were_after_a_restart() {
 }
 
 #[tokio::test]
+async fn groups_of_two_repositories_do_not_meet() {
+    let world = World::new(4);
+    let life = world.begin();
+    let text = "on: push\nconcurrency: { group: g, cancel-in-progress: true }\njobs:\n  a: { runs-on: x, steps: [{ run: hang }] }\n";
+    let mine = life.make(spec(text)).await;
+    life.until(mine, "step_started").await;
+    let theirs = life.make(RunSpec { repository: "o/other".into(), ..spec(text) }).await;
+    life.until(theirs, "step_started").await;
+    assert_eq!(life.service.load().1, 2, "both run");
+    for run in [mine, theirs] {
+        life.service.cancel(run, "ada", false).await.unwrap();
+        life.until(run, "run_finished").await;
+    }
+    life.end().await;
+}
+
+#[tokio::test]
 async fn another_attempt_keeps_what_succeeded() {
     let world = World::new(4);
     let life = world.begin();
