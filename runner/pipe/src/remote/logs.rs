@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::client::{Client, escaped};
 use super::connect::connect;
 use super::watch::{Wish, follow};
-use super::{number, shown};
+use super::{number, place, shown};
 use crate::args::{Global, LogsArgs};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{self, Terminal};
@@ -20,7 +20,7 @@ pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failur
     let value = client.get(&format!("/runs/{run}")).await?;
     if args.follow {
         let job = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
-        return follow(&client, &Wish { run, job, json: args.connect.json }, global).await;
+        return follow(&client, &Wish { run, job, json: args.connect.json, place: place(&args.connect) }, global).await;
     }
     let wanted = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
     let jobs: Vec<&Json> = value["jobs"]

@@ -19,7 +19,7 @@ use std::io::Write as _;
 
 use serde_json::Value as Json;
 
-use crate::args::{AuditCommand, Global, RemoteCommand, SecretCommand};
+use crate::args::{AuditCommand, Connect, Global, RemoteCommand, SecretCommand};
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 
@@ -76,6 +76,15 @@ async fn number(client: &Client, run: &str) -> Result<u64, Failure> {
     }
     let listed = client.get("/runs?limit=1").await?;
     listed["runs"][0]["id"].as_u64().ok_or_else(|| Failure::new(Exit::Nothing, "there are no runs"))
+}
+
+/// The arguments that name a server, as a person would write them again.
+fn place(to: &Connect) -> String {
+    match (&to.server, &to.data) {
+        (Some(server), _) => format!(" --server {server}"),
+        (None, Some(data)) => format!(" --data {}", data.display()),
+        (None, None) => String::new(),
+    }
 }
 
 /// Prints a result: JSON as it is, or a text made of it.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 use super::client::Client;
 use super::connect::connect;
 use super::watch::{Wish, follow};
-use super::{number, print, shown};
-use crate::args::{CancelArgs, DispatchArgs, Global, RerunArgs, ReviewArgs};
+use super::{number, place, print, shown};
+use crate::args::{CancelArgs, Connect, DispatchArgs, Global, RerunArgs, ReviewArgs};
 use crate::exit::{Exit, Failure};
 
 pub(super) async fn cancel(args: &CancelArgs, _global: &Global) -> Result<Exit, Failure> {
@@ -26,7 +26,7 @@ pub(super) async fn rerun(args: &RerunArgs, global: &Global) -> Result<Exit, Fai
     };
     let value = post(&client, &format!("/runs/{run}/rerun"), &body).await?;
     if args.watch {
-        return watch(&client, &value["run"], args.connect.json, global).await;
+        return watch(&client, &value["run"], &args.connect, global).await;
     }
     print(args.connect.json, &value, |value| started(&value["run"]))
 }
@@ -63,7 +63,7 @@ pub(super) async fn dispatch(args: &DispatchArgs, global: &Global) -> Result<Exi
     let client = connect(&args.connect).await?;
     let value = post(&client, "/dispatch", &body).await?;
     if args.watch {
-        return watch(&client, &value["runs"][0], args.connect.json, global).await;
+        return watch(&client, &value["runs"][0], &args.connect, global).await;
     }
     print(args.connect.json, &value, |value| {
         let runs = value["runs"].as_array().into_iter().flatten();
@@ -77,9 +77,9 @@ fn started(run: &Json) -> String {
     format!("run {run} is queued; follow it with `pipe watch {run}`\n")
 }
 
-async fn watch(client: &Client, run: &Json, json: bool, global: &Global) -> Result<Exit, Failure> {
+async fn watch(client: &Client, run: &Json, to: &Connect, global: &Global) -> Result<Exit, Failure> {
     let run = run.as_u64().ok_or_else(|| Failure::new(Exit::Nothing, "no run was started"))?;
-    follow(client, &Wish { run, job: None, json }, global).await
+    follow(client, &Wish { run, job: None, json: to.json, place: place(to) }, global).await
 }
 
 async fn post(client: &Client, path: &str, body: &Json) -> Result<Json, Failure> {

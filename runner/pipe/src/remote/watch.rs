@@ -14,12 +14,12 @@ use workflow::run::Conclusion;
 
 use super::client::{Client, Unanswered, query};
 use super::connect::connect;
-use super::number;
 use super::sse::Events;
+use super::{number, place};
 use crate::args::{Global, OneRun};
 use crate::exit::{Exit, Failure};
 use crate::report::plain::Detail;
-use crate::report::{LiveView, PlainView, Record, View};
+use crate::report::{LiveView, Logs, PlainView, Record, SummaryFacts, View, summary};
 use crate::run::signal::Signals;
 use crate::terminal::{self, Terminal};
 
@@ -30,7 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 pub(super) async fn run(args: &OneRun, global: &Global) -> Result<Exit, Failure> {
     let client = connect(&args.connect).await?;
     let run = number(&client, &args.run).await?;
-    follow(&client, &Wish { run, job: None, json: args.connect.json }, global).await
+    follow(&client, &Wish { run, job: None, json: args.connect.json, place: place(&args.connect) }, global).await
 }
 
 /// What to follow.
@@ -39,6 +39,8 @@ pub(super) struct Wish {
     /// Only lines of this job (its key).
     pub(super) job: Option<String>,
     pub(super) json: bool,
+    /// The arguments that name the server, for commands that are shown.
+    pub(super) place: String,
 }
 
 /// Follows a run to its end. Ctrl-C ends the watching, not the run.
@@ -56,6 +58,10 @@ pub(super) async fn follow(client: &Client, wish: &Wish, global: &Global) -> Res
     };
     watcher.view.ended();
     result?;
+    if !wish.json && wish.job.is_none() {
+        let text = watcher.summary(wish, Terminal::stdout(global.color));
+        let _gone = std::io::stdout().write_all(text.as_bytes());
+    }
     Ok(match watcher.record.finished {
         Some((Conclusion::Success | Conclusion::Skipped, _)) => Exit::Success,
         Some((Conclusion::Cancelled, _)) => Exit::Cancelled,
@@ -68,6 +74,8 @@ struct Watcher {
     record: Record,
     run: u64,
     json: bool,
+    /// Name of the workflow, title, numbers.
+    begun: (String, String, RunNumbers),
     /// The place behind the last event.
     last: Option<String>,
     is_over: bool,
@@ -96,7 +104,9 @@ impl Watcher {
             };
             Box::new(PlainView::new(std::io::BufWriter::new(std::io::stdout()), stdout, detail))
         };
-        Self { view, record: Record::default(), run: wish.run, json: wish.json, last: None, is_over: false }
+        let id = RunId(wish.run);
+        let begun = (String::new(), String::new(), RunNumbers { id, first: id, number: 0, attempt: 1 });
+        Self { view, record: Record::default(), run: wish.run, json: wish.json, begun, last: None, is_over: false }
     }
 
     async fn follow_to_the_end(&mut self, client: &Client, wish: &Wish, global: &Global) -> Result<(), Failure> {
@@ -155,6 +165,20 @@ impl Watcher {
         Ok(Ended::Early("the server ended the connection".to_owned()))
     }
 
+    /// How the run ended, as `pipe run` tells it.
+    fn summary(&self, wish: &Wish, terminal: Terminal) -> String {
+        let failed = !matches!(self.record.finished, Some((Conclusion::Success | Conclusion::Skipped, _)));
+        let (run, place) = (self.run, &wish.place);
+        let facts = SummaryFacts {
+            workflow: &self.begun.0,
+            title: &self.begun.1,
+            numbers: self.begun.2,
+            logs: Logs::Command(&format!("pipe logs {run}"), place),
+            again: &format!("pipe rerun {run}{}{place}", if failed { " --failed" } else { "" }),
+        };
+        summary(&self.record, &facts, terminal)
+    }
+
     fn take(&mut self, data: &str) {
         let Ok(object) = serde_json::from_str::<Json>(data) else { return };
         let is_shown = !self.json;
@@ -168,6 +192,7 @@ impl Watcher {
                 if is_shown {
                     self.view.begun(&workflow, &title, numbers);
                 }
+                self.begun = (workflow, title, numbers);
             }
             Some(Incoming::Notice(notice)) => self.notice(&notice, is_shown),
             Some(Incoming::Message(text)) if is_shown => self.view.say(&text),

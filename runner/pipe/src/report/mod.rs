@@ -17,7 +17,7 @@ pub use json::JsonView;
 pub use live::LiveView;
 pub use plain::PlainView;
 pub use record::Record;
-pub use summary::{SummaryFacts, summary};
+pub use summary::{Logs, SummaryFacts, summary};
 
 use engine::notice::Notice;
 use engine::store::RunNumbers;

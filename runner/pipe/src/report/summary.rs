@@ -25,10 +25,35 @@ pub struct SummaryFacts<'a> {
     pub title: &'a str,
     /// The run's numbers.
     pub numbers: RunNumbers,
-    /// Folder of its logs.
-    pub logs: &'a Path,
+    /// Where its logs are.
+    pub logs: Logs<'a>,
     /// A command that runs it again.
     pub again: &'a str,
+}
+
+/// Where logs are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Logs<'a> {
+    /// In files of this folder.
+    Folder(&'a Path),
+    /// By a command: its first words and its last ones; a job's key goes between them.
+    Command(&'a str, &'a str),
+}
+
+impl Logs<'_> {
+    fn of_run(self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::Command(first, last) => format!("{first}{last}"),
+        }
+    }
+
+    fn of_step(self, key: &JobRunKey, step: StepIndex) -> String {
+        match self {
+            Self::Folder(folder) => log_path(folder, key, Some(step)).display().to_string(),
+            Self::Command(first, last) => format!("{first} --job '{key}'{last}"),
+        }
+    }
 }
 
 /// The whole text.
@@ -43,7 +68,7 @@ pub fn summary(record: &Record, facts: &SummaryFacts<'_>, terminal: Terminal) ->
     for job in record.jobs.values().filter(|job| !job.calls) {
         job_line(record, job, terminal, &mut text);
     }
-    text.push_str(&format!("\nLogs: {}\n", facts.logs.display()));
+    text.push_str(&format!("\nLogs: {}\n", facts.logs.of_run()));
     text.push_str(&format!("Run again: {}\n", facts.again));
     text
 }
@@ -100,14 +125,14 @@ fn failure(
         let why = result.and_then(|result| result.message.as_ref()).map(|message| format!(": {message}"));
         let head = format!("{} › {}{}", job.name, step.name, exit.unwrap_or_default());
         text.push_str(&format!("{} {}{}\n", red("✘"), terminal.bold(&head), why.unwrap_or_default()));
-        tail(step, &log_path(facts.logs, key, Some(*index)), terminal, text);
+        tail(step, &facts.logs.of_step(key, *index), terminal, text);
     }
     if let Some(message) = &job.message {
         text.push_str(&format!("{} {}: {message}\n\n", red("✘"), terminal.bold(record.name(key))));
     }
 }
 
-fn tail(step: &StepRecord, log: &Path, terminal: Terminal, text: &mut String) {
+fn tail(step: &StepRecord, log: &str, terminal: Terminal, text: &mut String) {
     let (lines, more) = step.tail.last(TAIL_LINES);
     let bar = terminal.tint(AnsiColor::Red, "│");
     let mut in_group = false;
@@ -116,7 +141,7 @@ fn tail(step: &StepRecord, log: &Path, terminal: Terminal, text: &mut String) {
         text.push('\n');
     }
     let words = if more { "the whole log" } else { "log" };
-    text.push_str(&terminal.dim(&format!("  {words}: {}", log.display())));
+    text.push_str(&terminal.dim(&format!("  {words}: {log}")));
     text.push_str("\n\n");
 }
 

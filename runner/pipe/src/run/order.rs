@@ -24,7 +24,7 @@ use crate::exit::{Exit, Failure};
 use crate::labels;
 use crate::planning::Triggered;
 use crate::report::plain::Detail;
-use crate::report::{JsonView, LiveView, PlainView, Record, SummaryFacts, View, summary};
+use crate::report::{JsonView, LiveView, Logs, PlainView, Record, SummaryFacts, View, summary};
 use crate::repository::Repository;
 use crate::select::Workflows;
 use crate::terminal::{self, Terminal};
@@ -219,7 +219,7 @@ impl Order<'_> {
             workflow: one.workflow.display_name(),
             title: &finished.title,
             numbers: finished.numbers,
-            logs: &logs,
+            logs: Logs::Folder(&logs),
             again: &again,
         };
         let text = summary(record, &facts, Terminal::stdout(self.global.color));

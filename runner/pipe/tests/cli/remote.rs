@@ -222,6 +222,7 @@ async fn a_server_is_asked_as_its_folder_is() {
     check(&run("logs 1 --job Build"), 0, "one\ntwo\n");
     check(&run("logs 1 --job other"), 2, "its jobs: build");
     check(&run("watch 1"), 0, "[1/1] ✔ Build");
+    check(&run("watch 1"), 0, "Run again: pipe rerun 1 --");
     check(&run("watch 1 --json"), 0, "\"type\":\"log\"");
     check(&run("watch 7"), 2, "there is no run 7");
     check(&run("logs latest -f"), 0, "[Build]   two");
