@@ -5,6 +5,7 @@
 
 mod act;
 mod actrc;
+mod artifacts;
 mod keeping;
 mod remote;
 mod repo;
@@ -13,6 +14,7 @@ mod serve;
 
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
+pub use artifacts::ArtifactsCommand;
 pub use keeping::{AuditCommand, BackupArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AuditCommand, RepoArgs, SecretCommand, TokenCommand, VarCommand};
+use super::{ArtifactsCommand, AuditCommand, RepoArgs, SecretCommand, TokenCommand, VarCommand};
 
 /// Verbs that ask the API.
 #[derive(Debug, Subcommand)]
@@ -17,6 +17,9 @@ pub enum RemoteCommand {
     Watch(OneRun),
     /// Print the logs of a run
     Logs(LogsArgs),
+    /// What runs left
+    #[command(subcommand)]
+    Artifacts(ArtifactsCommand),
     /// Stop a run
     Cancel(CancelArgs),
     /// Run again what is over

@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here; what a verb prints and how it ends is.
 
+mod artifacts;
 mod client;
 mod connect;
 mod deliveries;
@@ -41,6 +42,7 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Show(args) => runs::show(&args, global).await,
         RemoteCommand::Watch(args) => watch::run(&args, global).await,
         RemoteCommand::Logs(args) => logs::run(&args, global).await,
+        RemoteCommand::Artifacts(command) => artifacts::run(command, global).await,
         RemoteCommand::Cancel(args) => steer::cancel(&args, global).await,
         RemoteCommand::Rerun(args) => steer::rerun(&args, global).await,
         RemoteCommand::Approve(args) => steer::review(&args, "approved", global).await,
