@@ -20,6 +20,9 @@ pub struct EnvironmentValues {
 /// By the environment's name in lower case, as GitHub compares them.
 pub type OfEnvironments = IndexMap<String, EnvironmentValues>;
 
+/// Names and values, as a file has them.
+type Pairs = Vec<(String, String)>;
+
 /// `production/TOKEN`: the environment, if one is named, and the rest.
 pub fn split(name: &str) -> (Option<String>, &str) {
     match name.split_once('/') {
@@ -33,7 +36,7 @@ pub fn split(name: &str) -> (Option<String>, &str) {
 ///
 /// # Errors
 /// One has no form that is known.
-pub fn beside(base: &Path) -> Result<Vec<(String, Vec<(String, String)>)>, Failure> {
+pub fn beside(base: &Path) -> Result<Vec<(String, Pairs)>, Failure> {
     let Some(name) = base.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
     let (stem, ending) = match name.rsplit_once('.') {
         Some((stem, ending @ ("yml" | "yaml"))) => (stem, format!(".{ending}")),
