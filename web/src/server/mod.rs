@@ -65,7 +65,8 @@ impl Default for ServerOptions {
         Self {
             head_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
-            connections_max: 1_000,
+            // A thousand people may follow a run, and hooks still come in.
+            connections_max: 2_000,
             connections_each_max: 50,
             trusted_proxies: Vec::new(),
             drain_time: Duration::from_secs(10),

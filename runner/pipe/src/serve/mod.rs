@@ -24,9 +24,13 @@ use config::ServerConfig;
 /// Name of the settings file in the data folder.
 const CONFIG_FILE: &str = "pipe.toml";
 
+/// Files that the server may have open at once, where the system lets it.
+const OPEN_FILES_MAX: u64 = 16_384;
+
 /// Runs the command.
 pub fn run(args: &ServeArgs, global: &Global) -> Result<Exit, Failure> {
     log_to_stderr(global);
+    open_many_files();
     let config = config(args, global)?;
     make_folder(&args.data)?;
     let runtime = tokio::runtime::Runtime::new()
@@ -102,6 +106,18 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         };
         failure.maybe_help(help.map(str::to_owned))
     })
+}
+
+/// Each client and each job takes some; what a process may have at first is often 1,024.
+fn open_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = OPEN_FILES_MAX.min(hard);
+        if soft >= wanted { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) }
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "only few files can be open at once");
+    }
 }
 
 /// Our own diagnostics as `key=value` lines. `PIPE_LOG` chooses what, as `RUST_LOG` does elsewhere.
