@@ -12,13 +12,29 @@ use tokio::sync::watch;
 
 use super::place::{Change, LogKey};
 
-/// How often a run that is followed is looked at.
+/// How often a run is looked at in which something happens: as often as few people can see, less often for each client.
+const EVERY_BUSY: Duration = Duration::from_millis(8);
+const EVERY_BUSY_MAX: Duration = Duration::from_millis(40);
+const EACH_CLIENT: Duration = Duration::from_micros(32);
+/// After so many looks at which nothing has happened, it is looked at less often; and then once more.
+const BUSY_LOOKS: u32 = 100;
 const EVERY: Duration = Duration::from_millis(40);
-/// After so many looks at a run in which nothing happens, it is looked at less often.
-const QUIET_LOOKS: u32 = 250;
+const QUIET_LOOKS: u32 = 350;
 const EVERY_QUIET: Duration = Duration::from_millis(250);
 
+/// What looking at one more run costs, in clients.
+const CLIENTS_A_RUN: usize = 50;
+
 type Channel = watch::Sender<u64>;
+
+fn pause(quiet: u32, clients: usize) -> Duration {
+    let busy = EVERY_BUSY + EACH_CLIENT * u32::try_from(clients).unwrap_or(u32::MAX).min(10_000);
+    match quiet {
+        0..=BUSY_LOOKS => busy.min(EVERY_BUSY_MAX),
+        _ if quiet <= QUIET_LOOKS => EVERY,
+        _ => EVERY_QUIET,
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct News {
@@ -58,21 +74,23 @@ impl News {
         let mut known = Known::default();
         let mut quiet = 0;
         loop {
-            {
+            let clients = {
                 // Under the lock, so that nobody subscribes to a channel that is being given up.
                 let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
                 if channel.receiver_count() == 0 {
                     runs.remove(&run);
                     return;
                 }
-            }
+                // Runs that others follow are looked at too.
+                channel.receiver_count().max(runs.len() * CLIENTS_A_RUN)
+            };
             if self.look(run, &mut known).await {
                 channel.send_modify(|count| *count += 1);
                 quiet = 0;
             } else {
                 quiet += 1;
             }
-            tokio::time::sleep(if quiet > QUIET_LOOKS { EVERY_QUIET } else { EVERY }).await;
+            tokio::time::sleep(pause(quiet, clients)).await;
         }
     }
 
@@ -101,5 +119,23 @@ impl News {
         let is_more = !facts.is_empty() || bytes != known.bytes;
         known.bytes = bytes;
         is_more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses() {
+        let check = |quiet, clients, milliseconds| {
+            assert_eq!(pause(quiet, clients).as_millis(), milliseconds, "{quiet} {clients}");
+        };
+        check(0, 50, 9);
+        check(100, 50, 9);
+        check(0, 1_000, 40);
+        check(0, usize::MAX, 40);
+        check(101, 50, 40);
+        check(351, 50, 250);
     }
 }
