@@ -60,7 +60,7 @@ fn functions_fit_a_screen() {
         let lines: Vec<_> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let code = line.trim_start();
-            if !is_function(code) || code.ends_with(';') {
+            if !is_function(code) || code.ends_with([';', '}']) {
                 continue;
             }
             let close = format!("{}}}", &line[..line.len() - code.len()]);

@@ -45,8 +45,13 @@ impl Engine {
     /// Starts it; none where that cannot be done.
     fn start(folder: &Path) -> Option<Self> {
         let log = File::options().create(true).append(true).open(folder.join("dockerd.log")).unwrap();
-        let mut command = Command::new("dockerd");
-        command.arg("--data-root").arg(folder.join("data")).arg("--exec-root").arg(folder.join("exec"));
+        // In a network of its own: one without a bridge takes away the bridge of the engine that others use.
+        let mut command = Command::new("unshare");
+        command
+            .args(["--net", "dockerd", "--data-root"])
+            .arg(folder.join("data"))
+            .arg("--exec-root")
+            .arg(folder.join("exec"));
         command.arg("--pidfile").arg(folder.join("pid")).arg("-H").arg(Self::host(folder));
         command.args(["--bridge=none", "--iptables=false", "--ip-masq=false", "--ip-forward=false"]);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().ok()?;
