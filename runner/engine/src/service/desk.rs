@@ -119,7 +119,11 @@ impl Desk {
             let clock = &inner.parts.clock;
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = inner.broken.cancelled() => break,
+                () = inner.broken.cancelled() => {
+                    // To drop what carries a run would stop its jobs, which the next start takes up.
+                    tasks.detach_all();
+                    break;
+                }
                 Some(run) = woken.recv() => self.wake(run),
                 Some(ended) = tasks.join_next() => {
                     if let Err(error) = ended {
