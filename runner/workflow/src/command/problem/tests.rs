@@ -119,18 +119,3 @@ fn there_is_a_bound() {
     finder.look(b"\xff\xfe.py:\xff Traceback (most recent call last):\n");
     assert!(finder.take().is_empty() && finder.before.len() <= BEFORE_BYTES_MAX);
 }
-
-/// How fast ordinary output passes; `cargo nextest run --release --run-ignored all problem::tests::speed`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn speed() {
-    let line = "2026-11-21T21:13:01.123Z INFO  worker[17]: handled GET /api/v1/items/42 in 13 ms, 200 OK, 1234 bytes\n";
-    let block = line.repeat(700);
-    let rounds = 3_000;
-    let mut finder = ProblemFinder::default();
-    let begun = std::time::Instant::now();
-    (0..rounds).for_each(|_| finder.look(block.as_bytes()));
-    let rate = (block.len() * rounds) as f64 / begun.elapsed().as_secs_f64() / 1e6;
-    assert!(finder.take().is_empty() && rate > 600.0, "{rate:.0} MB/s");
-    panic!("{rate:.0} MB/s");
-}
