@@ -132,7 +132,7 @@ impl std::fmt::Debug for Hidden {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is no file.
-    #[error("there is no master key in {0}; put back the file, what was sealed with it opens with nothing else")]
+    #[error("find the master key {0}; put the file back: what was sealed with it opens with nothing else")]
     Missing(String),
     /// The file cannot be used.
     #[error("use the master key {path}: {reason}")]
