@@ -3,6 +3,7 @@
 //! It holds no run logic: what becomes of a delivery is a [`DeliveryProcessor`]'s. Rules of the door:
 //! `webhook/mod.rs`; limits of connections: `server/mod.rs`.
 
+mod access;
 pub mod api;
 mod dispatching;
 mod health;

@@ -137,7 +137,7 @@ pub(super) fn bad(what: &str, reason: String) -> Problem {
 }
 
 /// Something of ours failed. What it was is for the server's log.
-pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Problem {
+pub(crate) fn unreadable(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "a request cannot be answered");
     let detail = "the server cannot answer now; its log says why";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "server", detail)

@@ -31,7 +31,7 @@ impl LocalAccess {
     /// The file cannot be written.
     pub fn open(folder: &Path, address: SocketAddr, tokens: &Tokens, who: &str) -> std::io::Result<Self> {
         let scopes = [Scope::Admin].into_iter().collect();
-        let holder = Holder { who: who.to_owned(), scopes, repositories: Vec::new() };
+        let holder = Holder::of(who.to_owned(), scopes, Vec::new());
         let token = tokens.pass(holder)?;
         let host =
             if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address };

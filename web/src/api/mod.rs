@@ -4,9 +4,8 @@
 //! done goes to [`Steering`] and to the audit log. `openapi.rs` is the reference, and the tests hold it against the
 //! routes. It makes no decisions about runs.
 
-mod access;
 mod administration;
-mod answer;
+pub(crate) mod answer;
 mod artifacts;
 mod environments;
 mod events;
@@ -46,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use workflow::run::Environments;
 
 use crate::Problem;
+use crate::access;
 
 /// What the API works with.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub struct Api {
 
 /// What handlers share.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     listing: Listing,
     deliveries: Deliveries,
     deployments: Deployments,
@@ -82,7 +82,7 @@ struct Shared {
     repositories: Repositories,
     once: once::Once,
     follow: follow::Follow,
-    api: Api,
+    pub(crate) api: Api,
 }
 
 impl Api {

@@ -118,7 +118,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
         let once = || Once::new(Answers::on(database.clone()));
-        let holder = Holder { who: "ada".into(), scopes: Scopes::default(), repositories: Vec::new() };
+        let holder = Holder::of("ada".into(), Scopes::default(), Vec::new());
         let mut headers = axum::http::HeaderMap::new();
         headers.insert("idempotency-key", "one".parse().unwrap());
         let body = Body { bytes: b"{}".to_vec(), headers, path: "/runs/1/rerun".into() };

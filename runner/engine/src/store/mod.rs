@@ -8,6 +8,7 @@ pub mod deliveries;
 pub mod deployments;
 pub mod listing;
 pub mod outbox;
+pub mod people;
 pub mod rekey;
 pub mod repositories;
 mod runs;

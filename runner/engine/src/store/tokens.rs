@@ -4,6 +4,7 @@
 //! slip of the hand costs no look into the database. A token has 256 random bits: a plain digest of it cannot be guessed.
 
 mod form;
+mod holder;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use workflow::secret::Secret;
 
+pub use holder::{Grant, Holder};
 pub use scope::{Scope, Scopes};
 
 use super::StoreError;
@@ -71,31 +73,6 @@ pub struct Token {
     pub used_at: Option<Timestamp>,
     /// When it was taken back.
     pub revoked_at: Option<Timestamp>,
-}
-
-/// Who asks, once the token is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Such as `token deploy-bot`.
-    pub who: String,
-    /// What it allows.
-    pub scopes: Scopes,
-    /// Only for these; empty: for all.
-    pub repositories: Vec<String>,
-}
-
-impl Holder {
-    /// The name that reviewers are known by: that of the token.
-    #[must_use]
-    pub fn person(&self) -> &str {
-        self.who.strip_prefix(TOKEN).unwrap_or(&self.who)
-    }
-
-    /// Whether it may see and touch this repository.
-    #[must_use]
-    pub fn may_see(&self, repository: &str) -> bool {
-        self.repositories.is_empty() || self.repositories.iter().any(|own| own.eq_ignore_ascii_case(repository))
-    }
 }
 
 /// Why a token cannot be made.
@@ -239,7 +216,7 @@ impl Tokens {
         }
         self.note_use(token.id, now);
         let who = format!("{TOKEN}{}", token.name);
-        Ok(Some(Holder { who, scopes: token.scopes, repositories: token.repositories }))
+        Ok(Some(Holder::of(who, token.scopes, token.repositories)))
     }
 
     /// Nobody waits for it, and it may be lost.

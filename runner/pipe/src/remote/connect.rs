@@ -142,7 +142,7 @@ impl Opened {
     fn client(self, folder: &Path, registry: Option<Registry>, nobody: &'static str) -> Result<Client, Failure> {
         let tokens = Tokens::on(self.database.clone(), self.audit.clone());
         let scopes = [Scope::Admin].into_iter().collect();
-        let holder = Holder { who: person().who, scopes, repositories: Vec::new() };
+        let holder = Holder::of(person().who, scopes, Vec::new());
         let token = tokens
             .pass(holder)
             .map_err(|error| Failure::environment(format!("the system gives no random bytes: {error}")))?;

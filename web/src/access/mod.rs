@@ -10,19 +10,19 @@ use engine::store::audit::Actor;
 use engine::store::tokens::{Holder, Scope};
 use jiff::Timestamp;
 
-use super::Shared;
-use super::answer::unreadable;
+use crate::api::Shared;
+use crate::api::answer::unreadable;
 use crate::{ClientAddress, Problem};
 
 /// A scope as a type.
-pub(super) trait Needs: Send + Sync {
+pub(crate) trait Needs: Send + Sync {
     const SCOPE: Scope;
 }
 
 macro_rules! needs {
     ($($name:ident),*) => { $(
         #[derive(Debug)]
-        pub(super) struct $name;
+        pub(crate) struct $name;
 
         impl Needs for $name {
             const SCOPE: Scope = Scope::$name;
@@ -34,21 +34,21 @@ needs!(RunsRead, RunsWrite, ReviewsWrite, Dispatch, Deliveries, SecretsWrite, Au
 
 /// Somebody whose token allows it.
 #[derive(Debug)]
-pub(super) struct Allowed<N> {
-    pub(super) holder: Holder,
+pub(crate) struct Allowed<N> {
+    pub(crate) holder: Holder,
     /// For the audit log.
-    pub(super) actor: Actor,
+    pub(crate) actor: Actor,
     needs: PhantomData<N>,
 }
 
 impl<N> Allowed<N> {
     /// Whether this repository is there for them; what is not looks like what does not exist.
-    pub(super) fn may_see(&self, repository: &str) -> bool {
+    pub(crate) fn may_see(&self, repository: &str) -> bool {
         self.holder.may_see(repository)
     }
 
     /// Refuses who is bound to some repositories what is about all.
-    pub(super) fn of_all(&self) -> Result<(), Problem> {
+    pub(crate) fn of_all(&self) -> Result<(), Problem> {
         if self.holder.repositories.is_empty() {
             return Ok(());
         }
@@ -67,12 +67,13 @@ impl<N: Needs> FromRequestParts<Arc<Shared>> for Allowed<N> {
         let holder = found.ok_or_else(|| {
             unauthorized("this token is none, has ended or was taken back; `pipe token create` makes one")
         })?;
-        if !holder.scopes.allow(N::SCOPE) {
-            let (who, scope) = (&holder.who, N::SCOPE.as_str());
+        let who = holder.who.clone();
+        let holder = holder.bound_to(N::SCOPE).ok_or_else(|| {
+            let scope = N::SCOPE.as_str();
             let detail =
                 format!("{who} has not the scope `{scope}`; make one with `pipe token create --scope {scope}`");
-            return Err(Problem::new(StatusCode::FORBIDDEN, "scope", detail));
-        }
+            Problem::new(StatusCode::FORBIDDEN, "scope", detail)
+        })?;
         let address = parts.extensions.get::<ClientAddress>();
         // Without a connection it is asked by a command of this process.
         let origin = address.map_or_else(|| "command line".to_owned(), |address| address.0.to_string());
