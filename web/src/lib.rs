@@ -6,12 +6,15 @@
 mod access;
 pub mod api;
 mod dispatching;
+mod headers;
 mod health;
 mod metrics;
+mod pages;
 mod problem;
 mod processor;
 mod pump;
 mod server;
+mod site;
 mod webhook;
 
 pub use dispatching::dispatch;

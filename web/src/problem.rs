@@ -44,6 +44,12 @@ impl Problem {
         self.status
     }
 
+    /// What people read.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its word.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -60,6 +66,8 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         let mut response = (self.status, body.to_string()).into_response();
+        // What makes pages makes a page of it.
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.retry_after {

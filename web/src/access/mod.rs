@@ -10,8 +10,8 @@ use engine::store::audit::Actor;
 use engine::store::tokens::{Holder, Scope};
 use jiff::Timestamp;
 
-use crate::api::Shared;
 use crate::api::answer::unreadable;
+use crate::site::Site;
 use crate::{ClientAddress, Problem};
 
 /// A scope as a type.
@@ -57,10 +57,10 @@ impl<N> Allowed<N> {
     }
 }
 
-impl<N: Needs> FromRequestParts<Arc<Shared>> for Allowed<N> {
+impl<N: Needs> FromRequestParts<Arc<Site>> for Allowed<N> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Site>) -> Result<Self, Problem> {
         let token = bearer(parts)
             .ok_or_else(|| unauthorized("send a token as `Authorization: Bearer …`; `pipe token create` makes one"))?;
         let found = shared.api.tokens.check(token, Timestamp::now()).await.map_err(|error| unreadable(&error))?;

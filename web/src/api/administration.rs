@@ -12,10 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::access::{self, Allowed};
 use super::answer::{self, Body, Path, Query, done, store};
-use super::{Shared, not_found};
+use super::not_found;
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 const LISTED: usize = 50;
 
@@ -29,7 +30,7 @@ pub(super) struct DeliveryQuery {
 }
 
 pub(super) async fn deliveries(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Deliveries>,
     Query(query): Query<DeliveryQuery>,
     headers: HeaderMap,
@@ -43,7 +44,7 @@ pub(super) async fn deliveries(
 }
 
 pub(super) async fn delivery(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Deliveries>,
     Path(number): Path<u64>,
     headers: HeaderMap,
@@ -57,7 +58,7 @@ pub(super) async fn delivery(
 }
 
 pub(super) async fn replay(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Deliveries>,
     Path(number): Path<u64>,
     body: Body,
@@ -83,7 +84,7 @@ fn no_delivery(number: u64) -> Problem {
 }
 
 pub(super) async fn tokens(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Admin>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -103,7 +104,7 @@ struct TokenWish {
 }
 
 pub(super) async fn create_token(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Admin>,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -131,7 +132,7 @@ pub(super) async fn create_token(
 }
 
 pub(super) async fn revoke_token(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Admin>,
     Path(which): Path<String>,
 ) -> Result<Response, Problem> {
@@ -159,7 +160,7 @@ pub(super) struct MessageQuery {
 
 /// What others have not been told yet.
 pub(super) async fn messages(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Deliveries>,
     Query(query): Query<MessageQuery>,
     headers: HeaderMap,
@@ -172,7 +173,7 @@ pub(super) async fn messages(
 }
 
 pub(super) async fn retry_message(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Deliveries>,
     Path(number): Path<u64>,
 ) -> Result<Response, Problem> {
@@ -196,7 +197,7 @@ pub(super) struct AuditQuery {
 }
 
 pub(super) async fn audit(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::AuditRead>,
     Query(query): Query<AuditQuery>,
     headers: HeaderMap,

@@ -13,20 +13,20 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use workflow::secret::Secret;
 
-use super::Shared;
 use crate::Problem;
+use crate::site::Site;
 
 /// Longest body of a request: a secret of 48 KB, written with escapes.
 const BODY_BYTES_MAX: usize = 320 * 1_024;
 
 /// The query, with all its names known.
 #[derive(Debug)]
-pub(super) struct Query<T>(pub(super) T);
+pub(crate) struct Query<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Query<T> {
+impl<T: DeserializeOwned> FromRequestParts<Arc<Site>> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _shared: &Arc<Shared>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _shared: &Arc<Site>) -> Result<Self, Problem> {
         axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(query)| Self(query)).map_err(|error| {
             bad(
                 "query",
@@ -38,12 +38,12 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Query<T> {
 
 /// A part of the path.
 #[derive(Debug)]
-pub(super) struct Path<T>(pub(super) T);
+pub(crate) struct Path<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Path<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Site>> for Path<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Site>) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, shared).await;
         // What cannot be a number is the number of nothing.
         path.map(|path| Self(path.0)).map_err(|_| super::not_found("there is nothing of that number"))
@@ -52,16 +52,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Path<T> {
 
 /// The body as it came, at most [`BODY_BYTES_MAX`]; empty, or JSON by its content type.
 #[derive(Debug)]
-pub(super) struct Body {
-    pub(super) bytes: Vec<u8>,
-    pub(super) headers: HeaderMap,
-    pub(super) path: String,
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) path: String,
 }
 
-impl FromRequest<Arc<Shared>> for Body {
+impl FromRequest<Arc<Site>> for Body {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _shared: &Arc<Shared>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _shared: &Arc<Site>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let read = Limited::new(body, BODY_BYTES_MAX).collect();
         let read = tokio::time::timeout(std::time::Duration::from_secs(30), read).await;
@@ -86,7 +86,7 @@ impl FromRequest<Arc<Shared>> for Body {
 
 impl Body {
     /// As a value; an empty body is `{}`.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let bytes: &[u8] = if self.bytes.is_empty() { b"{}" } else { &self.bytes };
         // The place, but not the text: it may be a secret.
         serde_json::from_slice(bytes).map_err(|error| {
@@ -103,7 +103,7 @@ impl Body {
 }
 
 /// JSON, with an ETag; 304 where the client has it.
-pub(super) fn json(headers: &HeaderMap, value: &impl Serialize) -> Result<Response, Problem> {
+pub(crate) fn json(headers: &HeaderMap, value: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(|error| unreadable(&error))?;
     let digest = Sha256::digest(&body);
     let tag: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -128,11 +128,11 @@ pub(super) fn json(headers: &HeaderMap, value: &impl Serialize) -> Result<Respon
 }
 
 /// JSON of a deed.
-pub(super) fn done(status: StatusCode, value: &serde_json::Value) -> Response {
+pub(crate) fn done(status: StatusCode, value: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], value.to_string()).into_response()
 }
 
-pub(super) fn bad(what: &str, reason: String) -> Problem {
+pub(crate) fn bad(what: &str, reason: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "request", format!("the {what} cannot be read: {reason}"))
 }
 
@@ -144,13 +144,13 @@ pub(crate) fn unreadable(error: &dyn std::fmt::Display) -> Problem {
 }
 
 /// The store took nothing, or gave nothing.
-pub(super) fn store(error: &StoreError) -> Problem {
+pub(crate) fn store(error: &StoreError) -> Problem {
     tracing::error!(%error, "a request cannot be answered");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "the database takes nothing now; try again later")
         .retry_after(std::time::Duration::from_secs(10))
 }
 
 /// A secret of a body.
-pub(super) fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+pub(crate) fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     <String as serde::Deserialize>::deserialize(deserializer).map(Secret::new)
 }

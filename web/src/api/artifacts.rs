@@ -15,18 +15,19 @@ use engine::store::RunId;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::access::{self, Allowed};
 use super::answer::{self, Path, store, unreadable};
+use super::not_found;
 use super::runs::visible;
-use super::{Shared, not_found};
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 /// Bytes of a download that are in memory at once: so many chunks of so many bytes.
 const CHUNK_BYTES: usize = 64 * 1_024;
 const CHUNKS: usize = 4;
 
-pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn list(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<u64>,
     headers: HeaderMap,
@@ -36,8 +37,8 @@ pub(super) async fn list(
     answer::json(&headers, &json!({ "artifacts": shown }))
 }
 
-pub(super) async fn download(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn download(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path((id, name)): Path<(u64, String)>,
 ) -> Result<Response, Problem> {
@@ -80,7 +81,7 @@ pub(super) async fn download(
 }
 
 /// What the run left, if there is such a run for this token.
-async fn of_run<N>(shared: &Shared, allowed: &Allowed<N>, id: RunId) -> Result<(Kept, Vec<Artifact>), Problem> {
+async fn of_run<N>(shared: &Site, allowed: &Allowed<N>, id: RunId) -> Result<(Kept, Vec<Artifact>), Problem> {
     let run = visible(shared, allowed, id).await?;
     let attempts = shared.listing.attempts(run.id).await.map_err(|error| store(&error))?;
     let first = attempts.first().map_or(run.id, |first| first.id);

@@ -11,17 +11,17 @@ use engine::store::secrets::{Kind, Scope};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::Shared;
-use super::access::{self, Allowed};
 use super::answer::{self, Query, store};
 use super::values::OfRepository;
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 const LISTED: usize = 50;
 
 /// Environments that have rules, secrets or variables of their own, or that something was deployed to.
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Query(filter): Query<OfRepository>,
     headers: HeaderMap,
@@ -72,7 +72,7 @@ pub(super) struct DeploymentQuery {
 }
 
 pub(super) async fn deployments(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Query(query): Query<DeploymentQuery>,
     headers: HeaderMap,

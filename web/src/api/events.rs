@@ -13,17 +13,17 @@ use axum::response::{IntoResponse as _, Response};
 use engine::store::RunId;
 use serde::Deserialize;
 
-use super::Shared;
-use super::access::{self, Allowed};
 use super::answer::{Path, Query, bad};
 use super::follow::{Place, Wanted};
 use super::logs::key_of;
 use super::runs::visible;
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct What {
+pub(crate) struct What {
     /// Whether lines of logs come too.
     #[serde(default = "yes")]
     logs: bool,
@@ -37,8 +37,8 @@ const fn yes() -> bool {
     true
 }
 
-pub(super) async fn stream(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn stream(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<u64>,
     Query(what): Query<What>,

@@ -17,11 +17,12 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use workflow::run::{JobRunKey, StepIndex};
 
-use super::access::{self, Allowed};
 use super::answer::{Path, Query, bad};
+use super::not_found;
 use super::runs::visible;
-use super::{Shared, not_found};
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 /// Most bytes of one part.
 const PART_BYTES_MAX: u64 = 1 << 20;
@@ -31,13 +32,13 @@ const CHUNK_BYTES: u64 = 64 * 1_024;
 const KEY_BYTES_MAX: usize = 1_024;
 
 /// `RUN:KEY`, and which part of its log.
-pub(super) fn job(id: &str) -> Option<(RunId, JobRunKey)> {
+pub(crate) fn job(id: &str) -> Option<(RunId, JobRunKey)> {
     let (run, key) = id.split_once(':')?;
     Some((RunId(run.parse().ok()?), key_of(key)?))
 }
 
 /// A key becomes the name of a folder, so only its own characters are taken.
-pub(super) fn key_of(text: &str) -> Option<JobRunKey> {
+pub(crate) fn key_of(text: &str) -> Option<JobRunKey> {
     let is_of_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'(' | b')' | b'/');
     let is_key = !text.is_empty() && text.len() <= KEY_BYTES_MAX && text.bytes().all(is_of_key);
     is_key.then(|| JobRunKey::parse(text))
@@ -45,15 +46,15 @@ pub(super) fn key_of(text: &str) -> Option<JobRunKey> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// A step's number, or `setup`.
     step: Option<String>,
     from: Option<u64>,
     to: Option<u64>,
 }
 
-pub(super) async fn part(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn part(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<String>,
     Query(query): Query<Part>,
@@ -75,12 +76,12 @@ pub(super) async fn part(
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Whole {
+pub(crate) struct Whole {
     step: Option<String>,
 }
 
-pub(super) async fn raw(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn raw(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<String>,
     Query(query): Query<Whole>,
@@ -178,7 +179,7 @@ impl Log {
 }
 
 async fn find(
-    shared: &Shared,
+    shared: &Site,
     allowed: &Allowed<access::RunsRead>,
     id: &str,
     step: Option<&str>,

@@ -6,19 +6,19 @@
 
 mod administration;
 pub(crate) mod answer;
-mod artifacts;
+pub(crate) mod artifacts;
 mod environments;
 mod events;
-mod follow;
+pub(crate) mod follow;
 mod local;
-mod logs;
-mod once;
+pub(crate) mod logs;
+pub(crate) mod once;
 mod openapi;
 mod repositories;
-mod runs;
+pub(crate) mod runs;
 mod steering;
 mod values;
-mod view;
+pub(crate) mod view;
 
 pub use local::LocalAccess;
 pub use repositories::Registry;
@@ -31,21 +31,16 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
 use engine::folders::Folders;
 use engine::store::Database;
-use engine::store::answers::Answers;
 use engine::store::audit::Audit;
-use engine::store::deliveries::Deliveries;
-use engine::store::deployments::Deployments;
-use engine::store::listing::Listing;
-use engine::store::outbox::Outbox;
-use engine::store::repositories::Repositories;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use workflow::run::Environments;
 
-use crate::Problem;
-use crate::access;
+use crate::headers::protect;
+use crate::site::Site;
+use crate::{Problem, pages};
 
 /// What the API works with.
 #[derive(Debug, Clone)]
@@ -72,33 +67,10 @@ pub struct Api {
     pub stop: CancellationToken,
 }
 
-/// What handlers share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    listing: Listing,
-    deliveries: Deliveries,
-    deployments: Deployments,
-    outbox: Outbox,
-    repositories: Repositories,
-    once: once::Once,
-    follow: follow::Follow,
-    pub(crate) api: Api,
-}
-
 impl Api {
-    /// The routes.
+    /// The routes: the API, and the pages beside it.
     pub fn routes(self) -> Router {
-        let listing = Listing::on(self.database.clone());
-        let shared = Shared {
-            deliveries: Deliveries::on(self.database.clone()),
-            deployments: Deployments::on(self.database.clone()),
-            outbox: Outbox::on(self.database.clone()),
-            repositories: Repositories::on(self.database.clone()),
-            once: once::Once::new(Answers::on(self.database.clone())),
-            follow: follow::Follow::new(listing.clone(), self.folders.clone(), self.stop.clone()),
-            listing,
-            api: self,
-        };
+        let site = Arc::new(Site::new(self));
         let v1 = Router::new()
             .route("/openapi.json", get(openapi::document))
             .route("/runs", get(runs::list))
@@ -137,10 +109,11 @@ impl Api {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
             });
-        Router::new().nest("/api/v1", v1.with_state(Arc::new(shared)))
+        let routes = Router::new().nest("/api/v1", v1).merge(pages::routes());
+        routes.with_state(site).layer(axum::middleware::map_response(protect))
     }
 }
 
-fn not_found(detail: impl Into<String>) -> Problem {
+pub(crate) fn not_found(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }

@@ -22,7 +22,7 @@ const KEY_BYTES_MAX: usize = 255;
 
 /// Knows what was answered, and what is being done.
 #[derive(Debug)]
-pub(super) struct Once {
+pub(crate) struct Once {
     answers: Answers,
     busy: Mutex<HashSet<[u8; 32]>>,
 }
@@ -40,12 +40,12 @@ impl Drop for Busy<'_> {
 }
 
 impl Once {
-    pub(super) fn new(answers: Answers) -> Self {
+    pub(crate) fn new(answers: Answers) -> Self {
         Self { answers, busy: Mutex::default() }
     }
 
     /// Does `deed`, or answers as it was answered before.
-    pub(super) async fn perform<Deed>(&self, holder: &Holder, body: &Body, deed: Deed) -> Result<Response, Problem>
+    pub(crate) async fn perform<Deed>(&self, holder: &Holder, body: &Body, deed: Deed) -> Result<Response, Problem>
     where
         Deed: Future<Output = Result<(StatusCode, Json), Problem>>,
     {

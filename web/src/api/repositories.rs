@@ -14,9 +14,10 @@ use serde_json::{Value as Json, json};
 use workflow::event::Forge;
 use workflow::secret::Secret;
 
-use super::access::{self, Allowed};
 use super::answer::{self, Body, Query, done, hidden, store};
-use super::{Shared, not_found};
+use super::not_found;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 use crate::{Problem, StoredSecrets};
 
 /// The user that a token belongs to where nobody says: what GitHub takes for every kind of token.
@@ -55,7 +56,7 @@ impl Registry {
 }
 
 pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -111,7 +112,7 @@ fn hidden_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<O
     hidden(deserializer).map(Some)
 }
 
-fn registry(shared: &Shared) -> Result<&Registry, Problem> {
+fn registry(shared: &Site) -> Result<&Registry, Problem> {
     let nowhere = "what `pipe run` left here has no repositories; they belong to a server";
     shared.api.registry.as_ref().ok_or_else(|| Problem::new(StatusCode::CONFLICT, "server", nowhere))
 }
@@ -121,7 +122,7 @@ fn wrong(detail: impl Into<String>) -> Problem {
 }
 
 pub(super) async fn add(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Admin>,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -187,7 +188,7 @@ pub(super) struct Which {
 }
 
 pub(super) async fn remove(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Admin>,
     Query(which): Query<Which>,
 ) -> Result<Response, Problem> {

@@ -11,18 +11,19 @@ use engine::store::listing::{FACTS_MAX, LISTED_MAX, RunFilter, RunListed};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::access::{self, Allowed};
 use super::answer::{self, Body, Path, Query, store};
 use super::view::Jobs;
-use super::{Dispatch, Rerun, Review, Shared, SteerError, not_found};
+use super::{Dispatch, Rerun, Review, SteerError, not_found};
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 /// Runs of a list where no number is given.
 const LISTED: usize = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Filters {
+pub(crate) struct Filters {
     repository: Option<String>,
     branch: Option<String>,
     event: Option<String>,
@@ -35,8 +36,8 @@ pub(super) struct Filters {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn list(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Query(filters): Query<Filters>,
     headers: HeaderMap,
@@ -59,8 +60,8 @@ pub(super) async fn list(
     answer::json(&headers, &json!({ "runs": runs, "next": next }))
 }
 
-pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn show(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<u64>,
     headers: HeaderMap,
@@ -85,7 +86,7 @@ pub(super) async fn show(
 }
 
 /// The run, if there is one for this token.
-pub(super) async fn visible<N>(shared: &Shared, allowed: &Allowed<N>, run: RunId) -> Result<RunListed, Problem> {
+pub(crate) async fn visible<N>(shared: &Site, allowed: &Allowed<N>, run: RunId) -> Result<RunListed, Problem> {
     let found = shared.listing.one(run).await.map_err(|error| store(&error))?;
     found.filter(|found| allowed.may_see(&found.repository)).ok_or_else(|| not_found(format!("there is no run {run}")))
 }
@@ -96,8 +97,8 @@ struct CancelWish {
     force: bool,
 }
 
-pub(super) async fn cancel(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn cancel(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsWrite>,
     Path(id): Path<u64>,
     body: Body,
@@ -119,8 +120,8 @@ struct RerunWish {
     job: Option<String>,
 }
 
-pub(super) async fn rerun(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn rerun(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsWrite>,
     Path(id): Path<u64>,
     body: Body,
@@ -159,8 +160,8 @@ struct ReviewWish {
     comment: String,
 }
 
-pub(super) async fn review(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn review(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::ReviewsWrite>,
     Path(id): Path<u64>,
     body: Body,
@@ -195,8 +196,8 @@ struct DispatchWish {
     client_payload: Map<String, Json>,
 }
 
-pub(super) async fn dispatch(
-    State(shared): State<Arc<Shared>>,
+pub(crate) async fn dispatch(
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::Dispatch>,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -229,7 +230,7 @@ pub(super) async fn dispatch(
 }
 
 async fn audit<N>(
-    shared: &Shared,
+    shared: &Site,
     allowed: &Allowed<N>,
     what: &'static str,
     run: &RunListed,

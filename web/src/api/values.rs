@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use workflow::secret::Secret;
 
-use super::access::{self, Allowed};
 use super::answer::{self, Body, Path, Query, done, hidden, store};
-use super::{Shared, not_found};
+use super::not_found;
 use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::site::Site;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,7 +23,7 @@ pub(super) struct OfRepository {
 }
 
 pub(super) async fn secrets(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::SecretsWrite>,
     Query(filter): Query<OfRepository>,
     headers: HeaderMap,
@@ -31,7 +32,7 @@ pub(super) async fn secrets(
 }
 
 pub(super) async fn variables(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::SecretsWrite>,
     Query(filter): Query<OfRepository>,
     headers: HeaderMap,
@@ -40,7 +41,7 @@ pub(super) async fn variables(
 }
 
 async fn settings(
-    shared: &Shared,
+    shared: &Site,
     allowed: &Allowed<access::SecretsWrite>,
     kind: Kind,
     filter: OfRepository,
@@ -69,7 +70,7 @@ struct Value {
 }
 
 pub(super) async fn put_secret(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::SecretsWrite>,
     Path(name): Path<String>,
     body: Body,
@@ -78,7 +79,7 @@ pub(super) async fn put_secret(
 }
 
 pub(super) async fn put_variable(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::SecretsWrite>,
     Path(name): Path<String>,
     body: Body,
@@ -87,7 +88,7 @@ pub(super) async fn put_variable(
 }
 
 async fn put(
-    shared: &Shared,
+    shared: &Site,
     allowed: &Allowed<access::SecretsWrite>,
     kind: Kind,
     name: &str,
@@ -117,7 +118,7 @@ pub(super) struct Where {
 }
 
 pub(super) async fn remove_secret(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::SecretsWrite>,
     Path(name): Path<String>,
     Query(place): Query<Where>,
@@ -126,7 +127,7 @@ pub(super) async fn remove_secret(
 }
 
 pub(super) async fn remove_variable(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<Site>>,
     allowed: Allowed<access::SecretsWrite>,
     Path(name): Path<String>,
     Query(place): Query<Where>,
@@ -135,7 +136,7 @@ pub(super) async fn remove_variable(
 }
 
 async fn remove(
-    shared: &Shared,
+    shared: &Site,
     allowed: &Allowed<access::SecretsWrite>,
     kind: Kind,
     name: &str,

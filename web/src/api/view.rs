@@ -8,14 +8,14 @@ use workflow::run::{Conclusion, JobPath, JobRunKey, Recorded, RunEvent, SkipReas
 
 /// The jobs of a run.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
+pub(crate) struct Jobs {
     run: u64,
     jobs: IndexMap<JobRunKey, Job>,
 }
 
 /// One job run.
 #[derive(Debug, Serialize)]
-pub(super) struct Job {
+pub(crate) struct Job {
     /// For the pages of its log: `RUN:KEY`.
     id: String,
     /// As in events.
@@ -73,12 +73,12 @@ impl Step {
 }
 
 impl Jobs {
-    pub(super) fn of(run: RunId) -> Self {
+    pub(crate) fn of(run: RunId) -> Self {
         Self { run: run.0, jobs: IndexMap::new() }
     }
 
     /// As JSON: steps as a list with their numbers.
-    pub(super) fn into_json(self) -> serde_json::Value {
+    pub(crate) fn into_json(self) -> serde_json::Value {
         let jobs = self.jobs.into_values().map(|job| {
             let mut value = serde_json::to_value(&job).unwrap_or_default();
             let steps = job.steps.iter().map(|(number, step)| {
@@ -92,7 +92,7 @@ impl Jobs {
         jobs.collect()
     }
 
-    pub(super) fn add(&mut self, fact: &Recorded) {
+    pub(crate) fn add(&mut self, fact: &Recorded) {
         let at = fact.at;
         match &fact.event {
             RunEvent::JobExpanded { job, matrix, legs, .. } => {

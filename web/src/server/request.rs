@@ -113,8 +113,7 @@ impl Service<Request<Incoming>> for OfConnection {
             if let Ok(id) = HeaderValue::from_str(&id) {
                 headers.insert("x-request-id", id);
             }
-            headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            crate::headers::set(headers);
             if ends {
                 // What follows a body without a length is not looked at for a second framing.
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,4 +1,4 @@
-//! The JSON API through its routes: who may what, lists and views, deeds, logs and live events.
+//! The JSON API and the pages through their routes: who may what, lists and views, deeds, logs and live events.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -7,5 +7,6 @@ mod artifacts;
 mod deeds;
 mod events;
 mod logs;
+mod pages;
 mod runs;
 mod world;

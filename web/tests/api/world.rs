@@ -203,6 +203,23 @@ impl World {
         self.send(request("GET", path, token).body(Body::empty()).unwrap()).await
     }
 
+    /// A page, as the administrator's browser asks for it; the path is whole.
+    pub(crate) async fn browse(&self, path: &str) -> Answer {
+        self.get_of(&self.admin, path, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]).await
+    }
+
+    /// Anything, by its whole path.
+    pub(crate) async fn get_of(&self, token: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().uri(path);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Json) -> Answer {
         self.post_with(path, body, &[]).await
     }

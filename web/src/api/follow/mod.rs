@@ -7,7 +7,7 @@ mod news;
 mod place;
 mod stream;
 
-pub(super) use place::Place;
+pub(crate) use place::Place;
 
 use std::sync::Arc;
 
@@ -29,16 +29,16 @@ const READING_MAX: usize = 8;
 
 /// What a client wants of a run.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Lines of logs too.
-    pub(super) logs: bool,
+    pub(crate) logs: bool,
     /// Only this job's.
-    pub(super) job: Option<JobRunKey>,
+    pub(crate) job: Option<JobRunKey>,
 }
 
 /// Lets clients follow runs.
 #[derive(Debug, Clone)]
-pub(super) struct Follow {
+pub(crate) struct Follow {
     listing: Listing,
     folders: Folders,
     news: News,
@@ -48,14 +48,14 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    pub(super) fn new(listing: Listing, folders: Folders, stop: CancellationToken) -> Self {
+    pub(crate) fn new(listing: Listing, folders: Folders, stop: CancellationToken) -> Self {
         let news = News::new(listing.clone(), folders.clone());
         let (places, reading) = (Arc::new(Semaphore::new(CLIENTS_MAX)), Arc::new(Semaphore::new(READING_MAX)));
         Self { listing, folders, news, places, reading, stop }
     }
 
     /// Events from a place on, or from the beginning; `None` where too many follow.
-    pub(super) fn stream(
+    pub(crate) fn stream(
         &self,
         run: RunListed,
         place: Option<Place>,

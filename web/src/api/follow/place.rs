@@ -12,7 +12,7 @@ use crate::api::logs::key_of;
 const OPEN_MAX: usize = 4_096;
 
 /// One log.
-pub(in crate::api) type LogKey = (JobRunKey, Option<StepIndex>);
+pub(crate) type LogKey = (JobRunKey, Option<StepIndex>);
 
 /// What a fact changes in which logs grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +74,14 @@ impl Change {
 
 /// A place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::api) struct Place {
-    pub(in crate::api) seq: u64,
-    pub(in crate::api) open: BTreeMap<LogKey, u64>,
+pub(crate) struct Place {
+    pub(crate) seq: u64,
+    pub(crate) open: BTreeMap<LogKey, u64>,
 }
 
 impl Place {
     /// Reads what [`std::fmt::Display`] writes.
-    pub(in crate::api) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('|');
         let seq = parts.next()?.parse().ok()?;
         let open = parts.take(OPEN_MAX + 1).map(|part| {

@@ -1,0 +1,100 @@
+//! HTML of templates. All of them are part of the program, all escape what they are given, and a name that is not there
+//! is an error, not an empty place.
+
+use std::sync::LazyLock;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use engine::store::tokens::{Holder, Scope};
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+
+use super::{files, filters};
+use crate::Problem;
+use crate::api::answer::unreadable;
+
+const TEMPLATES: &[(&str, &str)] = &[
+    ("base.html", include_str!("../../templates/base.html")),
+    ("macros.html", include_str!("../../templates/macros.html")),
+    ("error.html", include_str!("../../templates/error.html")),
+];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text).expect("our own templates are read by a test");
+    }
+    filters::add(&mut environment);
+    environment.add_function("static", |name: String| files::url(&name).map(Value::from_safe_string));
+    environment
+});
+
+/// A page in the layout for somebody: `context` holds at least `title`.
+///
+/// # Errors
+/// The template or the context is wrong, which is a bug.
+#[expect(dead_code, reason = "the first pages come with the next commit")]
+pub(crate) fn page(holder: &Holder, template: &str, context: Value) -> Result<Response, Problem> {
+    html(template, context! { me => me(holder), ..context })
+}
+
+/// A page in the layout for nobody: no menu, no name.
+///
+/// # Errors
+/// As [`page`].
+pub(crate) fn bare(template: &str, context: Value) -> Result<Response, Problem> {
+    html(template, context! { me => (), ..context })
+}
+
+/// What a template gives, without a response around it: a part of a page.
+///
+/// # Errors
+/// As [`page`].
+pub(crate) fn part(template: &str, context: Value) -> Result<String, Problem> {
+    let text = ENVIRONMENT.get_template(template).and_then(|template| template.render(context));
+    text.map_err(|error| unreadable(&format!("{error:#}: {}", error.display_debug_info())))
+}
+
+fn html(template: &str, context: Value) -> Result<Response, Problem> {
+    let mut response = part(template, context)?.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    Ok(response)
+}
+
+/// Who looks, for the layout: a name, what the menu holds, and the token of forms.
+fn me(holder: &Holder) -> Value {
+    let may = |scope| holder.scopes.allow(scope);
+    context! {
+        name => holder.person(),
+        csrf => csrf(holder),
+        may => context! {
+            write => may(Scope::RunsWrite),
+            review => may(Scope::ReviewsWrite),
+            dispatch => may(Scope::Dispatch),
+            deliveries => may(Scope::Deliveries),
+            secrets => may(Scope::SecretsWrite),
+            audit => may(Scope::AuditRead),
+            admin => may(Scope::Admin),
+        },
+    }
+}
+
+/// The token that forms of this session carry; empty for who came without one.
+fn csrf(_holder: &Holder) -> String {
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each template compiles, whatever its page's test looks at.
+    #[test]
+    fn all_templates_can_be_read() {
+        for (name, _) in TEMPLATES {
+            ENVIRONMENT.get_template(name).unwrap();
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What the handlers of the API and of the pages share: the readings of the database, and what they carry deeds out with.
+
+use engine::store::answers::Answers;
+use engine::store::deliveries::Deliveries;
+use engine::store::deployments::Deployments;
+use engine::store::listing::Listing;
+use engine::store::outbox::Outbox;
+use engine::store::repositories::Repositories;
+
+use crate::api::Api;
+use crate::api::follow::Follow;
+use crate::api::once::Once;
+
+/// One server, as its handlers see it.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) listing: Listing,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) deployments: Deployments,
+    pub(crate) outbox: Outbox,
+    pub(crate) repositories: Repositories,
+    pub(crate) once: Once,
+    pub(crate) follow: Follow,
+    pub(crate) api: Api,
+}
+
+impl Site {
+    pub(crate) fn new(api: Api) -> Self {
+        let database = || api.database.clone();
+        let listing = Listing::on(database());
+        Self {
+            deliveries: Deliveries::on(database()),
+            deployments: Deployments::on(database()),
+            outbox: Outbox::on(database()),
+            repositories: Repositories::on(database()),
+            once: Once::new(Answers::on(database())),
+            follow: Follow::new(listing.clone(), api.folders.clone(), api.stop.clone()),
+            listing,
+            api,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The pages, as a browser without scripts gets them.
+
+mod frame;
