@@ -115,6 +115,7 @@ fn void(path: &Path, backup: &Backup, now: Timestamp) -> rusqlite::Result<()> {
     let mut connection = Connection::open(path)?;
     let transaction = connection.transaction()?;
     transaction.execute("UPDATE tokens SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.as_millisecond()])?;
+    transaction.execute("UPDATE sessions SET ended_at = ?1 WHERE ended_at IS NULL", [now.as_millisecond()])?;
     let made = backup.made_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     let reason = format!("it waited when the backup of {made} was made, and may have been looked at since");
     transaction.execute("UPDATE deliveries SET state = 'ignored', reason = ?1 WHERE state = 'received'", [reason])?;

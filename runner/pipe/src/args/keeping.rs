@@ -112,8 +112,8 @@ pub enum TokenCommand {
     Create {
         /// What people call it
         name: String,
-        /// What it allows; may be repeated: runs:read, runs:write, reviews:write, dispatch, deliveries, secrets:write,
-        /// audit:read, admin
+        /// What it allows; may be repeated: runs:read, runs:write, reviews:write, dispatch, deploy, deliveries,
+        /// secrets:write, repositories, audit:read, admin
         #[arg(long = "scope", value_name = "SCOPE", required = true)]
         scopes: Vec<String>,
         /// Only for this repository; may be repeated

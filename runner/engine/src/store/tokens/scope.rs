@@ -13,10 +13,14 @@ pub enum Scope {
     ReviewsWrite,
     /// Start runs by hand.
     Dispatch,
+    /// Start runs that deploy.
+    Deploy,
     /// See and replay deliveries.
     Deliveries,
     /// Set and remove secrets and variables, and list their names.
     SecretsWrite,
+    /// Register and forget repositories.
+    Repositories,
     /// See the audit log.
     AuditRead,
     /// Everything, tokens included.
@@ -25,13 +29,15 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::RunsRead,
         Self::RunsWrite,
         Self::ReviewsWrite,
         Self::Dispatch,
+        Self::Deploy,
         Self::Deliveries,
         Self::SecretsWrite,
+        Self::Repositories,
         Self::AuditRead,
         Self::Admin,
     ];
@@ -44,8 +50,10 @@ impl Scope {
             Self::RunsWrite => "runs:write",
             Self::ReviewsWrite => "reviews:write",
             Self::Dispatch => "dispatch",
+            Self::Deploy => "deploy",
             Self::Deliveries => "deliveries",
             Self::SecretsWrite => "secrets:write",
+            Self::Repositories => "repositories",
             Self::AuditRead => "audit:read",
             Self::Admin => "admin",
         }
