@@ -3,6 +3,7 @@
 //! It alone writes the run's log. Job runners, the watcher's Ctrl-C and the clock only send it messages. A fact is
 //! appended to the store before it is applied, so that what is acted on is never lost.
 
+mod ahead;
 mod aside;
 mod order;
 mod recall;
@@ -240,6 +241,9 @@ impl Loop<'_> {
                 }
                 // Told first: what follows may wake another run, whose watcher is the same.
                 self.parts.notices.send(Notice::Recorded(Box::new(hidden))).await;
+                for job in ahead::about_to_begin(&self.run, &fact.event) {
+                    self.parts.jobs.expect(&self.run, &job);
+                }
                 facts.extend(self.after(&fact.event));
                 if let RunEvent::JobRunStarted { key } = &fact.event
                     && let Some(starting) = self.starting.remove(key)

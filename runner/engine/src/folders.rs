@@ -115,7 +115,7 @@ impl RunFolders {
 /// ext4 otherwise puts the files of a new run where the last one's have just been, and one without a journal then steps
 /// over every file that was deleted in the last minutes: after a job with a large `node_modules` each new file cost
 /// milliseconds. A hint: other file systems know no such flag.
-fn spread(folder: &Path) {
+pub(crate) fn spread(folder: &Path) {
     let hint = || -> rustix::io::Result<()> {
         let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let flags = rustix::fs::ioctl_getflags(&opened)?;

@@ -129,6 +129,7 @@ impl Machine {
             host: Arc::clone(&self.host),
             labels: request.labels,
             limits: request.limits,
+            trust: None,
             built_in: self.built_in.clone(),
             secrets: request.secrets,
             environment_secrets: request.environment_secrets,

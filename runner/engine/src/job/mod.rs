@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
-use workflow::run::{JobRunKey, RunEvent, StepIndex, StepRun};
+use workflow::run::{JobPath, JobRunKey, Run, RunEvent, StepIndex, StepRun};
 
 /// Facts that a job run reports to the dispatcher. They are recorded together or not at all.
 #[derive(Debug)]
@@ -98,4 +98,9 @@ pub trait JobRunner: Send + Sync + std::fmt::Debug {
 
     /// The end of a job run is recorded: what was kept for another process to take it up is not needed any more.
     fn forget(&self, key: &JobRunKey);
+
+    /// This job is about to begin, as far as can be told: what it needs may be made ahead.
+    fn expect(&self, run: &Run, job: &JobPath) {
+        let (_, _) = (run, job);
+    }
 }

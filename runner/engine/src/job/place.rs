@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use workflow::expression::{Object, Status, Value};
+use workflow::expression::{Object, Scope, Status, Value};
+use workflow::model::StepsJob;
 use workflow::template::{Token, evaluate};
 
 use super::JobOrder;
@@ -47,9 +48,13 @@ impl Place {
     /// Evaluates where a job should run.
     pub(super) fn of(settings: &JobSettings, order: &JobOrder, job: &JobFacing) -> Result<Self, String> {
         let scope = job.scope(order, &job.env, Status::Success, None, None);
+        Self::evaluated(settings, order.steps_job(), &scope)
+    }
+
+    /// The same of a job that may not have begun.
+    pub(super) fn evaluated(settings: &JobSettings, steps: &StepsJob, scope: &dyn Scope) -> Result<Self, String> {
         let value =
-            |token: &Token, what: &str| evaluate(token, &scope).map_err(|error| format!("`{what}`: {}", error.message));
-        let steps = order.steps_job();
+            |token: &Token, what: &str| evaluate(token, scope).map_err(|error| format!("`{what}`: {}", error.message));
         let labels = labels(&value(&steps.runs_on, "runs-on")?);
         let mut target = settings.labels.resolve(&labels).map_err(|error| error.0)?;
         let container = match &steps.container {
@@ -95,7 +100,8 @@ impl Place {
             RunnerTarget::Host => "this machine".to_owned(),
         };
         log.line(&format!("Runner: {runner}")).await;
-        let spec = self.spec(settings, order, &folders);
+        let identity = JobIdentity { run: order.run.to_string(), job: order.key.to_string(), attempt: 1 };
+        let spec = self.spec(settings, identity, &folders);
         let (key, notices, masker) = (order.key.clone(), settings.notices.clone(), Arc::clone(&settings.masker));
         let progress = Arc::new(move |mut progress: PlacementProgress| {
             progress.each_text(&mut |text| masker.hide(text));
@@ -113,7 +119,18 @@ impl Place {
         }
     }
 
-    fn spec(&self, settings: &JobSettings, order: &JobOrder, folders: &Folders) -> JobSpec {
+    /// Tells the placement that such a job will come; nothing is made here.
+    pub(super) async fn expect(self, settings: &JobSettings) {
+        if matches!(self.target, RunnerTarget::Host) {
+            return;
+        }
+        let folders = Folders::plan(settings, "expected", false, self.shape);
+        let identity = JobIdentity { run: String::new(), job: String::new(), attempt: 1 };
+        let spec = self.spec(settings, identity, &folders);
+        self.placement.expect(spec).await;
+    }
+
+    fn spec(&self, settings: &JobSettings, identity: JobIdentity, folders: &Folders) -> JobSpec {
         let mut image = match (&self.container, &self.target) {
             (Some(container), _) => container.image.clone(),
             (None, RunnerTarget::Image(image)) => ImageSpec::new(image.clone()),
@@ -122,7 +139,7 @@ impl Place {
         image.pull = settings.pull;
         let container = self.container.as_ref();
         JobSpec {
-            identity: JobIdentity { run: order.run.to_string(), job: order.key.to_string(), attempt: 1 },
+            identity,
             shape: self.shape,
             image,
             env: container.map(|container| container.env.clone()).unwrap_or_default(),
@@ -136,6 +153,7 @@ impl Place {
             ports: container.map(|container| container.ports.clone()).unwrap_or_default(),
             limits: settings.limits,
             network: NetworkAccess::Internet,
+            trust: settings.trust,
         }
     }
 }
@@ -160,15 +178,28 @@ struct Folders {
     workspace: WorkspaceFacts,
     run_directory: RunDirectory,
     mounts: Vec<Mount>,
+    /// Those in the folder of the job.
+    made: Vec<PathBuf>,
     /// To be removed at the end.
     temporary: Vec<PathBuf>,
 }
 
 impl Folders {
+    /// Makes those of a job.
     fn make(settings: &JobSettings, order: &JobOrder, on_host: bool, shape: JobShape) -> Result<Self, String> {
         let unique = format!("{}-{:08x}", order.run, short_hash(&order.key.to_string()));
-        let work = settings.work.join(&unique);
-        let run = settings.run_directories.join(&unique);
+        let folders = Self::plan(settings, &unique, on_host, shape);
+        for folder in folders.made.iter().chain([&folders.run_directory.host]) {
+            make_open(folder)?;
+        }
+        write_event(&folders.run_directory.host, order)?;
+        Ok(folders)
+    }
+
+    /// Where they are, or would be.
+    fn plan(settings: &JobSettings, unique: &str, on_host: bool, shape: JobShape) -> Self {
+        let work = settings.work.join(unique);
+        let run = settings.run_directories.join(unique);
         let repository = settings.repository.name.rsplit('/').next().unwrap_or("workspace").to_owned();
         let root = match (on_host, shape) {
             (true, _) => work.display().to_string(),
@@ -176,9 +207,7 @@ impl Folders {
             (false, JobShape::Container) => "/__w".to_owned(),
         };
         let own = work.join(&repository).join(&repository);
-        for folder in [&own, &work.join("_temp"), &work.join("_tool"), &work.join("_home"), &run] {
-            make_open(folder)?;
-        }
+        let made = vec![own.clone(), work.join("_temp"), work.join("_tool"), work.join("_home")];
         let inside = format!("{root}/{repository}/{repository}");
         let mut mounts = Vec::new();
         if !on_host {
@@ -193,7 +222,6 @@ impl Folders {
         }
         let workspace_inside = if on_host { host.display().to_string() } else { inside };
         let run_inside = if on_host { run.display().to_string() } else { RUN_DIRECTORY_INSIDE.to_owned() };
-        write_event(&run, order)?;
         let home = match (on_host, shape) {
             (true, _) => None,
             (false, JobShape::Runner) => Some("/home/runner".to_owned()),
@@ -207,13 +235,14 @@ impl Folders {
             home,
             event: format!("{run_inside}/event.json"),
         };
-        Ok(Self {
+        Self {
             paths,
             workspace: WorkspaceFacts { host, inside: workspace_inside, shared: true },
             run_directory: RunDirectory { host: run.clone(), inside: run_inside },
             mounts,
+            made,
             temporary: vec![work, run],
-        })
+        }
     }
 
     async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape, on_host: bool) -> Placed {

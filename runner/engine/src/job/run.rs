@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
-use workflow::run::{Conclusion, JobRunKey, RunEvent};
+use workflow::run::{Conclusion, JobPath, JobRunKey, JobScope, Run, RunEvent};
 use workflow::secret::Secret;
 use workflow::template::evaluate;
 
@@ -46,6 +46,8 @@ pub struct JobSettings {
     pub labels: RunnerLabels,
     /// What a job's container may use.
     pub limits: Limits,
+    /// Whose containers that were made ahead jobs may use, see [`crate::placement::JobSpec::trust`].
+    pub trust: Option<&'static str>,
     /// Built-in actions.
     pub built_in: BuiltInActions,
     /// The run's secrets.
@@ -127,6 +129,14 @@ impl JobRunner for PlacedJobs {
             // Where there was none, there is none.
             let _gone = std::fs::remove_file(Journal::path(folder, key));
         }
+    }
+
+    fn expect(&self, run: &Run, job: &JobPath) {
+        let scope = JobScope::with_leg(run, job, Value::Null, Value::Null);
+        // What cannot be told before it begins is not made ahead.
+        let Some(Ok(place)) = run.steps_job(job).map(|steps| Place::evaluated(&self.0, steps, &scope)) else { return };
+        let settings = Arc::clone(&self.0);
+        tokio::spawn(async move { place.expect(&settings).await });
     }
 }
 

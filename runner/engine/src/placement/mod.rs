@@ -16,7 +16,7 @@ mod spec;
 
 pub(crate) use docker::{docker_message, docker_status};
 
-pub use docker::{DockerPlacement, DockerSettings, TransportChoice};
+pub use docker::{DockerPlacement, DockerSettings, TransportChoice, WarmPlacement, WarmSettings};
 pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
 pub use exec::{Acknowledgement, Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, Usage};
 pub use host::HostPlacement;
@@ -62,6 +62,14 @@ pub trait Placement: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The engine cannot be asked, or refuses a removal.
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError>;
+
+    /// A job like this one is about to be asked for: what can be made ahead may be. Its folders need not be there.
+    async fn expect(&self, spec: JobSpec) {
+        drop(spec);
+    }
+
+    /// The process ends: removes what belongs to no job. Jobs that run stay.
+    async fn close(&self) {}
 }
 
 /// A job that has been placed.

@@ -22,6 +22,9 @@ pub(crate) const LABEL_ATTEMPT: &str = "dev.pipe.attempt";
 /// `job`, `service <id>`, `network`, `volume`.
 pub(crate) const LABEL_ROLE: &str = "dev.pipe.role";
 
+/// Which installation's jobs share a network. Nothing else carries this label.
+pub(crate) const LABEL_APART: &str = "dev.pipe.apart";
+
 /// This process of this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {

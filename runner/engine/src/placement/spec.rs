@@ -38,6 +38,8 @@ pub struct JobSpec {
     pub limits: Limits,
     /// What it may reach.
     pub network: NetworkAccess,
+    /// Whom it may share containers with that were made ahead: those of the same word. Absent: none are used.
+    pub trust: Option<&'static str>,
 }
 
 impl std::fmt::Debug for JobSpec {

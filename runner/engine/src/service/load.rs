@@ -190,6 +190,7 @@ fn settings(
         host: Arc::clone(&parts.host),
         labels: labels(&parts.labels, spec.trust),
         limits: parts.limits,
+        trust: Some(spec.trust.as_str()),
         built_in: parts.built_in.clone(),
         secrets,
         environment_secrets: Some(Arc::new(super::ports::OfEnvironments { ports: Arc::clone(&parts.secrets), spec })),

@@ -186,6 +186,9 @@ impl RunService {
     pub async fn drain(&self, deadline: Duration) -> DrainEnd {
         self.0.slots.close();
         let going_on = self.0.desk.drain(deadline).await;
+        for placement in self.0.parts.docker.iter().chain([&self.0.parts.host]) {
+            placement.close().await;
+        }
         DrainEnd { going_on }
     }
 

@@ -145,6 +145,7 @@ impl Simulation {
             host: Arc::new(self.placement.clone()),
             labels,
             limits: Limits::default(),
+            trust: None,
             built_in,
             secrets,
             environment_secrets: None,

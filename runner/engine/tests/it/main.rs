@@ -9,4 +9,5 @@ mod docker;
 mod host;
 mod leftovers;
 mod services;
+mod warm;
 mod world;

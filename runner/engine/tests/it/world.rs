@@ -102,6 +102,7 @@ impl World {
             isolate: false,
             allowed_options: vec![],
             allowed_folders: vec![],
+            claims: None,
         }
     }
 
@@ -131,6 +132,7 @@ impl World {
             ports: vec![],
             limits: Limits::default(),
             network: NetworkAccess::Internet,
+            trust: None,
         }
     }
 
@@ -168,6 +170,7 @@ impl Drop for World {
                 let _gone = program("docker", &[what, "rm", "-f", id]);
             }
         }
+        let _none = program("docker", &["network", "rm", &format!("pipe-jobs-{}", self.owner().installation())]);
     }
 }
 

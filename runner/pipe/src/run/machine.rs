@@ -72,6 +72,7 @@ pub async fn docker(settings: &Settings) -> Result<DockerPlacement, Failure> {
         isolate: false,
         allowed_options: Vec::new(),
         allowed_folders: Vec::new(),
+        claims: None,
     };
     DockerPlacement::connect(settings).await.map_err(|error| Failure::environment(error.to_string()))
 }

@@ -11,6 +11,7 @@ use engine::clock::SystemClock;
 use engine::folders::Folders;
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
+    WarmPlacement,
 };
 use engine::registration::Registrar;
 use engine::sealing::{KeySource, Vault};
@@ -138,6 +139,7 @@ async fn parts(
     let agent = agent_binary::install(&data.join("agent"))
         .map_err(|error| Failure::environment(format!("cannot write to `{}`: {error}", data.display())))?;
     let owner = Owner::new(data);
+    let warm = config.warm(data.join("ahead"), runtime(data, &owner).join("ahead"));
     let docker = DockerPlacement::connect(DockerSettings {
         owner: owner.clone(),
         agent: agent.clone(),
@@ -145,9 +147,10 @@ async fn parts(
         isolate: true,
         allowed_options: Vec::new(),
         allowed_folders: Vec::new(),
+        claims: Some(warm.folder.join("claims")),
     });
     let (docker, docker_problem) = match docker.await {
-        Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
+        Ok(docker) => (Some(Arc::new(WarmPlacement::new(docker, warm)) as Arc<dyn Placement>), None),
         Err(error) => {
             tracing::warn!(%error, "jobs that want a container fail");
             (None, Some(error.to_string()))

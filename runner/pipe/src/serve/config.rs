@@ -1,9 +1,11 @@
 //! `pipe.toml` of a server: its form, and what is wrong with it at which place.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::placement::WarmSettings;
 use engine::reporting::{ForgeTable, NotifyTable, ReportingTables, TelemetryTable};
 use engine::runner_label::RunnerLabels;
 use engine::service::ServiceParts;
@@ -21,6 +23,10 @@ use crate::terminal::{ColorChoice, Terminal};
 
 /// Where a server listens that was not told.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Containers that are made ahead, where nothing is said.
+const WARM_MAX: usize = 4;
+/// How long an image counts as in use, where nothing is said.
+const WARM_IDLE_MINUTES: u64 = 15;
 const WRONG: Code = Code("P0901");
 
 /// The file's content.
@@ -35,6 +41,8 @@ pub struct ServerConfig {
     pub labels: IndexMap<String, String>,
     /// Bounds of a job.
     pub limits: LimitsTable,
+    /// Containers that are made ahead.
+    pub warm: WarmTable,
     /// Environments with rules.
     pub environments: IndexMap<String, EnvironmentTable>,
     /// What GitHub is told.
@@ -91,6 +99,18 @@ pub struct LimitsTable {
     pub cpus: Option<f64>,
     /// Largest log of a step.
     pub log: Option<Size>,
+}
+
+/// `[warm]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct WarmTable {
+    /// Of each image in use, for trusted runs and for those of forks; 0: none are made ahead.
+    pub containers: Option<usize>,
+    /// In all.
+    pub max_containers: Option<usize>,
+    /// When an image that no job uses is not in use any more, in minutes.
+    pub idle_minutes: Option<u64>,
 }
 
 impl ServerConfig {
@@ -150,6 +170,14 @@ impl ServerConfig {
         Duration::from_secs(self.server.drain_seconds.unwrap_or(60))
     }
 
+    /// Containers that are made ahead.
+    pub fn warm(&self, folder: PathBuf, sockets: PathBuf) -> WarmSettings {
+        let each = self.warm.containers.unwrap_or(1);
+        let all = if each == 0 { 0 } else { self.warm.max_containers.unwrap_or(WARM_MAX) };
+        let idle = Duration::from_secs(self.warm.idle_minutes.unwrap_or(WARM_IDLE_MINUTES).saturating_mul(60));
+        WarmSettings { folder, sockets, each, all, idle }
+    }
+
     /// Jobs at once.
     pub fn jobs_max(&self) -> usize {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -206,7 +234,7 @@ mod tests {
         check("", Ok(()));
         check(
             "[server]\nlisten = '0.0.0.0:80'\ntrusted-proxies = ['10.0.0.0/8']\n[queue]\nmax-jobs = 4\n[queue.labels]\ngpu = 1\n\
-             [labels]\ngpu = 'host'\n[limits]\nmemory = '2g'\n[environments.prod]\nreviewers = ['ada']\nwait-timer = 5\n\
+             [labels]\ngpu = 'host'\n[limits]\nmemory = '2g'\n[warm]\ncontainers = 2\n[environments.prod]\nreviewers = ['ada']\nwait-timer = 5\n\
              [retention]\nartifact-days = 30\ncache-days = 3\ncache-size = '2g'",
             Ok(()),
         );

@@ -43,6 +43,11 @@ impl SocketPath {
         if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
             return Ok(Self { path: path.to_owned(), _folder: None });
         }
+        Self::that_moves(path)
+    }
+
+    /// A path through the open folder, which stays right when the folder is moved.
+    pub(crate) fn that_moves(path: &Path) -> io::Result<Self> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a socket"));
         };

@@ -27,6 +27,9 @@ pub(super) struct Record {
     pub(super) run_directory: RunDirectory,
     /// How frames on the container's stdio are told from other bytes; absent: the agent listens on a socket.
     pub(super) stdio_token: Option<String>,
+    /// Says that a container which was made ahead is this job's, see [`super::warm::claims`].
+    #[serde(default)]
+    pub(super) claim: Option<std::path::PathBuf>,
 }
 
 impl DockerPlacement {
@@ -56,6 +59,12 @@ impl DockerPlacement {
 }
 
 impl DockerJob {
+    /// A container that was made ahead is a job's from now on.
+    pub(super) fn become_the_job(&mut self, record: Record) {
+        self.files = Some(Arc::new(SharedFiles::new(&record.mounts, &record.run_directory)));
+        self.record = record;
+    }
+
     pub(super) fn new(client: AgentClient, resources: Arc<Resources>, record: Record) -> Self {
         let shared = record.stdio_token.is_none();
         let files = shared.then(|| Arc::new(SharedFiles::new(&record.mounts, &record.run_directory)));

@@ -84,7 +84,12 @@ impl JobHandle for DockerJob {
 
     async fn stop(&self) -> Result<(), PlacementError> {
         self.client.expect_end();
-        self.resources.remove().await.map(|_| ())
+        self.resources.remove().await?;
+        if let Some(claim) = &self.record.claim {
+            // One that stays says of a container that is gone whose it was; the next start removes it.
+            let _kept = std::fs::remove_file(claim);
+        }
+        Ok(())
     }
 }
 

@@ -3,13 +3,18 @@
 //! Judges by labels alone, since who made it may be gone.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 
 use super::connection::{Connection, refused};
 use super::resources::remove_all;
+use super::warm::{RUN, claims};
 use crate::placement::owner::{LABEL_JOB, LABEL_OWNER, LABEL_PROCESS, LABEL_RUN, Owner, ProcessMark};
 use crate::placement::{LeftoverFilter, PlacementError, Removed, Resource, ResourceKind};
+
+/// Which installation, and the folder that says whose job has which container of those that were made ahead.
+pub(super) type Whose<'a> = (&'a Owner, Option<&'a Path>);
 
 /// A resource and the mark of its process.
 struct Found {
@@ -17,7 +22,27 @@ struct Found {
     mark: String,
 }
 
-async fn find(connection: &Connection, owner: &Owner) -> Result<Vec<Found>, PlacementError> {
+/// Which job has taken what was made ahead.
+struct Claims(HashMap<String, (String, String)>);
+
+impl Claims {
+    fn read(folder: Option<&Path>) -> Self {
+        Self(folder.map(claims::all).unwrap_or_default())
+    }
+
+    /// What was made ahead carries its own name in place of a job's. One that nobody has taken belongs to no run.
+    fn settle(&self, mut found: Found) -> Found {
+        let resource = &mut found.resource;
+        if resource.run == RUN
+            && let Some((run, job)) = self.0.get(&resource.job)
+        {
+            (resource.run, resource.job) = (run.clone(), job.clone());
+        }
+        found
+    }
+}
+
+async fn find(connection: &Connection, (owner, claims): Whose<'_>) -> Result<Vec<Found>, PlacementError> {
     let docker = &connection.docker;
     let filter: HashMap<&str, Vec<String>> =
         [("label", vec![format!("{LABEL_OWNER}={}", owner.installation())])].into();
@@ -29,6 +54,8 @@ async fn find(connection: &Connection, owner: &Owner) -> Result<Vec<Found>, Plac
         docker.list_networks(Some(networks)),
         docker.list_volumes(Some(volumes)),
     );
+    let claims = Claims::read(claims);
+    let judge = |kind, id, labels| claims.settle(judge(kind, id, labels));
     let mut found = Vec::new();
     for container in containers.map_err(refused("list containers"))? {
         found.extend(container.id.map(|id| judge(ResourceKind::Container, id, container.labels.unwrap_or_default())));
@@ -50,23 +77,23 @@ fn judge(kind: ResourceKind, id: String, mut labels: HashMap<String, String>) ->
 }
 
 /// All that this installation has in the engine.
-pub(super) async fn ours(connection: &Connection, owner: &Owner) -> Result<Vec<Resource>, PlacementError> {
-    Ok(find(connection, owner).await?.into_iter().map(|found| found.resource).collect())
+pub(super) async fn ours(connection: &Connection, whose: Whose<'_>) -> Result<Vec<Resource>, PlacementError> {
+    Ok(find(connection, whose).await?.into_iter().map(|found| found.resource).collect())
 }
 
 /// Removes what `filter` names.
 pub(super) async fn remove(
     connection: &Connection,
-    owner: &Owner,
+    whose: Whose<'_>,
     filter: &LeftoverFilter,
 ) -> Result<Removed, PlacementError> {
     let wanted = |found: &Found| match filter {
         LeftoverFilter::Abandoned => !found.resource.owner_alive,
-        LeftoverFilter::Own => found.mark == owner.process(),
+        LeftoverFilter::Own => found.mark == whose.0.process(),
         LeftoverFilter::Run(run) => found.resource.run == *run,
         LeftoverFilter::Job { run, job } => found.resource.run == *run && found.resource.job == *job,
     };
-    let list = find(connection, owner).await?.into_iter().filter(wanted);
+    let list = find(connection, whose).await?.into_iter().filter(wanted);
     let list = list.map(|found| (found.resource.kind, found.resource.id)).collect();
     let (removed, left) = remove_all(&connection.docker, list).await;
     if left.is_empty() {

@@ -2,12 +2,15 @@
 //!
 //! Knows nothing of workflows. In the order in which a job meets them: the engine is found ([`address`], [`connection`]),
 //! the job is judged ([`options`], [`volumes`], [`ports`], [`prepared`]), made ([`start`], [`create`], [`network`],
-//! [`services`], [`upload`]), reached ([`transport`], [`job`]), taken up by a later process ([`adopt`]) and removed ([`resources`], [`leftovers`]).
+//! [`services`], [`forward`], [`upload`]), reached ([`transport`], [`job`]), taken up by a later process ([`adopt`]) and removed ([`resources`], [`leftovers`]). Some are made
+//! before there is a job for them ([`warm`]).
 
 mod address;
 mod adopt;
+mod apart;
 mod connection;
 mod create;
+mod forward;
 mod job;
 mod leftovers;
 mod network;
@@ -21,6 +24,7 @@ mod start;
 mod transport;
 mod upload;
 mod volumes;
+mod warm;
 mod words;
 
 use std::path::PathBuf;
@@ -32,14 +36,16 @@ use bollard::Docker;
 
 use self::address::{Surroundings, hex};
 use self::connection::Connection;
+use self::job::DockerJob;
 use self::prepared::Prepared;
 use self::resources::Resources;
 use self::start::Start;
 use super::{JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink, Removed, Resource};
-use crate::image::Images;
+use crate::image::{ImageFacts, Images};
 
 pub(crate) use connection::{message as docker_message, status as docker_status};
 pub(crate) use start::{SOCKET, SPOOL};
+pub use warm::{WarmPlacement, WarmSettings};
 
 /// What the docker placement is told.
 #[derive(Debug, Clone)]
@@ -50,12 +56,14 @@ pub struct DockerSettings {
     pub agent: PathBuf,
     /// How agents are reached.
     pub transport: TransportChoice,
-    /// A network of its own for every job, also for those without services.
+    /// No job reaches another one: those without services share a network without traffic among them.
     pub isolate: bool,
     /// Options of containers beyond the usual ones: only `--cap-add` can be named.
     pub allowed_options: Vec<String>,
     /// Folders of this machine that `volumes:` may name, with all below them.
     pub allowed_folders: Vec<PathBuf>,
+    /// Where it is kept whose containers those are that were made ahead; absent: none are. See [`WarmPlacement`].
+    pub claims: Option<PathBuf>,
 }
 
 /// How agents are reached.
@@ -96,6 +104,7 @@ pub struct DockerPlacement {
     settings: DockerSettings,
     connection: Connection,
     images: Images,
+    apart: apart::Apart,
     count: AtomicU64,
     /// See [`create::Container::sets_open_files`].
     sets_open_files: AtomicBool,
@@ -113,7 +122,8 @@ impl DockerPlacement {
         let here = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
         let sets = !connection.capabilities.same_kernel || here.is_ok_and(|(_, hard)| hard >= create::OPEN_FILES_MAX);
         let sets_open_files = AtomicBool::new(sets);
-        Ok(Self { settings, connection, images, count: AtomicU64::new(0), sets_open_files })
+        let apart = apart::Apart::of(&settings.owner);
+        Ok(Self { settings, connection, images, apart, count: AtomicU64::new(0), sets_open_files })
     }
 
     /// The images of the engine.
@@ -135,6 +145,10 @@ impl DockerPlacement {
         format!("Docker at {} (API {}.{})", capabilities.address, capabilities.api.0, capabilities.api.1)
     }
 
+    fn whose(&self) -> leftovers::Whose<'_> {
+        (&self.settings.owner, self.settings.claims.as_deref())
+    }
+
     fn sets_open_files(&self) -> bool {
         self.sets_open_files.load(Ordering::Relaxed)
     }
@@ -149,16 +163,17 @@ impl DockerPlacement {
 
     async fn start_over(
         &self,
-        spec: &JobSpec,
+        (spec, known): (&JobSpec, Option<&ImageFacts>),
         progress: &ProgressSink,
         transport: Transport,
-    ) -> Result<Arc<dyn JobHandle>, PlacementError> {
+    ) -> Result<DockerJob, PlacementError> {
         let unique = hex(&transport::unique(self.count.fetch_add(1, Ordering::Relaxed))[..4]);
         let prepared = Prepared::new(spec, &self.settings, &unique)?;
         let resources = Arc::new(Resources::new(self.connection.docker.clone()));
-        let start = Start { placement: self, spec, prepared: &prepared, resources: &resources, progress, transport };
+        let start =
+            Start { placement: self, spec, prepared: &prepared, resources: &resources, progress, transport, known };
         match start.run().await {
-            Ok(job) => Ok(Arc::new(job)),
+            Ok(job) => Ok(job),
             Err(error) => {
                 if let Err(left) = resources.remove().await {
                     tracing::warn!(%left, "a job that could not be placed was not removed whole");
@@ -167,14 +182,19 @@ impl DockerPlacement {
             }
         }
     }
-}
 
-#[async_trait]
-impl Placement for DockerPlacement {
-    async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError> {
+    /// As [`Placement::start`]; `known` is the job's image, if somebody has looked already.
+    async fn start_job(
+        &self,
+        spec: &JobSpec,
+        known: Option<&ImageFacts>,
+        progress: &ProgressSink,
+    ) -> Result<DockerJob, PlacementError> {
+        // An image for another platform than the engine's own is looked for with the options.
+        let known = known.filter(|_| !spec.options.contains("platform"));
         let mut transport = self.transport();
         loop {
-            let error = match self.start_over(&spec, &progress, transport).await {
+            let error = match self.start_over((spec, known), progress, transport).await {
                 Ok(job) => return Ok(job),
                 Err(error) => error,
             };
@@ -190,6 +210,13 @@ impl Placement for DockerPlacement {
             }
         }
     }
+}
+
+#[async_trait]
+impl Placement for DockerPlacement {
+    async fn start(&self, spec: JobSpec, progress: ProgressSink) -> Result<Arc<dyn JobHandle>, PlacementError> {
+        Ok(Arc::new(self.start_job(&spec, None, &progress).await?))
+    }
 
     async fn adopt(&self, record: &serde_json::Value) -> Result<Arc<dyn JobHandle>, PlacementError> {
         let record = serde::Deserialize::deserialize(record).map_err(|error| PlacementError::Agent {
@@ -199,10 +226,14 @@ impl Placement for DockerPlacement {
     }
 
     async fn ours(&self) -> Result<Vec<Resource>, PlacementError> {
-        leftovers::ours(&self.connection, &self.settings.owner).await
+        leftovers::ours(&self.connection, self.whose()).await
     }
 
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
-        leftovers::remove(&self.connection, &self.settings.owner, &filter).await
+        leftovers::remove(&self.connection, self.whose(), &filter).await
+    }
+
+    async fn close(&self) {
+        self.apart.remove(&self.connection.docker).await;
     }
 }

@@ -1,12 +1,14 @@
 //! Networks of jobs: the engine's own bridge where a job is alone, one of its own where it has services.
 //!
-//! A network of its own costs about 70 ms to make and 190 ms to remove (Docker 20.10), as much as a container; a job
-//! without services does not pay that. On the shared bridge other containers could be reached by address, though none can
-//! be listened in on or impersonated (NET_RAW is dropped); `isolate` gives every job its own.
+//! A network of its own costs about 70 ms to make and 190 ms to remove (Docker 20.10), as much as a container; and an
+//! engine that was not told otherwise has addresses for about 30. A job without services pays none of that. On the shared
+//! bridge other containers could be reached by address, though none can be listened in on or impersonated (NET_RAW is
+//! dropped). With `isolate` such jobs share another one ([`super::apart`]), on which no container reaches another.
 
 use bollard::Docker;
 use bollard::models::NetworkCreateRequest;
 
+use super::apart::Apart;
 use super::connection::refused;
 use super::resources::Resources;
 use crate::placement::owner::Owner;
@@ -17,6 +19,8 @@ use crate::placement::{JobIdentity, NetworkAccess, PlacementError, ResourceKind}
 pub(super) enum Plan {
     /// The engine's bridge.
     Shared,
+    /// One for all jobs of this installation, on which none reaches another.
+    Apart,
     /// None at all.
     None,
     /// Its own; `internal`: without a way out.
@@ -24,11 +28,12 @@ pub(super) enum Plan {
 }
 
 impl Plan {
-    pub(super) const fn of(has_services: bool, access: NetworkAccess, isolate: bool) -> Self {
+    pub(super) const fn of(has_names: bool, access: NetworkAccess, isolate: bool) -> Self {
         match access {
-            NetworkAccess::Internet if has_services || isolate => Self::Own { internal: false },
+            NetworkAccess::Internet if has_names => Self::Own { internal: false },
+            NetworkAccess::Internet if isolate => Self::Apart,
             NetworkAccess::Internet => Self::Shared,
-            NetworkAccess::ServicesOnly if has_services => Self::Own { internal: true },
+            NetworkAccess::ServicesOnly if has_names => Self::Own { internal: true },
             NetworkAccess::ServicesOnly => Self::None,
         }
     }
@@ -37,7 +42,7 @@ impl Plan {
 /// Makes the network where one is needed. Gives what the engine calls it.
 pub(super) async fn make(
     docker: &Docker,
-    plan: Plan,
+    (plan, apart): (Plan, &Apart),
     name: &str,
     job: &JobIdentity,
     owner: &Owner,
@@ -45,6 +50,10 @@ pub(super) async fn make(
 ) -> Result<String, PlacementError> {
     let internal = match plan {
         Plan::Shared => return Ok("bridge".to_owned()),
+        Plan::Apart => match apart.ensure(docker).await {
+            Some(name) => return Ok(name),
+            None => false,
+        },
         Plan::None => return Ok("none".to_owned()),
         Plan::Own { internal } => internal,
     };
@@ -77,7 +86,8 @@ mod tests {
     fn plans() {
         use NetworkAccess::{Internet, ServicesOnly};
         assert_eq!(Plan::of(false, Internet, false), Plan::Shared);
-        assert_eq!(Plan::of(false, Internet, true), Plan::Own { internal: false });
+        assert_eq!(Plan::of(false, Internet, true), Plan::Apart);
+        assert_eq!(Plan::of(true, Internet, true), Plan::Own { internal: false });
         assert_eq!(Plan::of(true, Internet, false), Plan::Own { internal: false });
         assert_eq!(Plan::of(true, ServicesOnly, false), Plan::Own { internal: true });
         assert_eq!(Plan::of(false, ServicesOnly, false), Plan::None);

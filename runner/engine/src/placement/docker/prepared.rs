@@ -54,7 +54,9 @@ impl Prepared {
         // The job's own ports are at home on its localhost; they are only read, so that mistakes are told.
         ports::plan(std::iter::once(("container", spec.ports.as_slice())))?;
         let ports = ports::plan(spec.services.iter().map(|service| (service.id.as_str(), service.ports.as_slice())))?;
-        let network = Plan::of(!spec.services.is_empty(), spec.network, settings.isolate);
+        // A name of its own is for a network of its own: on a shared one it could be that of somebody else's server.
+        let has_names = !spec.services.is_empty() || !options.aliases.is_empty();
+        let network = Plan::of(has_names, spec.network, settings.isolate);
         Ok(Self { name: name(&spec.identity, unique), options, volumes, services, ports, network })
     }
 

@@ -25,8 +25,7 @@ use super::{DockerPlacement, Transport, network, upload};
 use crate::image::{ImageError, ImageFacts};
 use crate::placement::client::{AgentClient, SocketPath};
 use crate::placement::{
-    ExecEvent, ExecOutcome, ExecRequest, JobFacts, JobSpec, Mount, PlacementError, PlacementProgress, ProgressSink,
-    ResourceKind, ServiceFacts, ServiceSpec,
+    JobFacts, JobSpec, Mount, PlacementError, PlacementProgress, ProgressSink, ResourceKind, ServiceFacts, ServiceSpec,
 };
 
 /// Name of the socket in the run directory.
@@ -35,7 +34,7 @@ pub(crate) const SOCKET: &str = "agent.sock";
 pub(crate) const SPOOL: &str = "spool";
 
 /// Name of the agent in its folder.
-const AGENT: &str = "pipe-agent";
+pub(super) const AGENT: &str = "pipe-agent";
 
 /// Folder beside the agent that holds `sudo`.
 const SUDO_FOLDER: &str = "sudo";
@@ -48,6 +47,8 @@ pub(super) struct Start<'a> {
     pub(super) resources: &'a Arc<Resources>,
     pub(super) progress: &'a ProgressSink,
     pub(super) transport: Transport,
+    /// The job's image, if somebody has looked already.
+    pub(super) known: Option<&'a ImageFacts>,
 }
 
 /// What is known before containers are made.
@@ -105,11 +106,16 @@ impl Start<'_> {
         wanted.platform = wanted.platform.or_else(|| self.prepared.options.platform.clone());
         let name = &self.prepared.name;
         let (image, service_images, network) = tokio::join!(
-            images.ensure(&wanted, self.progress),
+            async {
+                match self.known {
+                    Some(known) => Ok(known.clone()),
+                    None => images.ensure(&wanted, self.progress).await,
+                }
+            },
             join_all(service_images),
             network::make(
                 &connection.docker,
-                self.prepared.network,
+                (self.prepared.network, &self.placement.apart),
                 name,
                 &self.spec.identity,
                 &settings.owner,
@@ -137,7 +143,7 @@ impl Start<'_> {
     }
 
     /// Where the agent is in the container.
-    fn agent_folder(&self) -> String {
+    pub(super) fn agent_folder(&self) -> String {
         format!("{}_agent", self.spec.run_directory.inside)
     }
 
@@ -216,8 +222,14 @@ impl Start<'_> {
     async fn over_socket(&self, id: &str) -> Result<AgentClient, PlacementError> {
         let run = &self.spec.run_directory;
         let failed = |reason: String| PlacementError::Agent { reason };
-        let socket =
-            SocketPath::new(&run.host.join(SOCKET)).map_err(|error| failed(format!("has no socket: {error}")))?;
+        // The folder of a container that is made ahead moves to its job's.
+        let path = run.host.join(SOCKET);
+        let socket = if self.spec.identity.run == super::warm::RUN {
+            SocketPath::that_moves(&path)
+        } else {
+            SocketPath::new(&path)
+        };
+        let socket = socket.map_err(|error| failed(format!("has no socket: {error}")))?;
         let docker = self.placement.connection.docker.clone();
         let transport = Arc::new(SocketTransport { docker, container: id.to_owned(), socket });
         let name = &self.prepared.name;
@@ -322,37 +334,6 @@ impl Start<'_> {
         futures_util::future::try_join_all(waiting).await.map(|pairs| pairs.into_iter().collect())
     }
 
-    /// Opens the services' ports on the job's localhost.
-    async fn forward(&self, client: &AgentClient, addresses: &HashMap<String, String>) -> Result<(), PlacementError> {
-        let forwards = self.prepared.forwards(self.spec.shape);
-        if forwards.is_empty() {
-            return Ok(());
-        }
-        let failed = |reason: String| PlacementError::Agent { reason: format!("could not forward ports: {reason}") };
-        let mut argv = vec![format!("{}/{AGENT}", self.agent_folder()), "forward".to_owned()];
-        for (port, (service, inside)) in forwards {
-            let address = addresses.get(service).map_or("", String::as_str);
-            argv.push(format!("{port}={address}:{inside}"));
-        }
-        let mut exec = client.exec(ExecRequest::new(argv, "/")).map_err(failed)?;
-        let mut said = Vec::new();
-        while let Some(event) = exec.next().await {
-            match event {
-                ExecEvent::Output { offset: _, bytes } => {
-                    said.extend_from_slice(&bytes);
-                    if said.ends_with(b"ready\n") {
-                        return Ok(());
-                    }
-                }
-                ExecEvent::Ended(ExecOutcome::NotStarted { reason } | ExecOutcome::Lost { reason }) => {
-                    return Err(failed(reason));
-                }
-                ExecEvent::Ended(ExecOutcome::Exited { .. }) => break,
-            }
-        }
-        Err(failed(String::from_utf8_lossy(&said).trim().to_owned()))
-    }
-
     fn handle(
         &self,
         client: AgentClient,
@@ -394,6 +375,7 @@ impl Start<'_> {
             mounts: spec.mounts.clone(),
             run_directory: spec.run_directory.clone(),
             stdio_token,
+            claim: None,
         };
         DockerJob::new(client, Arc::clone(self.resources), record)
     }
