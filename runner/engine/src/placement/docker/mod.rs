@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bollard::Docker;
+use tokio::sync::Semaphore;
 
 use self::address::{Surroundings, hex};
 use self::connection::Connection;
@@ -46,6 +47,10 @@ use crate::image::{ImageFacts, Images};
 pub(crate) use connection::{message as docker_message, status as docker_status};
 pub(crate) use start::{SOCKET, SPOOL};
 pub use warm::{WarmPlacement, WarmSettings};
+
+/// Containers of jobs that are started at once. The engine is not faster with more, but each takes so much longer that
+/// of a hundred the last ones are taken for dead.
+const STARTING_MAX: usize = 8;
 
 /// What the docker placement is told.
 #[derive(Debug, Clone)]
@@ -105,6 +110,7 @@ pub struct DockerPlacement {
     connection: Connection,
     images: Images,
     apart: apart::Apart,
+    starting: Semaphore,
     count: AtomicU64,
     /// See [`create::Container::sets_open_files`].
     sets_open_files: AtomicBool,
@@ -123,7 +129,8 @@ impl DockerPlacement {
         let sets = !connection.capabilities.same_kernel || here.is_ok_and(|(_, hard)| hard >= create::OPEN_FILES_MAX);
         let sets_open_files = AtomicBool::new(sets);
         let apart = apart::Apart::of(&settings.owner);
-        Ok(Self { settings, connection, images, apart, count: AtomicU64::new(0), sets_open_files })
+        let (starting, count) = (Semaphore::new(STARTING_MAX), AtomicU64::new(0));
+        Ok(Self { settings, connection, images, apart, starting, count, sets_open_files })
     }
 
     /// The images of the engine.

@@ -176,6 +176,8 @@ impl Start<'_> {
             sets_open_files: self.placement.sets_open_files(),
         };
         let body = create::job(container, command, self.mounts(), stdio);
+        // Nobody closes it.
+        let _turn = self.placement.starting.acquire().await.ok();
         let id = self.create(name, body).await?;
         match self.transport {
             Transport::Socket => Ok((self.over_socket(&id).await?, id, None)),
