@@ -4,6 +4,7 @@ mod call;
 mod composite;
 mod context;
 mod environment;
+mod expecting;
 mod facing;
 mod files;
 mod inner_steps;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
-use workflow::run::{Conclusion, JobPath, JobRunKey, JobScope, Run, RunEvent};
+use workflow::run::{Conclusion, JobPath, JobRunKey, Run, RunEvent};
 use workflow::secret::Secret;
 use workflow::template::evaluate;
 
@@ -132,11 +132,7 @@ impl JobRunner for PlacedJobs {
     }
 
     fn expect(&self, run: &Run, job: &JobPath) {
-        let scope = JobScope::with_leg(run, job, Value::Null, Value::Null);
-        // What cannot be told before it begins is not made ahead.
-        let Some(Ok(place)) = run.steps_job(job).map(|steps| Place::evaluated(&self.0, steps, &scope)) else { return };
-        let settings = Arc::clone(&self.0);
-        tokio::spawn(async move { place.expect(&settings).await });
+        super::expecting::expect(&self.0, run, job);
     }
 }
 
