@@ -61,7 +61,7 @@ pub struct DockerSettings {
     pub agent: PathBuf,
     /// How agents are reached.
     pub transport: TransportChoice,
-    /// No job reaches another one: those without services share a network without traffic among them.
+    /// No job reaches another one: those without services and of one trust share a network without traffic among them.
     pub isolate: bool,
     /// Options of containers beyond the usual ones: only `--cap-add` can be named.
     pub allowed_options: Vec<String>,
@@ -200,6 +200,7 @@ impl DockerPlacement {
         // An image for another platform than the engine's own is looked for with the options.
         let known = known.filter(|_| !spec.options.contains("platform"));
         let mut transport = self.transport();
+        let mut network_is_gone = false;
         loop {
             let error = match self.start_over((spec, known), progress, transport).await {
                 Ok(job) => return Ok(job),
@@ -212,6 +213,9 @@ impl DockerPlacement {
             } else if auto && reason.contains("bind source path does not exist") {
                 // Same kernel, other files: pipe itself runs in a container that has the engine's socket.
                 transport = Transport::Stdio;
+            } else if !network_is_gone && reason.contains("network pipe-jobs-") && reason.contains("not found") {
+                // A person has removed what nobody used, between our look at it and its use.
+                network_is_gone = true;
             } else {
                 return Err(error);
             }

@@ -3,7 +3,8 @@
 //! A network of its own costs about 70 ms to make and 190 ms to remove (Docker 20.10), as much as a container; and an
 //! engine that was not told otherwise has addresses for about 30. A job without services pays none of that. On the shared
 //! bridge other containers could be reached by address, though none can be listened in on or impersonated (NET_RAW is
-//! dropped). With `isolate` such jobs share another one ([`super::apart`]), on which no container reaches another.
+//! dropped). With `isolate` such jobs share others ([`super::apart`]), one for each trust, on which no container reaches
+//! another.
 
 use bollard::Docker;
 use bollard::models::NetworkCreateRequest;
@@ -19,8 +20,8 @@ use crate::placement::{JobIdentity, NetworkAccess, PlacementError, ResourceKind}
 pub(super) enum Plan {
     /// The engine's bridge.
     Shared,
-    /// One for all jobs of this installation, on which none reaches another.
-    Apart,
+    /// One for all jobs of this installation and trust, on which none reaches another.
+    Apart { trust: &'static str },
     /// None at all.
     None,
     /// Its own; `internal`: without a way out.
@@ -28,13 +29,15 @@ pub(super) enum Plan {
 }
 
 impl Plan {
-    pub(super) const fn of(has_names: bool, access: NetworkAccess, isolate: bool) -> Self {
-        match access {
-            NetworkAccess::Internet if has_names => Self::Own { internal: false },
-            NetworkAccess::Internet if isolate => Self::Apart,
-            NetworkAccess::Internet => Self::Shared,
-            NetworkAccess::ServicesOnly if has_names => Self::Own { internal: true },
-            NetworkAccess::ServicesOnly => Self::None,
+    /// `isolate`: no other job is reached; `trust`: with whom a network may be shared then, if with anybody.
+    pub(super) const fn of(has_names: bool, access: NetworkAccess, isolate: bool, trust: Option<&'static str>) -> Self {
+        match (access, trust) {
+            (NetworkAccess::Internet, _) if has_names => Self::Own { internal: false },
+            (NetworkAccess::Internet, Some(trust)) if isolate => Self::Apart { trust },
+            (NetworkAccess::Internet, None) if isolate => Self::Own { internal: false },
+            (NetworkAccess::Internet, _) => Self::Shared,
+            (NetworkAccess::ServicesOnly, _) if has_names => Self::Own { internal: true },
+            (NetworkAccess::ServicesOnly, _) => Self::None,
         }
     }
 }
@@ -50,7 +53,7 @@ pub(super) async fn make(
 ) -> Result<String, PlacementError> {
     let internal = match plan {
         Plan::Shared => return Ok("bridge".to_owned()),
-        Plan::Apart => match apart.ensure(docker).await {
+        Plan::Apart { trust } => match apart.ensure(docker, trust).await {
             Some(name) => return Ok(name),
             None => false,
         },
@@ -85,11 +88,24 @@ mod tests {
     #[test]
     fn plans() {
         use NetworkAccess::{Internet, ServicesOnly};
-        assert_eq!(Plan::of(false, Internet, false), Plan::Shared);
-        assert_eq!(Plan::of(false, Internet, true), Plan::Apart);
-        assert_eq!(Plan::of(true, Internet, true), Plan::Own { internal: false });
-        assert_eq!(Plan::of(true, Internet, false), Plan::Own { internal: false });
-        assert_eq!(Plan::of(true, ServicesOnly, false), Plan::Own { internal: true });
-        assert_eq!(Plan::of(false, ServicesOnly, false), Plan::None);
+        let (trusted, fork) = (Some("trusted"), Some("fork"));
+        for (has_names, access, isolate, trust, expect) in [
+            (false, Internet, false, None, Plan::Shared),
+            (false, Internet, false, trusted, Plan::Shared),
+            (false, Internet, true, trusted, Plan::Apart { trust: "trusted" }),
+            (false, Internet, true, fork, Plan::Apart { trust: "fork" }),
+            (false, Internet, true, None, Plan::Own { internal: false }),
+            (true, Internet, true, trusted, Plan::Own { internal: false }),
+            (true, Internet, false, None, Plan::Own { internal: false }),
+            (true, ServicesOnly, false, None, Plan::Own { internal: true }),
+            (false, ServicesOnly, false, None, Plan::None),
+            (false, ServicesOnly, true, fork, Plan::None),
+        ] {
+            assert_eq!(
+                Plan::of(has_names, access, isolate, trust),
+                expect,
+                "{has_names} {access:?} {isolate} {trust:?}"
+            );
+        }
     }
 }

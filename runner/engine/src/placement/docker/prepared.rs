@@ -56,7 +56,7 @@ impl Prepared {
         let ports = ports::plan(spec.services.iter().map(|service| (service.id.as_str(), service.ports.as_slice())))?;
         // A name of its own is for a network of its own: on a shared one it could be that of somebody else's server.
         let has_names = !spec.services.is_empty() || !options.aliases.is_empty();
-        let network = Plan::of(has_names, spec.network, settings.isolate);
+        let network = Plan::of(has_names, spec.network, settings.isolate, spec.trust);
         Ok(Self { name: name(&spec.identity, unique), options, volumes, services, ports, network })
     }
 

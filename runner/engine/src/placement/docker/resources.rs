@@ -127,7 +127,8 @@ async fn remove_container(docker: &Docker, id: &str) -> Result<(), String> {
     }
 }
 
-async fn remove_network(docker: &Docker, id: &str) -> Result<(), String> {
+/// Removes a network; the engine may need a moment to notice that its last container has gone.
+pub(super) async fn remove_network(docker: &Docker, id: &str) -> Result<(), String> {
     let mut tries = 0;
     loop {
         tries += 1;
