@@ -1,11 +1,12 @@
 //! Containers that are made ahead: taken once, by a job that fits, and never left.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::placement::{
-    JobIdentity, JobSpec, LeftoverFilter, Mount, Placement as _, RunDirectory, TransportChoice, WarmPlacement,
-    WarmSettings,
+    JobHandle, JobIdentity, JobSpec, LeftoverFilter, Mount, Placement as _, Removed, RunDirectory, TransportChoice,
+    WarmPlacement, WarmSettings,
 };
 
 use crate::world::{World, ok};
@@ -57,6 +58,15 @@ async fn ids_of(placement: &WarmPlacement, run: &str) -> Vec<String> {
     ours.into_iter().filter(|it| it.run == run).map(|it| it.id).collect()
 }
 
+/// A server that ends in order leaves nothing: no container, no network, no folder.
+async fn ends_clean(world: &World, placement: &WarmPlacement) {
+    placement.close().await;
+    for folder in ["ahead", "sockets"] {
+        assert!(!world.folder.path().join(folder).exists(), "{folder}");
+    }
+    world.assert_clean();
+}
+
 #[tokio::test]
 async fn taken_once_by_one_job_of_its_trust() {
     let world = World::new();
@@ -69,6 +79,15 @@ async fn taken_once_by_one_job_of_its_trust() {
     let fork = world.start(&placement, job(&world, "2", "fork")).await.unwrap();
     assert_ne!(fork.facts().container_id.as_ref(), ahead.first(), "another trust");
     ready(&placement, 2).await;
+    let ahead_of_forks: Vec<_> =
+        ids_of(&placement, "ahead").await.into_iter().filter(|id| !ahead.contains(id)).collect();
+    assert_eq!(ahead_of_forks.len(), 1);
+    let network = |job: &dyn JobHandle| job.facts().network.clone().unwrap();
+    assert_ne!(network(&*fork), network(&*first), "a fork's job shares a network with others");
+    let is_on =
+        |id: &str| crate::world::docker(&["inspect", "-f", "{{.HostConfig.NetworkMode}}", id]).trim().to_owned();
+    assert_eq!(is_on(&ahead[0]), network(&*first));
+    assert_eq!(is_on(&ahead_of_forks[0]), network(&*fork));
 
     let spec = job(&world, "3", "trusted");
     let taker = world.start(&placement, spec).await.unwrap();
@@ -78,6 +97,10 @@ async fn taken_once_by_one_job_of_its_trust() {
     let root = world.folder.path().join("3");
     assert!(root.join("workspace/_home/made").exists() && root.join("run/here").exists(), "the same folders");
 
+    let other_fork = world.start(&placement, job(&world, "5", "fork")).await.unwrap();
+    assert_eq!(other_fork.facts().container_id.as_ref(), ahead_of_forks.first());
+    ready(&placement, 2).await;
+
     let another = world.start(&placement, JobSpec { options: "--cpus 1".into(), ..job(&world, "4", "trusted") });
     let another = another.await.unwrap();
     assert_ne!(another.facts().container_id.as_ref(), ahead.first());
@@ -85,13 +108,10 @@ async fn taken_once_by_one_job_of_its_trust() {
 
     placement.remove_leftovers(LeftoverFilter::Run("3".into())).await.unwrap();
     assert!(ids_of(&placement, "3").await.is_empty());
-    for job in [first, fork, another, taker] {
+    for job in [first, fork, other_fork, another, taker] {
         job.stop().await.unwrap();
     }
-    placement.close().await;
-    let left = std::fs::read_dir(world.folder.path().join("ahead")).unwrap().flatten().map(|entry| entry.file_name());
-    assert_eq!(left.collect::<Vec<_>>(), ["claims"]);
-    world.assert_clean();
+    ends_clean(&world, &placement).await;
 }
 
 #[tokio::test]
@@ -107,8 +127,49 @@ async fn a_job_that_is_expected_finds_one() {
     let job = world.start(&placement, job(&world, "1", "trusted")).await.unwrap();
     assert!(ahead.contains(job.facts().container_id.as_ref().unwrap()));
     job.stop().await.unwrap();
-    placement.close().await;
-    world.assert_clean();
+    ends_clean(&world, &placement).await;
+}
+
+/// Jobs that go on when the server ends keep what they have, and only that.
+#[tokio::test]
+async fn a_server_that_ends_leaves_jobs_alone() {
+    let world = World::new();
+    let ending = placement(&world).await;
+    world.start(&ending, job(&world, "1", "trusted")).await.unwrap().stop().await.unwrap();
+    ready(&ending, 1).await;
+    let taker = world.start(&ending, job(&world, "2", "trusted")).await.unwrap();
+    ready(&ending, 1).await;
+    ending.close().await;
+    assert_eq!(ids_of(&ending, "ahead").await, Vec::<String>::new());
+    assert_eq!(ids_of(&ending, "2").await.len(), 1);
+    assert_eq!(world.shared_networks().lines().count(), 1);
+
+    let next = placement(&world).await;
+    let taker = next.adopt(&taker.record()).await.unwrap();
+    assert_eq!(ok(&*taker, "cat /work/seen").await, "2");
+    taker.stop().await.unwrap();
+    ends_clean(&world, &next).await;
+}
+
+/// Neither the start of another server nor that of a command takes what a server has made ahead.
+#[tokio::test]
+async fn another_owner_touches_nothing() {
+    let (world, other) = (World::new(), World::new());
+    let (ours, theirs) = (placement(&world).await, placement(&other).await);
+    let job = world.start(&ours, job(&world, "1", "trusted")).await.unwrap();
+    ready(&ours, 1).await;
+    for filter in [LeftoverFilter::Run("ahead".into()), LeftoverFilter::Abandoned, LeftoverFilter::Own] {
+        assert_eq!(theirs.remove_leftovers(filter).await.unwrap(), Removed::default());
+    }
+    theirs.close().await;
+    // A command has the owner of its state folder, even if it were ours: our process lives.
+    let command = world.docker(TransportChoice::Socket).await;
+    assert_eq!(command.remove_leftovers(LeftoverFilter::Abandoned).await.unwrap(), Removed::default());
+    assert_eq!(ids_of(&ours, "ahead").await.len(), 1);
+    assert_eq!(world.shared_networks().lines().count(), 1);
+    job.stop().await.unwrap();
+    ends_clean(&world, &ours).await;
+    other.assert_clean();
 }
 
 #[tokio::test]
@@ -132,10 +193,7 @@ async fn a_killed_server_leaves_none() {
     let taker = next.adopt(&record).await.unwrap();
     assert_eq!(ok(&*taker, "cat /work/seen").await, "2");
     taker.stop().await.unwrap();
-    let claims = world.folder.path().join("ahead/claims");
-    assert_eq!(std::fs::read_dir(claims).unwrap().count(), 0);
-    next.close().await;
-    world.assert_clean();
+    ends_clean(&world, &next).await;
 }
 
 #[tokio::test]
@@ -154,9 +212,44 @@ async fn isolated_jobs_share_a_network_and_do_not_meet() {
     ok(&*serving, "mkdir /www; echo hello > /www/index.html; httpd -p 80 -h /www").await;
     assert_eq!(ok(&*serving, &ask).await, "hello\n");
     assert!(!crate::world::shell(&*asking, &ask).await.0.is_success(), "one job reaches another");
-    for job in [serving, asking] {
+    let fork = world.start(&placement, job(&world, "3", "fork")).await.unwrap();
+    assert!(!crate::world::shell(&*fork, &ask).await.0.is_success(), "a fork's job reaches another");
+    for job in [serving, asking, fork] {
         job.stop().await.unwrap();
     }
-    placement.close().await;
-    world.assert_clean();
+    ends_clean(&world, &placement).await;
+}
+
+/// What lies outside is reached as from a network of the job's own: by address and through the engine's name server.
+#[tokio::test]
+async fn isolated_jobs_reach_what_lies_outside() {
+    let world = World::new();
+    let placement = placement(&world).await;
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = b"HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+        }
+    });
+    let shared = world.start(&placement, job(&world, "1", "trusted")).await.unwrap();
+    let own = JobSpec { trust: None, ..job(&world, "2", "trusted") };
+    let own = world.start(&placement, own).await.unwrap();
+    assert_ne!(shared.facts().network, own.facts().network);
+    let says = |job: &Arc<dyn JobHandle>, form: &str| {
+        let network = job.facts().network.clone().unwrap();
+        crate::world::docker(&["network", "inspect", "-f", form, &network])
+    };
+    let masquerades = "{{.Internal}} {{index .Options \"com.docker.network.bridge.enable_ip_masquerade\"}}";
+    assert_eq!(says(&shared, masquerades), says(&own, masquerades), "the same way out");
+    for job in [&shared, &own] {
+        let ask = format!("wget -q -O - http://$(ip route | awk '/^default/ {{ print $3 }}'):{port}/");
+        assert_eq!(ok(&**job, &ask).await, "hello\n");
+        assert!(ok(&**job, "cat /etc/resolv.conf").await.contains("nameserver 127.0.0.11"));
+    }
+    for job in [shared, own] {
+        job.stop().await.unwrap();
+    }
+    ends_clean(&world, &placement).await;
 }

@@ -149,6 +149,12 @@ impl World {
         placement.start(spec, self.sink()).await
     }
 
+    /// Names of networks that jobs share.
+    pub(crate) fn shared_networks(&self) -> String {
+        let filter = format!("label=dev.pipe.apart={}", self.owner().installation());
+        program("docker", &["network", "ls", "--format", "{{.Name}}", "--filter", &filter]).unwrap_or_default()
+    }
+
     /// Fails when something of this test is left in the engine.
     pub(crate) fn assert_clean(&self) {
         let filter = format!("label=dev.pipe.owner={}", self.owner().installation());
@@ -157,6 +163,7 @@ impl World {
             let left = docker(&[&[what, "ls", "-q", "--filter", &filter], all].concat());
             assert_eq!(left, "", "a {what} is left");
         }
+        assert_eq!(self.shared_networks(), "", "a network is left");
     }
 }
 
@@ -170,7 +177,9 @@ impl Drop for World {
                 let _gone = program("docker", &[what, "rm", "-f", id]);
             }
         }
-        let _none = program("docker", &["network", "rm", &format!("pipe-jobs-{}", self.owner().installation())]);
+        for network in self.shared_networks().split_whitespace() {
+            let _gone = program("docker", &["network", "rm", network]);
+        }
     }
 }
 

@@ -26,6 +26,12 @@ pub(in crate::placement::docker) fn all(folder: &Path) -> HashMap<String, (Strin
     entries.filter_map(claim).collect()
 }
 
+/// Removes the folder, unless something in it was taken and may be in use.
+pub(super) fn remove_empty(folder: &Path) {
+    // What stays is looked at by the next start.
+    let _kept = std::fs::remove_dir(folder);
+}
+
 /// Removes those of things that are gone.
 pub(super) fn keep_only(folder: &Path, is_there: impl Fn(&str, &str) -> bool) {
     let stale = |(_, (run, job)): &(String, (String, String))| !is_there(run, job);
@@ -53,5 +59,11 @@ mod tests {
         assert_eq!(all(&folder), expect.into());
         keep_only(&folder, |run, _| run == "8");
         assert_eq!(all(&folder).into_keys().collect::<Vec<_>>(), ["y"]);
+        remove_empty(&folder);
+        assert!(folder.exists());
+        keep_only(&folder, |_, _| false);
+        std::fs::remove_file(folder.join("cut")).unwrap();
+        remove_empty(&folder);
+        assert!(!folder.exists());
     }
 }

@@ -72,8 +72,42 @@ pub(super) async fn made(
 }
 
 impl Ahead {
-    /// Becomes the job's.
-    pub(super) async fn take(&mut self, claims: &Path, spec: &JobSpec, image: &ImageFacts) -> Result<(), String> {
+    /// Becomes the job's. The inner error says why another one has to; after the outer one the job's folders are not whole.
+    pub(super) async fn take(
+        &mut self,
+        claims: &Path,
+        spec: &JobSpec,
+        image: &ImageFacts,
+    ) -> Result<Result<(), String>, PlacementError> {
+        let pairs = match self.fits(spec).await {
+            Ok(pairs) => pairs,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let claim = match claims::write(claims, &self.name, &spec.identity) {
+            Ok(claim) => claim,
+            Err(error) => return Ok(Err(format!("it cannot be written whose it is: {error}"))),
+        };
+        let mut record = self.job.record.clone();
+        record.claim = Some(claim);
+        for (ahead, job) in &pairs {
+            if let Err(error) = folders::take_place(ahead, job) {
+                // So that its end takes the claim with it.
+                self.job.record = record;
+                let (action, path, reason) = ("make", job.clone(), error.to_string());
+                return Err(PlacementError::File { action, path, reason });
+            }
+        }
+        record.facts.image = Some(image.clone());
+        record.workdir = if spec.workdir.is_empty() { "/".to_owned() } else { spec.workdir.clone() };
+        record.mounts.clone_from(&spec.mounts);
+        record.run_directory = spec.run_directory.clone();
+        self.job.become_the_job(record);
+        remove_folders(&self.folders);
+        Ok(Ok(()))
+    }
+
+    /// Which folders have to take the place of which, if that can be and the agent is there.
+    async fn fits(&self, spec: &JobSpec) -> Result<Vec<(PathBuf, PathBuf)>, String> {
         let record = &self.job.record;
         if record.stdio_token.is_some() {
             return Err("its folders are not this machine's".to_owned());
@@ -96,17 +130,7 @@ impl Ahead {
                 return Err("its folders lie on another disk".to_owned());
             }
         }
-        let claim = claims::write(claims, &self.name, &spec.identity).map_err(failed)?;
-        pairs.iter().try_for_each(|(ahead, job)| folders::take_place(ahead, job)).map_err(failed)?;
-        let mut record = self.job.record.clone();
-        record.facts.image = Some(image.clone());
-        record.workdir = if spec.workdir.is_empty() { "/".to_owned() } else { spec.workdir.clone() };
-        record.mounts.clone_from(&spec.mounts);
-        record.run_directory = spec.run_directory.clone();
-        record.claim = Some(claim);
-        self.job.become_the_job(record);
-        remove_folders(&self.folders);
-        Ok(())
+        Ok(pairs)
     }
 
     pub(super) async fn remove(self) {

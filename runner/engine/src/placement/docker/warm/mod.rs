@@ -2,8 +2,9 @@
 //!
 //! After each job one more of its kind ([`key`]) is made, and for jobs whose needs are about to end; [`plan`] says how
 //! many. One is used by one job, once, and only by jobs of the trust that it was made for. It has folders of its own, which
-//! move to where the job's are ([`folders`]); whose it is from then on stands in a file ([`claims`]). What a killed process
-//! had made ahead and nobody has taken is removed by the next start, since it belongs to no run.
+//! move to where the job's are ([`folders`]); whose it is from then on stands in a file ([`claims`]). A process that ends in
+//! order leaves none of it. What a killed one had made ahead and nobody has taken is removed by the next start on the same
+//! folder, since it belongs to no run.
 
 pub(super) mod claims;
 mod container;
@@ -11,11 +12,12 @@ mod folders;
 mod key;
 mod plan;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +42,8 @@ const REFILL_PAUSE: Duration = Duration::from_millis(300);
 const EXPECTED: Duration = Duration::from_secs(60);
 /// After one that could not be made.
 const FAILED_PAUSE: Duration = Duration::from_secs(60);
+/// How long the end of the process waits for the engine. What it does not remove then, the next start does.
+const CLOSE_TIME: Duration = Duration::from_secs(20);
 /// How often it is looked for kinds that are out of use.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -128,7 +132,7 @@ impl Placement for WarmPlacement {
         }
         let image = this.docker.images.ensure(&spec.image, &progress).await?;
         let Some(key) = Key::of(&spec, &image.id) else { return this.docker.start(spec, progress).await };
-        let taken = this.take(&key, &spec, &image).await;
+        let taken = this.take(&key, &spec, &image).await?;
         let job = match taken {
             Some(job) => {
                 progress(PlacementProgress::Ready);
@@ -154,7 +158,15 @@ impl Placement for WarmPlacement {
     }
 
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
-        self.0.docker.remove_leftovers(filter).await
+        let removed = self.0.docker.remove_leftovers(filter.clone()).await?;
+        if let Some(folder) = &self.0.docker.settings.claims {
+            claims::keep_only(folder, |run, job| match &filter {
+                LeftoverFilter::Run(gone) => run != gone,
+                LeftoverFilter::Job { run: of, job: gone } => run != of || job != gone,
+                LeftoverFilter::Abandoned | LeftoverFilter::Own => true,
+            });
+        }
+        Ok(removed)
     }
 
     async fn expect(&self, spec: JobSpec) {
@@ -173,18 +185,9 @@ impl Placement for WarmPlacement {
 
     async fn close(&self) {
         let this = &self.0;
-        let ready: Vec<Ahead> = {
-            let mut state = this.state();
-            state.closed = true;
-            state.lines.drain(..).flat_map(|line| line.ready).collect()
-        };
-        this.stop.cancel();
-        for ahead in ready {
-            ahead.remove().await;
+        if tokio::time::timeout(CLOSE_TIME, this.close()).await.is_err() {
+            tracing::warn!("the engine does not answer; what was made ahead is left, and the next start removes it");
         }
-        this.making.close();
-        this.making.wait().await;
-        this.docker.close().await;
     }
 }
 
@@ -194,25 +197,31 @@ impl Shared {
     }
 
     /// One that was made ahead becomes the job's, if there is one that fits.
-    async fn take(&self, key: &Key, spec: &JobSpec, image: &ImageFacts) -> Option<DockerJob> {
-        let claims = self.docker.settings.claims.as_deref()?;
-        loop {
-            let mut ahead = {
-                let mut state = self.state();
-                let line = state.lines.iter_mut().find(|line| line.key == *key)?;
-                if !line.expected.is_empty() {
-                    line.expected.remove(0);
-                }
-                line.ready.pop()?
-            };
-            match ahead.take(claims, spec, image).await {
-                Ok(()) => return Some(ahead.job),
+    async fn take(&self, key: &Key, spec: &JobSpec, image: &ImageFacts) -> Result<Option<DockerJob>, PlacementError> {
+        let Some(claims) = self.docker.settings.claims.as_deref() else { return Ok(None) };
+        let mut comes = true;
+        while let Some(ahead) = self.next(key, comes) {
+            comes = false;
+            let name = ahead.name.clone();
+            let mut held = Held { ahead: Some(ahead), making: self.making.clone() };
+            match held.take(claims, spec, image).await? {
+                Ok(taken) => return Ok(taken),
                 Err(reason) => {
-                    tracing::warn!(container = ahead.name, reason, "a container that was made ahead is not used");
-                    ahead.remove().await;
+                    tracing::warn!(container = name, reason, "a container that was made ahead is not used");
                 }
             }
         }
+        Ok(None)
+    }
+
+    /// One of this kind that is ready; a job that `comes` is not expected any more.
+    fn next(&self, key: &Key, comes: bool) -> Option<Ahead> {
+        let mut state = self.state();
+        let line = state.lines.iter_mut().find(|line| line.key == *key)?;
+        if comes && !line.expected.is_empty() {
+            line.expected.remove(0);
+        }
+        line.ready.pop()
     }
 
     /// A kind is in use.
@@ -312,9 +321,56 @@ impl Shared {
         }
     }
 
+    async fn close(&self) {
+        let ready: Vec<Ahead> = {
+            let mut state = self.state();
+            state.closed = true;
+            state.lines.drain(..).flat_map(|line| line.ready).collect()
+        };
+        self.stop.cancel();
+        join_all(ready.into_iter().map(Ahead::remove)).await;
+        self.making.close();
+        self.making.wait().await;
+        self.docker.close().await;
+        let claims = self.docker.settings.claims.as_deref();
+        for folder in claims.into_iter().chain([&*self.settings.folder, &*self.settings.sockets]) {
+            claims::remove_empty(folder);
+        }
+    }
+
     async fn tidy(self: Arc<Self>) {
         while tokio::time::timeout(TIDY_EVERY, self.stop.cancelled()).await.is_err() {
             self.tend(Duration::ZERO);
+        }
+    }
+}
+
+/// One that is about to become a job's. If it does not, also since the job was cancelled meanwhile, it is removed.
+struct Held {
+    ahead: Option<Ahead>,
+    making: TaskTracker,
+}
+
+impl Held {
+    async fn take(
+        &mut self,
+        claims: &Path,
+        spec: &JobSpec,
+        image: &ImageFacts,
+    ) -> Result<Result<Option<DockerJob>, String>, PlacementError> {
+        if let Some(ahead) = &mut self.ahead
+            && let Err(reason) = ahead.take(claims, spec, image).await?
+        {
+            return Ok(Err(reason));
+        }
+        Ok(Ok(self.ahead.take().map(|ahead| ahead.job)))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let (Some(ahead), Ok(runtime)) = (self.ahead.take(), tokio::runtime::Handle::try_current()) {
+            self.making.spawn_on(ahead.remove(), &runtime);
         }
     }
 }
