@@ -119,15 +119,15 @@ impl Place {
         }
     }
 
-    /// Tells the placement that such a job will come; nothing is made here.
-    pub(super) async fn expect(self, settings: &JobSettings) {
+    /// What its placement is told before such a job comes; no folder is made. Nothing for a job on this machine.
+    pub(super) fn foretold(self, settings: &JobSettings) -> Option<(Arc<dyn Placement>, JobSpec)> {
         if matches!(self.target, RunnerTarget::Host) {
-            return;
+            return None;
         }
         let folders = Folders::plan(settings, "expected", false, self.shape);
         let identity = JobIdentity { run: String::new(), job: String::new(), attempt: 1 };
         let spec = self.spec(settings, identity, &folders);
-        self.placement.expect(spec).await;
+        Some((self.placement, spec))
     }
 
     fn spec(&self, settings: &JobSettings, identity: JobIdentity, folders: &Folders) -> JobSpec {

@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a run is started with, besides its workflow.
 #[derive(Default)]
-struct Simulation {
+pub(crate) struct Simulation {
     placement: Simulated,
     secrets: Vec<(&'static str, String)>,
     /// After so many recorded facts of this kind, one of these is sent.
@@ -128,7 +128,7 @@ impl BuiltInAction for Remember {
 }
 
 impl Simulation {
-    fn settings(&self, root: &Path, masker: &Arc<SharedMasker>, notices: &Notices) -> JobSettings {
+    pub(crate) fn settings(&self, root: &Path, masker: &Arc<SharedMasker>, notices: &Notices) -> JobSettings {
         let mut labels = RunnerLabels::default();
         labels.use_host();
         let mut built_in = BuiltInActions::default();
@@ -227,7 +227,7 @@ async fn watch(
     notices
 }
 
-fn facts(jobs: &str) -> RunFacts {
+pub(crate) fn facts(jobs: &str) -> RunFacts {
     let text = jobs.replace(" $\n", " runs-on: x\n  steps:\n").replace('\n', "\n  ");
     let text = format!("on: push\njobs:\n  {text}\n");
     let reading = read_workflow(SourceFile::new("ci.yml", text.as_str()), &NoFiles, &ReadOptions::default());
