@@ -59,14 +59,12 @@ fn victim(witness: &Witness, in_container: bool) -> World {
 pub(crate) fn agents(world: &World, in_container: bool, job: &str) -> Vec<Pid> {
     let pid = |text: &str| text.trim().parse().ok().filter(|pid| *pid > 1).map(Pid::from_raw);
     if in_container {
-        let filters = [format!("label=dev.pipe.owner={}", world.installation()), format!("label=dev.pipe.job={job}")];
-        let ids = Command::new("docker").args(["ps", "-q", "-f", &filters[0], "-f", &filters[1]]).output().unwrap();
-        let ids = String::from_utf8(ids.stdout).unwrap();
         let inspect = |id: &str| {
             let words = ["inspect", "--format", "{{.State.Pid}}", id];
             String::from_utf8(Command::new("docker").args(words).output().unwrap().stdout).unwrap()
         };
-        return ids.lines().filter_map(|id| pid(&inspect(id))).collect();
+        let of_job = world.containers().into_iter().filter(|(_, whose)| whose.as_deref() == Some(job));
+        return of_job.filter_map(|(id, _)| pid(&inspect(&id))).collect();
     }
     let marks = std::fs::read_dir(world.data().join("agents")).unwrap().flatten();
     let of_job = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().nth(3) == Some(job));
@@ -126,7 +124,7 @@ fn agent_is_killed(in_container: bool) {
     let shown = String::from_utf8(world.pipe(&["show", "1", "--data", "data"]).stdout).unwrap();
     assert!(shown.contains("agent is gone"), "{shown}");
     assert!(log().contains("\nbefore\n"), "{}", log());
-    wait_for("what the job left to be gone", || world.left().iter().all(|left| left.contains("other")));
+    wait_for("what the job left to be gone", || world.left_by_jobs().iter().all(|left| left.contains("other")));
     goes_on(&world, server, 2);
 }
 

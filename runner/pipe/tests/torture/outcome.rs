@@ -74,24 +74,67 @@ impl World {
         shown["jobs"].as_array().into_iter().flatten().any(|one| one["key"] == job && one["status"] == "completed")
     }
 
-    /// What jobs left: in their folders, in the container engine, agents.
+    /// What a server that has ended left: in its folders, in the container engine, agents.
     pub(crate) fn left(&self) -> Vec<String> {
+        let mut left = self.left_by_jobs();
+        let ahead = [self.data().join("ahead"), self.data().join("run/ahead")];
+        left.extend(ahead.iter().filter(|folder| folder.exists()).map(|folder| folder.display().to_string()));
+        left.extend(
+            self.containers()
+                .into_iter()
+                .filter(|(_, whose)| whose.is_none())
+                .map(|(id, _)| format!("made ahead: {id}")),
+        );
+        let networks = self.docker(&["network", "ls", "--quiet"], "apart");
+        left.extend(networks.lines().map(|id| format!("network of jobs: {id}")));
+        left
+    }
+
+    /// What jobs left. Not what a server that runs has made ahead for others.
+    pub(crate) fn left_by_jobs(&self) -> Vec<String> {
         let mut left = Vec::new();
         for name in ["work", "run", "journals", "agents"] {
             files(&self.data().join(name), &mut |path| left.push(path.display().to_string()));
             let entries = std::fs::read_dir(self.data().join(name)).into_iter().flatten().flatten();
             left.extend(entries.map(|entry| entry.path().display().to_string()));
         }
-        let label = format!("label=dev.pipe.owner={}", self.installation());
-        for words in [&["ps", "--all"][..], &["network", "ls"], &["volume", "ls"]] {
-            let mut command = Command::new("docker");
-            command.args(words).args(["--quiet", "--filter", &label]);
-            command.envs(self.docker.as_ref().map(|host| ("DOCKER_HOST", host)));
-            let text = command.output().map(|output| output.stdout).unwrap_or_default();
-            left.extend(String::from_utf8_lossy(&text).lines().map(|id| format!("{}: {id}", words[0])));
+        let ahead = self.data().join("run/ahead").display().to_string();
+        left.retain(|path| !path.starts_with(&ahead));
+        for words in [["network", "ls"], ["volume", "ls"]] {
+            let text = self.docker(&[&words[..], &["--quiet"]].concat(), "owner");
+            left.extend(text.lines().map(|id| format!("{}: {id}", words[0])));
         }
+        let whose = self.containers().into_iter();
+        left.extend(whose.filter_map(|(id, whose)| Some(format!("container of {}: {id}", whose?))));
         left.extend(self.processes().into_iter().map(|(_, words)| words));
         left
+    }
+
+    /// All containers of this world, each with the job that it is of; one that was made ahead is of the job that has taken
+    /// it, or of none.
+    pub(crate) fn containers(&self) -> Vec<(String, Option<String>)> {
+        let form = "{{.ID}} {{.Label \"dev.pipe.run\"}} {{.Label \"dev.pipe.job\"}}";
+        let text = self.docker(&["ps", "--all", "--format", form], "owner");
+        let whose = |line: &str| {
+            let mut words = line.splitn(3, ' ');
+            let (id, run, job) = (words.next()?.to_owned(), words.next()?, words.next()?);
+            if run != "ahead" {
+                return Some((id, Some(job.to_owned())));
+            }
+            let claim = std::fs::read_to_string(self.data().join("ahead/claims").join(job)).unwrap_or_default();
+            Some((id, claim.lines().nth(1).map(str::to_owned)))
+        };
+        text.lines().filter_map(whose).collect()
+    }
+
+    /// Asks for what carries this label of ours.
+    fn docker(&self, words: &[&str], label: &str) -> String {
+        let filter = format!("label=dev.pipe.{label}={}", self.installation());
+        let mut command = Command::new("docker");
+        command.args(words).args(["--filter", &filter]);
+        command.envs(self.docker.as_ref().map(|host| ("DOCKER_HOST", host)));
+        let output = command.output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).into_owned()
     }
 
     /// The owner that labels of what it makes name.
