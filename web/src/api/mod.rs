@@ -9,6 +9,7 @@ pub(crate) mod answer;
 pub(crate) mod artifacts;
 mod environments;
 mod events;
+mod findings;
 pub(crate) mod follow;
 mod local;
 pub(crate) mod logs;
@@ -76,6 +77,8 @@ impl Api {
             .route("/runs", get(runs::list))
             .route("/runs/{id}", get(runs::show))
             .route("/runs/{id}/events", get(events::stream))
+            .route("/runs/{id}/annotations", get(findings::annotations))
+            .route("/runs/{id}/summaries", get(findings::summaries))
             .route("/runs/{id}/artifacts", get(artifacts::list))
             .route("/runs/{id}/artifacts/{name}", get(artifacts::download))
             .route("/runs/{id}/cancel", post(runs::cancel))

@@ -88,6 +88,19 @@ pub(super) const PAGES: &[Page] = &[
         ..page("get", "/runs/{id}/events", Scope::RunsRead, "A run live, from its beginning or from Last-Event-ID on")
     },
     Page {
+        answer: (
+            200,
+            JSON,
+            "annotations: job, step, annotation (level, message, title, file, line, end_line, column, end_column, code); \
+             more: how many were not kept",
+        ),
+        ..page("get", "/runs/{id}/annotations", Scope::RunsRead, "Errors, warnings and notices of a run's steps")
+    },
+    Page {
+        answer: (200, JSON, "summaries: job, step, markdown (as the step wrote it: do not trust it)"),
+        ..page("get", "/runs/{id}/summaries", Scope::RunsRead, "What a run's steps wrote to their summaries")
+    },
+    Page {
         answer: (200, JSON, "artifacts: id, name, attempt, job, files, bytes, stored, digest, created_at, expires_at"),
         ..page("get", "/runs/{id}/artifacts", Scope::RunsRead, "What a run left: its artifacts")
     },

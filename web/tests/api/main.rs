@@ -6,6 +6,7 @@ mod access;
 mod artifacts;
 mod deeds;
 mod events;
+mod findings;
 mod logs;
 mod pages;
 mod runs;

@@ -119,7 +119,7 @@ impl<'a> InnerSteps<'a> {
     }
 
     /// Remembers the end of a step.
-    fn ended(&self, task: &StepTask, end: StepEnd, step: &Step, log: &StepLog) -> InnerEnd {
+    fn ended(&self, task: &StepTask, end: StepEnd, step: &Step, log: &mut StepLog) -> InnerEnd {
         let conclusion = match (end.outcome, &step.continue_on_error) {
             (Conclusion::Failure, Some(token))
                 if self.evaluate_for(step, token).is_ok_and(|value| value.is_truthy()) =>

@@ -3,7 +3,7 @@
 //! The order matters. Commands are read from the text as the step wrote it, their effects (a new mask above all) are
 //! taken before the line is shown, and nothing is stored or shown that did not pass the masker.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use workflow::command::{
@@ -14,13 +14,11 @@ use workflow::mask::{MaskStream, TooShort};
 use workflow::run::{JobRunKey, StepIndex};
 
 use super::SharedMasker;
-use super::log_file::LogFile;
+use super::findings_file::FindingsFile;
+use super::log_file::{LOG_BYTES_MAX, LogFile, LogPlace, log_path};
 use super::matchers::{JobMatchers, MatcherChange};
 use super::waiting::Waiting;
 use crate::notice::{Notice, Notices};
-
-/// How much of one step's output is stored where no other limit is set: 1 GiB.
-pub(super) const LOG_BYTES_MAX: u64 = 1 << 30;
 
 /// The log of one step, or of a job's set-up.
 pub struct StepLog {
@@ -34,6 +32,7 @@ pub struct StepLog {
     processor: CommandProcessor,
     settings: CommandSettings,
     file: LogFile,
+    findings: FindingsFile,
     effects: Vec<Effect>,
     masked: Vec<u8>,
     /// Room for what is not masked yet, used again and again.
@@ -75,16 +74,6 @@ impl std::fmt::Debug for StepLog {
     }
 }
 
-/// Where a log belongs.
-#[derive(Debug, Clone)]
-pub(crate) struct LogPlace {
-    pub(crate) key: JobRunKey,
-    pub(crate) step: Option<StepIndex>,
-    /// Folder of the run's logs.
-    pub(crate) folder: PathBuf,
-    pub(crate) bytes_max: u64,
-}
-
 impl StepLog {
     /// Opens the log. Where its file cannot be written the run goes on and the live output says so.
     pub(crate) fn open(
@@ -117,6 +106,7 @@ impl StepLog {
             processor: CommandProcessor::new(settings),
             settings,
             file: LogFile::open(&path, place.bytes_max, bytes),
+            findings: FindingsFile::open(&path, bytes),
             effects: Vec::new(),
             masked: Vec::new(),
             plain: Vec::new(),
@@ -194,6 +184,7 @@ impl StepLog {
         self.stream.flush(&mut self.masked);
         self.send(Vec::new()).await;
         self.file.finish();
+        self.findings.finish();
     }
 
     /// Whether all that was taken is stored and nothing of it waits for more.
@@ -201,9 +192,18 @@ impl StepLog {
         self.splitter.is_settled() && self.stream.pending() == 0 && self.masked.is_empty()
     }
 
-    /// How many bytes are stored.
-    pub(super) const fn stored_bytes(&self) -> u64 {
+    /// How many bytes are stored. Another process may go on from there.
+    pub(super) fn stored_bytes(&mut self) -> u64 {
+        self.findings.mark(self.file.written);
         self.file.written
+    }
+
+    /// Keeps what the step wrote to its summary, and tells it.
+    pub(crate) async fn summary(&mut self, markdown: &str) {
+        let Some(step) = self.step else { return };
+        let markdown = self.masker.mask(markdown);
+        self.findings.summary(&markdown);
+        self.notices.send(Notice::Summary { key: self.key.clone(), step, markdown }).await;
     }
 
     /// Writes a line of our own; it holds no commands, but may hold secrets.
@@ -371,6 +371,7 @@ impl StepLog {
         }
         for annotation in annotations {
             let annotation = Box::new(annotation.masked(&self.masker.current().0));
+            self.findings.annotation(&annotation);
             self.notices.send(Notice::Annotated { key: self.key.clone(), step: self.step, annotation }).await;
         }
     }
@@ -385,12 +386,4 @@ fn show(line: &LogLine<'_>, out: &mut Vec<u8>) {
         LogLine::Message(level, text) => out.extend_from_slice(format!("##[{}]{text}", level.name()).as_bytes()),
     }
     out.push(b'\n');
-}
-
-/// The file of a step's log, below the folder of a run's logs.
-#[must_use]
-pub fn log_path(folder: &Path, key: &JobRunKey, step: Option<StepIndex>) -> PathBuf {
-    let job = key.to_string().replace('/', ".");
-    let file = step.map_or_else(|| "job.log".to_owned(), |step| format!("{:04}.log", step.0));
-    folder.join(job).join(file)
 }

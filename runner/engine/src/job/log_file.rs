@@ -1,8 +1,31 @@
-//! The stored log of a step: bytes as they were shown, up to a limit.
+//! The stored log of a step: where it lies, and its bytes as they were shown, up to a limit.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use workflow::run::{JobRunKey, StepIndex};
+
+/// How much of one step's output is stored where no other limit is set: 1 GiB.
+pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// Where a log belongs.
+#[derive(Debug, Clone)]
+pub(crate) struct LogPlace {
+    pub(crate) key: JobRunKey,
+    pub(crate) step: Option<StepIndex>,
+    /// Folder of the run's logs.
+    pub(crate) folder: PathBuf,
+    pub(crate) bytes_max: u64,
+}
+
+/// The file of a step's log, below the folder of a run's logs.
+#[must_use]
+pub fn log_path(folder: &Path, key: &JobRunKey, step: Option<StepIndex>) -> PathBuf {
+    let job = key.to_string().replace('/', ".");
+    let file = step.map_or_else(|| "job.log".to_owned(), |step| format!("{:04}.log", step.0));
+    folder.join(job).join(file)
+}
 
 /// A file that stops growing at a limit, and says so in its last line.
 #[derive(Debug)]

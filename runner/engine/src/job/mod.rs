@@ -7,6 +7,7 @@ mod environment;
 mod expecting;
 mod facing;
 mod files;
+mod findings_file;
 mod inner_steps;
 mod journal;
 mod log;
@@ -29,7 +30,11 @@ mod taken;
 mod waiting;
 
 pub use context::StepScope;
-pub use log::{StepLog, log_path};
+pub(crate) use findings_file::{Line as FindingsLine, findings_path, read_lines as read_findings};
+pub use log::StepLog;
+#[cfg(test)]
+pub(crate) use log_file::LogPlace;
+pub use log_file::log_path;
 pub(crate) use named::named_secrets;
 pub(crate) use order::runs_on;
 pub use order::{JobContexts, JobOrder};

@@ -16,12 +16,13 @@ use super::composite::LocalAction;
 use super::context::HashFiles;
 use super::files::{JobFiles, StepFiles, StepNumber};
 use super::journal::{Entry, Journal};
-use super::log::{LogPlace, StepLog};
+use super::log::StepLog;
+use super::log_file::LogPlace;
 use super::matchers::JobMatchers;
 use super::prepare::{Ready, ReadyKind};
 use super::recording::{Again, Performed, Recording};
 use super::{JobOrder, SharedMasker};
-use crate::notice::{Notice, Notices};
+use crate::notice::Notices;
 use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
 use crate::step::script::Shell;
 use crate::step::{
@@ -117,9 +118,7 @@ impl StepTask {
         let Performed { mut end, exec } = self.carry_out(prepared, &mut log).await;
         log.finish().await;
         if let Some(markdown) = end.left.summary.take() {
-            let markdown = self.tools.masker.mask(&markdown);
-            let key = self.order.key.clone();
-            self.tools.notices.send(Notice::Summary { key, step: self.index, markdown }).await;
+            log.summary(&markdown).await;
         }
         Performed { end, exec }
     }
@@ -286,7 +285,7 @@ impl StepTask {
 
     /// Lets the agent forget output that another process would not need. A process that takes the step up makes its log
     /// anew from the first byte that is held, so that it is the same to the byte.
-    fn let_go(&self, exec: &mut Exec, log: &StepLog) {
+    fn let_go(&self, exec: &mut Exec, log: &mut StepLog) {
         let held = exec.unacknowledged();
         if !self.tools.journal.is_kept() || held < HELD_BYTES || !(log.is_settled() || held >= HELD_BYTES_MAX) {
             return;

@@ -22,7 +22,10 @@ first:
         file OUTPUT "word=blue\n"
         file OUTPUT "hidden=x found\u002dsecret-4711 y\n"
         file ENV "FROM=before\n"
+        out "::warning::found\u002dsecret-4711 is near\n"
+        file STEP_SUMMARY "sum found\u002dsecret-4711\n"
         sleep 5
+        out "::error file=a,line=1::two\n"
         out "two\n"
     - run: |
         print FROM
@@ -70,7 +73,7 @@ composite:
   runs-on: x
   steps:
     - run: |
-        write inner/action.yml "inputs:\n  word: { default: none }\noutputs:\n  said: { value: \"\u0024{{ steps.say.outputs.said }} \u0024{{ inputs.word }}\" }\nruns:\n  using: composite\n  steps:\n    - id: say\n      shell: sh\n      run: |\n        out \"inner \u0024{{ inputs.word }}\\n\"\n        sleep 4\n        file OUTPUT \"said=yes\\n\"\n        file ENV \"INNER=\u0024{{ inputs.word }}\\n\"\n    - uses: pipe/remember@v1\n      with: { word: \"\u0024{{ inputs.word }}\" }\n    - { shell: sh, run: never, if: failure() }\n"
+        write inner/action.yml "inputs:\n  word: { default: none }\noutputs:\n  said: { value: \"\u0024{{ steps.say.outputs.said }} \u0024{{ inputs.word }}\" }\nruns:\n  using: composite\n  steps:\n    - id: say\n      shell: sh\n      run: |\n        out \"inner \u0024{{ inputs.word }}\\n::notice::inner\\n\"\n        sleep 4\n        file OUTPUT \"said=yes\\n\"\n        file ENV \"INNER=\u0024{{ inputs.word }}\\n\"\n    - uses: pipe/remember@v1\n      with: { word: \"\u0024{{ inputs.word }}\" }\n    - { shell: sh, run: never, if: failure() }\n"
         write outer/action.yml "outputs:\n  both: { value: \"\u0024{{ steps.a.outputs.said }}, \u0024{{ steps.b.outputs.said }}\" }\nruns:\n  using: composite\n  steps:\n    - { id: a, uses: ./inner, with: { word: first } }\n    - shell: sh\n      run: |\n        out \"\u0024{{ steps.a.outputs.said }} \"\n        print INNER\n        out \"\\nknown-secret-0815\\n\"\n        file STEP_SUMMARY \"sum\"\n    - { id: b, uses: ./inner, with: { word: second } }\n    - { shell: sh, run: exit 3, continue-on-error: true }\n"
     - id: act
       uses: ./outer

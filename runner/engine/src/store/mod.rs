@@ -6,6 +6,7 @@ pub mod backup;
 mod database;
 pub mod deliveries;
 pub mod deployments;
+pub mod findings;
 pub mod listing;
 pub mod outbox;
 pub mod people;

@@ -7,6 +7,7 @@ mod client;
 mod connect;
 mod deliveries;
 mod deployments;
+mod left;
 mod logs;
 mod repositories;
 mod runs;

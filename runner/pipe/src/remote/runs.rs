@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::client::query;
 use super::connect::connect;
-use super::{number, print, shown};
+use super::{left, number, print, shown};
 use crate::args::{Global, OneRun, RunsArgs};
 use crate::exit::{Exit, Failure};
 use crate::table;
@@ -81,9 +81,10 @@ fn ago(at: Option<&str>) -> String {
 pub(super) async fn show(args: &OneRun, global: &Global) -> Result<Exit, Failure> {
     let client = connect(&args.connect).await?;
     let run = number(&client, &args.run).await?;
-    let value = client.get(&format!("/runs/{run}")).await?;
+    let mut value = client.get(&format!("/runs/{run}")).await?;
+    left::add(&client, &mut value).await?;
     let terminal = Terminal::stdout(global.color);
-    print(args.connect.json, &value, |value| text(value, terminal))
+    print(args.connect.json, &value, |value| text(value, terminal) + &left::text(value, terminal))
 }
 
 fn text(run: &Json, terminal: Terminal) -> String {

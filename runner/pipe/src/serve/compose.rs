@@ -19,6 +19,7 @@ use engine::service::{RunRepository, RunService, ServiceParts};
 use engine::store::Database;
 use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
+use engine::store::findings::Findings;
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
@@ -70,7 +71,9 @@ pub async fn compose(
     let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
-    let telling = super::reporting::start(&config, &database, settings.clone(), &runs, &stop).await?;
+    let telling =
+        super::reporting::start(&config, &database, settings.clone(), &runs, Findings::of(folders.clone()), &stop)
+            .await?;
     let arrivals = door.arrivals();
     let triggering = sources.triggering.clone();
     let processor = processor(&triggering, &runs, &deliveries);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use engine::clock::SystemClock;
-use engine::reporting::{NoFindings, Reporting};
+use engine::reporting::Reporting;
 use engine::service::RunService;
+use engine::store::findings::Findings;
 use engine::store::secrets::Settings;
 use engine::store::{Database, SqliteStore};
 use engine::triggering::SentHooks;
@@ -36,6 +37,7 @@ pub async fn start(
     database: &Database,
     settings: Settings,
     runs: &RunService,
+    findings: Findings,
     stop: &CancellationToken,
 ) -> Result<Telling, Failure> {
     let url = config.server.url.clone();
@@ -47,8 +49,7 @@ pub async fn start(
     let numbers = metrics_routes(database.clone(), plan.metrics_token.clone(), Some(runs.clone()));
     let sent = plan.sent.clone();
     let store = SqliteStore::on(database.clone());
-    let reporting =
-        Reporting::start(store, plan, Arc::new(settings), Arc::new(NoFindings), Arc::new(SystemClock)).await;
+    let reporting = Reporting::start(store, plan, Arc::new(settings), Arc::new(findings), Arc::new(SystemClock)).await;
     let reporting = reporting.map_err(|error| Failure::environment(format!("cannot report runs: {error}")))?;
     Ok(Telling { background: Box::pin(reporting.until(stop.clone())), numbers, sent })
 }

@@ -15,7 +15,7 @@ pub mod parse;
 pub mod problem;
 pub mod processor;
 
-pub use self::annotation::{Annotation, AnnotationLevel};
+pub use self::annotation::{ANNOTATIONS_PER_LEVEL_MAX, Annotation, AnnotationLevel};
 pub use self::line_splitter::{LineSplitter, Piece, each_line};
 pub use self::matcher::{Matched, MatcherSet};
 pub use self::parse::{RawCommand, WorkflowCommand, parse_command};

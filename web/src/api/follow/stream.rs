@@ -1,6 +1,7 @@
 //! One client that follows a run: what it gets next, from where it is.
 //!
-//! The lines of a step come before the fact that it has ended, and all facts before the end of the stream.
+//! The lines of a step, and what was found in them, come before the fact that it has ended, and all facts before the end
+//! of the stream.
 
 use std::collections::VecDeque;
 use std::io::{SeekFrom, Write as _};
@@ -9,9 +10,11 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use engine::job::log_path;
+use engine::store::findings::Findings;
 use engine::store::listing::RunListed;
 use engine::store::{RunNumbers, RunStatus};
 use engine::wire::{self, LogLines};
+use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use workflow::run::{JobRunKey, Recorded};
@@ -129,6 +132,7 @@ impl Client {
                 }
             }
             let Some(fact) = self.facts.pop_front() else { break };
+            self.found(&fact, &change, out).await;
             self.pass(&fact, out);
             if out.len() >= BATCH_BYTES {
                 return Ok(());
@@ -144,13 +148,39 @@ impl Client {
         Ok(())
     }
 
+    fn is_wanted(&self, job: &JobRunKey) -> bool {
+        self.wanted.logs && self.wanted.job.as_ref().is_none_or(|wanted| wanted == job)
+    }
+
+    /// What was found in logs that a fact closes: no place of their own, they come together with the fact.
+    async fn found(&self, fact: &Recorded, change: &Change, out: &mut Vec<u8>) {
+        let (job, step) = match change {
+            Change::Closes((job, step)) => (job, *step),
+            Change::ClosesJob(job) => (job, None),
+            Change::Opens(_) | Change::ClosesAll | Change::Nothing => return,
+        };
+        if !self.is_wanted(job) {
+            return;
+        }
+        let found = Findings::of(self.follow.folders.clone()).of_log(self.run.id, job, step).await;
+        let mut tell = |kind: &str, more: Json| {
+            let event = wire::event(kind, fact.at, Some(self.run.id), more);
+            out.extend_from_slice(format!("data: {event}\n\n").as_bytes());
+        };
+        for annotation in found.annotations {
+            tell("annotation", json!({ "job": job, "step": step, "annotation": annotation }));
+        }
+        if let Some(markdown) = found.summary {
+            tell("summary", json!({ "job": job, "step": step, "markdown": markdown }));
+        }
+    }
+
     /// Hands a fact out; the lines that belong before it have been.
     fn pass(&mut self, fact: &Recorded, out: &mut Vec<u8>) {
         let change = Change::of(&fact.event);
         self.place.open.retain(|log, _| !change.closes(log));
-        let is_wanted = |key: &JobRunKey| self.wanted.logs && self.wanted.job.as_ref().is_none_or(|job| job == key);
         match change {
-            Change::Opens(log) if is_wanted(&log.0) => drop(self.place.open.insert(log, 0)),
+            Change::Opens(log) if self.is_wanted(&log.0) => drop(self.place.open.insert(log, 0)),
             Change::ClosesAll => self.is_over = true,
             Change::Opens(_) | Change::Closes(_) | Change::ClosesJob(_) | Change::Nothing => {}
         }
