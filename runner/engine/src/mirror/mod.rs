@@ -13,6 +13,7 @@
 //!
 //! What is guarded against: research/security-reliability.md 1.11.
 
+mod apart;
 mod changed;
 mod error;
 mod fetch;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use workflow::event::GitRef;
 
+pub use apart::{Apart, COMMITS_SHOWN_MAX, CommitLine, FILES_SHOWN_MAX, FileChange};
 pub use changed::{CHANGED_FILES_MAX, Compared};
 pub use error::MirrorError;
 pub use merge::Merged;
