@@ -248,6 +248,7 @@ pub(crate) struct StartedWith<'a> {
     pub(crate) token: Option<Secret>,
     /// Empty: the actor.
     pub(crate) triggering_actor: String,
+    pub(crate) workflow_hash: String,
 }
 
 fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
@@ -262,6 +263,7 @@ fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
         server_url: &request.server_url,
         token: request.secrets.get("GITHUB_TOKEN").cloned(),
         triggering_actor: String::new(),
+        workflow_hash: String::new(),
     };
     run_facts(started, numbers)
 }
@@ -296,6 +298,7 @@ pub(crate) fn run_facts(started: StartedWith<'_>, numbers: RunNumbers) -> RunFac
         selected: started.selected,
         legs: started.legs,
         environments: started.environments,
+        workflow_hash: started.workflow_hash,
     }
 }
 

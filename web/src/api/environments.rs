@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use engine::store::deployments::{DeploymentFilter, LISTED_MAX};
 use engine::store::secrets::{Kind, Scope};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -33,14 +34,19 @@ pub(super) async fn list(
         let one = found.entry(key).or_insert_with(|| {
             json!({
                 "name": name, "repository": repository, "secrets": 0, "variables": 0, "reviewers": [], "wait_minutes": 0,
-                "deployed": null,
+                "required_reviewers": 0, "prevent_self_review": false, "branches": [], "frozen": null, "deployed": null,
             })
         });
         change(one);
     };
-    for (name, rules) in &shared.api.environments.0 {
+    for (name, rules) in &shared.api.environments.rules {
         entry(name, "", &|one| {
             (one["reviewers"], one["wait_minutes"]) = (json!(rules.reviewers), json!(rules.wait_ms / 60_000));
+            one["required_reviewers"] = json!(if rules.reviewers.is_empty() { 0 } else { rules.required });
+            one["prevent_self_review"] = json!(!rules.self_review);
+            one["branches"] = json!(rules.branches);
+            let frozen = rules.frozen(Timestamp::now());
+            one["frozen"] = frozen.map_or(Json::Null, |(until, reason)| json!({ "until": until, "reason": reason }));
         });
     }
     for (kind, count) in [(Kind::Secret, "secrets"), (Kind::Variable, "variables")] {

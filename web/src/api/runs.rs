@@ -158,6 +158,7 @@ struct ReviewWish {
     environment: Option<String>,
     #[serde(default)]
     comment: String,
+    subject: Option<String>,
 }
 
 pub(crate) async fn review(
@@ -167,19 +168,25 @@ pub(crate) async fn review(
     body: Body,
 ) -> Result<Response, Problem> {
     let wish: ReviewWish = body.read()?;
-    let (review, what) = match wish.state {
-        Verdict::Approved => (Review::Approve, "run.approve"),
-        Verdict::Rejected => (Review::Reject, "run.reject"),
+    let (approved, what) = match wish.state {
+        Verdict::Approved => (true, "run.approve"),
+        Verdict::Rejected => (false, "run.reject"),
     };
     let deed = async {
         let run = visible(&shared, &allowed, RunId(id)).await?;
-        let environment = wish.environment.as_deref();
-        let done =
-            shared.api.steering.review(run.id, environment, review, allowed.holder.person(), &wish.comment).await;
-        done.map_err(refused)?;
-        let detail = json!({ "environment": environment, "comment": wish.comment, "sha": run.sha });
+        let ReviewWish { environment, comment, subject, .. } = wish;
+        let detail = json!({ "environment": environment, "comment": comment, "sha": run.sha, "subject": subject });
+        let shown = environment.clone();
+        if let Some(environment) = &environment
+            && !allowed.holder.may_review(&run.repository, environment)
+        {
+            let detail = format!("{} may not review deployments to `{environment}`", allowed.holder.person());
+            return Err(Problem::new(StatusCode::FORBIDDEN, "reviewer", detail));
+        }
+        let review = Review { environment, approved, comment, subject };
+        shared.api.steering.review(run.id, review, &allowed.holder.reviewer()).await.map_err(refused)?;
         audit(&shared, &allowed, what, &run, detail).await?;
-        Ok((StatusCode::CREATED, json!({ "run": run.id, "environment": environment })))
+        Ok((StatusCode::CREATED, json!({ "run": run.id, "environment": shown })))
     };
     shared.once.perform(&allowed.holder, &body, deed).await
 }

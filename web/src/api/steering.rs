@@ -1,6 +1,7 @@
 //! What people do with runs, as a port: the API checks who asks, somebody else knows how it is done.
 
 use async_trait::async_trait;
+use engine::service::Reviewer;
 use engine::store::{RunId, StoreError};
 use serde_json::{Map, Value as Json};
 
@@ -16,12 +17,16 @@ pub enum Rerun {
 }
 
 /// What a reviewer says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Review {
-    /// The deployment may go on.
-    Approve,
-    /// It may not.
-    Reject,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Of which environment; `None`: of all that the run waits for.
+    pub environment: Option<String>,
+    /// Whether the deployment may go on.
+    pub approved: bool,
+    /// Why, possibly empty.
+    pub comment: String,
+    /// What they saw: a review of something else is refused.
+    pub subject: Option<String>,
 }
 
 /// A run that somebody starts by hand.
@@ -97,15 +102,8 @@ pub trait Steering: Send + Sync + std::fmt::Debug {
     /// Approves or rejects deployments that wait, all of the run's without a name.
     ///
     /// # Errors
-    /// None waits, or this one may not.
-    async fn review(
-        &self,
-        run: RunId,
-        environment: Option<&str>,
-        review: Review,
-        by: &str,
-        comment: &str,
-    ) -> Result<(), SteerError>;
+    /// None waits, it is not what they saw, or this one may not.
+    async fn review(&self, run: RunId, review: Review, by: &Reviewer) -> Result<(), SteerError>;
 
     /// Starts runs by hand; their numbers.
     ///

@@ -4,7 +4,7 @@ use engine::store::RunId;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
-use workflow::run::{Conclusion, JobPath, JobRunKey, Recorded, RunEvent, SkipReason, StepIndex, StepResult};
+use workflow::run::{Conclusion, JobPath, JobRunKey, Recorded, RunEvent, SkipReason, StepIndex, StepResult, Terms};
 
 /// The jobs of a run.
 #[derive(Debug, Default)]
@@ -41,12 +41,50 @@ pub(crate) struct Job {
 #[derive(Debug, Default, Serialize)]
 struct Review {
     environment: String,
-    /// One of them has to approve; empty: nobody.
+    /// Who may approve, people and `team:NAME`; empty: nobody has to.
     reviewers: Vec<String>,
-    /// `approved` or `rejected`, once somebody said so.
+    /// How many of them have to.
+    required: u32,
+    /// Who began the run and may not approve it.
+    barred: Vec<String>,
+    /// When the job fails because nobody reviewed it.
+    expires_at: Option<Timestamp>,
+    /// Not before this time.
+    waits_until: Option<Timestamp>,
+    /// What exactly is approved, to be sent back with a review.
+    subject: String,
+    /// `approved` or `rejected`, once no more is wanted.
     state: Option<&'static str>,
+    /// Who decided it.
     by: Option<String>,
     comment: Option<String>,
+    /// What reviewers said, in order.
+    reviews: Vec<Opinion>,
+}
+
+impl Review {
+    fn of(environment: &str, reviewers: &[String], wait_ms: u64, terms: &Terms, at: Timestamp) -> Self {
+        let after = |milliseconds| at.checked_add(std::time::Duration::from_millis(milliseconds)).ok();
+        Self {
+            environment: environment.to_owned(),
+            reviewers: reviewers.to_vec(),
+            required: if reviewers.is_empty() { 0 } else { terms.required },
+            barred: terms.barred.clone(),
+            expires_at: after(terms.expires_ms).filter(|_| !reviewers.is_empty()),
+            waits_until: after(wait_ms).filter(|_| wait_ms > 0),
+            subject: terms.subject.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What one reviewer said.
+#[derive(Debug, Serialize)]
+struct Opinion {
+    by: String,
+    approved: bool,
+    comment: String,
+    at: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,20 +147,22 @@ impl Jobs {
                 self.ended(job, conclusion, None, at);
             }
             RunEvent::JobRefused { job, message } => self.ended(job, Conclusion::Failure, Some(message.clone()), at),
-            RunEvent::ReviewRequested { key, environment, reviewers, .. } => {
+            RunEvent::ReviewRequested { key, environment, reviewers, wait_ms, terms } => {
                 if let Some(job) = self.jobs.get_mut(key) {
                     job.status = "waiting";
-                    let waits =
-                        Review { environment: environment.clone(), reviewers: reviewers.clone(), ..Review::default() };
-                    job.review = Some(waits);
+                    job.review = Some(Review::of(environment, reviewers, *wait_ms, terms, at));
                 }
             }
-            RunEvent::Reviewed { key, approved, by, comment } => {
+            RunEvent::Reviewed { key, approved, by, comment, passed } => {
                 if let Some(job) = self.jobs.get_mut(key) {
-                    job.status = "queued";
                     let review = job.review.get_or_insert_default();
-                    review.state = Some(if *approved { "approved" } else { "rejected" });
-                    (review.by, review.comment) = (Some(by.clone()), Some(comment.clone()));
+                    let (by, comment) = (by.clone(), comment.clone());
+                    if *passed {
+                        job.status = "queued";
+                        review.state = Some(if *approved { "approved" } else { "rejected" });
+                        (review.by, review.comment) = (Some(by.clone()), Some(comment.clone()));
+                    }
+                    review.reviews.push(Opinion { by, approved: *approved, comment, at });
                 }
             }
             RunEvent::CallStarted { key, .. } => {

@@ -10,6 +10,7 @@ use axum::response::Response;
 use engine::folders::Folders;
 use engine::job::log_path;
 use engine::sealing::{MasterKey, MasterKeys, Vault};
+use engine::service::Reviewer;
 use engine::store::audit::{Actor, Audit, AuditFilter};
 use engine::store::deliveries::{Deliveries, NewDelivery};
 use engine::store::secrets::Settings;
@@ -51,16 +52,12 @@ impl Steering for Asked {
         Ok(RunId(99))
     }
 
-    async fn review(
-        &self,
-        run: RunId,
-        environment: Option<&str>,
-        review: Review,
-        by: &str,
-        comment: &str,
-    ) -> Result<(), SteerError> {
-        self.note(format!("{review:?} {run} {environment:?} by {by}: {comment}"));
-        if environment == Some("own") { Err(SteerError::Forbidden("you started it".into())) } else { Ok(()) }
+    async fn review(&self, run: RunId, review: Review, by: &Reviewer) -> Result<(), SteerError> {
+        let Review { environment, approved, comment, subject } = review;
+        let word = if approved { "Approve" } else { "Reject" };
+        let seen = subject.map(|subject| format!(" as {subject}")).unwrap_or_default();
+        self.note(format!("{word} {run} {environment:?} by {}: {comment}{seen}", by.name));
+        if environment.as_deref() == Some("own") { Err(SteerError::Forbidden("you started it".into())) } else { Ok(()) }
     }
 
     async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError> {

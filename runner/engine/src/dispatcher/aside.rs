@@ -2,7 +2,7 @@
 //! a time, nothing of it need be in memory.
 
 use tokio::sync::mpsc;
-use workflow::run::{JobRunKey, RunEvent};
+use workflow::run::{Gate, JobRunKey, RunEvent};
 
 use super::{Carried, Control, Loop};
 use crate::groups::GroupNews;
@@ -16,11 +16,16 @@ impl Loop<'_> {
             Control::Cancel { by } => vec![RunEvent::RunCancelRequested { by, force: false }],
             Control::Kill { by } => vec![RunEvent::RunCancelRequested { by, force: true }],
             Control::Refuse { message } => vec![RunEvent::RunRefused { message }],
-            Control::Review { environment, approved, by, comment } => {
-                let meant = self.run.waiting_for_review();
-                let meant = meant.filter(|(_, gate)| gate.environment.eq_ignore_ascii_case(&environment));
-                let review = |key| RunEvent::Reviewed { key, approved, by: by.clone(), comment: comment.clone() };
-                meant.map(|(key, _)| review(key)).collect()
+            Control::Review { environment, approved, by, comment, subjects } => {
+                let meant = self.run.waiting_for_review().filter(|(_, gate)| {
+                    let seen = subjects.is_empty() || subjects.contains(&gate.terms.subject);
+                    seen && gate.environment.eq_ignore_ascii_case(&environment) && !gate.has_review_of(&by)
+                });
+                let review = |(key, gate): (JobRunKey, &Gate)| {
+                    let (by, comment, passed) = (by.clone(), comment.clone(), gate.would_pass(approved));
+                    RunEvent::Reviewed { key, approved, by, comment, passed }
+                };
+                meant.map(review).collect()
             }
         };
         self.record(facts).await?;

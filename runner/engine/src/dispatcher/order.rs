@@ -30,6 +30,8 @@ pub enum Control {
         by: String,
         /// Why.
         comment: String,
+        /// Only job runs whose review is about one of these, as the reviewer saw it; empty: whatever waits.
+        subjects: Vec<String>,
     },
     /// The run cannot go on at all.
     Refuse {

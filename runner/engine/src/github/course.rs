@@ -149,13 +149,13 @@ impl Course {
                 let what = if reviewers.is_empty() { "the waiting time" } else { "a review" };
                 reports.push(self.status(StatusState::Pending, &format!("Waiting for {what} of {environment}")));
             }
-            RunEvent::Reviewed { approved: true, .. } => {
+            RunEvent::Reviewed { approved: true, passed: true, .. } => {
                 reports.push(self.status(StatusState::Pending, "In progress"));
             }
             RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
             RunEvent::RunCancelRequested { by, .. } => self.cancelled_by = Some(by.clone()),
             RunEvent::RunFinished { conclusion } => reports.extend(self.end(*conclusion, at)),
-            RunEvent::Reviewed { approved: false, .. }
+            RunEvent::Reviewed { .. }
             | RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::CallStarted { .. }

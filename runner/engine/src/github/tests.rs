@@ -51,6 +51,7 @@ pub(super) fn facts() -> Arc<RunFacts> {
         selected: None,
         legs: Vec::new(),
         environments: Arc::default(),
+        workflow_hash: String::new(),
     })
 }
 

@@ -118,7 +118,7 @@ impl Metrics {
                 self.begin(run, Some(key.clone()), fact.at);
             }
             // Waiting for a person is no waiting for a place.
-            RunEvent::Reviewed { key, .. } => self.begin(run, Some(key.clone()), fact.at),
+            RunEvent::Reviewed { key, passed: true, .. } => self.begin(run, Some(key.clone()), fact.at),
             RunEvent::JobRunFinished { key, conclusion, .. } => {
                 self.jobs.add([conclusion.word()]);
                 if let Some(took) = self.end(run, Some(key.clone()), fact.at) {
@@ -134,6 +134,7 @@ impl Metrics {
                 begun.retain(|(other, _), _| *other != run);
             }
             RunEvent::ReviewRequested { .. }
+            | RunEvent::Reviewed { passed: false, .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }

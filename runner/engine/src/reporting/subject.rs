@@ -83,6 +83,7 @@ fn facts(row: &RunRow, spec: &RunSpec, vars: &indexmap::IndexMap<String, String>
         selected,
         legs: spec.legs.clone(),
         environments: Arc::default(),
+        workflow_hash: String::new(),
         workflow: Arc::new(workflow),
     }
 }

@@ -51,6 +51,34 @@ pub enum ServiceError {
         /// Who may.
         reviewers: String,
     },
+    /// They began the run that they want to approve.
+    #[error("{by} began run {run} and may not review its deployment to `{environment}`: somebody else has to")]
+    OwnRun {
+        /// The name under which they began it.
+        by: String,
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: String,
+    },
+    /// There was a review already.
+    #[error("{by} has reviewed the deployment of run {run} to `{environment}` already")]
+    Reviewed {
+        /// Who.
+        by: String,
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: String,
+    },
+    /// What waits is not what the reviewer saw.
+    #[error("what waits of run {run} for `{environment}` has changed since it was looked at; look at it again")]
+    Changed {
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: String,
+    },
     /// It was passed on, and nobody knows yet what came of it.
     #[error("run {0} has not answered yet; look at it again in a moment")]
     NotAnswered(RunId),

@@ -69,6 +69,20 @@ impl RunSpec {
         reading.workflow.filter(|_| errors.is_empty()).ok_or_else(|| errors.join("\n"))
     }
 
+    /// A digest of the texts that the run is made of.
+    fn workflow_hash(&self) -> String {
+        let mut paths: Vec<_> = self.sources.keys().collect();
+        paths.sort_unstable();
+        let mut digest = Sha256::new();
+        for path in paths {
+            for text in [path, &self.sources[path]] {
+                digest.update(text.len().to_le_bytes());
+                digest.update(text);
+            }
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub(super) fn party(&self) -> Party {
         let repository = format!("{} {}", self.forge.as_str(), self.repository.to_lowercase());
         Party { repository: repository.into(), priority: self.priority }
@@ -90,6 +104,7 @@ pub(super) fn facts(inner: &Inner, spec: &RunSpec, numbers: RunNumbers, given: G
         server_url: &inner.parts.server_url,
         token: secrets.get("GITHUB_TOKEN").cloned(),
         triggering_actor: spec.requested_by.clone(),
+        workflow_hash: spec.workflow_hash(),
     };
     Arc::new(run_facts(started, numbers))
 }

@@ -8,6 +8,7 @@ mod again;
 mod carry;
 mod desk;
 mod error;
+mod gates;
 mod load;
 mod log;
 mod ports;
@@ -19,6 +20,7 @@ mod steer;
 mod tests;
 
 pub use error::ServiceError;
+pub use gates::{Reviewer, Verdict, Waiting, waiting};
 pub use ports::{FixedRepository, FixedSecrets, PortError, RunRepository, RunSecrets};
 pub use rerun::Rerun;
 pub use spec::{RunSpec, SPEC_VERSION, Trust};

@@ -61,71 +61,12 @@ impl RunService {
     pub async fn cancel(&self, run: RunId, by: &str, force: bool) -> Result<(), ServiceError> {
         let by = by.to_owned();
         let order = if force { Control::Kill { by } } else { Control::Cancel { by } };
-        self.ask(run, order, &|event| matches!(event, RunEvent::RunCancelRequested { .. })).await
+        let mut live = self.subscribe(run);
+        let asked = |event: &RunEvent| matches!(event, RunEvent::RunCancelRequested { .. }).then_some(Ok(()));
+        self.ask(run, order, &mut live, &asked).await
     }
 
-    /// Lets the jobs that wait at an environment go on, or fails them.
-    ///
-    /// # Errors
-    /// The run is over, no job waits there, or somebody else has to review.
-    pub async fn review(
-        &self,
-        run: RunId,
-        environment: &str,
-        approved: bool,
-        by: &str,
-        comment: &str,
-    ) -> Result<(), ServiceError> {
-        let gates = self.gates(run).await?;
-        let meant: Vec<_> = gates.iter().filter(|(name, _)| name.eq_ignore_ascii_case(environment)).collect();
-        if meant.is_empty() {
-            return Err(ServiceError::NotWaiting { run, environment: environment.to_owned() });
-        }
-        let may = |reviewers: &[String]| reviewers.iter().any(|reviewer| reviewer.eq_ignore_ascii_case(by));
-        if let Some((name, reviewers)) = meant.iter().find(|(_, reviewers)| !may(reviewers)) {
-            let (by, environment) = (by.to_owned(), name.clone());
-            return Err(ServiceError::NotReviewer { by, environment, reviewers: reviewers.join(", ") });
-        }
-        let (environment, by, comment) = (environment.to_owned(), by.to_owned(), comment.to_owned());
-        let order = Control::Review { environment, approved, by, comment };
-        self.ask(run, order, &|event| matches!(event, RunEvent::Reviewed { .. })).await
-    }
-
-    /// Environments that a run waits for, with who may review.
-    ///
-    /// # Errors
-    /// It does not exist, or cannot be read.
-    pub async fn gates(&self, run: RunId) -> Result<Vec<(String, Vec<String>)>, ServiceError> {
-        self.unfinished(run).await?;
-        let mut open = HashMap::new();
-        for fact in self.0.log.read(run).await? {
-            match fact.event {
-                RunEvent::ReviewRequested { key, environment, reviewers, .. } if !reviewers.is_empty() => {
-                    open.insert(key, (environment, reviewers));
-                }
-                RunEvent::Reviewed { key, .. } | RunEvent::JobRunFinished { key, .. } => drop(open.remove(&key)),
-                RunEvent::ReviewRequested { .. }
-                | RunEvent::GroupRequested { .. }
-                | RunEvent::GroupAcquired { .. }
-                | RunEvent::RunStarted
-                | RunEvent::JobSkipped { .. }
-                | RunEvent::JobExpanded { .. }
-                | RunEvent::JobRefused { .. }
-                | RunEvent::CallStarted { .. }
-                | RunEvent::JobRunStarted { .. }
-                | RunEvent::JobRunPlaced { .. }
-                | RunEvent::StepStarted { .. }
-                | RunEvent::StepFinished { .. }
-                | RunEvent::JobRunCancelRequested { .. }
-                | RunEvent::RunCancelRequested { .. }
-                | RunEvent::RunRefused { .. }
-                | RunEvent::RunFinished { .. } => {}
-            }
-        }
-        Ok(open.into_values().collect())
-    }
-
-    async fn unfinished(&self, run: RunId) -> Result<(), ServiceError> {
+    pub(super) async fn unfinished(&self, run: RunId) -> Result<(), ServiceError> {
         match self.0.store.run_row(run).await? {
             None => Err(ServiceError::NoSuchRun(run)),
             Some(row) if row.status == RunStatus::Completed => Err(ServiceError::Over(run)),
@@ -133,34 +74,37 @@ impl RunService {
         }
     }
 
-    /// Passes an order on and waits until `answer` is recorded.
-    async fn ask(
+    /// Passes an order on and waits until what `answer` takes for one is recorded. `live` began before anything was read.
+    pub(super) async fn ask(
         &self,
         run: RunId,
         order: Control,
-        answer: &(dyn Fn(&RunEvent) -> bool + Send + Sync),
+        live: &mut LiveNotices,
+        answer: &(dyn Fn(&RunEvent) -> Option<Result<(), ServiceError>> + Send + Sync),
     ) -> Result<(), ServiceError> {
-        let mut live = self.subscribe(run);
         self.unfinished(run).await?;
         self.0.desk.order(run, order);
         let answered = async {
             loop {
                 match live.recv().await {
                     Ok(notice) => match &*notice {
-                        Notice::Recorded(fact) if answer(&fact.event) => return Ok(()),
-                        Notice::Recorded(fact) if matches!(fact.event, RunEvent::RunFinished { .. }) => {
-                            return Err(ServiceError::Over(run));
+                        Notice::Recorded(fact) => {
+                            if let Some(answer) = answer(&fact.event) {
+                                return answer;
+                            }
+                            if matches!(fact.event, RunEvent::RunFinished { .. }) {
+                                return Err(ServiceError::Over(run));
+                            }
                         }
-                        Notice::Recorded(_)
-                        | Notice::Output { .. }
+                        Notice::Output { .. }
                         | Notice::Placing { .. }
                         | Notice::Annotated { .. }
                         | Notice::Summary { .. } => {}
                     },
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         let facts = self.0.log.read(run).await?;
-                        if facts.iter().any(|fact| answer(&fact.event)) {
-                            return Ok(());
+                        if let Some(answer) = facts.iter().find_map(|fact| answer(&fact.event)) {
+                            return answer;
                         }
                     }
                     Err(broadcast::error::RecvError::Closed) => return Err(ServiceError::NotAnswered(run)),

@@ -242,6 +242,7 @@ pub(crate) fn facts(jobs: &str) -> RunFacts {
         selected: None,
         legs: Vec::new(),
         environments: Arc::default(),
+        workflow_hash: String::new(),
     }
 }
 

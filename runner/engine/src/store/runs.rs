@@ -268,11 +268,12 @@ impl Change {
         match &fact.event {
             RunEvent::JobRunStarted { .. } => Some(Self::Status(RunStatus::InProgress)),
             RunEvent::ReviewRequested { .. } => Some(Self::Status(RunStatus::Waiting)),
-            RunEvent::Reviewed { .. } => Some(Self::Status(RunStatus::Queued)),
+            RunEvent::Reviewed { passed: true, .. } => Some(Self::Status(RunStatus::Queued)),
             RunEvent::RunFinished { conclusion } => {
                 Some(Self::Over { conclusion: *conclusion, at: fact.at.to_string() })
             }
-            RunEvent::GroupRequested { .. }
+            RunEvent::Reviewed { passed: false, .. }
+            | RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::JobSkipped { .. }
             | RunEvent::JobExpanded { .. }

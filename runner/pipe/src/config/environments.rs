@@ -1,43 +1,120 @@
 //! `[environments.NAME]`: the rules of environments, in a server's `pipe.toml` and in a repository's own file.
 
-use std::collections::BTreeMap;
-
 use indexmap::IndexMap;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
-use workflow::run::{Environments, Protection};
+use workflow::run::{Environments, Freeze, Protection, REVIEW_DAYS_MAX};
 
 /// Longest wait timer, as on GitHub: 30 days.
 const WAIT_MINUTES_MAX: u64 = 43_200;
 /// Most reviewers of an environment.
 const REVIEWERS_MAX: usize = 100;
+/// Most patterns, and most freezes.
+const LIST_MAX: usize = 100;
+const HOUR_MS: u64 = 3_600_000;
 
 /// `[environments.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct EnvironmentTable {
-    /// One of them has to approve.
+    /// Who may approve: people, and teams as `team:NAME`.
     pub reviewers: Vec<String>,
+    /// How many of them have to; one without it.
+    pub required_reviewers: Option<u32>,
+    /// Whether who began a run may not approve it: so it is on a server, unless this says `false`.
+    pub prevent_self_review: Option<bool>,
     /// How long a job waits, in minutes.
     pub wait_timer: u64,
+    /// After how many hours without a review it fails; 30 days without it.
+    pub review_hours: Option<u64>,
+    /// Branches that may be deployed, as patterns; tags as `refs/tags/…`.
+    pub branches: Vec<String>,
+    /// When nothing is deployed.
+    pub freeze: Vec<FreezeTable>,
+}
+
+/// One of `freeze`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct FreezeTable {
+    /// `2026-12-20`, `2026-12-20 18:00`, `fri 16:00` or `22:00`.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// Such as `Europe/Vienna`; UTC without it.
+    pub timezone: Option<String>,
+    /// Told to people.
+    pub reason: String,
+}
+
+impl FreezeTable {
+    fn freeze(&self) -> Result<Freeze, String> {
+        let zone = match &self.timezone {
+            None => TimeZone::UTC,
+            Some(name) => TimeZone::get(name).map_err(|_| format!("`{name}` is no time zone such as Europe/Vienna"))?,
+        };
+        Freeze::new(&self.from, &self.to, zone, &self.reason)
+    }
+}
+
+impl EnvironmentTable {
+    fn problem(&self, name: &str) -> Option<(&'static str, String)> {
+        if self.wait_timer > WAIT_MINUTES_MAX {
+            let message = format!("`wait-timer` of `{name}` is in minutes, {WAIT_MINUTES_MAX} (30 days) at most");
+            return Some(("wait-timer", message));
+        }
+        let hours_max = REVIEW_DAYS_MAX * 24;
+        if self.review_hours.is_some_and(|hours| hours == 0 || hours > hours_max) {
+            return Some(("review-hours", format!("`review-hours` of `{name}` is 1 to {hours_max} (30 days)")));
+        }
+        if self.reviewers.len() > REVIEWERS_MAX {
+            return Some(("reviewers", format!("`{name}` has more than {REVIEWERS_MAX} reviewers")));
+        }
+        if let Some(empty) = self.reviewers.iter().find(|name| matches!(name.trim(), "" | "team:")) {
+            return Some(("reviewers", format!("`{empty}` among the reviewers of `{name}` is nobody")));
+        }
+        for (key, length) in [("branches", self.branches.len()), ("freeze", self.freeze.len())] {
+            if length > LIST_MAX {
+                return Some((key, format!("`{name}` has more than {LIST_MAX} entries in `{key}`")));
+            }
+        }
+        if let Some(problem) = self.freeze.iter().find_map(|freeze| freeze.freeze().err()) {
+            return Some(("freeze", format!("a freeze of `{name}`: {problem}")));
+        }
+        let impossible = self.rules(true).impossible()?;
+        let key = if self.required_reviewers.is_some() { "required-reviewers" } else { "reviewers" };
+        Some((key, format!("nobody could ever deploy to `{name}`: {impossible}")))
+    }
+
+    fn rules(&self, on_server: bool) -> Protection {
+        Protection {
+            reviewers: self.reviewers.clone(),
+            required: self.required_reviewers.unwrap_or(1),
+            self_review: !self.prevent_self_review.unwrap_or(on_server),
+            wait_ms: self.wait_timer * 60_000,
+            expires_ms: self.review_hours.unwrap_or(REVIEW_DAYS_MAX * 24) * HOUR_MS,
+            branches: self.branches.clone(),
+            freezes: self.freeze.iter().filter_map(|freeze| freeze.freeze().ok()).collect(),
+        }
+    }
 }
 
 /// What the form alone does not say: the key that is wrong, and why.
 pub fn problem(tables: &IndexMap<String, EnvironmentTable>) -> Option<(&'static str, String)> {
-    tables.iter().find_map(|(name, table)| {
-        if table.wait_timer > WAIT_MINUTES_MAX {
-            let message = format!("`wait-timer` of `{name}` is in minutes, {WAIT_MINUTES_MAX} (30 days) at most");
-            return Some(("wait-timer", message));
-        }
-        let many = table.reviewers.len() > REVIEWERS_MAX;
-        many.then(|| ("reviewers", format!("`{name}` has more than {REVIEWERS_MAX} reviewers")))
-    })
+    tables.iter().find_map(|(name, table)| table.problem(name))
 }
 
-/// As runs take them.
+/// As runs of a server take them. Where any environment is named, there are no others.
 pub fn rules(tables: &IndexMap<String, EnvironmentTable>) -> Environments {
-    let rules = |table: &EnvironmentTable| Protection {
-        reviewers: table.reviewers.clone(),
-        wait_ms: table.wait_timer * 60_000,
-    };
-    Environments(tables.iter().map(|(name, table)| (name.to_lowercase(), rules(table))).collect::<BTreeMap<_, _>>())
+    let rules = tables.iter().map(|(name, table)| (name.to_lowercase(), table.rules(true))).collect();
+    Environments { rules, closed: !tables.is_empty() }
+}
+
+/// As a run at a terminal takes them: the one who is there is the only reviewer, and it is their own run.
+pub fn local_rules(tables: &IndexMap<String, EnvironmentTable>) -> Environments {
+    let rules = tables.iter().map(|(name, table)| {
+        let rules = Protection { required: 1, self_review: true, ..table.rules(false) };
+        (name.to_lowercase(), rules)
+    });
+    Environments { rules: rules.collect(), closed: false }
 }

@@ -8,6 +8,7 @@ use engine::folders::Folders;
 use engine::mirror::{MirrorOptions, Mirrors};
 use engine::registration::{Registrar, StoredCredentials};
 use engine::sealing::{KeySource, Vault};
+use engine::service::Reviewer;
 use engine::store::audit::{Actor, Audit};
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
@@ -192,14 +193,7 @@ impl Steering for Nobody {
         self.refuse()
     }
 
-    async fn review(
-        &self,
-        _run: RunId,
-        _environment: Option<&str>,
-        _review: Review,
-        _by: &str,
-        _comment: &str,
-    ) -> Result<(), SteerError> {
+    async fn review(&self, _run: RunId, _review: Review, _by: &Reviewer) -> Result<(), SteerError> {
         self.refuse()
     }
 

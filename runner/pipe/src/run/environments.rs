@@ -73,6 +73,7 @@ impl Reviewer {
             approved,
             by: "the user".to_owned(),
             comment: comment.to_owned(),
+            subjects: Vec::new(),
         };
         if self.approved.iter().any(|approved| *approved == environment.to_lowercase()) {
             let _over = control.send(answer(environment, true, "--approve"));

@@ -19,7 +19,7 @@ use super::environments::{self, LocalEnvironments, Reviewer};
 use super::machine;
 use super::signal::Signals;
 use crate::args::{Global, Pull, RunArgs};
-use crate::config::rules;
+use crate::config::local_rules;
 use crate::exit::{Exit, Failure};
 use crate::labels;
 use crate::planning::Triggered;
@@ -164,7 +164,7 @@ impl Order<'_> {
             vars: self.values.vars.clone(),
             secrets: environments::store(&self.values.secrets),
             environment_secrets: Some(Arc::new(LocalEnvironments::new(&self.values))),
-            environments: Arc::new(rules(&settings.environments)),
+            environments: Arc::new(local_rules(&settings.environments)),
             selected: self.selected(one),
             legs: values::matrix(&self.args.matrix)?,
             labels: labels.clone(),

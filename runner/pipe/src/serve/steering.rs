@@ -1,7 +1,7 @@
 //! What the API asks of runs, done by the service.
 
 use async_trait::async_trait;
-use engine::service::{Rerun, RunService, ServiceError};
+use engine::service::{Rerun, Reviewer, RunService, ServiceError, Verdict};
 use engine::store::RunId;
 use engine::triggering::Triggering;
 use web::api::{self, Dispatch, Review, SteerError, Steering};
@@ -30,27 +30,23 @@ impl Steering for ServiceSteering {
         self.runs.rerun(run, &what, by).await.map(|numbers| numbers.id).map_err(refused)
     }
 
-    async fn review(
-        &self,
-        run: RunId,
-        environment: Option<&str>,
-        review: Review,
-        by: &str,
-        comment: &str,
-    ) -> Result<(), SteerError> {
+    async fn review(&self, run: RunId, review: Review, by: &Reviewer) -> Result<(), SteerError> {
+        let Review { environment, approved, comment, subject } = review;
         let environments = match environment {
-            Some(environment) => vec![environment.to_owned()],
+            Some(environment) => vec![environment],
             None => {
                 let gates = self.runs.gates(run).await.map_err(refused)?;
-                gates.into_iter().map(|(environment, _)| environment).collect()
+                // All or none: who may not review one of them is told before another goes on.
+                gates.iter().try_for_each(|gate| gate.check(run, by)).map_err(refused)?;
+                gates.into_iter().map(|gate| gate.environment).collect()
             }
         };
         if environments.is_empty() {
             return Err(SteerError::Conflict(format!("no job of run {run} waits for a review")));
         }
         for environment in environments {
-            let approved = review == Review::Approve;
-            self.runs.review(run, &environment, approved, by, comment).await.map_err(refused)?;
+            let verdict = Verdict { environment, approved, comment: comment.clone(), subject: subject.clone() };
+            self.runs.review(run, by, verdict).await.map_err(refused)?;
         }
         Ok(())
     }
@@ -70,8 +66,10 @@ fn refused(error: ServiceError) -> SteerError {
         | ServiceError::NothingFailed(_)
         | ServiceError::Unreadable { .. }
         | ServiceError::NotWaiting { .. }
+        | ServiceError::Reviewed { .. }
+        | ServiceError::Changed { .. }
         | ServiceError::NotAnswered(_) => SteerError::Conflict(text),
-        ServiceError::NotReviewer { .. } => SteerError::Forbidden(text),
+        ServiceError::NotReviewer { .. } | ServiceError::OwnRun { .. } => SteerError::Forbidden(text),
         ServiceError::Store(error) => SteerError::Store(error),
     }
 }

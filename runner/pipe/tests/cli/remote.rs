@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use engine::folders::Folders;
 use engine::job::log_path;
 use engine::sealing::{KeySource, Vault};
+use engine::service::Reviewer;
 use engine::store::audit::Audit;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
@@ -34,8 +35,8 @@ impl Steering for Obeys {
         Ok(run)
     }
 
-    async fn review(&self, _: RunId, _: Option<&str>, _: Review, by: &str, _: &str) -> Result<(), SteerError> {
-        Err(SteerError::Forbidden(format!("{by} is no reviewer")))
+    async fn review(&self, _run: RunId, _review: Review, by: &Reviewer) -> Result<(), SteerError> {
+        Err(SteerError::Forbidden(format!("{} is no reviewer", by.name)))
     }
 
     async fn dispatch(&self, dispatch: Dispatch, _by: &str) -> Result<Vec<RunId>, SteerError> {

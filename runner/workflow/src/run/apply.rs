@@ -113,17 +113,22 @@ impl Run {
 
     /// A job run comes to the rules of its environment, or a person has looked at it.
     fn change_gate(&mut self, event: &RunEvent, at: Timestamp) -> Result<(), String> {
-        if let RunEvent::ReviewRequested { key, environment, reviewers, wait_ms } = event {
+        if let RunEvent::ReviewRequested { key, environment, reviewers, wait_ms, terms } = event {
             let run = self.queued(key)?;
-            if run.gate.is_some() {
+            // Asked for once more only where it is about something else: what was said of the other is void.
+            if run.gate.as_ref().is_some_and(|gate| gate.terms.subject == terms.subject) {
                 return Err(format!("a review of {key} was asked for already"));
             }
-            let (environment, reviewers) = (environment.clone(), reviewers.clone());
-            run.gate = Some(Gate { environment, reviewers, since: at, wait_ms: *wait_ms, review: None });
-        } else if let RunEvent::Reviewed { key, approved, by, comment } = event {
+            let (environment, reviewers, terms) = (environment.clone(), reviewers.clone(), terms.clone());
+            let reviews = Vec::new();
+            run.gate = Some(Gate { environment, reviewers, terms, since: at, wait_ms: *wait_ms, reviews });
+        } else if let RunEvent::Reviewed { key, approved, by, comment, .. } = event {
             let gate = self.queued(key)?.gate.as_mut().filter(|gate| gate.wants_review());
             let gate = gate.ok_or_else(|| format!("{key} waits for no review"))?;
-            gate.review = Some(Review { approved: *approved, by: by.clone(), comment: comment.clone() });
+            if gate.has_review_of(by) {
+                return Err(format!("{by} has reviewed {key} already"));
+            }
+            gate.reviews.push(Review { approved: *approved, by: by.clone(), comment: comment.clone(), at });
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ use crate::model::{JobId, Workflow};
 pub struct RunFacts {
     /// The workflow.
     pub workflow: Arc<Workflow>,
+    /// A digest of the text of the workflow and of those that it calls; empty where nothing is approved.
+    pub workflow_hash: String,
     /// The `github` context, without the keys that differ from job to job.
     pub github: Value,
     /// The `inputs` context of a dispatched or called run; an empty object otherwise.

@@ -81,7 +81,7 @@ impl Run {
     pub fn next_deadline(&self, decided: Timestamp) -> Option<Timestamp> {
         let deadlines = self.job_runs().filter(|(key, run)| run.in_progress() && !self.is_call(key));
         let deadlines = deadlines.filter_map(|(_, run)| run.deadline());
-        deadlines.chain(self.gate_times()).filter(|deadline| *deadline > decided).min()
+        deadlines.chain(self.gate_times(decided)).filter(|deadline| *deadline > decided).min()
     }
 
     fn begin(&self) -> Vec<Decision> {

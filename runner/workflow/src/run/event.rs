@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::{Conclusion, JobPath, JobRunKey, QueueMode, StepIndex};
+use super::{Conclusion, JobPath, JobRunKey, QueueMode, StepIndex, Terms};
 
 /// The version that this program writes.
 pub const EVENT_VERSION: u16 = 1;
@@ -92,6 +92,9 @@ pub enum RunEvent {
         /// How long it waits at least, in milliseconds.
         #[serde(default)]
         wait_ms: u64,
+        /// What a review is bound to.
+        #[serde(default)]
+        terms: Terms,
     },
     /// A person let it go on, or did not.
     Reviewed {
@@ -104,6 +107,9 @@ pub enum RunEvent {
         /// Why.
         #[serde(default)]
         comment: String,
+        /// Whether no further review is wanted now.
+        #[serde(default = "yes")]
+        passed: bool,
     },
     /// A job run was handed to a runner and is being set up.
     JobRunStarted {
@@ -266,4 +272,8 @@ impl StepResult {
     pub fn plain(conclusion: Conclusion) -> Self {
         Self { outcome: conclusion, conclusion, outputs: BTreeMap::new(), exit_code: None, message: None }
     }
+}
+
+const fn yes() -> bool {
+    true
 }

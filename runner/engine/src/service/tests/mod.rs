@@ -1,6 +1,7 @@
 //! The whole service with nothing placed: hooks, queue, runs, restarts.
 
 mod kill;
+mod reviews;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -70,7 +71,7 @@ impl World {
             secrets: IndexMap::from([("KEY".to_owned(), Secret::new("known-secret-0815"))]),
             vars: IndexMap::new(),
         };
-        let prod = Protection { reviewers: vec!["ada".into()], wait_ms: 0 };
+        let prod = Protection { reviewers: vec!["ada".into()], ..Protection::default() };
         let service = RunService::new(ServiceParts {
             database: database.clone(),
             clock: Arc::new(SystemClock),
@@ -84,7 +85,7 @@ impl World {
             pull: PullPolicy::Missing,
             secrets: Arc::new(secrets),
             repositories: Arc::new(FixedRepository(self.root.path().join("mirror"))),
-            environments: Arc::new(Environments(BTreeMap::from([("prod".to_owned(), prod)]))),
+            environments: Arc::new(Environments { rules: self.rules(prod), closed: false }),
             jobs_max: self.jobs_max,
             label_limits: IndexMap::from([("rare".to_owned(), 1)]),
             log_bytes_max: None,
@@ -97,6 +98,14 @@ impl World {
             async move { service.serve(stop).await }
         });
         Life { service, database, serving, stop }
+    }
+
+    /// `prod` as given, `two` wants two of three, `guarded` somebody who did not begin the run.
+    fn rules(&self, prod: Protection) -> BTreeMap<String, Protection> {
+        let reviewers = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let two = Protection { reviewers: reviewers(&["ada", "bob", "team:ops"]), required: 2, ..prod.clone() };
+        let guarded = Protection { reviewers: reviewers(&["ada", "bob"]), self_review: false, ..prod.clone() };
+        [("prod", prod), ("two", two), ("guarded", guarded)].map(|(name, rules)| (name.to_owned(), rules)).into()
     }
 
     fn logs(&self, run: RunId) -> PathBuf {

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn verdict(approved: bool) -> Verdict {
+    Verdict { environment: "prod".into(), approved, ..Verdict::default() }
+}
+
 #[tokio::test]
 async fn a_queue_of_many_runs_comes_to_its_end_in_order_of_priority() {
     let world = World::new(1);
@@ -46,16 +50,22 @@ async fn a_review_holds_nothing_survives_a_restart_and_is_given_by_a_reviewer() 
     assert_eq!(life.status(waiting).await, RunStatus::Waiting);
     life.end().await;
     let life = world.begin();
-    assert_eq!(life.service.gates(waiting).await.unwrap(), [("prod".to_owned(), vec!["ada".to_owned()])]);
-    let refused = life.service.review(waiting, "prod", true, "eve", "").await.unwrap_err();
+    let gates = life.service.gates(waiting).await.unwrap();
+    assert_eq!((gates[0].environment.as_str(), gates[0].reviewers()), ("prod", &["ada".to_owned()][..]));
+    let refused = life.service.review(waiting, &Reviewer::named("eve"), verdict(true)).await.unwrap_err();
     assert_eq!(refused.to_string(), "eve is no reviewer of `prod`; it can be reviewed by ada");
-    life.service.review(waiting, "Prod", true, "Ada", "fine").await.unwrap();
+    let other = Verdict { subject: Some("another".into()), ..verdict(true) };
+    let refused = life.service.review(waiting, &Reviewer::named("ada"), other).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::Changed { .. }), "{refused}");
+    let seen = Verdict { subject: Some(gates[0].subject()), environment: "Prod".into(), ..verdict(true) };
+    life.service.review(waiting, &Reviewer::named("Ada"), seen).await.unwrap();
     assert_eq!(ends(&life.until(waiting, "run_finished").await), ["a success", "run success"]);
     let rejected = life.make(spec("a: { environment: prod, runs-on: x, steps: [{ run: 'out \"a\"' }] }")).await;
     life.until(rejected, "review_requested").await;
-    life.service.review(rejected, "prod", false, "ada", "no").await.unwrap();
+    life.service.review(rejected, &Reviewer::named("ada"), verdict(false)).await.unwrap();
     assert_eq!(ends(&life.until(rejected, "run_finished").await), ["a failure", "run failure"]);
-    assert!(matches!(life.service.review(waiting, "prod", true, "ada", "").await, Err(ServiceError::Over(_))));
+    let late = life.service.review(waiting, &Reviewer::named("ada"), verdict(true)).await;
+    assert!(matches!(late, Err(ServiceError::Over(_))));
     life.end().await;
 }
 

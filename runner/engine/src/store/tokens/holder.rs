@@ -3,6 +3,7 @@
 use workflow::secret::Secret;
 
 use super::{Scope, Scopes, TOKEN};
+use crate::service::Reviewer;
 use crate::store::people::UserId;
 
 /// What is allowed in some repositories.
@@ -47,6 +48,12 @@ impl Holder {
     #[must_use]
     pub fn person(&self) -> &str {
         self.who.strip_prefix(TOKEN).unwrap_or(&self.who)
+    }
+
+    /// As reviews are checked.
+    #[must_use]
+    pub fn reviewer(&self) -> Reviewer {
+        Reviewer { name: self.person().to_owned(), aliases: Vec::new(), teams: self.teams.clone() }
     }
 
     /// Whether it may see and touch this repository.

@@ -85,7 +85,7 @@ fn happen(world: &mut World, dice: u8) {
 fn review(world: &mut World, approved: bool) {
     let waiting = world.run.waiting_for_review().next().map(|(key, _)| key);
     if let Some(key) = waiting {
-        world.review(&key, approved);
+        world.review(&key, approved, "ada");
     }
 }
 

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::expression::Value;
 use crate::model::{JobId, Workflow};
 use crate::read::{ReadOptions, WorkflowFiles, read_workflow};
 use crate::run::{
-    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, Environments, GroupChange, Groups, JobRunKey, Limits,
-    Protection, QueueMode, Recorded, Run, RunEvent, RunFacts, StepIndex, StepResult,
+    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, Environments, Freeze, GroupChange, Groups, JobRunKey,
+    Limits, Protection, QueueMode, Recorded, Run, RunEvent, RunFacts, StepIndex, StepResult,
 };
 use crate::source::SourceFile;
 
@@ -79,17 +80,37 @@ pub(super) fn facts(workflow: Workflow) -> RunFacts {
         selected: None,
         legs: Vec::new(),
         environments: Arc::new(environments()),
+        workflow_hash: String::new(),
     }
 }
 
-/// `prod` wants a review, `slow` two hours, `both` both.
+/// `prod` wants a review, `slow` two hours, `both` both, `two` two reviews within a day, `guarded` one of somebody else,
+/// `ours` cannot get one, `main` is for two branches, `night` rests for two hours (the first day is a Thursday).
 fn environments() -> Environments {
     let protection = |reviewers: &[&str], minutes: u64| Protection {
         reviewers: reviewers.iter().map(ToString::to_string).collect(),
         wait_ms: minutes * 60_000,
+        ..Protection::default()
     };
-    let rules = [("prod", protection(&["ada"], 0)), ("slow", protection(&[], 120)), ("both", protection(&["ada"], 60))];
-    Environments(rules.into_iter().map(|(name, rules)| (name.to_owned(), rules)).collect())
+    let guarded = |reviewers| Protection { self_review: false, ..protection(reviewers, 0) };
+    let two = Protection { required: 2, expires_ms: 24 * 3_600_000, ..protection(&["ada", "bob", "eve"], 0) };
+    let branches = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let freeze = |from, to| Freeze::new(from, to, TimeZone::UTC, "it is late").unwrap();
+    let night =
+        Protection { freezes: vec![freeze("00:00", "01:00"), freeze("thu 00:30", "thu 02:00")], ..protection(&[], 0) };
+    let rules = [
+        ("prod", protection(&["ada"], 0)),
+        ("slow", protection(&[], 120)),
+        ("both", protection(&["ada"], 60)),
+        ("two", two),
+        ("guarded", guarded(&["Ada", "Mona"])),
+        ("ours", guarded(&["Mona"])),
+        ("main", Protection { branches: branches(&["main", "release/**"]), ..Protection::default() }),
+        ("release", Protection { branches: branches(&["release/**"]), ..Protection::default() }),
+        ("night", night),
+    ];
+    let rules = rules.into_iter().map(|(name, rules)| (name.to_owned(), rules)).collect();
+    Environments { rules, closed: false }
 }
 
 impl World {
@@ -143,18 +164,27 @@ impl World {
                 let (key, value) = pair.split_once('=').unwrap();
                 self.facts().legs.push((key.to_owned(), value.to_owned()));
             }
+            ["closed"] => Arc::get_mut(&mut self.facts().environments).unwrap().closed = true,
             ["cancel", "early"] => {}
             _ => self.begin(),
         }
         writeln!(self.text, "> {line}").unwrap();
         match words.as_slice() {
-            ["parallel" | "select" | "leg", ..] | ["start"] => {}
+            ["parallel" | "select" | "leg" | "closed", ..] | ["start"] => {}
             ["cancel"] | ["cancel", "early"] => {
                 self.record(vec![RunEvent::RunCancelRequested { by: "mona".into(), force: false }])
             }
             ["kill"] => self.record(vec![RunEvent::RunCancelRequested { by: "mona".into(), force: true }]),
-            ["approve", key] => self.review(&JobRunKey::parse(key), true),
-            ["reject", key] => self.review(&JobRunKey::parse(key), false),
+            ["approve", key] => self.review(&JobRunKey::parse(key), true, "ada"),
+            ["approve", key, by] => self.review(&JobRunKey::parse(key), true, by),
+            ["reject", key] => self.review(&JobRunKey::parse(key), false, "ada"),
+            // The server starts again with other rules.
+            ["rules", name, reviewers @ ..] => {
+                let facts = Arc::get_mut(&mut self.run.facts).unwrap();
+                let rules = Arc::get_mut(&mut facts.environments).unwrap().rules.get_mut(*name).unwrap();
+                rules.reviewers = reviewers.iter().map(ToString::to_string).collect();
+                self.settle();
+            }
             ["refuse", word] => self.record(vec![RunEvent::RunRefused { message: (*word).to_owned() }]),
             ["step", key, word] => self.step(&JobRunKey::parse(key), conclusion(word)),
             [minutes] if minutes.starts_with('+') => {
@@ -187,9 +217,11 @@ impl World {
         self.finish(&JobRunKey::parse(key), conclusion(word), outputs);
     }
 
-    pub(super) fn review(&mut self, key: &JobRunKey, approved: bool) {
-        let (key, by, comment) = (key.clone(), "ada".to_owned(), String::new());
-        self.record(vec![RunEvent::Reviewed { key, approved, by, comment }]);
+    pub(super) fn review(&mut self, key: &JobRunKey, approved: bool, by: &str) {
+        let gate = self.run.job_run(key).and_then(|run| run.gate.as_ref());
+        let passed = gate.is_none_or(|gate| gate.would_pass(approved));
+        let (key, by, comment) = (key.clone(), by.to_owned(), String::new());
+        self.record(vec![RunEvent::Reviewed { key, approved, by, comment, passed }]);
     }
 
     fn step(&mut self, key: &JobRunKey, conclusion: Conclusion) {
@@ -341,12 +373,15 @@ impl World {
             RunEvent::RunCancelRequested { by, force } => {
                 format!("run {} by {by}", if *force { "killed" } else { "cancelled" })
             }
-            RunEvent::ReviewRequested { key, environment, reviewers, wait_ms } => {
-                let minutes = wait_ms / 60_000;
-                format!("{key} waits at {environment} for {} and {minutes} min", reviewers.join(", "))
+            RunEvent::ReviewRequested { key, environment, reviewers, wait_ms, terms } => {
+                let (minutes, barred) = (wait_ms / 60_000, terms.barred.join(", "));
+                let count = if terms.required == 1 { String::new() } else { format!("{} of ", terms.required) };
+                let but = if barred.is_empty() { String::new() } else { format!(", not {barred}") };
+                format!("{key} waits at {environment} for {count}{}{but} and {minutes} min", reviewers.join(", "))
             }
-            RunEvent::Reviewed { key, approved, by, .. } => {
-                format!("{key} {} by {by}", if *approved { "approved" } else { "rejected" })
+            RunEvent::Reviewed { key, approved, by, passed, .. } => {
+                let more = if *passed { "" } else { ", more are wanted" };
+                format!("{key} {} by {by}{more}", if *approved { "approved" } else { "rejected" })
             }
             RunEvent::RunRefused { message } => format!("run refused: {message}"),
             RunEvent::RunFinished { conclusion } => format!("run {}", conclusion.word()),

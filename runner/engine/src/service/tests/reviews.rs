@@ -1,0 +1,118 @@
+//! Reviews that somebody tries to give twice, too late, of another run, of their own run, or all at once
+//! (rows A01, A02, A04, A07 and A09 of the attacks).
+
+use super::*;
+
+fn waits_at(environment: &str) -> RunSpec {
+    spec(&format!("a: {{ environment: {environment}, runs-on: x, steps: [{{ run: 'out \"a\"' }}] }}"))
+}
+
+fn of(environment: &str, approved: bool) -> Verdict {
+    Verdict { environment: environment.into(), approved, ..Verdict::default() }
+}
+
+async fn subject(life: &Life, run: RunId) -> String {
+    life.service.gates(run).await.unwrap()[0].subject()
+}
+
+/// A01: under whichever of their names they began it.
+#[tokio::test]
+async fn who_began_a_run_does_not_approve_it() {
+    let world = World::new(1);
+    let life = world.begin();
+    let run = life.make(RunSpec { requested_by: "carol".into(), ..waits_at("guarded") }).await;
+    life.until(run, "review_requested").await;
+    let alias = Reviewer { aliases: vec!["Ada".into(), "bob".into()], ..Reviewer::named("ada.l") };
+    for by in [Reviewer::named("Ada"), alias] {
+        let refused = life.service.review(run, &by, of("guarded", true)).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("ada began run {run} and may not review its deployment to `guarded`: somebody else has to")
+        );
+    }
+    life.service.review(run, &Reviewer::named("bob"), of("guarded", true)).await.unwrap();
+    assert_eq!(ends(&life.until(run, "run_finished").await), ["a success", "run success"]);
+    life.end().await;
+}
+
+/// A07: two approvals are two people's. Teams count, and one of their members is one person.
+#[tokio::test]
+async fn two_approvals_are_of_two_people_also_after_a_restart() {
+    let world = World::new(1);
+    let life = world.begin();
+    let run = life.make(waits_at("two")).await;
+    life.until(run, "review_requested").await;
+    life.service.review(run, &Reviewer::named("Bob"), of("two", true)).await.unwrap();
+    assert_eq!(life.status(run).await, RunStatus::Waiting);
+    life.end().await;
+    let life = world.begin();
+    let again = life.service.review(run, &Reviewer::named("bob"), of("two", true)).await.unwrap_err();
+    assert!(matches!(again, ServiceError::Reviewed { .. }), "{again}");
+    let eve = Reviewer { teams: vec!["Ops".into()], ..Reviewer::named("eve") };
+    let stranger = Reviewer { teams: vec!["dev".into()], ..Reviewer::named("mallory") };
+    let refused = life.service.review(run, &stranger, of("two", true)).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::NotReviewer { .. }), "{refused}");
+    life.service.review(run, &eve, of("two", true)).await.unwrap();
+    assert_eq!(ends(&life.until(run, "run_finished").await), ["a success", "run success"]);
+    life.end().await;
+}
+
+/// A02 and A04: what was approved of one commit, attempt or environment is nothing for another.
+#[tokio::test]
+async fn an_approval_is_of_one_run_one_attempt_and_one_environment() {
+    let world = World::new(1);
+    let life = world.begin();
+    let first = life.make(waits_at("prod")).await;
+    life.until(first, "review_requested").await;
+    let seen = subject(&life, first).await;
+    let mut other_commit = waits_at("prod");
+    other_commit.event.sha = Some("2".repeat(40));
+    let others = [other_commit, waits_at("prod"), waits_at("two")];
+    for spec in others {
+        let environment = if spec.sources.values().any(|text| text.contains("two")) { "two" } else { "prod" };
+        let run = life.make(spec).await;
+        life.until(run, "review_requested").await;
+        assert_ne!(subject(&life, run).await, seen);
+        let replayed = Verdict { subject: Some(seen.clone()), ..of(environment, true) };
+        let refused = life.service.review(run, &Reviewer::named("ada"), replayed).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::Changed { .. }), "{refused}");
+        life.service.cancel(run, "ada", false).await.unwrap();
+    }
+    let approved = Verdict { subject: Some(seen.clone()), ..of("prod", true) };
+    life.service.review(first, &Reviewer::named("ada"), approved.clone()).await.unwrap();
+    life.until(first, "run_finished").await;
+    let attempt = life.service.rerun(first, &Rerun::All, "ada").await.unwrap().id;
+    life.until(attempt, "review_requested").await;
+    let refused = life.service.review(attempt, &Reviewer::named("ada"), approved).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::Changed { .. }), "{refused}");
+    life.service.cancel(attempt, "ada", false).await.unwrap();
+    life.until(attempt, "run_finished").await;
+    life.end().await;
+}
+
+/// A09: a hundred at once.
+#[tokio::test]
+async fn of_many_reviews_at_once_exactly_one_counts() {
+    let world = World::new(1);
+    let life = world.begin();
+    let run = life.make(waits_at("prod")).await;
+    life.until(run, "review_requested").await;
+    let calls = (0..100).map(|index| {
+        let service = life.service.clone();
+        async move {
+            if index % 10 == 9 {
+                let _late = service.cancel(run, "ada", false).await;
+                return false;
+            }
+            service.review(run, &Reviewer::named("ada"), of("prod", index % 2 == 0)).await.is_ok()
+        }
+    });
+    let counted = futures_util::future::join_all(calls).await.into_iter().filter(|counted| *counted).count();
+    let facts = life.until(run, "run_finished").await;
+    let reviews = facts.iter().filter(|fact| matches!(fact.event, RunEvent::Reviewed { .. })).count();
+    assert!(reviews <= 1, "{facts:#?}");
+    // Those of one name cannot tell which of them it was.
+    assert!(counted >= reviews && (reviews == 1 || counted == 0), "{counted} answers, {reviews} reviews");
+    assert_eq!(ends(&facts).len(), 2, "{facts:#?}");
+    life.end().await;
+}
