@@ -1,5 +1,6 @@
 //! What the handlers of the API and of the pages share: the readings of the database, and what they carry deeds out with.
 
+use engine::store::SqliteStore;
 use engine::store::answers::Answers;
 use engine::store::deliveries::Deliveries;
 use engine::store::deployments::Deployments;
@@ -21,6 +22,7 @@ pub(crate) struct Site {
     pub(crate) repositories: Repositories,
     pub(crate) once: Once,
     pub(crate) follow: Follow,
+    pub(crate) store: SqliteStore,
     pub(crate) api: Api,
 }
 
@@ -35,6 +37,7 @@ impl Site {
             repositories: Repositories::on(database()),
             once: Once::new(Answers::on(database())),
             follow: Follow::new(listing.clone(), api.folders.clone(), api.stop.clone()),
+            store: SqliteStore::on(database()),
             listing,
             api,
         }

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use engine::kept::{Artifact, Kept, KeptError, KeptRules};
 use engine::store::RunId;
+use engine::store::listing::RunListed;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -83,18 +84,24 @@ pub(crate) async fn download(
 /// What the run left, if there is such a run for this token.
 async fn of_run<N>(shared: &Site, allowed: &Allowed<N>, id: RunId) -> Result<(Kept, Vec<Artifact>), Problem> {
     let run = visible(shared, allowed, id).await?;
+    of_visible(shared, &run).await
+}
+
+/// What a run left that somebody may see.
+pub(crate) async fn of_visible(shared: &Site, run: &RunListed) -> Result<(Kept, Vec<Artifact>), Problem> {
+    let attempt = run.attempt;
     let attempts = shared.listing.attempts(run.id).await.map_err(|error| store(&error))?;
     let first = attempts.first().map_or(run.id, |first| first.id);
     // How long things are kept is the business of those who add to it.
     let kept = Kept::new(&shared.api.folders.state, KeptRules::default());
     let read = tokio::task::spawn_blocking(move || {
-        let artifacts = kept.artifacts(first.0, run.attempt)?;
+        let artifacts = kept.artifacts(first.0, attempt)?;
         Ok::<_, KeptError>((kept, artifacts))
     });
     read.await.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))
 }
 
-fn view(artifact: &Artifact) -> Json {
+pub(crate) fn view(artifact: &Artifact) -> Json {
     let time = |seconds: u64| {
         let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
         time.map(|time| time.to_string())

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use engine::store::RunId;
 use engine::store::audit::Deed;
-use engine::store::listing::{FACTS_MAX, LISTED_MAX, RunFilter, RunListed};
+use engine::store::listing::{LISTED_MAX, RunFilter, RunListed};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
@@ -67,16 +67,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let run = visible(&shared, &allowed, RunId(id)).await?;
-    let mut jobs = Jobs::of(run.id);
-    let mut after = 0;
-    loop {
-        let facts = shared.listing.facts(run.id, after).await.map_err(|error| store(&error))?;
-        facts.iter().for_each(|fact| jobs.add(fact));
-        match facts.last() {
-            Some(last) if facts.len() == FACTS_MAX => after = last.seq,
-            Some(_) | None => break,
-        }
-    }
+    let jobs = Jobs::read(&shared.listing, run.id).await.map_err(|error| store(&error))?;
     let attempts = shared.listing.attempts(run.id).await.map_err(|error| store(&error))?;
     let attempts: Vec<_> = attempts.iter().map(|one| json!({ "id": one.id, "attempt": one.attempt })).collect();
     let mut value = serde_json::to_value(&run).map_err(|error| answer::unreadable(&error))?;
@@ -105,12 +96,22 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let CancelWish { force } = body.read()?;
     let deed = async {
-        let run = visible(&shared, &allowed, RunId(id)).await?;
-        shared.api.steering.cancel(run.id, force, allowed.holder.person()).await.map_err(refused)?;
-        audit(&shared, &allowed, "run.cancel", &run, json!({ "force": force })).await?;
-        Ok((StatusCode::ACCEPTED, json!({ "run": run.id, "status": "cancelling" })))
+        cancel_run(&shared, &allowed, RunId(id), force).await?;
+        Ok((StatusCode::ACCEPTED, json!({ "run": id, "status": "cancelling" })))
     };
     shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+/// The deed itself, for the API and for pages.
+pub(crate) async fn cancel_run(
+    shared: &Site,
+    allowed: &Allowed<access::RunsWrite>,
+    run: RunId,
+    force: bool,
+) -> Result<(), Problem> {
+    let run = visible(shared, allowed, run).await?;
+    shared.api.steering.cancel(run.id, force, allowed.holder.person()).await.map_err(refused)?;
+    audit(shared, allowed, "run.cancel", &run, json!({ "force": force })).await
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,13 +136,24 @@ pub(crate) async fn rerun(
         RerunWish { failed: false, job: None } => Rerun::All,
     };
     let deed = async {
-        let run = visible(&shared, &allowed, RunId(id)).await?;
-        let detail = json!({ "which": format!("{which:?}") });
-        let made = shared.api.steering.rerun(run.id, which, allowed.holder.person()).await.map_err(refused)?;
-        audit(&shared, &allowed, "run.rerun", &run, detail).await?;
+        let made = rerun_run(&shared, &allowed, RunId(id), which).await?;
         Ok((StatusCode::CREATED, json!({ "run": made })))
     };
     shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+/// The deed itself; the number of the new attempt.
+pub(crate) async fn rerun_run(
+    shared: &Site,
+    allowed: &Allowed<access::RunsWrite>,
+    run: RunId,
+    which: Rerun,
+) -> Result<RunId, Problem> {
+    let run = visible(shared, allowed, run).await?;
+    let detail = json!({ "which": format!("{which:?}") });
+    let made = shared.api.steering.rerun(run.id, which, allowed.holder.person()).await.map_err(refused)?;
+    audit(shared, allowed, "run.rerun", &run, detail).await?;
+    Ok(made)
 }
 
 #[derive(Debug, Deserialize)]
@@ -217,23 +229,33 @@ pub(crate) async fn dispatch(
         }
     };
     let deed = async {
-        let repository = dispatch.repository().to_owned();
-        if !allowed.may_see(&repository) {
-            return Err(not_found(format!("there is no repository {repository}")));
-        }
-        let detail = match &dispatch {
-            // Inputs may be meant to be secret.
-            Dispatch::Workflow { workflow, git_ref, inputs, .. } => {
-                json!({ "workflow": workflow, "ref": git_ref, "inputs": inputs.keys().collect::<Vec<_>>() })
-            }
-            Dispatch::Repository { event_type, .. } => json!({ "event_type": event_type }),
-        };
-        let runs = shared.api.steering.dispatch(dispatch, allowed.holder.person()).await.map_err(refused)?;
-        let deed = Deed { actor: allowed.actor.clone(), what: "run.dispatch", target: repository, detail };
-        shared.api.audit.record(deed).await.map_err(|error| store(&error))?;
+        let runs = dispatch_runs(&shared, &allowed, dispatch).await?;
         Ok((StatusCode::CREATED, json!({ "runs": runs })))
     };
     shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+/// The deed itself; the numbers of the runs.
+pub(crate) async fn dispatch_runs(
+    shared: &Site,
+    allowed: &Allowed<access::Dispatch>,
+    dispatch: Dispatch,
+) -> Result<Vec<RunId>, Problem> {
+    let repository = dispatch.repository().to_owned();
+    if !allowed.may_see(&repository) {
+        return Err(not_found(format!("there is no repository {repository}")));
+    }
+    let detail = match &dispatch {
+        // Inputs may be meant to be secret.
+        Dispatch::Workflow { workflow, git_ref, inputs, .. } => {
+            json!({ "workflow": workflow, "ref": git_ref, "inputs": inputs.keys().collect::<Vec<_>>() })
+        }
+        Dispatch::Repository { event_type, .. } => json!({ "event_type": event_type }),
+    };
+    let runs = shared.api.steering.dispatch(dispatch, allowed.holder.person()).await.map_err(refused)?;
+    let deed = Deed { actor: allowed.actor.clone(), what: "run.dispatch", target: repository, detail };
+    shared.api.audit.record(deed).await.map_err(|error| store(&error))?;
+    Ok(runs)
 }
 
 async fn audit<N>(
@@ -248,7 +270,7 @@ async fn audit<N>(
     shared.api.audit.record(deed).await.map_err(|error| store(&error))
 }
 
-fn refused(error: SteerError) -> Problem {
+pub(crate) fn refused(error: SteerError) -> Problem {
     let (status, kind) = match error {
         SteerError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
         SteerError::Conflict(_) => (StatusCode::CONFLICT, "state"),

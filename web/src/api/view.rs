@@ -1,6 +1,7 @@
 //! A run as one object: its jobs and steps, made of the facts of its log.
 
-use engine::store::RunId;
+use engine::store::listing::{FACTS_MAX, Listing};
+use engine::store::{RunId, StoreError};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,56 +11,62 @@ use workflow::run::{Conclusion, JobPath, JobRunKey, Recorded, RunEvent, SkipReas
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     run: u64,
-    jobs: IndexMap<JobRunKey, Job>,
+    pub(crate) jobs: IndexMap<JobRunKey, Job>,
+    /// When the run began.
+    pub(crate) started_at: Option<Timestamp>,
+    /// Why the run cannot go on at all.
+    pub(crate) refused: Option<String>,
+    /// Who asked for its end.
+    pub(crate) cancelled_by: Option<String>,
 }
 
 /// One job run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Job {
     /// For the pages of its log: `RUN:KEY`.
-    id: String,
+    pub(crate) id: String,
     /// As in events.
-    key: JobRunKey,
-    name: String,
+    pub(crate) key: JobRunKey,
+    pub(crate) name: String,
     /// `queued`, `waiting` (for a review), `in_progress` or `completed`.
-    status: &'static str,
-    conclusion: Option<&'static str>,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
+    pub(crate) status: &'static str,
+    pub(crate) conclusion: Option<&'static str>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
     /// What runs it.
-    runner: Option<String>,
+    pub(crate) runner: Option<String>,
     /// Why, where no step explains it.
-    message: Option<String>,
+    pub(crate) message: Option<String>,
     /// Whether it calls a workflow; its jobs are listed after it.
-    calls: bool,
-    continue_on_error: bool,
+    pub(crate) calls: bool,
+    pub(crate) continue_on_error: bool,
     /// Where it came to an environment with rules.
-    review: Option<Review>,
-    steps: IndexMap<u32, Step>,
+    pub(crate) review: Option<Review>,
+    pub(crate) steps: IndexMap<u32, Step>,
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Review {
-    environment: String,
+pub(crate) struct Review {
+    pub(crate) environment: String,
     /// Who may approve, people and `team:NAME`; empty: nobody has to.
-    reviewers: Vec<String>,
+    pub(crate) reviewers: Vec<String>,
     /// How many of them have to.
-    required: u32,
+    pub(crate) required: u32,
     /// Who began the run and may not approve it.
-    barred: Vec<String>,
+    pub(crate) barred: Vec<String>,
     /// When the job fails because nobody reviewed it.
-    expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     /// Not before this time.
-    waits_until: Option<Timestamp>,
+    pub(crate) waits_until: Option<Timestamp>,
     /// What exactly is approved, to be sent back with a review.
-    subject: String,
+    pub(crate) subject: String,
     /// `approved` or `rejected`, once no more is wanted.
-    state: Option<&'static str>,
+    pub(crate) state: Option<&'static str>,
     /// Who decided it.
-    by: Option<String>,
-    comment: Option<String>,
+    pub(crate) by: Option<String>,
+    pub(crate) comment: Option<String>,
     /// What reviewers said, in order.
-    reviews: Vec<Opinion>,
+    pub(crate) reviews: Vec<Opinion>,
 }
 
 impl Review {
@@ -80,24 +87,24 @@ impl Review {
 
 /// What one reviewer said.
 #[derive(Debug, Serialize)]
-struct Opinion {
-    by: String,
-    approved: bool,
-    comment: String,
-    at: Timestamp,
+pub(crate) struct Opinion {
+    pub(crate) by: String,
+    pub(crate) approved: bool,
+    pub(crate) comment: String,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
-struct Step {
-    name: String,
-    status: &'static str,
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) status: &'static str,
     /// What counts, after `continue-on-error`.
-    conclusion: Option<&'static str>,
-    outcome: Option<&'static str>,
-    exit_code: Option<i32>,
-    message: Option<String>,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
+    pub(crate) conclusion: Option<&'static str>,
+    pub(crate) outcome: Option<&'static str>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) message: Option<String>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
 }
 
 impl Step {
@@ -112,7 +119,24 @@ impl Step {
 
 impl Jobs {
     pub(crate) fn of(run: RunId) -> Self {
-        Self { run: run.0, jobs: IndexMap::new() }
+        Self { run: run.0, ..Self::default() }
+    }
+
+    /// Those of a run so far.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn read(listing: &Listing, run: RunId) -> Result<Self, StoreError> {
+        let mut jobs = Self::of(run);
+        let mut after = 0;
+        loop {
+            let facts = listing.facts(run, after).await?;
+            facts.iter().for_each(|fact| jobs.add(fact));
+            match facts.last() {
+                Some(last) if facts.len() == FACTS_MAX => after = last.seq,
+                Some(_) | None => return Ok(jobs),
+            }
+        }
     }
 
     /// As JSON: steps as a list with their numbers.
@@ -144,8 +168,11 @@ impl Jobs {
             RunEvent::JobSkipped { job, reason } => {
                 let cancelled = *reason == SkipReason::Cancelled;
                 let conclusion = if cancelled { Conclusion::Cancelled } else { Conclusion::Skipped };
-                self.ended(job, conclusion, None, at);
+                self.ended(job, conclusion, Some(reason.sentence()), at);
             }
+            RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
+            RunEvent::RunCancelRequested { by, .. } => self.cancelled_by = Some(by.clone()),
+            RunEvent::RunStarted => self.started_at = Some(at),
             RunEvent::JobRefused { job, message } => self.ended(job, Conclusion::Failure, Some(message.clone()), at),
             RunEvent::ReviewRequested { key, environment, reviewers, wait_ms, terms } => {
                 if let Some(job) = self.jobs.get_mut(key) {
@@ -191,11 +218,8 @@ impl Jobs {
             }
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
-            | RunEvent::RunStarted
-            | RunEvent::RunRefused { .. }
             | RunEvent::RunFinished { .. }
-            | RunEvent::JobRunCancelRequested { .. }
-            | RunEvent::RunCancelRequested { .. } => {}
+            | RunEvent::JobRunCancelRequested { .. } => {}
         }
     }
 

@@ -6,14 +6,21 @@
 mod errors;
 mod files;
 mod filters;
+mod forms;
+mod live;
 mod render;
+mod run;
+mod runs;
+mod shown;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::get;
+use axum::routing::{get, post};
 
+#[expect(unused_imports, reason = "pages of the other parts are made with them")]
+pub(crate) use forms::Form;
 #[expect(unused_imports, reason = "pages of the other parts are made with them")]
 pub(crate) use render::{bare, page};
 
@@ -21,6 +28,14 @@ use crate::site::Site;
 
 /// All pages.
 pub(crate) fn routes() -> Router<Arc<Site>> {
-    let pages = Router::new().fallback(errors::nothing_there).layer(from_fn(errors::as_pages));
+    let pages = Router::new()
+        .route("/", get(runs::list))
+        .route("/live", get(runs::follow))
+        .route("/runs/{id}", get(run::show))
+        .route("/runs/{id}/live", get(run::follow))
+        .route("/runs/{id}/cancel", post(run::cancel))
+        .route("/runs/{id}/rerun", post(run::rerun))
+        .fallback(errors::nothing_there)
+        .layer(from_fn(errors::as_pages));
     Router::new().route("/static/{hash}/{*file}", get(files::file)).merge(pages)
 }

@@ -16,6 +16,13 @@ use crate::api::answer::unreadable;
 const TEMPLATES: &[(&str, &str)] = &[
     ("base.html", include_str!("../../templates/base.html")),
     ("macros.html", include_str!("../../templates/macros.html")),
+    ("start.html", include_str!("../../templates/start.html")),
+    ("live.html", include_str!("../../templates/live.html")),
+    ("runs.html", include_str!("../../templates/runs.html")),
+    ("runs-live.html", include_str!("../../templates/runs-live.html")),
+    ("run.html", include_str!("../../templates/run.html")),
+    ("run-head.html", include_str!("../../templates/run-head.html")),
+    ("run-body.html", include_str!("../../templates/run-body.html")),
     ("error.html", include_str!("../../templates/error.html")),
 ];
 
@@ -35,7 +42,6 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// The template or the context is wrong, which is a bug.
-#[expect(dead_code, reason = "the first pages come with the next commit")]
 pub(crate) fn page(holder: &Holder, template: &str, context: Value) -> Result<Response, Problem> {
     html(template, context! { me => me(holder), ..context })
 }
@@ -64,7 +70,7 @@ fn html(template: &str, context: Value) -> Result<Response, Problem> {
 }
 
 /// Who looks, for the layout: a name, what the menu holds, and the token of forms.
-fn me(holder: &Holder) -> Value {
+pub(super) fn me(holder: &Holder) -> Value {
     let may = |scope| holder.scopes.allow(scope);
     context! {
         name => holder.person(),

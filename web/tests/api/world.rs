@@ -205,6 +205,21 @@ impl World {
         self.get_of(&self.admin, path, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]).await
     }
 
+    /// A form of a page, as the administrator sends it.
+    pub(crate) async fn submit(&self, path: &str, fields: &str) -> Answer {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", "text/html")];
+        self.send_form(&self.admin, path, fields, &headers).await
+    }
+
+    pub(crate) async fn send_form(&self, token: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request =
+            Request::builder().method("POST").uri(path).header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
     /// Anything, by its whole path.
     pub(crate) async fn get_of(&self, token: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().uri(path);

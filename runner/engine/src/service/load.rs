@@ -7,7 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
+use workflow::diagnostic::Diagnostic;
+use workflow::event::{GithubFacts, github_context};
 use workflow::model::{JobId, Workflow};
+use workflow::plan::{Plan, PlanFacts};
 use workflow::read::{ReadOptions, WorkflowFiles, read_workflow};
 use workflow::run::{Recorded, RunEvent, RunFacts};
 use workflow::source::SourceFile;
@@ -81,6 +84,28 @@ impl RunSpec {
             }
         }
         digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Its jobs and what they need, to be looked at: what only the server knows, such as variables, is not there.
+    ///
+    /// # Errors
+    /// The workflow cannot be read or planned; GitHub's texts, one a line.
+    pub fn plan(&self) -> Result<Plan, String> {
+        let workflow = self.workflow()?;
+        let github = GithubFacts {
+            workflow: workflow.display_name().to_owned(),
+            workflow_path: workflow.path.clone(),
+            ..GithubFacts::default()
+        };
+        let facts = PlanFacts {
+            event: Arc::new(self.event.clone()),
+            inputs: self.inputs.as_object().cloned().unwrap_or_default(),
+            github: github_context(&self.event, &github),
+            vars: self.vars.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+        };
+        let failed =
+            |found: Vec<Diagnostic>| found.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("\n");
+        Plan::new(&workflow, &facts).map_err(failed)
     }
 
     pub(super) fn party(&self) -> Party {

@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use engine::folders::Folders;
+use engine::store::RunId;
 use engine::store::listing::{Listing, RunListed};
 use futures_util::Stream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use workflow::run::JobRunKey;
 
@@ -54,6 +55,26 @@ impl Follow {
         Self { listing, folders, news, places, reading, stop }
     }
 
+    /// A receiver that changes when something is added to a run.
+    pub(crate) fn news(&self, run: RunId) -> watch::Receiver<u64> {
+        self.news.of(run)
+    }
+
+    /// A place among the clients; `None` where too many follow.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// How many follow.
+    pub(crate) fn followers(&self) -> u32 {
+        u32::try_from(CLIENTS_MAX - self.places.available_permits()).unwrap_or(u32::MAX)
+    }
+
+    /// Ends with the server.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     /// Events from a place on, or from the beginning; `None` where too many follow.
     pub(crate) fn stream(
         &self,
@@ -61,7 +82,7 @@ impl Follow {
         place: Option<Place>,
         wanted: Wanted,
     ) -> Option<impl Stream<Item = Result<Bytes, std::convert::Infallible>> + use<>> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let permit = self.place()?;
         let client = Client::new(self.clone(), run, place, wanted, permit);
         Some(futures_util::stream::unfold(client, |mut client| async move {
             let bytes = client.next().await?;

@@ -1,3 +1,5 @@
 //! The pages, as a browser without scripts gets them.
 
 mod frame;
+pub(crate) mod hostile;
+mod runs;

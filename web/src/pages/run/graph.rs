@@ -1,0 +1,118 @@
+//! The graph of a run: crate `workflow` says where the boxes are, the jobs say what happened in them.
+//!
+//! A line is left out where a longer way says the same, so that what is drawn can be read.
+
+use std::collections::BTreeSet;
+
+use engine::store::RunId;
+use serde::Serialize;
+use workflow::plan::{JobIndex, Plan, layout};
+
+use crate::pages::filters::{duration, plain};
+use crate::pages::shown::ShownJob;
+
+/// How bad each word is, the worst first: a box with many legs shows the worst.
+const WORST: [&str; 7] = ["failure", "waiting", "in_progress", "queued", "cancelled", "success", "skipped"];
+
+#[derive(Debug, Serialize)]
+pub(super) struct Graph {
+    width: f64,
+    height: f64,
+    nodes: Vec<Node>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Serialize)]
+struct Node {
+    x: f64,
+    y: f64,
+    w: f64,
+    h: f64,
+    label: String,
+    is_group: bool,
+    word: String,
+    /// How many legs are over, of how many; or how long it took.
+    beside: String,
+    link: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    path: String,
+    is_critical: bool,
+}
+
+/// The id in the plan of what a job run is one of: `a(0)/b(12)` is of `a/b`.
+pub(super) fn planned_id(key: &str) -> String {
+    let segments = key.split('/').map(|segment| segment.split_once('(').map_or(segment, |(id, _)| id));
+    segments.collect::<Vec<_>>().join("/")
+}
+
+pub(super) fn draw(plan: &Plan, jobs: &[ShownJob], run: RunId) -> Graph {
+    let layout = layout(plan);
+    let of = |index: JobIndex| {
+        let id = plan.job(index).id.as_str();
+        jobs.iter().filter(move |job| planned_id(&job.key) == id)
+    };
+    let node = |node: &workflow::plan::Node| {
+        let legs: Vec<&ShownJob> = of(node.job).collect();
+        let worst = WORST.into_iter().find(|word| legs.iter().any(|job| job.word == *word));
+        let word = worst.unwrap_or(if node.is_skipped { "skipped" } else { "queued" }).to_owned();
+        let (link, beside) = match legs.as_slice() {
+            [] => (String::new(), String::new()),
+            [job] if job.calls => (format!("#job-{}", job.link), String::new()),
+            [job] => {
+                let took = job.seconds.filter(|_| job.is_over).map(duration).unwrap_or_default();
+                (format!("/runs/{run}/jobs/{}", job.link), took)
+            }
+            [first, ..] => {
+                let over = legs.iter().filter(|job| job.is_over).count();
+                (format!("#job-{}", first.link), format!("{over}/{}", legs.len()))
+            }
+        };
+        let label = plain(&node.label);
+        Node { x: node.x, y: node.y, w: node.w, h: node.h, label, is_group: node.is_group, word, beside, link }
+    };
+    let critical = |index: JobIndex| of(index).any(|job| job.is_critical);
+    let redundant = redundant(plan);
+    let lines = layout.edges.iter().filter(|edge| !redundant.contains(&(edge.from, edge.to))).map(|edge| {
+        let ((x, y), (to_x, to_y)) = (edge.start, edge.end);
+        // Round corners near the target, so that lines of one source lie on each other.
+        let half = (to_x - x) / 2.0;
+        let path = format!("M{x} {y}C{} {y} {} {to_y} {to_x} {to_y}", x + half, to_x - half);
+        Line { path, is_critical: critical(edge.from) && critical(edge.to) }
+    });
+    Graph {
+        width: layout.width,
+        height: layout.height,
+        nodes: layout.nodes.iter().map(node).collect(),
+        lines: lines.collect(),
+    }
+}
+
+/// Needs that another need needs already, by whatever way.
+fn redundant(plan: &Plan) -> BTreeSet<(JobIndex, JobIndex)> {
+    let mut before: Vec<BTreeSet<JobIndex>> = vec![BTreeSet::new(); plan.jobs.len()];
+    let mut redundant = BTreeSet::new();
+    // In this order what a job needs comes before it.
+    for index in &plan.order {
+        let needs = &plan.job(*index).needs;
+        let through: BTreeSet<JobIndex> =
+            needs.iter().flat_map(|need| before[need.0 as usize].iter().copied()).collect();
+        redundant.extend(needs.iter().filter(|need| through.contains(need)).map(|need| (*need, *index)));
+        before[index.0 as usize] = through.into_iter().chain(needs.iter().copied()).collect();
+    }
+    redundant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_runs_belong_to_planned_jobs() {
+        for (key, expected) in [("build", "build"), ("test(3)", "test"), ("a(0)/b(12)", "a/b"), ("a/b", "a/b")] {
+            assert_eq!(planned_id(key), expected);
+        }
+    }
+}

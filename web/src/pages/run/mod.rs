@@ -1,0 +1,146 @@
+//! `/runs/{id}`: a run with its graph, its jobs in time, and what it left; its buttons and its stream.
+
+mod deeds;
+mod graph;
+mod times;
+
+pub(super) use deeds::{cancel, rerun};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use engine::service::RunSpec;
+use engine::store::listing::RunListed;
+use engine::store::tokens::Holder;
+use engine::store::{RunId, RunStatus};
+use jiff::Timestamp;
+use minijinja::context;
+use minijinja::value::{Serde, Value, merge_maps};
+use tokio::sync::watch;
+use workflow::plan::Plan;
+
+use super::live::{self, Parts, Watch};
+use super::render::{self, page, part};
+use super::shown::{self, Run, ShownJob};
+use crate::Problem;
+use crate::access::{self, Allowed};
+use crate::api::answer::{Path, store};
+use crate::api::runs::visible;
+use crate::api::view::Jobs;
+use crate::site::Site;
+
+/// Least time between two parts of a page.
+const PAUSE: Duration = Duration::from_millis(300);
+
+pub(super) async fn show(
+    State(site): State<Arc<Site>>,
+    allowed: Allowed<access::RunsRead>,
+    Path(id): Path<u64>,
+) -> Result<Response, Problem> {
+    let run = visible(&site, &allowed, RunId(id)).await?;
+    let planned = Planned::read(&site, run.id).await;
+    let title = format!("{} #{}", Run::of(run.clone(), Timestamp::now()).name, run.number);
+    let left = left(&site, &run, &allowed.holder).await?;
+    let context = context! {
+        title, active => "runs", is_live => false, live => format!("/runs/{id}/live"), problem => planned.problem.clone(),
+        ..merge_maps([left, parts(&site, &allowed.holder, run, &planned).await?])
+    };
+    page(&allowed.holder, "run.html", context)
+}
+
+/// What a run was asked for, as a graph.
+struct Planned {
+    plan: Option<Plan>,
+    /// Diagnostics, where it could not begin.
+    problem: Option<String>,
+}
+
+impl Planned {
+    async fn read(site: &Site, run: RunId) -> Self {
+        let spec: Option<RunSpec> = site.store.spec(run).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, %run, "a run is shown without its graph");
+            None
+        });
+        let Some(spec) = spec else { return Self { plan: None, problem: None } };
+        if let Some(problem) = &spec.problem {
+            return Self { plan: None, problem: Some(problem.join("\n\n")) };
+        }
+        match spec.plan() {
+            Ok(plan) => Self { plan: Some(plan), problem: None },
+            Err(problem) => Self { plan: None, problem: Some(problem) },
+        }
+    }
+}
+
+/// What changes while somebody looks.
+async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) -> Result<Value, Problem> {
+    let now = Timestamp::now();
+    let jobs = Jobs::read(&site.listing, run.id).await.map_err(|error| store(&error))?;
+    let attempts = site.listing.attempts(run.id).await.map_err(|error| store(&error))?;
+    let waiting = shown::waiting(&jobs);
+    let mut listed: Vec<ShownJob> = jobs.jobs.values().map(|job| ShownJob::of(job, now)).collect();
+    let run = Run::of(run, now);
+    times::lay_out(&mut listed, &run, planned.plan.as_ref(), now);
+    let graph = planned.plan.as_ref().map(|plan| graph::draw(plan, &listed, run.run.id));
+    let failed = listed.iter().filter(|job| job.word == "failure" || job.word == "cancelled").count();
+    Ok(context! {
+        me => render::me(holder),
+        run => Serde(&run), jobs => Serde(&listed), graph => Serde(graph), failed, waiting,
+        attempts => Serde(attempts.iter().map(|one| (one.id, one.attempt)).collect::<Vec<_>>()),
+        refused => jobs.refused, cancelled_by => jobs.cancelled_by,
+    })
+}
+
+/// What it left behind.
+async fn left(site: &Site, run: &RunListed, holder: &Holder) -> Result<Value, Problem> {
+    let (_, artifacts) = crate::api::artifacts::of_visible(site, run).await?;
+    let _ = holder;
+    let artifacts: Vec<_> = artifacts.iter().map(crate::api::artifacts::view).collect();
+    Ok(context! { artifacts => Serde(artifacts) })
+}
+
+/// `/runs/{id}/live`: its parts again whenever they change, until it is over.
+pub(super) async fn follow(
+    State(site): State<Arc<Site>>,
+    allowed: Allowed<access::RunsRead>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = visible(&site, &allowed, RunId(id)).await?;
+    let place = live::place(&site, &headers)?;
+    let planned = Planned::read(&site, run.id).await;
+    let mut news = site.follow.news(run.id);
+    news.mark_changed();
+    let stop = site.follow.stop().clone();
+    let look = Look { site, holder: allowed.holder, run: run.id, planned, news, sent: Parts::default() };
+    Ok(live::stream(place, look, stop))
+}
+
+struct Look {
+    site: Arc<Site>,
+    holder: Holder,
+    run: RunId,
+    planned: Planned,
+    news: watch::Receiver<u64>,
+    sent: Parts,
+}
+
+impl Watch for Look {
+    async fn wait(&mut self) -> bool {
+        tokio::time::sleep(PAUSE).await;
+        self.news.changed().await.is_ok()
+    }
+
+    async fn look(&mut self) -> Result<(String, bool), Problem> {
+        let run = self.site.listing.one(self.run).await.map_err(|error| store(&error))?;
+        let Some(run) = run else { return Ok((String::new(), true)) };
+        let is_over = run.status == RunStatus::Completed;
+        let live = context! { is_live => true };
+        let context = merge_maps([live, parts(&self.site, &self.holder, run, &self.planned).await?]);
+        let (head, body) = (part("run-head.html", context.clone())?, part("run-body.html", context)?);
+        Ok((self.sent.changed([("#run-head", head), ("#run-body", body)]), is_over))
+    }
+}

@@ -1,0 +1,127 @@
+//! Texts that try to be more than text, and the check that a page with them has nothing new in it.
+
+/// What people have put into names, messages and logs.
+pub(crate) const TEXTS: &[&str] = &[
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    "</title><svg onload=alert(1)>",
+    "</textarea></style></noscript><iframe src=javascript:alert(1)>",
+    "<a href=\"javascript:alert(1)\">x</a>",
+    "{{ 7*7 }}{% for i in range(10) %}x{% endfor %}",
+    "${alert(1)}<!--><script>",
+    "<hx-partial hx-target=\"body\">x</hx-partial><div hx-get=\"/x\" hx-trigger=\"load\">",
+    "\u{202e}gpj.exe\u{2066}\u{200b}",
+    "\u{1b}]8;;javascript:alert(1)\u{1b}\\click\u{1b}]8;;\u{1b}\\",
+    "\u{1b}]52;c;AAAA\u{7}\u{1b}[2J\u{1b}[1;1H",
+    "\u{0}\u{8}\u{7f}",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+];
+
+/// Elements whose names a page of ours may have.
+const ELEMENTS: &[&str] = &[
+    "html",
+    "head",
+    "meta",
+    "title",
+    "link",
+    "script",
+    "body",
+    "a",
+    "header",
+    "svg",
+    "use",
+    "span",
+    "nav",
+    "div",
+    "details",
+    "summary",
+    "p",
+    "form",
+    "input",
+    "button",
+    "main",
+    "h1",
+    "h2",
+    "h3",
+    "ol",
+    "ul",
+    "li",
+    "dialog",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "kbd",
+    "bdi",
+    "time",
+    "code",
+    "pre",
+    "section",
+    "label",
+    "select",
+    "option",
+    "strong",
+    "path",
+    "g",
+    "rect",
+    "text",
+    "mark",
+    "dl",
+    "dt",
+    "dd",
+    "textarea",
+    "em",
+    "b",
+    "i",
+    "u",
+    "s",
+    "small",
+    "br",
+    "hr",
+    "blockquote",
+];
+
+/// No element that a template does not have, no handler, no address with a script, nothing unseen.
+pub(crate) fn check_harmless(html: &str, what: &str) {
+    for tag in tags(html) {
+        let name: String = tag.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let is_known = ELEMENTS.contains(&name.to_ascii_lowercase().as_str());
+        assert!(is_known || tag.starts_with("!doctype"), "{what:?}: <{tag}>");
+        if name == "script" {
+            assert!(tag.starts_with("script src=\"/static/"), "{what:?}: <{tag}>");
+        }
+        // What stands in quotes is a value; outside of it there is no handler.
+        let outside: String = tag.split('"').step_by(2).collect();
+        assert!(!outside.to_ascii_lowercase().contains(" on"), "{what:?}: <{tag}>");
+        assert!(!outside.to_ascii_lowercase().contains(" style"), "{what:?}: <{tag}>");
+        for value in tag.split('"').skip(1).step_by(2) {
+            assert!(!value.trim().to_ascii_lowercase().starts_with("javascript:"), "{what:?}: <{tag}>");
+        }
+    }
+    let unseen = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}' | '\u{1b}' | '\0' | '\u{8}' | '\u{7f}');
+    assert!(!html.contains(unseen), "{what:?}: unseen characters");
+}
+
+/// What stands between `<` and `>`, quotes respected; closing tags left out.
+fn tags(html: &str) -> Vec<&str> {
+    let mut tags = Vec::new();
+    let mut rest = html;
+    while let Some(begin) = rest.find('<') {
+        rest = &rest[begin + 1..];
+        let mut is_quoted = false;
+        let end = rest.find(|c| {
+            is_quoted ^= c == '"';
+            c == '>' && !is_quoted
+        });
+        let end = end.unwrap_or(rest.len());
+        if !rest.starts_with('/') {
+            tags.push(&rest[..end]);
+        }
+        rest = &rest[end..];
+    }
+    tags
+}
