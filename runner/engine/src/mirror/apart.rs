@@ -114,7 +114,13 @@ fn change(diff: &git2::Diff<'_>, at: usize) -> Option<FileChange> {
         Delta::Added | Delta::Copied => "added",
         Delta::Deleted => "removed",
         Delta::Renamed => "renamed",
-        _ => "changed",
+        Delta::Modified
+        | Delta::Typechange
+        | Delta::Conflicted
+        | Delta::Unmodified
+        | Delta::Unreadable
+        | Delta::Ignored
+        | Delta::Untracked => "changed",
     };
     let counted = Patch::from_diff(diff, at).ok().flatten().and_then(|patch| patch.line_stats().ok());
     let lines = counted.map(|(_, added, removed)| (added, removed)).filter(|_| !delta.flags().is_binary());

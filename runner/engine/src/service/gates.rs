@@ -128,16 +128,15 @@ impl RunService {
         let subjects = waiting.gates.values().map(|gate| gate.terms.subject.clone()).collect();
         let name = by.name.clone();
         let order = Control::Review { environment, approved, by: name, comment, subjects };
-        let answered = |event: &RunEvent| match event {
-            RunEvent::Reviewed { key, by: who, .. } if *who == by.name && waiting.gates.contains_key(key) => {
-                Some(Ok(()))
+        let answered = |event: &RunEvent| {
+            let RunEvent::Reviewed { key, by: who, passed, .. } = event else { return None };
+            waiting.gates.contains_key(key).then_some(())?;
+            if *who == by.name {
+                return Some(Ok(()));
             }
             // Somebody else was quicker.
-            RunEvent::Reviewed { key, by: who, passed: true, .. } if waiting.gates.contains_key(key) => {
-                let (by, environment) = (who.clone(), waiting.environment.clone());
-                Some(Err(ServiceError::Reviewed { by, run, environment }))
-            }
-            _ => None,
+            let (by, environment) = (who.clone(), waiting.environment.clone());
+            passed.then_some(Err(ServiceError::Reviewed { by, run, environment }))
         };
         self.ask(run, order, &mut live, &answered).await
     }
