@@ -8,6 +8,7 @@ pub mod api;
 mod dispatching;
 mod headers;
 mod health;
+mod login;
 mod metrics;
 mod pages;
 mod problem;
@@ -17,8 +18,10 @@ mod server;
 mod site;
 mod webhook;
 
+pub use access::Entrance;
 pub use dispatching::dispatch;
 pub use health::health_routes;
+pub use login::Oidc;
 pub use metrics::metrics_routes;
 pub use problem::Problem;
 pub use processor::Processor;

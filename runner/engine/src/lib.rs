@@ -21,6 +21,7 @@ pub mod machine;
 pub mod metrics;
 pub mod mirror;
 pub mod notice;
+pub mod oidc;
 mod outbound;
 pub mod placement;
 pub mod registration;

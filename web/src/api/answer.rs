@@ -154,3 +154,8 @@ pub(crate) fn store(error: &StoreError) -> Problem {
 pub(crate) fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     <String as serde::Deserialize>::deserialize(deserializer).map(Secret::new)
 }
+
+/// The same where there may be none.
+pub(crate) fn hidden_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    hidden(deserializer).map(Some)
+}

@@ -15,6 +15,7 @@ mod local;
 pub(crate) mod logs;
 pub(crate) mod once;
 mod openapi;
+mod people;
 mod repositories;
 pub(crate) mod runs;
 mod steering;
@@ -39,6 +40,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use workflow::run::Environments;
 
+use crate::access::{Entrance, Program};
 use crate::headers::protect;
 use crate::site::Site;
 use crate::{Problem, pages};
@@ -56,6 +58,8 @@ pub struct Api {
     pub audit: Audit,
     /// Secrets and variables.
     pub settings: Settings,
+    /// The way in for people.
+    pub entrance: Entrance,
     /// Registers repositories, where there is a server to register them at.
     pub registry: Option<Registry>,
     /// Environments with rules.
@@ -107,11 +111,27 @@ impl Api {
             .route("/tokens", post(administration::create_token))
             .route("/tokens/{id}", delete(administration::revoke_token))
             .route("/audit", get(administration::audit))
+            .route("/me", get(people::me))
+            .route("/sessions", get(people::sessions))
+            .route("/sessions/{id}", delete(people::end_session))
+            .route("/users", get(people::users))
+            .route("/users", post(people::create_user))
+            .route("/users/{name}", delete(people::remove_user))
+            .route("/users/{name}/password", put(people::set_password))
+            .route("/users/{name}/roles", post(people::assign))
+            .route("/teams", get(people::teams))
+            .route("/teams", post(people::create_team))
+            .route("/teams/{name}", delete(people::remove_team))
+            .route("/teams/{name}/members/{user}", put(people::join))
+            .route("/teams/{name}/members/{user}", delete(people::leave))
+            .route("/teams/{name}/roles", post(people::assign_team))
+            .route("/roles/{id}", delete(people::unassign))
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
             .method_not_allowed_fallback(async || {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
-            });
+            })
+            .layer(axum::Extension(Program));
         let routes = Router::new().nest("/api/v1", v1).merge(pages::routes());
         routes.with_state(site).layer(axum::middleware::map_response(protect))
     }

@@ -2,6 +2,8 @@
 //!
 //! Follows <https://spec.openapis.org/oas/v3.1.0>.
 
+mod people;
+
 use axum::http::HeaderMap;
 use axum::response::Response;
 use engine::store::tokens::Scope;
@@ -18,6 +20,8 @@ pub(super) struct Page {
     pub(super) path: &'static str,
     /// The scope that it needs; `None`: everybody may see it.
     pub(super) scope: Option<Scope>,
+    /// It needs no scope, but somebody who is known.
+    pub(super) is_for_all: bool,
     pub(super) summary: &'static str,
     /// Name and meaning.
     pub(super) query: &'static [(&'static str, &'static str)],
@@ -55,7 +59,16 @@ const LOG_STEP: (&str, &str) =
     ("step", "number of a step, or `setup`; without it: set-up and all steps, one after the other");
 
 const fn page(method: &'static str, path: &'static str, scope: Scope, summary: &'static str) -> Page {
-    Page { method, path, scope: Some(scope), summary, query: &[], body: &[], answer: (200, JSON, "") }
+    Page {
+        method,
+        path,
+        scope: Some(scope),
+        is_for_all: false,
+        summary,
+        query: &[],
+        body: &[],
+        answer: (200, JSON, ""),
+    }
 }
 
 /// All pages.
@@ -164,12 +177,12 @@ pub(super) const PAGES: &[Page] = &[
             ("offline", "true: do not ask whether it can be reached"),
         ],
         answer: (201, JSON, "the repository, its secret if one was made; 200 where it was registered before"),
-        ..page("post", "/repositories", Scope::Admin, "Register a repository, or change one")
+        ..page("post", "/repositories", Scope::Repositories, "Register a repository, or change one")
     },
     Page {
         query: &[("name", "owner/name"), ("forge", "where several have one of that name")],
         answer: (200, JSON, "removed, forge"),
-        ..page("delete", "/repositories", Scope::Admin, "Forget a repository; its runs stay")
+        ..page("delete", "/repositories", Scope::Repositories, "Forget a repository; its runs stay")
     },
     Page {
         query: OF_REPOSITORY,
@@ -281,7 +294,7 @@ pub(super) async fn document(headers: HeaderMap) -> Result<Response, Problem> {
 /// The document.
 fn reference() -> Json {
     let mut paths = Map::new();
-    for page in PAGES {
+    for page in PAGES.iter().chain(people::PAGES) {
         let entry = paths.entry(format!("/api/v1{}", page.path)).or_insert_with(|| json!({}));
         entry[page.method] = operation(page);
     }
@@ -298,6 +311,10 @@ fn reference() -> Json {
         "components": {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "made by `pipe token create`" },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "__Host-pipe",
+                    "description": "of a browser that is signed in; what changes something needs X-Pipe-CSRF as well",
+                },
             },
             "schemas": {
                 "Problem": {
@@ -344,8 +361,12 @@ fn operation(page: &Page) -> Json {
     }
     match page.scope {
         Some(scope) => {
-            operation["security"] = json!([{ "token": [] }]);
+            operation["security"] = json!([{ "token": [] }, { "session": [] }]);
             operation["description"] = format!("Needs the scope `{}`.", scope.as_str()).into();
+        }
+        None if page.is_for_all => {
+            operation["security"] = json!([{ "token": [] }, { "session": [] }]);
+            operation["description"] = "Needs no scope.".into();
         }
         None => operation["security"] = json!([]),
     }

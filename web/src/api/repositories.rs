@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use workflow::event::Forge;
 use workflow::secret::Secret;
 
-use super::answer::{self, Body, Query, done, hidden, store};
+use super::answer::{self, Body, Query, done, hidden_or_none, store};
 use super::not_found;
 use crate::access::{self, Allowed};
 use crate::site::Site;
@@ -108,10 +108,6 @@ pub(super) struct Wish {
     offline: bool,
 }
 
-fn hidden_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    hidden(deserializer).map(Some)
-}
-
 fn registry(shared: &Site) -> Result<&Registry, Problem> {
     let nowhere = "what `pipe run` left here has no repositories; they belong to a server";
     shared.api.registry.as_ref().ok_or_else(|| Problem::new(StatusCode::CONFLICT, "server", nowhere))
@@ -123,7 +119,7 @@ fn wrong(detail: impl Into<String>) -> Problem {
 
 pub(super) async fn add(
     State(shared): State<Arc<Site>>,
-    allowed: Allowed<access::Admin>,
+    allowed: Allowed<access::Repositories>,
     body: Body,
 ) -> Result<Response, Problem> {
     allowed.of_all()?;
@@ -189,7 +185,7 @@ pub(super) struct Which {
 
 pub(super) async fn remove(
     State(shared): State<Arc<Site>>,
-    allowed: Allowed<access::Admin>,
+    allowed: Allowed<access::Repositories>,
     Query(which): Query<Which>,
 ) -> Result<Response, Problem> {
     allowed.of_all()?;

@@ -189,10 +189,10 @@ pub(crate) async fn review(
         let ReviewWish { environment, comment, subject, .. } = wish;
         let detail = json!({ "environment": environment, "comment": comment, "sha": run.sha, "subject": subject });
         let shown = environment.clone();
-        if let Some(environment) = &environment
-            && !allowed.holder.may_review(&run.repository, environment)
-        {
-            let detail = format!("{} may not review deployments to `{environment}`", allowed.holder.person());
+        // Without one it is about all that wait, which takes a role for all.
+        if !allowed.holder.may_review(&run.repository, environment.as_deref().unwrap_or_default()) {
+            let what = environment.as_deref().map_or("all environments".to_owned(), |name| format!("`{name}`"));
+            let detail = format!("{} may not review deployments to {what}", allowed.holder.person());
             return Err(Problem::new(StatusCode::FORBIDDEN, "reviewer", detail));
         }
         let review = Review { environment, approved, comment, subject };

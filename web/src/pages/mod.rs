@@ -19,9 +19,11 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
+pub(crate) use errors::wants_page;
+pub(crate) use filters::encoded;
 #[expect(unused_imports, reason = "pages of the other parts are made with them")]
 pub(crate) use forms::Form;
-#[expect(unused_imports, reason = "pages of the other parts are made with them")]
+#[expect(unused_imports, reason = "pages of the other parts are made with it")]
 pub(crate) use render::{bare, page};
 
 use crate::site::Site;
@@ -35,7 +37,9 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/live", get(run::follow))
         .route("/runs/{id}/cancel", post(run::cancel))
         .route("/runs/{id}/rerun", post(run::rerun))
+        .merge(crate::login::routes())
         .fallback(errors::nothing_there)
+        .layer(from_fn(crate::access::prove))
         .layer(from_fn(errors::as_pages));
     Router::new().route("/static/{hash}/{*file}", get(files::file)).merge(pages)
 }

@@ -24,6 +24,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("run-head.html", include_str!("../../templates/run-head.html")),
     ("run-body.html", include_str!("../../templates/run-body.html")),
     ("error.html", include_str!("../../templates/error.html")),
+    ("first.html", include_str!("../../templates/first.html")),
+    ("login.html", include_str!("../../templates/login.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -88,8 +90,8 @@ pub(super) fn me(holder: &Holder) -> Value {
 }
 
 /// The token that forms of this session carry; empty for who came without one.
-fn csrf(_holder: &Holder) -> String {
-    String::new()
+fn csrf(holder: &Holder) -> String {
+    holder.csrf.as_ref().map(|csrf| csrf.expose().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,5 +9,6 @@ mod events;
 mod findings;
 mod logs;
 mod pages;
+mod people;
 mod runs;
 mod world;

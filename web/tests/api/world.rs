@@ -13,6 +13,7 @@ use engine::sealing::{MasterKey, MasterKeys, Vault};
 use engine::service::Reviewer;
 use engine::store::audit::{Actor, Audit, AuditFilter};
 use engine::store::deliveries::{Deliveries, NewDelivery};
+use engine::store::people::Cost;
 use engine::store::secrets::Settings;
 use engine::store::tokens::{NewToken, Scope, Tokens};
 use engine::store::{Database, NewRun, Options, RunId, RunLog as _, SqliteStore};
@@ -22,6 +23,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use web::Entrance;
 use web::api::{Api, Dispatch, Rerun, Review, SteerError, Steering};
 use workflow::event::Forge;
 use workflow::run::{Conclusion, EVENT_VERSION, JobRunKey, Leg, Recorded, RunEvent, StepIndex, StepResult};
@@ -76,6 +78,7 @@ pub(crate) struct World {
     pub(crate) folders: Folders,
     pub(crate) stop: CancellationToken,
     pub(crate) admin: String,
+    pub(crate) entrance: Entrance,
     _folder: tempfile::TempDir,
 }
 
@@ -92,7 +95,9 @@ impl World {
         let tokens = Tokens::on(database.clone(), audit.clone());
         let folders = Folders { state: folder.path().to_owned(), runtime: folder.path().join("runtime") };
         let (asked, stop) = (Arc::new(Asked::default()), CancellationToken::new());
+        let entrance = Entrance::on(database.clone(), audit.clone()).with_cost(Cost::TEST);
         let api = Api {
+            entrance: entrance.clone(),
             database: database.clone(),
             folders: folders.clone(),
             tokens: tokens.clone(),
@@ -114,6 +119,7 @@ impl World {
             folders,
             stop,
             admin: String::new(),
+            entrance,
             _folder: folder,
         };
         world.admin = world.token("admin", &[Scope::Admin], &[]).await;

@@ -16,6 +16,7 @@ use engine::store::tokens::{Holder, Scope, Tokens};
 use engine::store::{Database, Options, RunId, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use web::Entrance;
 use web::api::{Api, Dispatch, LocalAccess, Registry, Rerun, Review, SteerError, Steering};
 use workflow::secret::Secret;
 
@@ -148,6 +149,7 @@ impl Opened {
             .pass(holder)
             .map_err(|error| Failure::environment(format!("the system gives no random bytes: {error}")))?;
         let api = Api {
+            entrance: Entrance::on(self.database.clone(), self.audit.clone()),
             registry,
             environments: Arc::default(),
             settings: Settings::on(self.database.clone(), self.vault, self.audit.clone()),

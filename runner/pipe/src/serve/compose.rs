@@ -26,7 +26,8 @@ use engine::store::tokens::Tokens;
 use engine::triggering::{Sources, Triggering};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess, Registry};
-use web::{FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
+use web::{Entrance, FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
+use workflow::secret::Secret;
 
 use super::config::ServerConfig;
 use super::housekeeping::keep_house;
@@ -87,7 +88,10 @@ pub async fn compose(
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
     let registrar = Registrar { repositories, sealer: vault, audit: audit.clone() };
     let mirrors = triggering.mirrors.clone();
+    let entrance = entrance(&config, &database, &audit)?;
+    let first = first_code(&entrance).await?;
     let api = Api {
+        entrance,
         registry: Some(Registry { registrar, mirrors, hooks: Some(hooks) }),
         database: database.clone(),
         folders,
@@ -114,8 +118,25 @@ pub async fn compose(
         background: vec![telling.background, pumping, keeping_up, keeping, checkpoints],
         stop,
         drain: config.drain(),
+        first,
         local,
     })
+}
+
+/// The way in for people.
+fn entrance(config: &ServerConfig, database: &Database, audit: &Audit) -> Result<Entrance, Failure> {
+    let url = config.server.url.as_deref();
+    let oidc = config.oidc.as_ref().map(|oidc| oidc.open(url)).transpose()?;
+    Ok(Entrance::on(database.clone(), audit.clone()).at(config.server.url.clone()).with_oidc(oidc))
+}
+
+/// The code of the first administrator, where there is nobody yet.
+async fn first_code(entrance: &Entrance) -> Result<Option<Secret>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::environment(format!("cannot look for users: {error}"));
+    if entrance.people.any().await.map_err(|error| failed(&error))? {
+        return Ok(None);
+    }
+    entrance.first.offer().map(Some).map_err(|error| failed(&error))
 }
 
 fn checkpoints(audit: &Audit, stop: &CancellationToken) -> Background {

@@ -19,6 +19,7 @@ use crate::config::{EnvironmentTable, Size, environments_problem, rules};
 use crate::exit::Failure;
 use crate::render;
 use crate::serve::housekeeping::RetentionTable;
+use crate::serve::oidc::OidcTable;
 use crate::terminal::{ColorChoice, Terminal};
 
 /// Where a server listens that was not told.
@@ -57,6 +58,8 @@ pub struct ServerConfig {
     pub telemetry: TelemetryTable,
     /// How long things are kept.
     pub retention: RetentionTable,
+    /// Where people sign in.
+    pub oidc: Option<OidcTable>,
     /// News for people.
     pub notify: Vec<NotifyTable>,
     /// What is trusted beyond the defaults.
@@ -148,6 +151,9 @@ impl ServerConfig {
         };
         if let Some((key, message)) = environments_problem(&self.environments) {
             return wrong(key, message);
+        }
+        if let Some((word, message)) = self.oidc.as_ref().and_then(|oidc| oidc.problem(self.server.url.as_deref())) {
+            return wrong(&word, message);
         }
         for proxy in &self.server.trusted_proxies {
             if proxy.parse::<web::Network>().is_err() {
@@ -245,6 +251,20 @@ mod tests {
         check(
             "[environments.p]\nwait-timer = 50000",
             Err("2:1: `wait-timer` of `p` is in minutes, 43200 (30 days) at most"),
+        );
+        check(
+            "[server]\nurl = 'https://ci.example'\n[oidc]\nissuer = 'https://id.example'\nclient-id = 'pipe'\n[oidc.roles]\n\
+             admins = 'admin'\nshop = [{ role = 'deployer', repository = 'octo/shop' }, 'viewer']\n[oidc.teams]\nshop = 'shop'",
+            Ok(()),
+        );
+        check(
+            "[oidc]\nissuer = 'https://id.example'\nclient-id = 'pipe'",
+            Err("1:2: `[oidc]` needs `url` of `[server]`: the provider sends browsers back there"),
+        );
+        check(
+            "[server]\nurl = 'https://ci.example'\n[oidc]\nissuer = 'https://id.example'\nclient-id = 'pipe'\n[oidc.roles]\n\
+             admins = 'root'",
+            Err("7:1: `root` is no role; roles are viewer, developer, deployer, approver, maintainer, admin, auditor"),
         );
         check("[server]\ntrusted-proxies = ['all']", Err("2:21: `all` is no network such as `10.0.0.0/8`"));
     }

@@ -1,7 +1,8 @@
 //! How a server lives: it says where it listens, serves, and ends in order when it is told to.
 
 use std::future::Future;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use web::api::LocalAccess;
 use web::{Server, ServerOptions};
+use workflow::secret::Secret;
 
 use crate::exit::Failure;
 use crate::run::Signals;
@@ -35,6 +37,8 @@ pub struct Composed {
     pub stop: CancellationToken,
     /// How long jobs get to end.
     pub drain: Duration,
+    /// Lets the first administrator in.
+    pub first: Option<Secret>,
     /// Lets commands with `--data` in as long as it is held.
     pub local: LocalAccess,
 }
@@ -54,7 +58,7 @@ pub enum End {
 /// # Errors
 /// The system refuses signals, or runs cannot be taken up.
 pub async fn serve(server: Composed, listener: TcpListener) -> Result<End, Failure> {
-    let Composed { database, runs, routes, options, background, stop, drain, local: _local } = server;
+    let Composed { database, runs, routes, options, background, stop, drain, first, local: _local } = server;
     let failed = |what: &str, error: &dyn std::fmt::Display| Failure::environment(format!("cannot {what}: {error}"));
     let mut signals = Signals::take().map_err(|error| failed("listen to signals", &error))?;
     let address = listener.local_addr().map_err(|error| failed("listen", &error))?;
@@ -65,6 +69,9 @@ pub async fn serve(server: Composed, listener: TcpListener) -> Result<End, Failu
         async move { runs.serve(never).await }
     });
     let _nobody_reads = writeln!(std::io::stdout(), "listening on http://{address}");
+    if let Some(code) = first {
+        tell_first(address, &code);
+    }
     let _nobody_reads = std::io::stdout().flush();
     tracing::info!(%address, "listening");
     tokio::select! {
@@ -93,6 +100,18 @@ pub async fn serve(server: Composed, listener: TcpListener) -> Result<End, Failu
     database.close().await;
     tracing::info!("ended in order");
     Ok(End::Drained)
+}
+
+/// Where the first administrator is made: for a person, and for a program that reads our output.
+fn tell_first(address: SocketAddr, code: &Secret) {
+    let host = if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address };
+    let url = format!("http://{host}/login?code={}", code.expose());
+    let mut output = std::io::stdout();
+    let _nobody_reads = if output.is_terminal() {
+        writeln!(output, "there are no users yet; make the first administrator, once, at\n  {url}")
+    } else {
+        writeln!(output, "{}", serde_json::json!({ "event": "first_login", "url": url }))
+    };
 }
 
 async fn join(tasks: Vec<tokio::task::JoinHandle<()>>) {

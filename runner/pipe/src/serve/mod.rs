@@ -7,6 +7,7 @@ mod compose;
 pub mod config;
 mod housekeeping;
 mod lifetime;
+mod oidc;
 mod reporting;
 mod steering;
 

@@ -16,7 +16,7 @@ use engine::store::tokens::Tokens;
 use engine::store::{Database, NewRun, Options, RunId, RunLog as _, SqliteStore};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, Dispatch, LocalAccess, Rerun, Review, SteerError, Steering};
-use web::{Drained, Server, ServerOptions};
+use web::{Drained, Entrance, Server, ServerOptions};
 use workflow::run::{Conclusion, EVENT_VERSION, JobRunKey, Recorded, RunEvent, StepIndex, StepResult};
 
 use crate::world::World;
@@ -70,6 +70,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let access = LocalAccess::open(data, address, &tokens, "ada").unwrap();
         let api = Api {
+            entrance: Entrance::on(database.clone(), audit.clone()),
             database: database.clone(),
             folders: Folders { state: data.to_owned(), runtime: data.join("runtime") },
             registry: None,

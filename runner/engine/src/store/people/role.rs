@@ -110,7 +110,8 @@ impl Assignment {
     }
 
     /// What is wrong with it, if something is.
-    pub(super) fn problem(&self) -> Option<String> {
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
         let role = self.role.as_str();
         let is_of_all = match self.role {
             Role::Admin | Role::Auditor => true,

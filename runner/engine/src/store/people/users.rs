@@ -229,6 +229,15 @@ impl People {
         self.database.write_surely(write).await?
     }
 
+    /// A user's name as it is written, if there is one of that name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn exact_name(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = name.to_owned();
+        self.database.read(move |connection| Ok(id_of(connection, &name)?.map(|(_, name)| name))).await
+    }
+
     /// Who this is, if the password is theirs. For a name that nobody has it takes as long.
     ///
     /// # Errors
