@@ -11,6 +11,7 @@ use engine::store::repositories::Repositories;
 use crate::api::Api;
 use crate::api::follow::Follow;
 use crate::api::once::Once;
+use crate::pages::log::Logs;
 
 /// One server, as its handlers see it.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) once: Once,
     pub(crate) follow: Follow,
     pub(crate) store: SqliteStore,
+    /// Where the lines of logs are that somebody looks at.
+    pub(crate) logs: Logs,
     pub(crate) api: Api,
 }
 
@@ -37,6 +40,7 @@ impl Site {
             repositories: Repositories::on(database()),
             once: Once::new(Answers::on(database())),
             follow: Follow::new(listing.clone(), api.folders.clone(), api.stop.clone()),
+            logs: Logs::default(),
             store: SqliteStore::on(database()),
             listing,
             api,

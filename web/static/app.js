@@ -1,1 +1,368 @@
-// The pages work without this; it makes them quicker to use.
+// The pages work without this; it makes them quicker to use. No frameworks, no evaluation of text, no markup of its own
+// but what the server sent.
+"use strict";
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+/* Times go on: those ago, and those of what is running. */
+const pad = (number) => String(number).padStart(2, "0");
+function took(seconds) {
+  const s = Math.max(0, seconds);
+  if (s < 59.95) return `${s.toFixed(0)} s`;
+  const whole = Math.round(s);
+  if (whole < 3600) return `${Math.floor(whole / 60)} m ${pad(whole % 60)} s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} m`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+function ago(at, now) {
+  const s = (now - at) / 1000;
+  if (s < -60 || s >= 2592000) return null;
+  if (s < 45) return "just now";
+  if (s < 5400) return `${Math.round(s / 60)} min ago`;
+  if (s < 129600) return `${Math.round(s / 3600)} h ago`;
+  return `${Math.round(s / 86400)} d ago`;
+}
+function put(element, text) { if (text !== null && element.textContent !== text) element.textContent = text; }
+function tick() {
+  const now = Date.now();
+  for (const element of $$("[data-since]")) put(element, took((now - Date.parse(element.dataset.since)) / 1000));
+  for (const element of $$("time[datetime]")) {
+    put(element, ago(Date.parse(element.dateTime), now));
+    if (!element.dataset.local) {
+      element.dataset.local = "1";
+      element.title = new Date(element.dateTime).toLocaleString() + " here, " + element.title;
+    }
+  }
+}
+tick();
+setInterval(tick, 1000);
+document.addEventListener("htmx:after:swap", tick);
+
+/* Theme: the system's, or the one that was chosen. */
+function theme() {
+  const root = document.documentElement;
+  const isDark = (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  root.dataset.theme = isDark ? "light" : "dark";
+  try { localStorage.setItem("theme", root.dataset.theme); } catch { /* not kept, then */ }
+}
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
+document.addEventListener("click", (event) => {
+  for (const open of $$("details.who[open]")) if (!open.contains(event.target)) open.open = false;
+});
+
+/* The log of a job. */
+const page = $("#job-log");
+const log = page && {
+  following: false,
+  hits: [], at: -1, total: 0, asked: "",
+
+  step(id) { return document.getElementById(id); },
+
+  // What was asked for by an address: `#s2-L12` or `#s2-L12-L20`.
+  async point() {
+    const found = /^#(s\d*)-L(\d+)(?:-L(\d+))?$/.exec(location.hash);
+    for (const line of $$(".chosen", page)) line.classList.remove("chosen");
+    if (!found) return;
+    const [from, to] = [Number(found[2]), Number(found[3] || found[2])].sort((a, b) => a - b);
+    const first = await this.line(found[1], from);
+    for (let number = from; number <= Math.min(to, from + 5000); number++) document.getElementById(`${found[1]}-L${number}`)?.classList.add("chosen");
+    first?.scrollIntoView({ block: "center" });
+  },
+
+  // A line, fetched with those around it where it is not there.
+  async line(step, number) {
+    const details = this.step(step);
+    if (!details) return null;
+    details.open = true;
+    const id = `${step}-L${number}`;
+    for (let tries = 0; tries < 3 && !document.getElementById(id); tries++) {
+      const gaps = $$(".gap", details);
+      const gap = gaps.find((one) => Number(one.dataset.from) <= number && number <= Number(one.dataset.to)) || gaps.find((one) => !one.dataset.from);
+      if (!gap) break;
+      await this.fill(gap, number);
+    }
+    const line = document.getElementById(id);
+    const group = line?.closest("details.group");
+    if (group) group.open = true;
+    return line;
+  },
+
+  // Lines in the place of a gap: from its beginning on, or around a number.
+  async fill(gap, number) {
+    const { step, from, to } = gap.dataset;
+    const query = new URLSearchParams({ step });
+    let [begin, end, last] = [Number(from), Number(to), Number(to)];
+    if (from) {
+      if (number) begin = Math.max(begin, number - 500);
+      end = Math.min(last, begin + (number ? 1000 : 5000) - 1);
+      query.set("from", begin);
+      query.set("to", end);
+    }
+    gap.setAttribute("aria-busy", "true");
+    const answer = await fetch(`${page.dataset.job}/lines?${query}`);
+    if (!answer.ok) return;
+    const parts = document.createElement("template");
+    parts.innerHTML = await answer.text();
+    const rest = parts.content;
+    for (const one of $$(":scope > .gap", rest)) one.remove();
+    const more = (first, to) => {
+      if (first > to) return "";
+      const link = gap.cloneNode(false);
+      link.removeAttribute("aria-busy");
+      Object.assign(link.dataset, { from: first, to });
+      link.href = `?step=${step}&from=${first}#${step}`;
+      link.textContent = `${to - first + 1} lines are not shown: show from line ${first} on`;
+      return link;
+    };
+    if (from) {
+      const numbers = $$("[id*='-L']", rest).map((one) => Number(one.id.split("-L")[1]));
+      const behind = numbers.length ? Math.max(...numbers.slice(-300)) + 1 : end + 1;
+      gap.before(...[more(Number(from), begin - 1)].filter(Boolean), rest, ...[more(behind, last)].filter(Boolean));
+    } else {
+      gap.before(rest);
+    }
+    gap.remove();
+  },
+
+  // Live: pieces of the log as they come.
+  live(address) {
+    const source = new EventSource(address);
+    source.addEventListener("head", (event) => {
+      const old = $("#job-head");
+      old.insertAdjacentHTML("afterend", JSON.parse(event.data).h);
+      old.remove();
+      tick();
+    });
+    source.addEventListener("step", (event) => {
+      const { s, w, h } = JSON.parse(event.data);
+      let details = this.step(s);
+      if (!details) {
+        details = document.createElement("details");
+        details.id = s;
+        details.innerHTML = '<summary data-row></summary><div class="log" role="region" tabindex="0"></div>';
+        $(".log", details).setAttribute("aria-label", `Log of ${s}`);
+        $("#steps").append(details);
+        $(".empty-log")?.remove();
+      }
+      details.className = `step w-${w}`;
+      $("summary", details).innerHTML = h;
+      if (w === "in_progress" || w === "failure") details.open = true;
+      else if (w === "success" && !this.touched?.has(s)) details.open = false;
+      tick();
+      this.end();
+    });
+    source.addEventListener("lines", (event) => {
+      const { s, n, p } = JSON.parse(event.data);
+      const details = this.step(s);
+      if (!details) return;
+      const place = $(".log", details);
+      for (const [kind, html, failed] of p) {
+        let group = place.lastElementChild?.matches("details.group") ? place.lastElementChild : null;
+        if (kind === 2) {
+          if (group && !group.dataset.failed) group.open = false;
+          group = document.createElement("details");
+          group.className = "group";
+          group.open = true;
+          group.innerHTML = `<summary>${html}</summary>`;
+          place.append(group);
+        } else if (kind === 1 && group) {
+          group.insertAdjacentHTML("beforeend", html);
+          if (failed) group.dataset.failed = "1";
+        } else {
+          if (group && !group.dataset.failed) group.open = false;
+          place.insertAdjacentHTML("beforeend", html);
+        }
+      }
+      details.dataset.lines = n;
+      this.end();
+    });
+    source.addEventListener("end", () => {
+      source.close();
+      this.setFollow(false);
+    });
+  },
+
+  end() {
+    if (!this.following || this.waits) return;
+    this.waits = true;
+    requestAnimationFrame(() => {
+      this.waits = false;
+      scrollTo({ top: document.documentElement.scrollHeight });
+    });
+  },
+  setFollow(on) {
+    this.following = on;
+    $("[data-do=follow]", page)?.setAttribute("aria-pressed", on);
+    this.end();
+  },
+
+  // Search: the server counts, so that what is not in the page counts too.
+  async find(text, step = 1) {
+    const count = $(".count", page);
+    if (text !== this.asked) {
+      this.asked = text;
+      [this.hits, this.at, this.total] = [[], -1, 0];
+      globalThis.CSS?.highlights?.clear();
+      $(".now", page)?.classList.remove("now");
+      if (!text) { count.textContent = ""; return; }
+      count.textContent = "…";
+      const answer = await fetch(`${page.dataset.job}/search?q=${encodeURIComponent(text)}`);
+      if (text !== this.asked) return;
+      if (!answer.ok) { count.textContent = "cannot search"; return; }
+      const found = await answer.json();
+      [this.hits, this.total] = [found.hits, found.is_cut ? `${found.total}+` : found.total];
+    }
+    if (!this.hits.length) { count.textContent = text ? "nothing" : ""; return; }
+    this.at = (this.at + step + this.hits.length) % this.hits.length;
+    count.textContent = `${this.at + 1} of ${this.total}`;
+    const [id, number] = this.hits[this.at];
+    this.setFollow(false);
+    const line = await this.line(id, number);
+    $(".now", page)?.classList.remove("now");
+    if (!line) return;
+    line.classList.add("now");
+    line.scrollIntoView({ block: "center" });
+    this.mark(line, text.toLowerCase());
+  },
+  mark(line, text) {
+    if (!globalThis.CSS?.highlights) return;
+    const ranges = [];
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const low = node.data.toLowerCase();
+      for (let at = low.indexOf(text); at >= 0 && low.length === node.data.length; at = low.indexOf(text, at + text.length)) {
+        const range = new Range();
+        range.setStart(node, at);
+        range.setEnd(node, at + text.length);
+        ranges.push(range);
+      }
+    }
+    CSS.highlights.set("found", new Highlight(...ranges));
+  },
+
+  // Errors of all steps in their order, also of those lines that are not in the page.
+  async error() {
+    const all = $$(".step", page).flatMap((step) => {
+      const known = (step.dataset.errors || "").split(",").filter(Boolean).map(Number);
+      const seen = $$(".e", step).map((line) => Number(line.id.split("-L")[1]));
+      return [...new Set([...known, ...seen])].sort((a, b) => a - b).map((number) => [step.id, number]);
+    });
+    if (!all.length) return;
+    this.wrong = ((this.wrong ?? -1) + 1) % all.length;
+    const line = await this.line(...all[this.wrong]);
+    line?.scrollIntoView({ block: "center" });
+    for (const one of $$(".chosen", page)) one.classList.remove("chosen");
+    line?.classList.add("chosen");
+  },
+
+  async copy(button) {
+    const step = button.closest(".step");
+    const link = $("a[href*='/raw']", step);
+    const answer = await fetch(link.href);
+    await navigator.clipboard.writeText(await answer.text());
+    const label = button.lastChild;
+    const before = label.data;
+    label.data = "Copied";
+    setTimeout(() => { label.data = before; }, 1500);
+  },
+};
+
+if (log) {
+  page.addEventListener("click", (event) => {
+    const gap = event.target.closest(".gap");
+    if (gap) {
+      event.preventDefault();
+      log.fill(gap);
+      return;
+    }
+    const number = event.target.closest(".chunk > div > a:first-child, .group summary a:first-child");
+    if (number) {
+      event.preventDefault();
+      const before = /^#(s\d*)-L(\d+)/.exec(location.hash);
+      const hash = number.hash;
+      const now = /^#(s\d*)-L(\d+)/.exec(hash);
+      const isRange = event.shiftKey && before && before[1] === now[1];
+      history.replaceState(null, "", isRange ? `#${now[1]}-L${Math.min(before[2], now[2])}-L${Math.max(before[2], now[2])}` : hash);
+      for (const line of $$(".chosen", page)) line.classList.remove("chosen");
+      const [from, to] = isRange ? [Math.min(before[2], now[2]), Math.max(before[2], now[2])] : [Number(now[2]), Number(now[2])];
+      for (let line = from; line <= to; line++) document.getElementById(`${now[1]}-L${line}`)?.classList.add("chosen");
+    }
+    const summary = event.target.closest(".step > summary");
+    if (summary) (log.touched ??= new Set()).add(summary.parentElement.id);
+  });
+  page.addEventListener("toggle", (event) => {
+    const whole = event.target.open && event.target.matches(".step") && $(".gap.whole", event.target);
+    if (whole) log.fill(whole);
+  }, true);
+  $(".find", page).addEventListener("submit", (event) => {
+    event.preventDefault();
+    log.find($("#find").value.trim());
+  });
+  $("#find").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { event.preventDefault(); log.find($("#find").value.trim(), event.shiftKey ? -1 : 1); }
+    if (event.key === "Escape") event.target.blur();
+  });
+  addEventListener("wheel", (event) => { if (event.deltaY < 0 && log.following) log.setFollow(false); }, { passive: true });
+  addEventListener("hashchange", () => log.point());
+  if (page.dataset.live) {
+    log.live(page.dataset.live);
+    if (!location.hash) log.setFollow(true);
+  } else if (!location.hash && !location.search) {
+    // The first error is why somebody comes here.
+    const first = $(".w-failure[data-errors]:not([data-errors=''])", page);
+    if (first) log.line(first.id, Number(first.dataset.errors.split(",")[0])).then((line) => line?.scrollIntoView({ block: "center" }));
+  }
+  if (location.hash) log.point();
+  if ($("#find").value) log.find($("#find").value.trim());
+}
+
+/* Buttons and keys. */
+const deeds = {
+  theme,
+  follow: () => log?.setFollow(!log.following),
+  error: () => log?.error(),
+  wrap(button) {
+    const off = page.classList.toggle("nowrap-log");
+    button.setAttribute("aria-pressed", !off);
+  },
+  copy: (button) => log?.copy(button),
+};
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button) deeds[button.dataset.do]?.(button);
+});
+
+function move(step) {
+  const rows = $$("[data-row]").filter((row) => row.offsetParent);
+  if (!rows.length) return;
+  const at = rows.indexOf(document.activeElement);
+  const next = rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step))];
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+const keys = {
+  j: () => move(1),
+  k: () => move(-1),
+  g: () => scrollTo({ top: 0 }),
+  G: () => scrollTo({ top: document.documentElement.scrollHeight }),
+  "/": () => $("[data-search]")?.select(),
+  "?": () => { const help = $("#keys"); help.open ? help.close() : help.showModal(); },
+  e: () => log?.error(),
+  f: () => log?.setFollow(!log.following),
+  n: () => log?.asked && log.find(log.asked, 1),
+  N: () => log?.asked && log.find(log.asked, -1),
+  r: () => $("[data-key=r]")?.focus(),
+  a: () => $("[data-key=a]")?.focus(),
+  x: () => $("[data-key=x]")?.focus(),
+};
+document.addEventListener("keydown", (event) => {
+  const isText = event.target.closest("input, textarea, select, [contenteditable]");
+  if (isText || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  if ($("dialog[open]") && event.key !== "?") return;
+  event.preventDefault();
+  keys[event.key]();
+});

@@ -87,9 +87,20 @@ pub(crate) async fn raw(
     Query(query): Query<Whole>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (log, _) = find(&shared, &allowed, &id, query.step.as_deref()).await?;
+    whole(&shared, &allowed, &id, query.step.as_deref(), &headers).await
+}
+
+/// A whole log, or the range of it that is asked for.
+pub(crate) async fn whole(
+    shared: &Site,
+    allowed: &Allowed<access::RunsRead>,
+    id: &str,
+    step: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let (log, _) = find(shared, allowed, id, step).await?;
     let size = log.size();
-    let (status, from, to) = match range(&headers, size) {
+    let (status, from, to) = match range(headers, size) {
         None => (StatusCode::OK, 0, size),
         Some(Ok((from, to))) => (StatusCode::PARTIAL_CONTENT, from, to),
         Some(Err(())) => {

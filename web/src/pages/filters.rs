@@ -64,6 +64,11 @@ pub(crate) fn is_unseen(c: char) -> bool {
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Characters that turn the direction of what follows, and the space without a width. Others that are not seen may belong to an emoji.
+pub(crate) fn is_turning(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A moment, as far as it is away; the moment itself is its title. A script keeps it right.
 fn time(text: &str, now: Timestamp) -> String {
     let Ok(at) = text.parse::<Timestamp>() else { return name(text) };

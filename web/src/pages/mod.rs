@@ -7,7 +7,10 @@ mod errors;
 mod files;
 mod filters;
 mod forms;
+mod job;
 mod live;
+pub(crate) mod log;
+mod markdown;
 mod render;
 mod run;
 mod runs;
@@ -35,6 +38,12 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/live", get(runs::follow))
         .route("/runs/{id}", get(run::show))
         .route("/runs/{id}/live", get(run::follow))
+        .route("/runs/{id}/jobs/{job}", get(job::show))
+        .route("/runs/{id}/jobs/{job}/live", get(job::follow))
+        .route("/runs/{id}/jobs/{job}/lines", get(job::lines))
+        .route("/runs/{id}/jobs/{job}/search", get(job::find_text))
+        .route("/runs/{id}/jobs/{job}/raw", get(job::raw))
+        .route("/runs/{id}/artifacts/{name}", get(crate::api::artifacts::download))
         .route("/runs/{id}/cancel", post(run::cancel))
         .route("/runs/{id}/rerun", post(run::rerun))
         .merge(crate::login::routes())

@@ -13,25 +13,31 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use engine::service::RunSpec;
+use engine::store::findings::Findings;
 use engine::store::listing::RunListed;
 use engine::store::tokens::Holder;
 use engine::store::{RunId, RunStatus};
 use jiff::Timestamp;
 use minijinja::context;
 use minijinja::value::{Serde, Value, merge_maps};
+use serde_json::json;
 use tokio::sync::watch;
 use workflow::plan::Plan;
 
+use super::filters::encoded;
 use super::live::{self, Parts, Watch};
+use super::markdown;
 use super::render::{self, page, part};
 use super::shown::{self, Run, ShownJob};
 use crate::Problem;
 use crate::access::{self, Allowed};
-use crate::api::answer::{Path, store};
+use crate::api::answer::{Path, store, unreadable};
 use crate::api::runs::visible;
 use crate::api::view::Jobs;
 use crate::site::Site;
 
+/// Annotations of a page; all are in the logs.
+const ANNOTATIONS_SHOWN: usize = 100;
 /// Least time between two parts of a page.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -43,7 +49,7 @@ pub(super) async fn show(
     let run = visible(&site, &allowed, RunId(id)).await?;
     let planned = Planned::read(&site, run.id).await;
     let title = format!("{} #{}", Run::of(run.clone(), Timestamp::now()).name, run.number);
-    let left = left(&site, &run, &allowed.holder).await?;
+    let left = left(&site, &run).await?;
     let context = context! {
         title, active => "runs", is_live => false, live => format!("/runs/{id}/live"), problem => planned.problem.clone(),
         ..merge_maps([left, parts(&site, &allowed.holder, run, &planned).await?])
@@ -95,11 +101,34 @@ async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) 
 }
 
 /// What it left behind.
-async fn left(site: &Site, run: &RunListed, holder: &Holder) -> Result<Value, Problem> {
+async fn left(site: &Site, run: &RunListed) -> Result<Value, Problem> {
     let (_, artifacts) = crate::api::artifacts::of_visible(site, run).await?;
-    let _ = holder;
     let artifacts: Vec<_> = artifacts.iter().map(crate::api::artifacts::view).collect();
-    Ok(context! { artifacts => Serde(artifacts) })
+    let findings = Findings::of(site.api.folders.clone());
+    let annotations = findings.annotations(run.id).await;
+    let found: Vec<_> = annotations
+        .annotations
+        .iter()
+        .take(ANNOTATIONS_SHOWN)
+        .map(|found| {
+            let step = found.step.map_or_else(|| "s".to_owned(), |step| format!("s{}", step.0));
+            json!({
+                "job": found.job, "link": encoded(&found.job.to_string()), "step": step,
+                "level": found.annotation.level.name(), "annotation": found.annotation,
+            })
+        })
+        .collect();
+    let more = annotations.more + (annotations.annotations.len().saturating_sub(ANNOTATIONS_SHOWN)) as u64;
+    let summaries = findings.summaries(run.id).await;
+    // Markdown of megabytes takes its time.
+    let read = tokio::task::spawn_blocking(move || {
+        let rendered = summaries.iter().map(|one| json!({ "job": one.job, "html": markdown::render(&one.markdown) }));
+        rendered.collect::<Vec<_>>()
+    });
+    let summaries = read.await.map_err(|error| unreadable(&error))?;
+    Ok(context! {
+        artifacts => Serde(artifacts), annotations => Serde(found), more_annotations => more, summaries => Serde(summaries),
+    })
 }
 
 /// `/runs/{id}/live`: its parts again whenever they change, until it is over.

@@ -2,4 +2,5 @@
 
 mod frame;
 pub(crate) mod hostile;
+mod job;
 mod runs;

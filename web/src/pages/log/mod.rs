@@ -1,0 +1,13 @@
+//! Logs as HTML: bytes of a job to lines with numbers, colours, links and groups, a part at a time.
+//!
+//! Everything of a log is text of others (U01, U02, U13): only what is named here becomes an element, lines are cut,
+//! what is read at once is bounded. Nothing here knows of requests.
+
+mod chunks;
+mod index;
+mod paint;
+mod search;
+
+pub(crate) use chunks::{assemble, segments};
+pub(crate) use index::{Length, Lines, Logs, State};
+pub(crate) use search::search;

@@ -1,0 +1,94 @@
+//! A text in a log: how often, and in which lines. Letters count the same whether they are large or small.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+use super::index::LINE_BYTES_MAX;
+use super::paint::plain;
+
+/// Lines whose numbers are given; all are counted.
+const LISTED_MAX: usize = 10_000;
+/// Most that is read of one log.
+const BYTES_MAX: u64 = 512 << 20;
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Lines that have it.
+    pub(crate) total: u64,
+    /// Their numbers from 1, the first ones.
+    pub(crate) lines: Vec<u64>,
+    /// Whether the log is longer than what was read.
+    pub(crate) is_cut: bool,
+}
+
+/// Looks for a text that is not empty. It blocks.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn search(path: &Path, wanted: &str) -> std::io::Result<Found> {
+    let wanted = wanted.to_lowercase();
+    let file = File::open(path)?;
+    let is_cut = file.metadata()?.len() > BYTES_MAX;
+    let mut reader = BufReader::with_capacity(256 * 1_024, file.take(BYTES_MAX));
+    let mut found = Found { is_cut, ..Found::default() };
+    let (mut line, mut text) = (Vec::new(), String::new());
+    for number in 1.. {
+        line.clear();
+        reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            break;
+        }
+        if has(&line, &wanted, &mut text) {
+            found.total += 1;
+            if found.lines.len() < LISTED_MAX {
+                found.lines.push(number);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Most lines are plain, and most do not have it.
+fn has(line: &[u8], wanted: &str, text: &mut String) -> bool {
+    if wanted.is_ascii() && !line.contains(&b'\x1b') {
+        let wanted = wanted.as_bytes();
+        let (low, high) = (wanted[0], wanted[0].to_ascii_uppercase());
+        let mut rest = line;
+        while let Some(place) = rest.iter().position(|byte| *byte == low || *byte == high) {
+            if rest.len() - place < wanted.len() {
+                return false;
+            }
+            if rest[place..place + wanted.len()].eq_ignore_ascii_case(wanted) {
+                return true;
+            }
+            rest = &rest[place + 1..];
+        }
+        return false;
+    }
+    text.clear();
+    plain(&String::from_utf8_lossy(line), text);
+    text.to_lowercase().contains(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn counts_are_true() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for number in 0..20_000 {
+            writeln!(file, "{number} {}", if number % 10 == 3 { "Ein Fehler: \u{dc}bel" } else { "nothing" }).unwrap();
+        }
+        writeln!(file, "\u{1b}[31mfeh\u{1b}[0mler").unwrap();
+        let found = search(file.path(), "FEHLER").unwrap();
+        assert_eq!((found.total, found.lines[..2].to_vec(), found.lines.last()), (2_001, vec![4, 14], Some(&20_001)));
+        assert_eq!(search(file.path(), "\u{fc}BEL").unwrap().total, 2_000);
+        assert_eq!(search(file.path(), "nothing").unwrap().lines.len(), LISTED_MAX);
+        assert_eq!(search(file.path(), "absent").unwrap(), Found::default());
+    }
+}
