@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod once;
 mod openapi;
 mod people;
+mod reported;
 mod repositories;
 pub(crate) mod runs;
 mod steering;
@@ -126,6 +127,7 @@ impl Api {
             .route("/teams/{name}/members/{user}", delete(people::leave))
             .route("/teams/{name}/roles", post(people::assign_team))
             .route("/roles/{id}", delete(people::unassign))
+            .merge(reported::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
             .method_not_allowed_fallback(async || {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";

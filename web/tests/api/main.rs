@@ -10,5 +10,6 @@ mod findings;
 mod logs;
 mod pages;
 mod people;
+mod reported;
 mod runs;
 mod world;
