@@ -16,8 +16,8 @@ pub(crate) mod logs;
 pub(crate) mod once;
 mod openapi;
 mod people;
-mod reported;
 mod repositories;
+pub(crate) mod reviews;
 pub(crate) mod runs;
 mod steering;
 mod values;
@@ -88,7 +88,8 @@ impl Api {
             .route("/runs/{id}/artifacts/{name}", get(artifacts::download))
             .route("/runs/{id}/cancel", post(runs::cancel))
             .route("/runs/{id}/rerun", post(runs::rerun))
-            .route("/runs/{id}/reviews", post(runs::review))
+            .route("/runs/{id}/reviews", get(reviews::list))
+            .route("/runs/{id}/reviews", post(reviews::review))
             .route("/jobs/{id}/log", get(logs::part))
             .route("/jobs/{id}/log/raw", get(logs::raw))
             .route("/dispatch", post(runs::dispatch))
@@ -127,7 +128,6 @@ impl Api {
             .route("/teams/{name}/members/{user}", delete(people::leave))
             .route("/teams/{name}/roles", post(people::assign_team))
             .route("/roles/{id}", delete(people::unassign))
-            .merge(reported::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
             .method_not_allowed_fallback(async || {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::answer::{self, Body, Path, Query, store};
 use super::view::Jobs;
-use super::{Dispatch, Rerun, Review, SteerError, not_found};
+use super::{Dispatch, Rerun, SteerError, not_found};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::site::Site;
@@ -156,53 +156,6 @@ pub(crate) async fn rerun_run(
     Ok(made)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Approved,
-    Rejected,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReviewWish {
-    state: Verdict,
-    environment: Option<String>,
-    #[serde(default)]
-    comment: String,
-    subject: Option<String>,
-}
-
-pub(crate) async fn review(
-    State(shared): State<Arc<Site>>,
-    allowed: Allowed<access::ReviewsWrite>,
-    Path(id): Path<u64>,
-    body: Body,
-) -> Result<Response, Problem> {
-    let wish: ReviewWish = body.read()?;
-    let (approved, what) = match wish.state {
-        Verdict::Approved => (true, "run.approve"),
-        Verdict::Rejected => (false, "run.reject"),
-    };
-    let deed = async {
-        let run = visible(&shared, &allowed, RunId(id)).await?;
-        let ReviewWish { environment, comment, subject, .. } = wish;
-        let detail = json!({ "environment": environment, "comment": comment, "sha": run.sha, "subject": subject });
-        let shown = environment.clone();
-        // Without one it is about all that wait, which takes a role for all.
-        if !allowed.holder.may_review(&run.repository, environment.as_deref().unwrap_or_default()) {
-            let what = environment.as_deref().map_or("all environments".to_owned(), |name| format!("`{name}`"));
-            let detail = format!("{} may not review deployments to {what}", allowed.holder.person());
-            return Err(Problem::new(StatusCode::FORBIDDEN, "reviewer", detail));
-        }
-        let review = Review { environment, approved, comment, subject };
-        shared.api.steering.review(run.id, review, &allowed.holder.reviewer()).await.map_err(refused)?;
-        audit(&shared, &allowed, what, &run, detail).await?;
-        Ok((StatusCode::CREATED, json!({ "run": run.id, "environment": shown })))
-    };
-    shared.once.perform(&allowed.holder, &body, deed).await
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct DispatchWish {
@@ -258,7 +211,7 @@ pub(crate) async fn dispatch_runs(
     Ok(runs)
 }
 
-async fn audit<N>(
+pub(crate) async fn audit<N>(
     shared: &Site,
     allowed: &Allowed<N>,
     what: &'static str,

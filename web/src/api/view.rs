@@ -1,6 +1,6 @@
 //! A run as one object: its jobs and steps, made of the facts of its log.
 
-use engine::store::listing::{FACTS_MAX, Listing};
+use engine::store::listing::Listing;
 use engine::store::{RunId, StoreError};
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -128,15 +128,8 @@ impl Jobs {
     /// The store cannot be read.
     pub(crate) async fn read(listing: &Listing, run: RunId) -> Result<Self, StoreError> {
         let mut jobs = Self::of(run);
-        let mut after = 0;
-        loop {
-            let facts = listing.facts(run, after).await?;
-            facts.iter().for_each(|fact| jobs.add(fact));
-            match facts.last() {
-                Some(last) if facts.len() == FACTS_MAX => after = last.seq,
-                Some(_) | None => return Ok(jobs),
-            }
-        }
+        listing.log(run).await?.iter().for_each(|fact| jobs.add(fact));
+        Ok(jobs)
     }
 
     /// As JSON: steps as a list with their numbers.

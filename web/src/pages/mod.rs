@@ -12,6 +12,7 @@ mod live;
 pub(crate) mod log;
 mod markdown;
 mod render;
+mod review;
 mod run;
 mod runs;
 mod shown;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/artifacts/{name}", get(crate::api::artifacts::download))
         .route("/runs/{id}/cancel", post(run::cancel))
         .route("/runs/{id}/rerun", post(run::rerun))
+        .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
         .merge(crate::login::routes())
         .fallback(errors::nothing_there)
         .layer(from_fn(crate::access::prove))

@@ -26,6 +26,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("job.html", include_str!("../../templates/job.html")),
     ("job-head.html", include_str!("../../templates/job-head.html")),
     ("step-head.html", include_str!("../../templates/step-head.html")),
+    ("review.html", include_str!("../../templates/review.html")),
     ("error.html", include_str!("../../templates/error.html")),
     ("first.html", include_str!("../../templates/first.html")),
     ("login.html", include_str!("../../templates/login.html")),

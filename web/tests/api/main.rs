@@ -10,6 +10,5 @@ mod findings;
 mod logs;
 mod pages;
 mod people;
-mod reported;
 mod runs;
 mod world;

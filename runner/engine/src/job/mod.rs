@@ -15,7 +15,6 @@ mod log_file;
 mod matchers;
 mod named;
 mod order;
-mod outputs;
 mod perform;
 mod place;
 mod placed;

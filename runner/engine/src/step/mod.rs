@@ -7,7 +7,6 @@ pub mod builtin;
 pub mod checkout;
 mod end;
 pub mod kept;
-pub mod report;
 pub mod script;
 pub mod trial;
 

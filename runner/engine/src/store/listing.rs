@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
 use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
@@ -148,6 +147,22 @@ impl Listing {
         self.database.read(read).await
     }
 
+    /// All facts of a run, in order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn log(&self, run: RunId) -> Result<Vec<Recorded>, StoreError> {
+        let mut all: Vec<Recorded> = Vec::new();
+        loop {
+            let more = self.facts(run, all.last().map_or(0, |fact| fact.seq)).await?;
+            let is_last = more.len() < FACTS_MAX;
+            all.extend(more);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
     /// The last place in a run's log; 0 if it is empty.
     ///
     /// # Errors
@@ -159,22 +174,6 @@ impl Listing {
             Ok(last.unwrap_or(0))
         };
         self.database.read(read).await
-    }
-
-    /// When the oldest run was made that goes on, of those made since some time.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn oldest_open(&self, since: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let read = |connection: &Connection| {
-            let select = "SELECT started_at FROM runs WHERE status <> 'completed' AND status <> 'queued'";
-            connection
-                .prepare_cached(select)?
-                .query_map([], |row| row.get::<_, String>(0))?
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let times = self.database.read(read).await?;
-        Ok(times.iter().filter_map(|time| time.parse().ok()).filter(|time| *time >= since).min())
     }
 
     /// Repositories that have runs, with the newest run of each.

@@ -3,4 +3,5 @@
 mod frame;
 pub(crate) mod hostile;
 mod job;
+mod review;
 mod runs;

@@ -6,8 +6,8 @@ mod archive;
 mod artifact;
 mod cache;
 mod download;
-pub(super) mod patterns;
-pub(super) mod transfer;
+mod patterns;
+mod transfer;
 
 pub use artifact::UploadArtifact;
 pub use cache::{Cache, RestoreCache, SaveCache};
@@ -15,21 +15,16 @@ pub use download::DownloadArtifact;
 
 use super::{ActionCall, ActionError, InputFacts};
 
-pub(super) const fn input(
-    name: &'static str,
-    default: &'static str,
-    required: bool,
-    description: &'static str,
-) -> InputFacts {
+const fn input(name: &'static str, default: &'static str, required: bool, description: &'static str) -> InputFacts {
     InputFacts { name, default, required, description }
 }
 
-pub(super) fn text<'a>(call: &'a ActionCall<'_>, name: &str) -> &'a str {
+fn text<'a>(call: &'a ActionCall<'_>, name: &str) -> &'a str {
     call.inputs.get(name).map_or("", |value| value.trim())
 }
 
 /// A boolean as YAML 1.2 writes it.
-pub(super) fn flag(call: &ActionCall<'_>, name: &str) -> Result<bool, ActionError> {
+fn flag(call: &ActionCall<'_>, name: &str) -> Result<bool, ActionError> {
     match text(call, name) {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" | "" => Ok(false),
@@ -44,6 +39,6 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-pub(super) fn failed(error: impl std::fmt::Display) -> ActionError {
+fn failed(error: impl std::fmt::Display) -> ActionError {
     ActionError::Failed(error.to_string())
 }
