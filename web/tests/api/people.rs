@@ -86,8 +86,8 @@ impl World {
 /// The session cookie of an answer, as a browser sends it back.
 fn cookie(headers: &HeaderMap) -> String {
     let set = headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
-    let found = set.filter(|text| text.starts_with("__Host-pipe=") || text.starts_with("pipe-loopback="));
-    found.last().unwrap().split(';').next().unwrap().to_owned()
+    let mut found = set.filter(|text| text.starts_with("__Host-pipe=") || text.starts_with("pipe-loopback="));
+    found.next_back().unwrap().split(';').next().unwrap().to_owned()
 }
 
 #[tokio::test]

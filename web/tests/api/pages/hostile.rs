@@ -70,6 +70,7 @@ const ELEMENTS: &[&str] = &[
     "rect",
     "text",
     "mark",
+    "output",
     "dl",
     "dt",
     "dd",
