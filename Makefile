@@ -17,10 +17,11 @@ demo: setup images release ## run the shop's pipeline here, then on a server tha
 test: setup images lint ## run all tests and checks
 	cargo $(TEST) --workspace --locked
 
-lint: setup images ## check formatting, clippy without warnings, the services' linters
+lint: setup images ## check formatting, clippy without warnings, the services' linters, cargo-deny where it is installed
 	cargo fmt --all --check
 	scripts/services.sh lint
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(if $(shell command -v cargo-deny),cargo deny --locked check)
 
 images: setup ## pull the base images, or build stand-ins where no registry is reachable
 	@scripts/images.sh

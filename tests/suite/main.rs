@@ -6,4 +6,6 @@ mod conformance;
 mod mistakes;
 #[cfg(test)]
 mod run_cases;
+#[cfg(test)]
+mod supply;
 mod tidy;
