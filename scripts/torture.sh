@@ -56,6 +56,13 @@ YAML
     printf '[labels]\nself-hosted = "host"\n[queue]\nmax-jobs = 4\n' > "$here/data/pipe.toml"
 }
 
+# Of jobs, and those that jobs share.
+networks() {
+    for label in dev.pipe.owner dev.pipe.apart; do
+        docker network ls --quiet --filter "label=$label"
+    done | sort
+}
+
 times() {
     grep -c -- " $2\$\|^$2\$" "$here/$1.log" || true
 }
@@ -92,14 +99,13 @@ round() {
     if docker ps --all --quiet | xargs --no-run-if-empty docker inspect | grep --quiet -- "$here/"; then
         fail "a container is left"
     fi
-    local networks
-    networks=$(docker network ls --quiet --filter label=dev.pipe.owner)
-    [[ $networks == "$networks_before" ]] || fail "a network is left"
+    [[ $(networks) == "$networks_before" ]] || fail "a network is left"
+    [[ ! -e $here/data/ahead ]] || fail "something that was made ahead is left"
     echo "torture: round $1: killed $kills times; green, each line once, nothing left"
 }
 
 # To be run where no other pipe makes networks meanwhile.
-networks_before=$(docker network ls --quiet --filter label=dev.pipe.owner)
+networks_before=$(networks)
 for number in $(seq "$rounds"); do
     round "$number"
 done
