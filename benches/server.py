@@ -180,7 +180,7 @@ def queue(base):
     so that what is measured is the queue."""
     for count in (100, 1_000, 10_000):
         runs, jobs = f"queue-runs-{count}", f"queue-jobs-{count}"
-        if wanted(runs, f"{runs}-cpu"):
+        if wanted(runs, f"{runs}-cpu", f"{runs}-look"):
             queued(base, runs, count, {"one.yml": workflow("here", "'true'")}, in_runs=True)
         if wanted(jobs, f"{jobs}-cpu"):
             legs = ", ".join(map(str, range(min(count, 250))))
@@ -202,10 +202,15 @@ def queued(base, name, count, workflows, in_runs):
             server.stop()
             copy(server, number, count)
             server.start()
+            # Each run is looked at once when it comes, whether or not there is a place: its group may want to know of it.
+            begin = time.perf_counter()
+            wait_for("all runs to be looked at", lambda: server.waiting() + finished(server, True, number) >= count - 1, 0.1, 600)
+            looked = (time.perf_counter() - begin) / count
+            compare(f"{name}-look", "does not grow", lambda: looked, unit="ms", scale=1000, runs=1, warm=False)
         done = lambda: finished(server, in_runs, number)
         wait_for("the first jobs", lambda: done() >= 5, 0.05, 300)
         first, begin, used = done(), time.perf_counter(), server.processor_seconds()
-        last = wait_for("more jobs", lambda: (now := done()) >= first + MEASURED and now, 0.02, 300)
+        last = wait_for("more jobs", lambda: (now := done()) >= min(first + MEASURED, count) and now, 0.02, 300)
         each = (time.perf_counter() - begin) / (last - first)
         used = (server.processor_seconds() - used) / (last - first)
         compare(name, "does not grow", lambda: each, unit="ms", scale=1000, runs=1, warm=False)

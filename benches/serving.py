@@ -106,6 +106,7 @@ class Server:
             if run_["status"] != "completed":
                 for _ in range(2):
                     self.ask("POST", f"/api/v1/runs/{run_['id']}/cancel", json.dumps({"force": True}))
+                wait_for("the end of what runs", lambda: self.get(f"/api/v1/runs/{run_['id']}")["status"] == "completed", 0.1, 600)
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(60)
@@ -168,6 +169,14 @@ class Server:
         """Memory of the process in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith(what + ":")).split()[1]) / 1024
+
+    def waiting(self):
+        """Job runs that wait for a place."""
+        status, body = self.ask("GET", "/metrics")
+        text = body.decode() if isinstance(body, bytes) else body
+        if status != 200:
+            raise SystemExit(f"/metrics gave {status}: {text[:300]}")
+        return int(float(next(line for line in text.splitlines() if line.startswith("pipe_jobs_queued")).split()[-1]))
 
     def processor_seconds(self):
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
