@@ -15,6 +15,7 @@ mod problem;
 mod processor;
 mod pump;
 mod server;
+mod settings;
 mod site;
 mod webhook;
 

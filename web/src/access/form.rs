@@ -49,7 +49,6 @@ pub(crate) async fn prove(request: Request, next: Next) -> Response {
 #[derive(Debug)]
 pub(crate) struct Submitted<N> {
     pub(crate) allowed: Allowed<N>,
-    #[expect(dead_code, reason = "forms of settings take them")]
     pub(crate) fields: Fields,
 }
 
@@ -75,7 +74,6 @@ impl Fields {
         self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
     }
 
-    #[expect(dead_code, reason = "forms of settings take it")]
     /// All of one name that are not empty.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(own, value)| own == name && !value.trim().is_empty()).map(|(_, value)| value.trim())

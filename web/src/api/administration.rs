@@ -144,7 +144,7 @@ pub(super) async fn revoke_token(
     Ok(done(StatusCode::OK, &json!({ "token": which, "revoked": true })))
 }
 
-fn wrong_token(error: TokenError) -> Problem {
+pub(crate) fn wrong_token(error: TokenError) -> Problem {
     match error {
         TokenError::Store(error) => store(&error),
         TokenError::Wish(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "request", reason),

@@ -4,9 +4,10 @@
 //! done goes to [`Steering`] and to the audit log. `openapi.rs` is the reference, and the tests hold it against the
 //! routes. It makes no decisions about runs.
 
-mod administration;
+pub(crate) mod administration;
 pub(crate) mod answer;
 pub(crate) mod artifacts;
+pub(crate) mod audit;
 mod environments;
 mod events;
 mod findings;
@@ -15,12 +16,12 @@ mod local;
 pub(crate) mod logs;
 pub(crate) mod once;
 mod openapi;
-mod people;
-mod repositories;
+pub(crate) mod people;
+pub(crate) mod repositories;
 pub(crate) mod reviews;
 pub(crate) mod runs;
 mod steering;
-mod values;
+pub(crate) mod values;
 pub(crate) mod view;
 
 pub use local::LocalAccess;
@@ -113,6 +114,8 @@ impl Api {
             .route("/tokens", post(administration::create_token))
             .route("/tokens/{id}", delete(administration::revoke_token))
             .route("/audit", get(administration::audit))
+            .route("/audit/export", get(audit::export))
+            .route("/audit/key", get(audit::key))
             .route("/me", get(people::me))
             .route("/sessions", get(people::sessions))
             .route("/sessions/{id}", delete(people::end_session))

@@ -72,7 +72,7 @@ pub(super) async fn list(
 }
 
 /// A repository and what is entered at its forge; never secrets.
-fn object(repository: &Repository) -> Json {
+pub(crate) fn object(repository: &Repository) -> Json {
     let enter = forge_fields(repository.forge).iter().map(|(field, value)| json!([field, value]));
     json!({
         "id": repository.id,
@@ -95,17 +95,17 @@ fn without_password(url: &str) -> String {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
-    url: String,
-    name: Option<String>,
-    forge: Option<String>,
+pub(crate) struct Wish {
+    pub(crate) url: String,
+    pub(crate) name: Option<String>,
+    pub(crate) forge: Option<String>,
     #[serde(default, deserialize_with = "hidden_or_none")]
-    secret: Option<Secret>,
+    pub(crate) secret: Option<Secret>,
     #[serde(default, deserialize_with = "hidden_or_none")]
-    token: Option<Secret>,
-    token_user: Option<String>,
+    pub(crate) token: Option<Secret>,
+    pub(crate) token_user: Option<String>,
     #[serde(default)]
-    offline: bool,
+    pub(crate) offline: bool,
 }
 
 fn registry(shared: &Site) -> Result<&Registry, Problem> {
@@ -122,8 +122,17 @@ pub(super) async fn add(
     allowed: Allowed<access::Repositories>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let (status, object) = register(&shared, &allowed, body.read()?).await?;
+    Ok(done(status, &object))
+}
+
+/// Registers a repository; the one answer that holds its secret.
+pub(crate) async fn register(
+    shared: &Site,
+    allowed: &Allowed<access::Repositories>,
+    wish: Wish,
+) -> Result<(StatusCode, Json), Problem> {
     allowed.of_all()?;
-    let wish: Wish = body.read()?;
     let shown = without_password(&wish.url);
     let url = RemoteUrl::parse(&wish.url).map_err(|error| wrong(format!("`{shown}` cannot be used: {error}")))?;
     let forge = match &wish.forge {
@@ -148,7 +157,7 @@ pub(super) async fn add(
         fetch: wish.token.map(|token| (user, token)),
         by: allowed.actor.clone(),
     };
-    let registry = registry(&shared)?;
+    let registry = registry(shared)?;
     let registered = registry.registrar.add(new, Timestamp::now()).await.map_err(|error| refused(&error))?;
     registry.tell().await?;
     let warning = if wish.offline { None } else { registry.reach(registered.id, url).await };
@@ -159,7 +168,7 @@ pub(super) async fn add(
     // The one answer that holds it; nobody can be shown it again.
     object["secret"] = json!(registered.made.as_ref().map(Secret::expose));
     let status = if registered.known { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(done(status, &object))
+    Ok((status, object))
 }
 
 fn forge(name: &str) -> Result<Forge, Problem> {
@@ -188,24 +197,33 @@ pub(super) async fn remove(
     allowed: Allowed<access::Repositories>,
     Query(which): Query<Which>,
 ) -> Result<Response, Problem> {
+    Ok(done(StatusCode::OK, &forget(&shared, &allowed, &which.name, which.forge.as_deref()).await?))
+}
+
+/// Forgets a repository; its runs stay.
+pub(crate) async fn forget(
+    shared: &Site,
+    allowed: &Allowed<access::Repositories>,
+    name: &str,
+    forge_name: Option<&str>,
+) -> Result<Json, Problem> {
     allowed.of_all()?;
-    let forge = which.forge.as_deref().map(forge).transpose()?;
+    let forge = forge_name.map(forge).transpose()?;
     let all = shared.repositories.all().await.map_err(|error| store(&error))?;
-    let same = |one: &&Repository| {
-        one.full_name.eq_ignore_ascii_case(&which.name) && forge.is_none_or(|forge| one.forge == forge)
-    };
+    let same =
+        |one: &&Repository| one.full_name.eq_ignore_ascii_case(name) && forge.is_none_or(|forge| one.forge == forge);
     let found: Vec<&Repository> = all.iter().filter(same).collect();
     let [one] = found.as_slice() else {
         let forges: Vec<_> = found.iter().map(|one| one.forge.as_str()).collect();
         return Err(if forges.is_empty() {
-            not_found(format!("`{}` is not registered", which.name))
+            not_found(format!("`{name}` is not registered"))
         } else {
-            wrong(format!("`{}` is registered on several forges: {}; say which", which.name, forges.join(", ")))
+            wrong(format!("`{name}` is registered on several forges: {}; say which", forges.join(", ")))
         });
     };
-    let registry = registry(&shared)?;
+    let registry = registry(shared)?;
     registry.registrar.remove(one, allowed.actor.clone()).await.map_err(|error| store(&error))?;
     registry.tell().await?;
     registry.mirrors.remove(one.id).await.map_err(|error| answer::unreadable(&error))?;
-    Ok(done(StatusCode::OK, &json!({ "removed": one.full_name, "forge": one.forge })))
+    Ok(json!({ "removed": one.full_name, "forge": one.forge }))
 }

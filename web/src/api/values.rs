@@ -98,13 +98,7 @@ async fn put(
     let scope = Scope { repository, environment, branch };
     reachable(allowed, &scope)?;
     let is_new = shared.api.settings.put(kind, name, scope.clone(), value, allowed.actor.clone()).await;
-    let is_new = is_new.map_err(|error| match error {
-        SettingError::Store(error) => store(&error),
-        SettingError::Name(_) | SettingError::Value(_) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "request", error.to_string())
-        }
-        SettingError::Sealed { .. } => answer::unreadable(&error),
-    })?;
+    let is_new = is_new.map_err(|error| wrong_value(&error))?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(done(status, &json!({ "name": name.to_ascii_uppercase(), "scope": scope })))
 }
@@ -152,8 +146,19 @@ async fn remove(
     Ok(done(StatusCode::OK, &value))
 }
 
+/// Why a value is not taken.
+pub(crate) fn wrong_value(error: &SettingError) -> Problem {
+    match error {
+        SettingError::Store(error) => store(error),
+        SettingError::Name(_) | SettingError::Value(_) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "request", error.to_string())
+        }
+        SettingError::Sealed { .. } => answer::unreadable(error),
+    }
+}
+
 /// A token of some repositories changes nothing that others get.
-fn reachable(allowed: &Allowed<access::SecretsWrite>, scope: &Scope) -> Result<(), Problem> {
+pub(crate) fn reachable(allowed: &Allowed<access::SecretsWrite>, scope: &Scope) -> Result<(), Problem> {
     if scope.repository.is_empty() {
         return allowed.of_all();
     }

@@ -27,7 +27,6 @@ pub(crate) use errors::wants_page;
 pub(crate) use filters::encoded;
 #[expect(unused_imports, reason = "pages of the other parts are made with them")]
 pub(crate) use forms::Form;
-#[expect(unused_imports, reason = "pages of the other parts are made with it")]
 pub(crate) use render::{bare, page};
 
 use crate::site::Site;
@@ -49,6 +48,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/rerun", post(run::rerun))
         .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
         .merge(crate::login::routes())
+        .merge(crate::settings::routes())
         .fallback(errors::nothing_there)
         .layer(from_fn(crate::access::prove))
         .layer(from_fn(errors::as_pages));

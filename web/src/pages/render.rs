@@ -28,6 +28,13 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("step-head.html", include_str!("../../templates/step-head.html")),
     ("review.html", include_str!("../../templates/review.html")),
     ("error.html", include_str!("../../templates/error.html")),
+    ("audit.html", include_str!("../../templates/audit.html")),
+    ("settings.html", include_str!("../../templates/settings.html")),
+    ("settings-users.html", include_str!("../../templates/settings-users.html")),
+    ("settings-sessions.html", include_str!("../../templates/settings-sessions.html")),
+    ("settings-tokens.html", include_str!("../../templates/settings-tokens.html")),
+    ("settings-secrets.html", include_str!("../../templates/settings-secrets.html")),
+    ("settings-repositories.html", include_str!("../../templates/settings-repositories.html")),
     ("first.html", include_str!("../../templates/first.html")),
     ("login.html", include_str!("../../templates/login.html")),
 ];

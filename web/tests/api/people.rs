@@ -66,6 +66,10 @@ impl World {
         Browser { cookie, csrf }
     }
 
+    pub(crate) async fn open(&self, browser: &Browser, path: &str) -> Answer {
+        self.look(path, &[("cookie", &browser.cookie), ("host", HOST), ("accept", "text/html")]).await
+    }
+
     async fn look(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::get(path);
         for (name, value) in headers {

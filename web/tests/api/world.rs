@@ -88,6 +88,11 @@ pub(crate) fn ada() -> Actor {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|entrance| entrance).await
+    }
+
+    /// With another way in for people.
+    pub(crate) async fn with(change: impl FnOnce(Entrance) -> Entrance) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
         let vault = Arc::new(Vault::new(MasterKeys::of(vec![MasterKey::from_bytes([1; 32])]).unwrap()));
@@ -95,7 +100,7 @@ impl World {
         let tokens = Tokens::on(database.clone(), audit.clone());
         let folders = Folders { state: folder.path().to_owned(), runtime: folder.path().join("runtime") };
         let (asked, stop) = (Arc::new(Asked::default()), CancellationToken::new());
-        let entrance = Entrance::on(database.clone(), audit.clone()).with_cost(Cost::TEST);
+        let entrance = change(Entrance::on(database.clone(), audit.clone()).with_cost(Cost::TEST));
         let api = Api {
             entrance: entrance.clone(),
             database: database.clone(),

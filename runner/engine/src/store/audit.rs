@@ -5,6 +5,7 @@
 //! kept elsewhere. What is written belongs into the transaction of the deed itself, where the deed has one.
 
 mod checkpoints;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use serde_json::Value as Json;
 use sha2::Sha256;
 use workflow::secret::Secret;
 
+pub use signed::{Hashed, SignedCheckpoint};
+
 use super::StoreError;
 use super::database::Database;
 use super::repositories::{SealError, Sealer};
@@ -27,6 +30,7 @@ pub const LISTED_MAX: usize = 500;
 /// Longest text of a field that is kept.
 const TEXT_BYTES_MAX: usize = 2_048;
 const KEY_NAME: &str = "audit";
+const SIGNER_NAME: &str = "audit signer";
 const HASH_BYTES: usize = 32;
 
 /// Who does something, and from where.
@@ -129,6 +133,7 @@ pub enum AuditError {
 pub struct Audit {
     database: Database,
     key: Arc<Secret>,
+    signer: Arc<ring::signature::Ed25519KeyPair>,
 }
 
 impl std::fmt::Debug for Audit {
@@ -143,27 +148,14 @@ impl Audit {
     /// # Errors
     /// The key cannot be opened or kept.
     pub async fn open(database: Database, sealer: &dyn Sealer) -> Result<Self, AuditError> {
-        let find = |connection: &Connection| {
-            let select = "SELECT value FROM sealed WHERE name = ?1";
-            connection.query_row(select, [KEY_NAME], |row| row.get::<_, Vec<u8>>(0)).optional()
+        let make = || {
+            let bytes: [u8; 32] = sealing::random().map_err(|error| SealError(error.to_string()))?;
+            Ok(Secret::new(hexadecimal(&bytes)))
         };
-        let found = database.read(find).await?;
-        let key = match found {
-            Some(sealed) => sealer.open(&sealed_context(KEY_NAME), &sealed).map_err(AuditError::Key)?,
-            None => {
-                let bytes: [u8; 32] =
-                    sealing::random().map_err(|error| AuditError::Key(SealError(error.to_string())))?;
-                let key = Secret::new(hexadecimal(&bytes));
-                let sealed = sealer.seal(&sealed_context(KEY_NAME), &key).map_err(AuditError::Key)?;
-                let keep = move |transaction: &rusqlite::Transaction<'_>| {
-                    let insert = "INSERT INTO sealed (name, value) VALUES (?1, ?2)";
-                    transaction.execute(insert, params![KEY_NAME, sealed]).map(drop)
-                };
-                database.write_surely(keep).await?;
-                key
-            }
-        };
-        Ok(Self { database, key: Arc::new(key) })
+        let key = sealed_key(&database, sealer, KEY_NAME, make).await?;
+        let signer = sealed_key(&database, sealer, SIGNER_NAME, signed::make).await?;
+        let signer = signed::open(&signer).map_err(AuditError::Key)?;
+        Ok(Self { database, key: Arc::new(key), signer: Arc::new(signer) })
     }
 
     /// Whether the log was opened before, so that its key must be there.
@@ -227,20 +219,19 @@ impl Audit {
     /// # Errors
     /// It does not hold together, or cannot be read.
     pub async fn verify(&self, anchor: Option<Checkpoint>) -> Result<Checkpoint, AuditError> {
+        self.verify_all(anchor.into_iter().collect()).await
+    }
+
+    async fn verify_all(&self, anchors: Vec<Checkpoint>) -> Result<Checkpoint, AuditError> {
         let this = self.clone();
-        let walked = self.database.read(move |connection| this.walk(connection, anchor.as_ref())).await?;
+        let walked = self.database.read(move |connection| this.walk(connection, &anchors)).await?;
         walked.map_err(AuditError::Changed)
     }
 
-    fn walk(
-        &self,
-        connection: &Connection,
-        anchor: Option<&Checkpoint>,
-    ) -> rusqlite::Result<Result<Checkpoint, String>> {
+    fn walk(&self, connection: &Connection, anchors: &[Checkpoint]) -> rusqlite::Result<Result<Checkpoint, String>> {
         let mut select = connection.prepare("SELECT * FROM audit ORDER BY seq")?;
         let mut rows = select.query([])?;
         let (mut count, mut head) = (0_u64, Vec::new());
-        let mut anchored = anchor.is_none_or(|anchor| anchor.count == 0);
         while let Some(row) = rows.next()? {
             let (stored, hash) = (Stored::of(row)?, row.get::<_, Vec<u8>>("hash")?);
             count += 1;
@@ -251,15 +242,13 @@ impl Audit {
                 return Ok(Err(format!("row {count} is not what was written")));
             }
             head = hash;
-            if let Some(anchor) = anchor.filter(|anchor| anchor.count == count) {
-                if anchor.head != hexadecimal(&head) {
-                    return Ok(Err(format!("row {count} is not the one of the checkpoint")));
-                }
-                anchored = true;
+            let mut here = anchors.iter().filter(|anchor| anchor.count == count);
+            if here.any(|anchor| anchor.head != hexadecimal(&head)) {
+                return Ok(Err(format!("row {count} is not the one of the checkpoint")));
             }
         }
-        if !anchored {
-            let kept = anchor.map_or(0, |anchor| anchor.count);
+        let kept = anchors.iter().map(|anchor| anchor.count).max().unwrap_or_default();
+        if kept > count {
             return Ok(Err(format!("it ends at row {count}, but had {kept} rows")));
         }
         Ok(Ok(Checkpoint { count, head: hexadecimal(if head.is_empty() { &[0; HASH_BYTES] } else { &head }) }))
@@ -316,6 +305,30 @@ fn audited(row: &Row<'_>) -> rusqlite::Result<Audited> {
         // What was too long is no JSON any more.
         detail: serde_json::from_str(&stored.detail).unwrap_or(Json::String(stored.detail)),
     })
+}
+
+/// A key of the database; made if it is not there.
+async fn sealed_key(
+    database: &Database,
+    sealer: &dyn Sealer,
+    name: &'static str,
+    make: impl FnOnce() -> Result<Secret, SealError>,
+) -> Result<Secret, AuditError> {
+    let find = move |connection: &Connection| {
+        let select = "SELECT value FROM sealed WHERE name = ?1";
+        connection.query_row(select, [name], |row| row.get::<_, Vec<u8>>(0)).optional()
+    };
+    if let Some(sealed) = database.read(find).await? {
+        return sealer.open(&sealed_context(name), &sealed).map_err(AuditError::Key);
+    }
+    let key = make().map_err(AuditError::Key)?;
+    let sealed = sealer.seal(&sealed_context(name), &key).map_err(AuditError::Key)?;
+    let keep = move |transaction: &rusqlite::Transaction<'_>| {
+        let insert = "INSERT INTO sealed (name, value) VALUES (?1, ?2)";
+        transaction.execute(insert, params![name, sealed]).map(drop)
+    };
+    database.write_surely(keep).await?;
+    Ok(key)
 }
 
 /// What a key of the database is sealed for.

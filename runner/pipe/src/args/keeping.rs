@@ -201,8 +201,17 @@ pub enum AuditCommand {
         /// What an earlier check printed; rows that it knew must still be there
         #[arg(long, value_name = "COUNT:HASH")]
         anchor: Option<String>,
+        /// A file with signed checkpoints, such as an export or the server's audit-checkpoints.ndjson
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print all deeds with their hashes, and a signed checkpoint at the end, as NDJSON
+    Export {
+        /// Where
+        #[command(flatten)]
+        connect: Connect,
     },
 }

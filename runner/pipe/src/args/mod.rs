@@ -7,6 +7,7 @@ mod act;
 mod actrc;
 mod artifacts;
 mod keeping;
+mod people;
 mod remote;
 mod repo;
 mod run;
@@ -16,6 +17,7 @@ pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
 pub use keeping::{AuditCommand, BackupArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
+pub use people::{RolePlace, TeamCommand, UserCommand};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
     OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ArtifactsCommand, AuditCommand, RepoArgs, SecretCommand, TokenCommand, VarCommand};
+use super::{
+    ArtifactsCommand, AuditCommand, RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand, VarCommand,
+};
 
 /// Verbs that ask the API.
 #[derive(Debug, Subcommand)]
@@ -51,6 +53,12 @@ pub enum RemoteCommand {
     /// Tokens of the API
     #[command(subcommand)]
     Token(TokenCommand),
+    /// People who may sign in
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Teams of people
+    #[command(subcommand)]
+    Team(TeamCommand),
     /// Who did what
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -9,6 +9,7 @@ mod deliveries;
 mod deployments;
 mod left;
 mod logs;
+mod people;
 mod repositories;
 mod runs;
 mod settings;
@@ -58,9 +59,12 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Secret(command) => settings::secret(command, global).await,
         RemoteCommand::Var(command) => settings::variable(command, global).await,
         RemoteCommand::Token(command) => tokens::run(command, global).await,
-        RemoteCommand::Audit(AuditCommand::Verify { data, anchor, json }) => {
-            tokens::verify(&data, anchor.as_deref(), json).await
+        RemoteCommand::User(command) => people::user(command, global).await,
+        RemoteCommand::Team(command) => people::team(command, global).await,
+        RemoteCommand::Audit(AuditCommand::Verify { data, anchor, checkpoint, json }) => {
+            tokens::verify(&data, anchor.as_deref(), checkpoint.as_deref(), json).await
         }
+        RemoteCommand::Audit(AuditCommand::Export { connect }) => tokens::export(&connect).await,
         RemoteCommand::Audit(AuditCommand::Ls { what, limit, connect }) => {
             tokens::audit(what.as_deref(), limit, &connect, global).await
         }

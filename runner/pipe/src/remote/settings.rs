@@ -48,7 +48,7 @@ pub(super) async fn variable(command: VarCommand, global: &Global) -> Result<Exi
 }
 
 /// From a pipe as it is, without the line break at its end; from a person unseen.
-fn typed(name: &str) -> Result<Secret, Failure> {
+pub(super) fn typed(name: &str) -> Result<Secret, Failure> {
     if !std::io::stdin().is_terminal() {
         return read_input();
     }

@@ -1,10 +1,12 @@
 //! `pipe token` and `pipe audit`.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use axum::http::Method;
 use engine::store::Options;
-use engine::store::audit::{AuditError, Checkpoint};
+use engine::store::audit::{AuditError, Checkpoint, SignedCheckpoint};
+use futures_util::StreamExt as _;
 use serde_json::{Value as Json, json};
 
 use super::client::{escaped, query};
@@ -13,7 +15,7 @@ use super::{print, shown};
 use crate::args::{Connect, Global, TokenCommand};
 use crate::exit::{Exit, Failure};
 use crate::table;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 pub(super) async fn run(command: TokenCommand, global: &Global) -> Result<Exit, Failure> {
     match command {
@@ -77,16 +79,59 @@ pub(super) async fn audit(what: Option<&str>, limit: usize, to: &Connect, global
     })
 }
 
-pub(super) async fn verify(data: &Path, anchor: Option<&str>, json: bool) -> Result<Exit, Failure> {
+pub(super) async fn verify(
+    data: &Path,
+    anchor: Option<&str>,
+    checkpoints: Option<&Path>,
+    json: bool,
+) -> Result<Exit, Failure> {
     let anchor: Option<Checkpoint> = anchor.map(str::parse).transpose().map_err(Failure::usage)?;
+    let kept = checkpoints.map(signed).transpose()?.unwrap_or_default();
     let opened = Opened::open(data, Options::SERVER, false).await?;
-    let checkpoint = opened.audit.verify(anchor).await.map_err(|error| match error {
+    let changed = |error: AuditError| match error {
         AuditError::Changed(_) => Failure::new(Exit::Failure, error.to_string()),
         AuditError::Store(_) | AuditError::Key(_) => Failure::environment(format!("cannot {error}")),
-    })?;
+    };
+    opened.audit.verify_signed(&kept).await.map_err(changed)?;
+    let checkpoint = opened.audit.verify(anchor).await.map_err(changed)?;
+    let signed = opened.audit.sign(&checkpoint, jiff::Timestamp::now());
     opened.database.close().await;
-    let value = json!({ "count": checkpoint.count, "head": checkpoint.head, "anchor": checkpoint.to_string() });
+    let value = json!({
+        "count": checkpoint.count, "head": checkpoint.head, "anchor": checkpoint.to_string(), "checkpoint": signed,
+        "checked": kept.len(),
+    });
     print(json, &value, |_| {
-        format!("{} rows hold together\nkeep this elsewhere, for the next --anchor: {checkpoint}\n", checkpoint.count)
+        let held =
+            if kept.is_empty() { String::new() } else { format!(" and are those of {} checkpoints", kept.len()) };
+        format!(
+            "{} rows hold together{held}\nkeep this elsewhere, for the next --anchor: {checkpoint}\nor this line, in a file for \
+             --checkpoint (signed with the key {}):\n{signed}\n",
+            checkpoint.count, signed.key
+        )
     })
+}
+
+/// The checkpoints of a file.
+fn signed(path: &Path) -> Result<Vec<SignedCheckpoint>, Failure> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", path.display())))?;
+    let kept = SignedCheckpoint::read_all(&text);
+    if kept.is_empty() {
+        let help = "`pipe audit verify` and `pipe audit export` print one, and servers keep audit-checkpoints.ndjson";
+        return Err(Failure::usage(format!("there is no signed checkpoint in `{}`", path.display())).help(help));
+    }
+    Ok(kept)
+}
+
+/// As it comes: it may be long.
+pub(super) async fn export(to: &Connect) -> Result<Exit, Failure> {
+    let client = connect(to).await?;
+    let mut stream = client.send(Method::GET, "/audit/export", None, &[]).await?.into_body().into_data_stream();
+    let mut output = terminal::results();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| Failure::environment(format!("the answer ended early: {error}")))?;
+        output.write_all(&bytes)?;
+    }
+    output.flush()?;
+    Ok(Exit::Success)
 }

@@ -1,7 +1,9 @@
 //! What a server is made of: door, pump, runs, routes. One line for each part.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +41,9 @@ use crate::terminal;
 
 /// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
 const RUNTIME_BYTES_MAX: usize = 48;
+
+/// Where signed states of the audit log are kept, a line each.
+const CHECKPOINTS_FILE: &str = "audit-checkpoints.ndjson";
 
 /// Who commands with `--data` are, in the audit log: whoever may read the folder.
 const LOCAL_USER: &str = "local";
@@ -80,7 +85,7 @@ pub async fn compose(
     let processor = processor(&triggering, &runs, &deliveries);
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
-    let checkpoints = checkpoints(&audit, &stop);
+    let checkpoints = checkpoints(&data, &audit, &stop);
     let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
     let keeping_up: Background = Box::pin(keeping_up);
     let tokens = Tokens::on(database.clone(), audit.clone());
@@ -139,9 +144,17 @@ async fn first_code(entrance: &Entrance) -> Result<Option<Secret>, Failure> {
     entrance.first.offer().map(Some).map_err(|error| failed(&error))
 }
 
-fn checkpoints(audit: &Audit, stop: &CancellationToken) -> Background {
-    Box::pin(audit.clone().tell_checkpoints(stop.clone(), |anchor| {
-        tracing::info!(%anchor, "state of the audit log, for `pipe audit verify --anchor`");
+/// States of the audit log, to the server's own log and to a file beside the database: whoever keeps either elsewhere can
+/// tell what was changed since.
+fn checkpoints(data: &Path, audit: &Audit, stop: &CancellationToken) -> Background {
+    let (path, signer) = (data.join(CHECKPOINTS_FILE), audit.clone());
+    Box::pin(audit.clone().tell_checkpoints(stop.clone(), move |anchor| {
+        let signed = signer.sign(anchor, jiff::Timestamp::now());
+        tracing::info!(%anchor, key = signed.key, "state of the audit log, for `pipe audit verify --anchor`");
+        let file = std::fs::File::options().create(true).append(true).mode(0o600).open(&path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(format!("{signed}\n").as_bytes())) {
+            tracing::warn!(%error, "a signed checkpoint of the audit log is not kept");
+        }
     }))
 }
 

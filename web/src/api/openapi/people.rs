@@ -18,6 +18,14 @@ const fn known(method: &'static str, path: &'static str, summary: &'static str) 
 /// Them.
 pub(super) const PAGES: &[Page] = &[
     Page {
+        answer: (200, "application/x-ndjson", "rows, oldest first, with their hashes; at the end a signed checkpoint"),
+        ..page("get", "/audit/export", Scope::AuditRead, "The whole audit log, to be kept elsewhere")
+    },
+    Page {
+        answer: (200, JSON, "algorithm, key in hexadecimal"),
+        ..known("get", "/audit/key", "The key that checkpoints of the audit log are signed with")
+    },
+    Page {
         answer: (200, JSON, "who, user, teams, scopes, grants: what is allowed where, session"),
         ..known("get", "/me", "Who asks, and what they may do")
     },

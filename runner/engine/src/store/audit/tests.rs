@@ -101,3 +101,53 @@ async fn t06_a_log_that_was_cut_does_not_fit_what_was_told() {
     execute(&audit, "INSERT INTO audit SELECT seq + 1, at, who, origin, what, target, detail, randomblob(32) FROM audit WHERE seq = 3").await;
     assert!(audit.verify(Some(last)).await.unwrap_err().to_string().contains("row 4 is not what was written"));
 }
+
+/// Somebody who has the master key writes the whole log anew, with hashes that fit: the checkpoint shows it. Without the
+/// signing key no checkpoint can be made that fits the new log.
+#[tokio::test]
+async fn a_log_that_was_stamped_anew_does_not_fit_a_signed_checkpoint() {
+    let (_folder, audit) = filled(5).await;
+    let (early, late) = {
+        let now = Timestamp::now();
+        let late = audit.signed_checkpoint(now).await.unwrap();
+        let hashed = audit.hashed(0).await.unwrap();
+        (audit.sign(&Checkpoint { count: 3, head: hashed[2].hash.clone() }, now), late)
+    };
+    let both = [early.clone(), late.clone()];
+    assert_eq!(audit.verify_signed(&both).await.unwrap(), late.checkpoint());
+    let text = format!("a line\n{early}\n{{}}\n{late}\n");
+    assert_eq!(SignedCheckpoint::read_all(&text), both);
+    let forger = audit.clone();
+    let stamp = move |transaction: &rusqlite::Transaction<'_>| {
+        transaction.execute("DELETE FROM audit WHERE seq > 1", [])?;
+        for row in 0..4 {
+            let actor = Actor { who: "nobody".into(), origin: "here".into() };
+            let target = format!("row {row}");
+            forger.append(transaction, &Deed { actor, what: "run.cancel", target, detail: json!({}) })?;
+        }
+        Ok(())
+    };
+    audit.database.write_surely(stamp).await.unwrap();
+    assert_eq!(audit.verify(None).await.unwrap().count, 5, "the rows hold together");
+    for checkpoint in &both {
+        let error = audit.verify_signed(std::slice::from_ref(checkpoint)).await.unwrap_err().to_string();
+        assert!(error.contains("is not the one of the checkpoint"), "{error}");
+    }
+    let mut forged = late.clone();
+    forged.head = audit.checkpoint().await.unwrap().head;
+    assert!(audit.verify_signed(&[forged]).await.unwrap_err().to_string().contains("not signed by its key"));
+    let (_other_folder, other) = filled(5).await;
+    let foreign = other.signed_checkpoint(Timestamp::now()).await.unwrap();
+    assert!(foreign.is_signed());
+    assert!(audit.verify_signed(&[foreign]).await.unwrap_err().to_string().contains("of another log"));
+}
+
+#[tokio::test]
+async fn the_signing_key_stays_and_rows_come_with_their_hashes() {
+    let (_folder, audit) = filled(3).await;
+    let again = Audit::open(audit.database.clone(), &vault()).await.unwrap();
+    assert_eq!(again.public_key(), audit.public_key());
+    let rows = audit.hashed(1).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.entry.seq).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(rows[1].hash, audit.checkpoint().await.unwrap().head);
+}

@@ -46,7 +46,7 @@ impl Role {
         match self {
             Self::Viewer => "sees runs, logs and deployments",
             Self::Developer => "also stops runs, runs them again and starts them",
-            Self::Deployer => "also starts runs that deploy",
+            Self::Deployer => "a developer who is meant to deploy",
             Self::Approver => "sees runs, approves and rejects deployments",
             Self::Maintainer => "also sets secrets, registers repositories and replays hooks",
             Self::Admin => "may do everything, people and tokens included",

@@ -63,10 +63,10 @@ impl World {
 async fn everything_is_sealed_again() {
     let world = world().await;
     world.vault.replace(world.source.begin_rekey().unwrap());
-    assert_eq!(sealed_with_others(&world.database, world.vault.current()).await.unwrap(), BATCH_ROWS + 12);
+    assert_eq!(sealed_with_others(&world.database, world.vault.current()).await.unwrap(), BATCH_ROWS + 13);
     world.opens().await.unwrap();
     let count = rekey(&world.database, &world.vault, &world.audit, ada()).await.unwrap();
-    assert_eq!(count, BATCH_ROWS + 12);
+    assert_eq!(count, BATCH_ROWS + 13);
     assert_eq!(sealed_with_others(&world.database, world.vault.current()).await.unwrap(), 0);
     world.source.end_rekey().unwrap();
     world.vault.replace(world.source.read(false).unwrap());
@@ -85,7 +85,7 @@ async fn one_that_was_cut_off_goes_on() {
     // Another process begins with what is there.
     world.vault.replace(world.source.begin_rekey().unwrap());
     world.opens().await.unwrap();
-    assert_eq!(rekey(&world.database, &world.vault, &world.audit, ada()).await.unwrap(), 12);
+    assert_eq!(rekey(&world.database, &world.vault, &world.audit, ada()).await.unwrap(), 13);
     world.source.end_rekey().unwrap();
     world.vault.replace(world.source.read(false).unwrap());
     world.opens().await.unwrap();

@@ -1,0 +1,55 @@
+//! `/settings/repositories`: which are registered, and what is entered at their forge. A hook's secret is shown once.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+use serde_json::Value as Json;
+use workflow::secret::Secret;
+
+use super::{back_to, tabs};
+use crate::Problem;
+use crate::access::{Allowed, Repositories, Submitted};
+use crate::api::answer::store;
+use crate::api::repositories::{Wish, forget, object, register};
+use crate::pages::page;
+use crate::site::Site;
+
+pub(super) async fn list(State(site): State<Arc<Site>>, allowed: Allowed<Repositories>) -> Result<Response, Problem> {
+    show(&site, &allowed, None).await
+}
+
+async fn show(site: &Site, allowed: &Allowed<Repositories>, made: Option<&Json>) -> Result<Response, Problem> {
+    let all = site.repositories.all().await.map_err(|error| store(&error))?;
+    let all: Vec<Json> = all.iter().filter(|one| allowed.may_see(&one.full_name)).map(object).collect();
+    let context = context! {
+        title => "Repositories", active => "settings", tab => "repositories", tabs => tabs(&allowed.holder),
+        repositories => Value::from(Serde(&all)), made => made.map(|one| Value::from(Serde(one))),
+        is_of_all => allowed.holder.repositories.is_empty(),
+    };
+    page(&allowed.holder, "settings-repositories.html", context)
+}
+
+pub(super) async fn add(State(site): State<Arc<Site>>, form: Submitted<Repositories>) -> Result<Response, Problem> {
+    let Submitted { allowed, fields } = form;
+    let some = |name: &str| Some(fields.get(name)).filter(|text| !text.is_empty()).map(str::to_owned);
+    let wish = Wish {
+        url: fields.get("url").to_owned(),
+        name: some("name"),
+        forge: some("forge"),
+        secret: some("secret").map(Secret::new),
+        token: some("token").map(Secret::new),
+        token_user: some("token_user"),
+        offline: false,
+    };
+    let (_, made) = register(&site, &allowed, wish).await?;
+    show(&site, &allowed, Some(&made)).await
+}
+
+pub(super) async fn remove(State(site): State<Arc<Site>>, form: Submitted<Repositories>) -> Result<Response, Problem> {
+    let Submitted { allowed, fields } = form;
+    forget(&site, &allowed, fields.get("name"), Some(fields.get("forge")).filter(|forge| !forge.is_empty())).await?;
+    back_to("repositories")
+}
