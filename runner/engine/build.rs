@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use sha2::{Digest as _, Sha256};
+
 /// Variables that begin so are kept of cargo's own: where it keeps things and how it reaches registries. All others say
 /// how the outer build is made.
 const KEPT_PREFIXES: [&str; 7] =
@@ -45,8 +47,10 @@ fn main() {
         println!(
             "cargo:warning=no agent for containers can be built on {target}: set PIPE_AGENT_BINARY to one for Linux"
         );
-        fs::write(destination, []).expect("OUT_DIR can be written to");
+        fs::write(&destination, []).expect("OUT_DIR can be written to");
     }
+    let digest = Sha256::digest(fs::read(destination).expect("it was written just now"));
+    println!("cargo:rustc-env=PIPE_AGENT_DIGEST={digest:x}");
 }
 
 fn variable(name: &str) -> String {
