@@ -9,8 +9,10 @@ pub mod health_check;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine::placement::Owner;
 use engine::step::checkout::Checkout;
 use engine::step::kept::{Cache, DownloadArtifact, RestoreCache, SaveCache, UploadArtifact};
+use engine::step::report::{CoverageReport, TestReport};
 use engine::step::{BuiltInActions, InputFacts};
 
 /// An output of an action.
@@ -52,8 +54,13 @@ pub fn built_in_with(labels: BTreeMap<String, String>) -> BuiltInActions {
     all.add(Arc::new(Cache));
     all.add(Arc::new(RestoreCache));
     all.add(Arc::new(SaveCache));
+    all.add(Arc::new(TestReport));
+    all.add(Arc::new(CoverageReport));
     all.add(Arc::new(changes::Changes));
-    all.add(Arc::new(docker_build::DockerBuild));
+    // Not whose process: the same files make the same image.
+    let lasting =
+        labels.iter().filter(|(name, _)| Owner::lasts(name)).map(|(name, value)| (name.clone(), value.clone()));
+    all.add(Arc::new(docker_build::DockerBuild { labels: lasting.collect() }));
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use engine::step::{InputFacts, checkout};
+use engine::step::{InputFacts, checkout, report};
 
 use super::*;
 
@@ -65,6 +65,12 @@ fn pages_equal_actions() {
         ("actions/upload-artifact", "upload-artifact", "Files for later jobs and for people", &of_upload),
         ("pipe/changes", "changes", "Which parts of the repository changed since the last green run", changes::OUTPUTS),
         (
+            "pipe/coverage-report",
+            "coverage-report",
+            "Which lines tests reach, kept with the run and compared with the last green one",
+            &facts(&report::COVERAGE_OUTPUTS),
+        ),
+        (
             "pipe/docker-build",
             "docker-build",
             "An image from a Dockerfile, by the engine's BuildKit",
@@ -75,6 +81,12 @@ fn pages_equal_actions() {
             "health-check",
             "A service, or an image once started, answers as it should",
             health_check::OUTPUTS,
+        ),
+        (
+            "pipe/test-report",
+            "test-report",
+            "Results of tests, kept with the run; failures become annotations",
+            &facts(&report::TEST_OUTPUTS),
         ),
     ];
     let all = built_in();

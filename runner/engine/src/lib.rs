@@ -6,6 +6,7 @@
 pub mod agent_binary;
 pub mod blobs;
 pub mod clock;
+pub mod collect;
 pub mod dispatcher;
 pub mod folders;
 pub mod git;
@@ -26,6 +27,7 @@ mod outbound;
 pub mod placement;
 pub mod registration;
 pub mod reporting;
+pub mod reports;
 pub mod runner_label;
 pub mod sealing;
 pub mod service;

@@ -140,6 +140,7 @@ impl Machine {
             work: folders.work.clone(),
             run_directories: folders.run_directories.clone(),
             logs: folders.logs.clone(),
+            reports: Some(self.store.reports()),
             kept: crate::kept::Kept::new(&self.folders.state, crate::kept::KeptRules::default()),
             state: self.folders.state.clone(),
             journals: None,

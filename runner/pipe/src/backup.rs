@@ -36,6 +36,8 @@ pub fn run(args: &BackupArgs, global: &Global) -> Result<Exit, Failure> {
         writeln!(output, "check it: pipe restore {target} --verify")?;
     }
     output.flush()?;
+    let text = "artifacts, caches and mirrors are not in it: the folders `kept` and `mirrors` hold them";
+    terminal::note(Terminal::stderr(global.color), text);
     if !made.has_key {
         let text =
             "the master key is not in it: keep a copy of it elsewhere, or secrets cannot be opened after a restore";

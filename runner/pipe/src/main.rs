@@ -12,6 +12,7 @@ mod eval;
 mod exit;
 mod explain;
 mod files;
+mod gc;
 mod graph;
 mod happening;
 mod hook;
@@ -87,6 +88,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Eval(_)
         | Command::Hook(_)
         | Command::Backup(_)
+        | Command::Gc(_)
         | Command::Restore(_)
         | Command::Remote(_)
         | Command::Serve(_) => {}
@@ -107,6 +109,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),
         Command::Backup(args) => backup::run(&args, &cli.global),
+        Command::Gc(args) => gc::run(&args, &cli.global),
         Command::Restore(args) => backup::restore(&args, &cli.global),
         Command::Remote(command) => remote::run(command, &cli.global),
     }

@@ -17,6 +17,7 @@ pub(crate) mod logs;
 pub(crate) mod once;
 mod openapi;
 pub(crate) mod people;
+mod reported;
 pub(crate) mod repositories;
 pub(crate) mod reviews;
 pub(crate) mod runs;
@@ -131,6 +132,7 @@ impl Api {
             .route("/teams/{name}/members/{user}", delete(people::leave))
             .route("/teams/{name}/roles", post(people::assign_team))
             .route("/roles/{id}", delete(people::unassign))
+            .merge(reported::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
             .method_not_allowed_fallback(async || {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";

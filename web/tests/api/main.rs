@@ -11,6 +11,7 @@ mod logs;
 mod oidc;
 mod pages;
 mod people;
+mod reported;
 mod routes;
 mod runs;
 mod settings;

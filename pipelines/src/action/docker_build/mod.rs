@@ -11,7 +11,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,8 +35,11 @@ use crate::docker::{Docker, words};
 const FILE_BYTES_MAX: u64 = 512 * 1024;
 
 /// The action.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DockerBuild;
+#[derive(Debug, Clone, Default)]
+pub struct DockerBuild {
+    /// What images carry, so that those may go that nobody uses when the disk is full.
+    pub labels: BTreeMap<String, String>,
+}
 
 #[async_trait]
 impl BuiltInAction for DockerBuild {
@@ -50,6 +53,7 @@ impl BuiltInAction for DockerBuild {
 
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
         let mut order = Order::of(call).map_err(ActionError::Failed)?;
+        order.labels.extend(self.labels.clone());
         for warning in &order.warnings {
             call.log.warning(warning).await;
         }

@@ -49,7 +49,7 @@ impl World {
         let mut all = vec![("tags", self.tag.as_str())];
         all.extend(inputs);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(self.trial.run(&DockerBuild, &all))
+        runtime.block_on(self.trial.run(&DockerBuild::default(), &all))
     }
 
     fn built(&self, inputs: &[(&str, &str)]) -> Tried {

@@ -25,7 +25,14 @@ struct Called {
     inputs: CompleteInputs,
     outputs: BTreeMap<String, String>,
     state: BTreeMap<String, String>,
+    summary: String,
     post: Option<PostWhen>,
+}
+
+impl Called {
+    fn with(inputs: CompleteInputs, state: BTreeMap<String, String>) -> Self {
+        Self { inputs, outputs: BTreeMap::new(), state, summary: String::new(), post: None }
+    }
 }
 
 impl StepTask {
@@ -50,19 +57,19 @@ impl StepTask {
         for warning in &inputs.warnings {
             log.warning(warning).await;
         }
-        let mut called = Called { inputs, outputs: BTreeMap::new(), state: BTreeMap::new(), post: None };
+        let mut called = Called::with(inputs, BTreeMap::new());
         let mut end = self.call(&**action, &mut called, limit, Part::Main, log).await;
         if let Some(when) = called.post {
-            let Called { inputs, state, .. } = called;
             let post = PostAction {
                 action: action.name().to_owned(),
-                inputs: inputs.values.into_iter().collect(),
-                state,
+                inputs: std::mem::take(&mut called.inputs.values).into_iter().collect(),
+                state: std::mem::take(&mut called.state),
                 always: when == PostWhen::Always,
             };
             end.left.posts.push(post);
         }
         end.left.outputs = called.outputs;
+        end.left.summary = Some(called.summary).filter(|summary| !summary.is_empty());
         end
     }
 
@@ -73,7 +80,7 @@ impl StepTask {
             let Some(action) = self.tools.built_in.get(&post.action).cloned() else { continue };
             log.line(&format!("##[group]Post {}\n##[endgroup]", action.name())).await;
             let inputs = CompleteInputs { values: post.inputs.into_iter().collect(), ..CompleteInputs::default() };
-            let mut called = Called { inputs, outputs: BTreeMap::new(), state: post.state, post: None };
+            let mut called = Called::with(inputs, post.state);
             let one = self.call(&*action, &mut called, None, Part::Post, log).await;
             if one.outcome != Conclusion::Success {
                 if let Some(message) = &one.message {
@@ -106,6 +113,8 @@ impl StepTask {
             secrets: &tools.secrets,
             outputs: &mut called.outputs,
             state: &mut called.state,
+            summary: &mut called.summary,
+            step: self.exec_id(),
             post: None,
             again: self.again.is_some(),
             cancel: self.cancel.clone(),

@@ -224,7 +224,7 @@ impl StepLog {
     }
 
     /// Writes what an annotation says, and tells it.
-    pub(super) async fn annotate(&mut self, annotation: Annotation) {
+    pub async fn annotate(&mut self, annotation: Annotation) {
         self.store(format!("##[{}]{}\n", annotation.level.name(), annotation.message).as_bytes());
         self.send(vec![annotation]).await;
     }

@@ -15,6 +15,7 @@ mod log_file;
 mod matchers;
 mod named;
 mod order;
+mod outputs;
 mod perform;
 mod place;
 mod placed;

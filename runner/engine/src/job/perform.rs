@@ -160,7 +160,7 @@ impl StepTask {
     }
 
     /// The name of its command, under which another process finds it.
-    fn exec_id(&self) -> u64 {
+    pub(super) fn exec_id(&self) -> u64 {
         u64::from(self.inner) << INNER_SHIFT | (u64::from(self.index.0) + 1)
     }
 

@@ -13,7 +13,6 @@ use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
 use workflow::run::{Conclusion, JobPath, JobRunKey, Run, RunEvent};
 use workflow::secret::Secret;
-use workflow::template::evaluate;
 
 use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
@@ -33,6 +32,7 @@ use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
+use crate::store::reports::Reports;
 
 /// What all job runs of a run share.
 #[derive(Debug)]
@@ -75,6 +75,8 @@ pub struct JobSettings {
     pub kept: Kept,
     /// What they are kept for.
     pub keeper: Keeper,
+    /// Where results of tests are kept, if anywhere.
+    pub reports: Option<Reports>,
     /// Variables given on the command line, over those of the workflow.
     pub env: IndexMap<String, String>,
     /// Most bytes of one step's log that are stored.
@@ -102,11 +104,11 @@ pub(super) struct Parts<'a> {
 /// How a job run ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct JobEnd {
-    conclusion: Conclusion,
-    outputs: BTreeMap<String, String>,
-    message: Option<String>,
+    pub(super) conclusion: Conclusion,
+    pub(super) outputs: BTreeMap<String, String>,
+    pub(super) message: Option<String>,
     /// The message stands in the log already.
-    told: bool,
+    pub(super) told: bool,
 }
 
 #[async_trait]
@@ -342,6 +344,7 @@ impl PlacedJobs {
                 state: settings.state.clone(),
                 kept: settings.kept.clone(),
                 keeper: settings.keeper.clone(),
+                reports: settings.reports.clone(),
             },
             secrets: secrets
                 .as_object()
@@ -356,33 +359,6 @@ impl PlacedJobs {
             has_bash: placed.has_bash,
             debug,
             journal,
-        }
-    }
-
-    /// Evaluates `outputs:`. One that holds a secret is left out, as GitHub does it: other jobs log it in clear.
-    async fn outputs(&self, stepper: &Stepper, end: &mut JobEnd, log: &mut StepLog) {
-        let Some(token) = &stepper.order.steps_job().outputs else { return };
-        let hash_files = Some(&*stepper.tools.hash_files);
-        let scope = stepper.job.scope(&stepper.order, &stepper.job.env, stepper.status(), None, hash_files);
-        let value = match evaluate(token, &scope) {
-            Ok(value) => value,
-            Err(error) => {
-                end.conclusion = end.conclusion.merge(Conclusion::Failure);
-                end.message = Some(format!("`outputs`: {}", error.message));
-                end.told = false;
-                return;
-            }
-        };
-        for (name, value) in value.as_object().into_iter().flat_map(Object::iter) {
-            let value = value.to_display_string();
-            if value.is_empty() {
-                continue;
-            }
-            if self.0.masker.mask(&value) != *value {
-                log.warning(&format!("Skip output '{name}' since it may contain secret.")).await;
-                continue;
-            }
-            end.outputs.insert(name.to_string(), value.to_string());
         }
     }
 }

@@ -7,11 +7,13 @@
 
 mod artifacts;
 mod caches;
+mod evict;
 mod tidy;
 mod unpack;
 
 pub use artifacts::Artifact;
 pub use caches::{CacheEntry, Wanted};
+pub use evict::Evictable;
 pub use tidy::Tidied;
 pub use unpack::unpack;
 

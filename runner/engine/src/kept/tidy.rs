@@ -36,6 +36,11 @@ impl Kept {
         self.tidy_all(&lock)
     }
 
+    /// The same for who holds the lock.
+    pub(super) fn tidy_under(&self, lock: &Flock<File>) -> Result<(), KeptError> {
+        self.tidy_all(lock).map(drop)
+    }
+
     /// The same, if nobody did lately.
     pub(super) fn tidy_if_due(&self, lock: &Flock<File>) -> Result<(), KeptError> {
         let last = self.folder.join("tidied").metadata().and_then(|facts| facts.modified());

@@ -63,6 +63,27 @@ pub trait Placement: Send + Sync + std::fmt::Debug {
     /// The engine cannot be asked, or refuses a removal.
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError>;
 
+    /// Where the engine keeps its data, if that is on this machine.
+    async fn root(&self) -> Option<std::path::PathBuf> {
+        None
+    }
+
+    /// What this installation has made for longer than a job, and no container has: it may go where room is needed.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    async fn disposable(&self) -> Result<Vec<Disposable>, PlacementError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes it, unless a container has it by now.
+    ///
+    /// # Errors
+    /// The engine refused.
+    async fn dispose(&self, one: &Disposable) -> Result<(), PlacementError> {
+        Err(PlacementError::NotRemoved(vec![one.name.clone()]))
+    }
+
     /// A job like this one is about to be asked for: what can be made ahead may be. Its folders need not be there.
     async fn expect(&self, spec: JobSpec) {
         drop(spec);
@@ -173,6 +194,41 @@ pub struct Resource {
     pub job: String,
     /// Whether the process that created it still runs.
     pub owner_alive: bool,
+}
+
+/// Something in the engine that is not needed by what runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disposable {
+    /// What it is.
+    pub kind: DisposableKind,
+    /// Its id; for volumes the name.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// What it takes of the disk if nothing else shares it; 0 where nobody knows.
+    pub bytes: u64,
+    /// When it was made, in seconds since 1970; 0 where nobody knows.
+    pub used: u64,
+}
+
+/// Kinds of [`Disposable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisposableKind {
+    /// Built by a step.
+    Image,
+    /// Of a job that is gone.
+    Volume,
+}
+
+impl DisposableKind {
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Volume => "volume",
+        }
+    }
 }
 
 /// Kinds of [`Resource`].

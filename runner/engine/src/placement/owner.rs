@@ -67,6 +67,12 @@ impl Owner {
             .into()
     }
 
+    /// Whether a label of [`Self::own_labels`] says nothing of the process.
+    #[must_use]
+    pub fn lasts(name: &str) -> bool {
+        name == LABEL_OWNER
+    }
+
     /// The labels of something that belongs to a job.
     pub(crate) fn labels(&self, job: &JobIdentity, role: &str) -> HashMap<String, String> {
         [

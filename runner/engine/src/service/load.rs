@@ -24,6 +24,7 @@ use crate::notice::Notices;
 use crate::runner_label::RunnerLabels;
 use crate::slots::Party;
 use crate::step::RepositoryFacts;
+use crate::store::reports::Reports;
 use crate::store::{RunId, RunNumbers, RunStatus, StoreError};
 
 /// A run that can be carried.
@@ -244,6 +245,7 @@ fn settings(
         state,
         kept: parts.kept(),
         keeper,
+        reports: Some(Reports::on(parts.database.clone())),
         env: IndexMap::new(),
         log_bytes_max: parts.log_bytes_max,
         unfinished_starts: AtomicBool::new(false),

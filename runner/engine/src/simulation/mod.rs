@@ -157,6 +157,7 @@ impl Simulation {
             logs: root.join("logs"),
             kept: Kept::new(root, KeptRules::default()),
             keeper: Keeper { repository: "me/shop".into(), run: 1, attempt: 1, trusted: true },
+            reports: None,
             state: root.join("state"),
             journals: Some(root.join("journals")),
             env: IndexMap::new(),

@@ -16,6 +16,7 @@ use crate::job::{SharedMasker, StepLog};
 use crate::kept::{Keeper, Kept};
 use crate::placement::JobHandle;
 use crate::store::RunId;
+use crate::store::reports::Reports;
 
 /// One built-in action.
 #[async_trait]
@@ -97,6 +98,10 @@ pub struct ActionCall<'a> {
     pub outputs: &'a mut BTreeMap<String, String>,
     /// What `run` keeps for `post`.
     pub state: &'a mut BTreeMap<String, String>,
+    /// Markdown for the summary of the step.
+    pub summary: &'a mut String,
+    /// Which step of the job it is, those of actions included: unique in the job.
+    pub step: u64,
     /// Whether `post` is wanted.
     pub post: Option<PostWhen>,
     /// Whether a process that was killed had begun it: what it did then is done again.
@@ -144,6 +149,8 @@ pub struct RunFactsForAction {
     pub kept: Kept,
     /// For whom they are kept.
     pub keeper: Keeper,
+    /// Where results of tests are kept, if anywhere.
+    pub reports: Option<Reports>,
 }
 
 /// A job's workspace.

@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod checkout;
 mod end;
 pub mod kept;
+pub mod report;
 pub mod script;
 pub mod trial;
 

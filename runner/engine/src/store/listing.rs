@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
 use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
@@ -174,6 +175,22 @@ impl Listing {
             Ok(last.unwrap_or(0))
         };
         self.database.read(read).await
+    }
+
+    /// When the oldest run was made that goes on, of those made since some time.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn oldest_open(&self, since: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let read = |connection: &Connection| {
+            let select = "SELECT started_at FROM runs WHERE status <> 'completed' AND status <> 'queued'";
+            connection
+                .prepare_cached(select)?
+                .query_map([], |row| row.get::<_, String>(0))?
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let times = self.database.read(read).await?;
+        Ok(times.iter().filter_map(|time| time.parse().ok()).filter(|time| *time >= since).min())
     }
 
     /// Repositories that have runs, with the newest run of each.

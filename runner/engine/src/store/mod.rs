@@ -11,6 +11,7 @@ pub mod listing;
 pub mod outbox;
 pub mod people;
 pub mod rekey;
+pub mod reports;
 pub mod repositories;
 mod runs;
 pub mod schedules;

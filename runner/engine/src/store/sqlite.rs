@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use workflow::run::Recorded;
 
 use super::database::{Database, Options, Refusal};
+use super::reports::Reports;
 use super::runs::{self, Change};
 use super::{RunId, RunLog, StoreError};
 
@@ -75,6 +76,12 @@ impl SqliteStore {
 
     pub(crate) const fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// What tools reported of its runs.
+    #[must_use]
+    pub fn reports(&self) -> Reports {
+        Reports::on(self.database.clone())
     }
 
     /// Numbers a new run.

@@ -160,6 +160,24 @@ pub struct BackupArgs {
     pub json: bool,
 }
 
+/// `pipe gc`.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// The folder of a server that does not run; else what `pipe run` left
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Make room on disks that are fuller than this, until they are not
+    #[arg(long, value_name = "PERCENT", default_value_t = engine::collect::DISK_PERCENT,
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub disk_percent: u8,
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `pipe restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {

@@ -16,7 +16,7 @@ mod serve;
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
-pub use keeping::{AuditCommand, BackupArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
+pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use people::{RolePlace, TeamCommand, UserCommand};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
@@ -100,6 +100,8 @@ pub enum Command {
     Hook(HookArgs),
     /// Copy a server's folder, while it runs
     Backup(BackupArgs),
+    /// Make room where a disk is full: caches, images and volumes of ours that nothing uses
+    Gc(GcArgs),
     /// Check a backup, and put it into a folder
     Restore(RestoreArgs),
     /// Runs and what they use, on a server or here

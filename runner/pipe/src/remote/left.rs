@@ -1,6 +1,7 @@
 //! What the steps of a run left, for `pipe show`: its annotations.
 
 use anstyle::AnsiColor;
+use engine::store::reports::RunTests;
 use serde_json::Value as Json;
 
 use super::client::Client;
@@ -8,11 +9,23 @@ use super::shown;
 use crate::exit::Failure;
 use crate::terminal::Terminal;
 
+/// What became of the tests of a run, in words; `None` where nobody reported that, or it cannot be asked now.
+pub(super) async fn tests(client: &Client, run: u64) -> Option<String> {
+    let found = client.get(&format!("/runs/{run}/tests?limit=1")).await.ok()?;
+    serde_json::from_value::<RunTests>(found).ok()?.words()
+}
+
 /// Adds what a run left to what is known of it.
 pub(super) async fn add(client: &Client, run: &mut Json) -> Result<(), Failure> {
     let found = client.get(&format!("/runs/{}/annotations", run["id"])).await?;
     run["annotations"] = found["annotations"].clone();
     run["annotations_more"] = found["more"].clone();
+    let mut found = client.get(&format!("/runs/{}/tests?limit=1", run["id"])).await?;
+    if let Some(found) = found.as_object_mut() {
+        found.retain(|name, _| !matches!(name.as_str(), "cases" | "next"));
+    }
+    run["tests"] = found;
+    run["coverage"] = client.get(&format!("/runs/{}/coverage", run["id"])).await?["coverage"].clone();
     Ok(())
 }
 
@@ -25,7 +38,20 @@ pub(super) fn text(run: &Json, terminal: Terminal) -> String {
     if let Some(more) = run["annotations_more"].as_u64().filter(|more| *more > 0) {
         text.push_str(&format!("  and {more} more; the logs have them\n"));
     }
-    if text.is_empty() { text } else { format!("\nAnnotations\n{text}") }
+    if !text.is_empty() {
+        text = format!("\nAnnotations\n{text}");
+    }
+    let tests = serde_json::from_value::<RunTests>(run["tests"].clone()).ok().and_then(|tests| tests.words());
+    if let Some(tests) = tests {
+        text.push_str(&format!("\ntests: {}\n", shown(&Json::from(tests))));
+    }
+    for one in run["coverage"].as_array().into_iter().flatten() {
+        let Some(percent) = one["percent"].as_f64() else { continue };
+        let change = one["change"].as_f64().map(|change| format!(", {change:+.2}")).unwrap_or_default();
+        let name = shown(&one["name"]);
+        text.push_str(&format!("coverage: {percent:.2} % of lines{change}  {}\n", terminal.dim(&name)));
+    }
+    text
 }
 
 fn annotation(run: &Json, found: &Json, terminal: Terminal) -> String {
@@ -81,5 +107,12 @@ mod tests {
         assert!(text.contains(" …  Build › Test\n  warning a.rs:3: w  Build\n  and 2 more"), "{text}");
         assert!(!text.contains('\u{1b}'));
         assert_eq!(super::text(&json!({}), PLAIN), "");
+        let totals = json!({ "passed": 812, "failed": 2, "errors": 0, "skipped": 0, "flaky": 0, "time_ms": 7 });
+        let mut report = json!({ "id": 1, "run": 1, "job": "build", "name": "Tests", "files": 1, "more": 0 });
+        report.as_object_mut().unwrap().extend(totals.as_object().unwrap().clone());
+        let tests = json!({ "totals": totals, "failed": ["a", "b"], "reports": [report] });
+        let run = json!({ "tests": tests, "coverage": [{ "percent": 50.0, "change": -1.5, "name": "Coverage" }] });
+        let expect = "\ntests: 812 passed, 2 failed (a, b)\ncoverage: 50.00 % of lines, -1.50  Coverage\n";
+        assert_eq!(super::text(&run, PLAIN), expect);
     }
 }

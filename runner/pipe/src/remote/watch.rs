@@ -59,7 +59,8 @@ pub(super) async fn follow(client: &Client, wish: &Wish, global: &Global) -> Res
     watcher.view.ended();
     result?;
     if !wish.json && wish.job.is_none() {
-        let text = watcher.summary(wish, Terminal::stdout(global.color));
+        let tests = super::left::tests(client, wish.run).await;
+        let text = watcher.summary(wish, tests.as_deref(), Terminal::stdout(global.color));
         let _gone = std::io::stdout().write_all(text.as_bytes());
     }
     Ok(match watcher.record.finished {
@@ -166,7 +167,7 @@ impl Watcher {
     }
 
     /// How the run ended, as `pipe run` tells it.
-    fn summary(&self, wish: &Wish, terminal: Terminal) -> String {
+    fn summary(&self, wish: &Wish, tests: Option<&str>, terminal: Terminal) -> String {
         let failed = !matches!(self.record.finished, Some((Conclusion::Success | Conclusion::Skipped, _)));
         let (run, place) = (self.run, &wish.place);
         let facts = SummaryFacts {
@@ -174,6 +175,7 @@ impl Watcher {
             title: &self.begun.1,
             numbers: self.begun.2,
             logs: Logs::Command(&format!("pipe logs {run}"), place),
+            tests,
             again: &format!("pipe rerun {run}{}{place}", if failed { " --failed" } else { "" }),
         };
         summary(&self.record, &facts, terminal)

@@ -27,6 +27,8 @@ pub struct SummaryFacts<'a> {
     pub numbers: RunNumbers,
     /// Where its logs are.
     pub logs: Logs<'a>,
+    /// What became of its tests, where somebody reported that.
+    pub tests: Option<&'a str>,
     /// A command that runs it again.
     pub again: &'a str,
 }
@@ -67,6 +69,9 @@ pub fn summary(record: &Record, facts: &SummaryFacts<'_>, terminal: Terminal) ->
     head(record, facts, terminal, &mut text);
     for job in record.jobs.values().filter(|job| !job.calls) {
         job_line(record, job, terminal, &mut text);
+    }
+    if let Some(tests) = facts.tests {
+        text.push_str(&format!("\nTests: {}\n", clean::clean(tests.as_bytes(), false)));
     }
     text.push_str(&format!("\nLogs: {}\n", facts.logs.of_run()));
     text.push_str(&format!("Run again: {}\n", facts.again));

@@ -82,15 +82,15 @@ impl Order<'_> {
         let planned = planned.collect::<Result<Vec<_>, Failure>>()?;
         let reviewer = Reviewer::new(&self.args.approve, self.args.json);
         let conducted = conduct::conduct(&machine, planned, &reviewer, &mut signals).await?;
-        Ok(self.report(&machine, triggered, &conducted))
+        Ok(self.report(&machine, triggered, &conducted).await)
     }
 
     /// The summaries of all runs, and the exit code.
-    fn report(&self, machine: &Machine, triggered: &[Triggered<'_>], conducted: &Conducted) -> Exit {
+    async fn report(&self, machine: &Machine, triggered: &[Triggered<'_>], conducted: &Conducted) -> Exit {
         let mut failed = Vec::new();
         for (one, (finished, record)) in triggered.iter().zip(&conducted.runs) {
             let Some(finished) = finished else { continue };
-            self.summarise(machine, one, finished, record);
+            self.summarise(machine, one, finished, record).await;
             match finished.conclusion() {
                 Conclusion::Success | Conclusion::Skipped => {}
                 // Its time limit or its group cancelled it: nobody asked for that here, so it has not succeeded.
@@ -209,17 +209,20 @@ impl Order<'_> {
         Box::new(PlainView::new(buffered(), stdout, detail))
     }
 
-    fn summarise(&self, machine: &Machine, one: &Triggered<'_>, finished: &Finished, record: &Record) {
+    async fn summarise(&self, machine: &Machine, one: &Triggered<'_>, finished: &Finished, record: &Record) {
         if self.args.json {
             return;
         }
         let logs = machine.folders.logs(finished.numbers.id);
         let again = self.again(one, record);
+        // That they cannot be read is no reason to tell nothing.
+        let tests = machine.store.reports().tests_of_run(finished.numbers.id).await.unwrap_or_default().words();
         let facts = SummaryFacts {
             workflow: one.workflow.display_name(),
             title: &finished.title,
             numbers: finished.numbers,
             logs: Logs::Folder(&logs),
+            tests: tests.as_deref(),
             again: &again,
         };
         let text = summary(record, &facts, Terminal::stdout(self.global.color));

@@ -21,7 +21,6 @@ use engine::service::{RunRepository, RunService, ServiceParts};
 use engine::store::Database;
 use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
-use engine::store::findings::Findings;
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
@@ -32,7 +31,7 @@ use web::{Entrance, FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions,
 use workflow::secret::Secret;
 
 use super::config::ServerConfig;
-use super::housekeeping::keep_house;
+use super::housekeeping::House;
 use super::lifetime::{Background, Composed};
 use super::steering::ServiceSteering;
 use crate::args::ServeArgs;
@@ -70,16 +69,15 @@ pub async fn compose(
     let parts = parts(&data, &config, &database, (settings.clone(), sources.folders())).await?;
     let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
     let stop = CancellationToken::new();
-    let keeping: Background = Box::pin(keep_house(parts.kept(), stop.clone()));
+    let house = House::new(data.clone(), parts.kept(), database.clone(), parts.docker.clone(), &config.retention);
+    let keeping: Background = Box::pin(house.keep(stop.clone()));
     let runs = RunService::new(parts);
 
     let deliveries = Deliveries::on(database.clone());
     let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
-    let telling =
-        super::reporting::start(&config, &database, settings.clone(), &runs, Findings::of(folders.clone()), &stop)
-            .await?;
+    let telling = super::reporting::start(&config, &database, settings.clone(), (&runs, &folders), &stop).await?;
     let arrivals = door.arrivals();
     let triggering = sources.triggering.clone();
     let processor = processor(&triggering, &runs, &deliveries);

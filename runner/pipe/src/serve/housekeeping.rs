@@ -1,15 +1,28 @@
-//! What a server does from time to time whether or not anybody asks: artifacts and caches whose time is over are removed.
+//! What a server does from time to time whether or not anybody asks: artifacts, caches and reports whose time is over are
+//! removed, and room is made where a disk becomes full.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use engine::collect::{Collected, DISK_PERCENT, Wish, collect};
 use engine::kept::{Kept, KeptRules, Tidied};
+use engine::placement::Placement;
+use engine::store::Database;
+use engine::store::listing::Listing;
+use engine::store::reports::Reports;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Size;
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often it looks whether a disk is full, and after how many such looks what is too old is removed.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+const OLD_EVERY: u32 = 6;
+
+/// How long reports of tests and coverage are kept where nothing is said.
+const REPORT_DAYS: u64 = 90;
 
 /// `[retention]`.
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +34,10 @@ pub struct RetentionTable {
     pub cache_days: Option<std::num::NonZeroU64>,
     /// Caches of one repository on the disk.
     pub cache_size: Option<Size>,
+    /// Room is made on disks that are fuller; 100: never.
+    pub disk_percent: Option<u8>,
+    /// Days of results of tests, and of coverage.
+    pub report_days: Option<std::num::NonZeroU64>,
 }
 
 impl RetentionTable {
@@ -36,14 +53,83 @@ impl RetentionTable {
     }
 }
 
-/// Keeps a server's folder in order: at once, then every hour.
-pub async fn keep_house(kept: Kept, stop: CancellationToken) {
-    loop {
-        once(kept.clone()).await;
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = stop.cancelled() => return,
+/// A server's folder, and what is in it.
+#[derive(Debug)]
+pub struct House {
+    /// The folder.
+    pub data: PathBuf,
+    /// Artifacts and caches.
+    pub kept: Kept,
+    /// Runs.
+    pub database: Database,
+    /// The container engine.
+    pub docker: Option<Arc<dyn Placement>>,
+    /// From here on room is made.
+    pub disk_percent: u8,
+    /// How long reports are kept.
+    pub reports: SignedDuration,
+}
+
+impl House {
+    /// With the rules of a table.
+    pub fn new(
+        data: PathBuf,
+        kept: Kept,
+        database: Database,
+        docker: Option<Arc<dyn Placement>>,
+        table: &RetentionTable,
+    ) -> Self {
+        let days = table.report_days.map_or(REPORT_DAYS, std::num::NonZeroU64::get);
+        let reports = SignedDuration::from_hours(i64::try_from(days).unwrap_or(i64::MAX / 10_000).saturating_mul(24));
+        let disk_percent = table.disk_percent.unwrap_or(DISK_PERCENT).min(100);
+        Self { data, kept, database, docker, disk_percent, reports }
+    }
+
+    /// Keeps it in order: at once, then from time to time.
+    pub async fn keep(self, stop: CancellationToken) {
+        let mut looks = 0;
+        loop {
+            if looks % OLD_EVERY == 0 {
+                once(self.kept.clone()).await;
+                self.forget_reports().await;
+            }
+            looks += 1;
+            self.make_room().await;
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = stop.cancelled() => return,
+            }
         }
+    }
+
+    async fn forget_reports(&self) {
+        let before = Timestamp::now().checked_sub(self.reports).unwrap_or(Timestamp::MIN);
+        match Reports::on(self.database.clone()).prune(before).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "reports that were kept long enough are removed"),
+            Err(error) => tracing::warn!(%error, "old reports cannot be removed"),
+        }
+    }
+
+    async fn make_room(&self) {
+        let spared_since = match Listing::on(self.database.clone()).oldest_open(Timestamp::MIN).await {
+            Ok(spared_since) => spared_since,
+            Err(error) => return tracing::warn!(%error, "whether room has to be made is not known"),
+        };
+        let wish = Wish { disk_percent: self.disk_percent, dry_run: false, spared_since };
+        let Collected { gone, bytes, problems, disks } =
+            collect(&self.data, &self.kept, self.docker.as_ref(), wish).await;
+        for one in &gone {
+            tracing::info!(kind = one.kind, name = one.name, bytes = one.bytes, "removed, since the disk is full");
+        }
+        if !gone.is_empty() {
+            tracing::info!(count = gone.len(), bytes, "room was made");
+        }
+        for disk in disks.iter().filter(|disk| disk.wanted_bytes > bytes) {
+            let path = disk.path.display();
+            tracing::warn!(%path, percent = disk.percent, "the disk is full, and nothing more of ours may go");
+        }
+        problems.iter().for_each(|problem| tracing::warn!(problem, "room could not be made"));
     }
 }
 

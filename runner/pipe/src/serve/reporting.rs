@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use engine::clock::SystemClock;
+use engine::folders::Folders;
 use engine::reporting::Reporting;
 use engine::service::RunService;
 use engine::store::findings::Findings;
@@ -36,8 +37,7 @@ pub async fn start(
     config: &ServerConfig,
     database: &Database,
     settings: Settings,
-    runs: &RunService,
-    findings: Findings,
+    (runs, folders): (&RunService, &Folders),
     stop: &CancellationToken,
 ) -> Result<Telling, Failure> {
     let url = config.server.url.clone();
@@ -49,6 +49,7 @@ pub async fn start(
     let numbers = metrics_routes(database.clone(), plan.metrics_token.clone(), Some(runs.clone()));
     let sent = plan.sent.clone();
     let store = SqliteStore::on(database.clone());
+    let findings = Findings::of(folders.clone());
     let reporting = Reporting::start(store, plan, Arc::new(settings), Arc::new(findings), Arc::new(SystemClock)).await;
     let reporting = reporting.map_err(|error| Failure::environment(format!("cannot report runs: {error}")))?;
     Ok(Telling { background: Box::pin(reporting.until(stop.clone())), numbers, sent })

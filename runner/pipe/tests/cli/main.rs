@@ -9,6 +9,7 @@ mod eval;
 #[path = "../../../engine/tests/forge/fake.rs"]
 mod forge;
 mod hook;
+mod left;
 mod look;
 mod remote;
 mod run;

@@ -10,6 +10,7 @@ mod adopt;
 mod apart;
 mod connection;
 mod create;
+mod dispose;
 mod forward;
 mod job;
 mod leftovers;
@@ -41,7 +42,9 @@ use self::job::DockerJob;
 use self::prepared::Prepared;
 use self::resources::Resources;
 use self::start::Start;
-use super::{JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink, Removed, Resource};
+use super::{
+    Disposable, JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink, Removed, Resource,
+};
 use crate::image::{ImageFacts, Images};
 
 pub(crate) use connection::{message as docker_message, status as docker_status};
@@ -242,6 +245,18 @@ impl Placement for DockerPlacement {
 
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
         leftovers::remove(&self.connection, self.whose(), &filter).await
+    }
+
+    async fn root(&self) -> Option<std::path::PathBuf> {
+        dispose::root(&self.connection).await
+    }
+
+    async fn disposable(&self) -> Result<Vec<Disposable>, PlacementError> {
+        dispose::all(&self.connection, &self.settings.owner).await
+    }
+
+    async fn dispose(&self, one: &Disposable) -> Result<(), PlacementError> {
+        dispose::remove(&self.connection, one).await
     }
 
     async fn close(&self) {

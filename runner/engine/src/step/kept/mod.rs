@@ -6,8 +6,8 @@ mod archive;
 mod artifact;
 mod cache;
 mod download;
-mod patterns;
-mod transfer;
+pub(super) mod patterns;
+pub(super) mod transfer;
 
 pub use artifact::UploadArtifact;
 pub use cache::{Cache, RestoreCache, SaveCache};
@@ -15,16 +15,21 @@ pub use download::DownloadArtifact;
 
 use super::{ActionCall, ActionError, InputFacts};
 
-const fn input(name: &'static str, default: &'static str, required: bool, description: &'static str) -> InputFacts {
+pub(super) const fn input(
+    name: &'static str,
+    default: &'static str,
+    required: bool,
+    description: &'static str,
+) -> InputFacts {
     InputFacts { name, default, required, description }
 }
 
-fn text<'a>(call: &'a ActionCall<'_>, name: &str) -> &'a str {
+pub(super) fn text<'a>(call: &'a ActionCall<'_>, name: &str) -> &'a str {
     call.inputs.get(name).map_or("", |value| value.trim())
 }
 
 /// A boolean as YAML 1.2 writes it.
-fn flag(call: &ActionCall<'_>, name: &str) -> Result<bool, ActionError> {
+pub(super) fn flag(call: &ActionCall<'_>, name: &str) -> Result<bool, ActionError> {
     match text(call, name) {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" | "" => Ok(false),
@@ -39,6 +44,6 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-fn failed(error: impl std::fmt::Display) -> ActionError {
+pub(super) fn failed(error: impl std::fmt::Display) -> ActionError {
     ActionError::Failed(error.to_string())
 }

@@ -5,7 +5,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 /// The lines of a `path:`.
 #[derive(Debug)]
-pub(super) struct Patterns(Vec<Pattern>);
+pub(in crate::step) struct Patterns(Vec<Pattern>);
 
 #[derive(Debug)]
 struct Pattern {
@@ -21,13 +21,13 @@ struct Pattern {
 
 impl Patterns {
     /// Reads lines; what is relative is below `workspace`, `~` is `home`.
-    pub(super) fn read(text: &str, workspace: &str, home: &str) -> Result<Self, String> {
+    pub(in crate::step) fn read(text: &str, workspace: &str, home: &str) -> Result<Self, String> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.map(|line| Pattern::read(line, workspace, home)).collect::<Result<_, _>>().map(Self)
     }
 
     /// Where to look: none is below another.
-    pub(super) fn roots(&self) -> Vec<String> {
+    pub(in crate::step) fn roots(&self) -> Vec<String> {
         let mut roots: Vec<String> = Vec::new();
         for pattern in self.0.iter().filter(|pattern| !pattern.negative) {
             if roots.iter().any(|root| is_below(&pattern.root, root)) {
@@ -40,12 +40,12 @@ impl Patterns {
     }
 
     /// Whether a file is meant; the last line that says something of it counts.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(in crate::step) fn matches(&self, path: &str) -> bool {
         self.0.iter().fold(false, |meant, pattern| if pattern.matches(path) { !pattern.negative } else { meant })
     }
 
     /// The paths, where no line has wildcards or takes something out.
-    pub(super) fn plain(&self) -> Option<Vec<String>> {
+    pub(in crate::step) fn plain(&self) -> Option<Vec<String>> {
         let plain = |pattern: &Pattern| (pattern.plain && !pattern.negative).then(|| pattern.root.clone());
         self.0.iter().map(plain).collect()
     }
@@ -93,12 +93,12 @@ fn unescape(text: &str) -> String {
     text.replace("[[]", "[")
 }
 
-pub(super) fn is_below(path: &str, above: &str) -> bool {
+pub(in crate::step) fn is_below(path: &str, above: &str) -> bool {
     std::path::Path::new(path).starts_with(above)
 }
 
 /// The folder that all are in: GitHub's root of an artifact.
-pub(super) fn common(paths: &[String]) -> String {
+pub(in crate::step) fn common(paths: &[String]) -> String {
     let mut common: Option<&std::path::Path> = None;
     for path in paths {
         let path = std::path::Path::new(path);

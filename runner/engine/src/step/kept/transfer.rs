@@ -44,7 +44,7 @@ const UNPACK: &str = r#"mkdir -p "$2" && tar -xf "$1" -C "$2""#;
 
 /// What `find` looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Find {
+pub(in crate::step) enum Find {
     /// Files, those behind links as well.
     Files,
     /// Everything but folders, links as they are.
@@ -54,7 +54,11 @@ pub(super) enum Find {
 }
 
 /// Finds what is below some paths. Gives absolute paths.
-pub(super) async fn find(call: &ActionCall<'_>, how: Find, roots: &[String]) -> Result<Vec<String>, ActionError> {
+pub(in crate::step) async fn find(
+    call: &ActionCall<'_>,
+    how: Find,
+    roots: &[String],
+) -> Result<Vec<String>, ActionError> {
     let file = Temporary::new(call, "list");
     let how = match how {
         Find::Files => "files",
@@ -80,7 +84,7 @@ pub(super) async fn find(call: &ActionCall<'_>, how: Find, roots: &[String]) -> 
 }
 
 /// Packs paths, given relative to `base`, and hands the archive to `take`, which may block.
-pub(super) async fn pack<T: Send + 'static>(
+pub(in crate::step) async fn pack<T: Send + 'static>(
     call: &ActionCall<'_>,
     base: &str,
     paths: &[String],
@@ -111,7 +115,7 @@ pub(super) async fn pack<T: Send + 'static>(
 }
 
 /// Unpacks the archive that `give` writes below a folder of the job, which is made. Nothing is unpacked where `give` fails.
-pub(super) async fn unpack(
+pub(in crate::step) async fn unpack(
     call: &ActionCall<'_>,
     folder: &str,
     give: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,

@@ -30,8 +30,8 @@ use super::job::DockerJob;
 use super::transport::unique;
 use crate::image::ImageFacts;
 use crate::placement::{
-    JobHandle, JobShape, JobSpec, LeftoverFilter, Placement, PlacementError, PlacementProgress, ProgressSink, Removed,
-    Resource,
+    Disposable, JobHandle, JobShape, JobSpec, LeftoverFilter, Placement, PlacementError, PlacementProgress,
+    ProgressSink, Removed, Resource,
 };
 
 /// What stands in the place of a run's id.
@@ -155,6 +155,18 @@ impl Placement for WarmPlacement {
             claims::keep_only(folder, |run, job| ours.iter().any(|it| it.run == run && it.job == job));
         }
         Ok(ours)
+    }
+
+    async fn root(&self) -> Option<std::path::PathBuf> {
+        self.0.docker.root().await
+    }
+
+    async fn disposable(&self) -> Result<Vec<Disposable>, PlacementError> {
+        self.0.docker.disposable().await
+    }
+
+    async fn dispose(&self, one: &Disposable) -> Result<(), PlacementError> {
+        self.0.docker.dispose(one).await
     }
 
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
