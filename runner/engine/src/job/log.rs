@@ -47,6 +47,8 @@ pub(super) struct Matching {
     pub(super) job: Option<Arc<JobMatchers>>,
     pub(super) set: MatcherSet,
     generation: u64,
+    /// Where the step runs.
+    pub(super) cwd: Option<String>,
     /// Problems that are known without a matcher.
     pub(super) problems: ProblemFinder,
     /// What the last line asked for. The lines behind it wait until that is done.

@@ -28,6 +28,7 @@ use crate::step::script::Shell;
 use crate::step::{
     BuiltInAction, BuiltInActions, PostAction, RepositoryFacts, RunFactsForAction, StepEnd, WorkspaceFacts, minutes,
 };
+use crate::telemetry::TraceIds;
 
 /// How much output of a step the agent holds for a process that takes it up, where its log can go on from there.
 const HELD_BYTES: u64 = 64 * 1024 * 1024;
@@ -62,6 +63,8 @@ pub(super) struct StepTools {
     pub(super) secrets: Vec<Secret>,
     /// Variables of every step, without those of the workflow.
     pub(super) base_env: IndexMap<String, String>,
+    /// The run's trace, where one is exported.
+    pub(super) trace: Option<TraceIds>,
     /// `defaults.run` of job and workflow, the job's first.
     pub(super) defaults: Vec<Token>,
     /// PATH of the image or of this machine.
@@ -196,6 +199,7 @@ impl StepTask {
         if self.stored().is_none() {
             self.header(&script.text, &script.shell, &script.shown, log).await;
         }
+        log.matching.cwd = Some(script.request.cwd.clone());
         let timeout = script.request.timeout;
         let other = script.shell.other_argv(&script.request.argv).map(|argv| ExecRequest {
             id: Some(ExecId(ExecId::CHOSEN_MAX / 2 + self.exec_id())),

@@ -141,6 +141,11 @@ impl StepTask {
             }
         }
         env.insert("GITHUB_ACTION".into(), step.id.as_str().to_owned());
+        // What a step traces joins the trace of the run, unless the workflow says otherwise.
+        // See <https://opentelemetry.io/docs/specs/otel/context/env-carriers/>.
+        if let Some(trace) = tools.trace.as_ref().filter(|_| !env.contains_key("TRACEPARENT")) {
+            env.insert("TRACEPARENT".into(), trace.traceparent(Some(&self.order.key), Some(self.index)));
+        }
         if let Some(path) = job.github.get("action_path").filter(|_| job.action.is_some()) {
             env.insert("GITHUB_ACTION_PATH".into(), path.to_display_string().to_string());
         }

@@ -33,18 +33,28 @@ impl StepLog {
         let counts = |problem: &Problem| {
             set.leaves(problem.owner) && (has_failed || problem.annotation.level != AnnotationLevel::Error)
         };
-        let told: Vec<_> = found.into_iter().filter(counts).filter_map(|problem| placed(job, problem)).collect();
+        let told: Vec<_> = found
+            .into_iter()
+            .filter(counts)
+            .filter_map(|problem| placed(job, self.matching.cwd.as_deref(), problem))
+            .collect();
         self.tell(told).await;
     }
 }
 
-/// The problem at the first of its places that lies in the workspace.
-fn placed(job: &JobMatchers, problem: Problem) -> Option<Annotation> {
+/// The problem at the first of its places that lies in the workspace. Tools name files from where they run, or from the
+/// root of the repository.
+fn placed(job: &JobMatchers, cwd: Option<&str>, problem: Problem) -> Option<Annotation> {
     let Problem { mut annotation, others, owner: _ } = problem;
     let first = annotation.file.take().zip(annotation.line);
     for (index, (file, line)) in first.into_iter().chain(others).enumerate() {
-        (annotation.file, annotation.line) = (Some(file), Some(line));
+        annotation.line = Some(line);
+        annotation.file = cwd.map(|cwd| format!("{cwd}/{file}")).filter(|_| !file.starts_with('/'));
         job.locate(&mut annotation);
+        if annotation.file.is_none() {
+            annotation.file = Some(file);
+            job.locate(&mut annotation);
+        }
         if annotation.file.is_some() {
             annotation.column = annotation.column.filter(|_| index == 0);
             return Some(annotation);

@@ -33,6 +33,7 @@ use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
 use crate::store::reports::Reports;
+use crate::telemetry::TraceIds;
 
 /// What all job runs of a run share.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct JobSettings {
     pub keeper: Keeper,
     /// Where results of tests are kept, if anywhere.
     pub reports: Option<Reports>,
+    /// The run's trace, where one is exported.
+    pub trace: Option<TraceIds>,
     /// Variables given on the command line, over those of the workflow.
     pub env: IndexMap<String, String>,
     /// Most bytes of one step's log that are stored.
@@ -354,6 +357,7 @@ impl PlacedJobs {
                 .filter(|value| !value.is_empty())
                 .collect(),
             base_env,
+            trace: settings.trace.clone(),
             defaults: order.steps_job().defaults.iter().cloned().chain(workflow_defaults).collect(),
             own_path: placed.own_path.clone(),
             has_bash: placed.has_bash,

@@ -224,6 +224,7 @@ fn settings(
     let parts = &inner.parts;
     let state = state(&parts.folders.state, &spec);
     let repository_name = format!("{} {}", spec.forge.as_str(), spec.repository.to_lowercase());
+    let trace = parts.traces.as_ref().map(|traces| traces.ids(&spec.repository, numbers.id.0));
     let keeper = Keeper::new(repository_name, numbers, spec.trust == Trust::Trusted);
     JobSettings {
         docker: parts.docker.clone(),
@@ -246,6 +247,7 @@ fn settings(
         kept: parts.kept(),
         keeper,
         reports: Some(Reports::on(parts.database.clone())),
+        trace,
         env: IndexMap::new(),
         log_bytes_max: parts.log_bytes_max,
         unfinished_starts: AtomicBool::new(false),

@@ -45,6 +45,7 @@ use crate::slots::Slots;
 use crate::step::BuiltInActions;
 use crate::store::deliveries::{Deliveries, RunOfDelivery};
 use crate::store::{Database, RunId, RunLog, RunNumbers, SqliteStore, StoreError};
+use crate::telemetry::Traces;
 use desk::Desk;
 use log::PatientLog;
 use steer::Topics;
@@ -88,6 +89,8 @@ pub struct ServiceParts {
     pub retention: KeptRules,
     /// Such as `https://github.com`.
     pub server_url: String,
+    /// How traces of runs are named, where they are exported.
+    pub traces: Option<Traces>,
 }
 
 impl ServiceParts {

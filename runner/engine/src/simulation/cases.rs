@@ -1,6 +1,9 @@
 //! What a run comes to: conclusions, outputs, files, cancelling, losing the runner.
 
+use workflow::run::{JobRunKey, StepIndex};
+
 use super::{Control, Notice, Outcome, Simulation};
+use crate::telemetry::TraceIds;
 
 async fn check(title: &str, simulation: Simulation, jobs: &str, expected: &str) -> Outcome {
     let outcome = simulation.run(jobs).await;
@@ -40,6 +43,17 @@ b:
     assert_eq!(outcome.output("b", 0), "1-two\nlines-last line");
     let path = outcome.output("a", 5);
     assert!(path.starts_with("yes /first:"), "{path}");
+}
+
+/// Ids as the spans of the run will have them, unless the workflow has its own.
+#[tokio::test]
+async fn steps_know_the_trace_of_their_run() {
+    let jobs = "a:\n  $\n    - { run: print TRACEPARENT }\n    - { run: print TRACEPARENT, env: { TRACEPARENT: own } }";
+    let shown = "success; a success [success success]";
+    let outcome = check("trace", Simulation::default(), jobs, shown).await;
+    let ids = TraceIds::of("simulation", "me/shop", 1);
+    assert_eq!(outcome.output("a", 0), ids.traceparent(Some(&JobRunKey::parse("a")), Some(StepIndex(0))));
+    assert_eq!(outcome.output("a", 1), "own");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ use crate::runner_label::RunnerLabels;
 use crate::slots::{Party, Slots};
 use crate::step::{ActionCall, ActionError, BuiltInAction, BuiltInActions, InputFacts, PostWhen, RepositoryFacts};
 use crate::store::{RunId, RunLog, StoreError};
+use crate::telemetry::TraceIds;
 
 /// A run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,6 +159,7 @@ impl Simulation {
             kept: Kept::new(root, KeptRules::default()),
             keeper: Keeper { repository: "me/shop".into(), run: 1, attempt: 1, trusted: true },
             reports: None,
+            trace: Some(TraceIds::of("simulation", "me/shop", 1)),
             state: root.join("state"),
             journals: Some(root.join("journals")),
             env: IndexMap::new(),

@@ -14,7 +14,7 @@ use engine::store::SqliteStore;
 
 use crate::config::Settings;
 use crate::exit::Failure;
-use crate::terminal;
+use crate::terminal::{self, ColorChoice, Terminal};
 
 /// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
 const RUNTIME_BYTES_MAX: usize = 48;
@@ -49,8 +49,14 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         built_in,
         folders,
         slots: Slots::new(parallel),
-        groups: SharedGroups::default(),
+        groups: SharedGroups::across(paths.state.join("groups"), waits),
     })
+}
+
+/// Told when a run waits for one of another process.
+fn waits(group: &str) {
+    let text = format!("the concurrency group `{group}` is taken by another `pipe run`; this run waits for it");
+    terminal::note(Terminal::stderr(ColorChoice::Auto), &text);
 }
 
 fn agent(settings: &Settings) -> Result<PathBuf, Failure> {

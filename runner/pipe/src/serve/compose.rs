@@ -210,6 +210,7 @@ async fn parts(
         log_bytes_max: None,
         retention: engine::kept::KeptRules::default(),
         server_url: "https://github.com".to_owned(),
+        traces: super::reporting::traces(config, database),
     };
     config.apply(&mut parts);
     Ok(parts)

@@ -10,6 +10,7 @@ use engine::service::RunService;
 use engine::store::findings::Findings;
 use engine::store::secrets::Settings;
 use engine::store::{Database, SqliteStore};
+use engine::telemetry::Traces;
 use engine::triggering::SentHooks;
 use tokio_util::sync::CancellationToken;
 use web::metrics_routes;
@@ -29,6 +30,17 @@ pub struct Telling {
     pub sent: Option<Arc<dyn SentHooks>>,
 }
 
+/// How traces of runs are named; `None` where none are exported.
+pub fn traces(config: &ServerConfig, database: &Database) -> Option<Traces> {
+    config.telemetry.endpoint.as_ref().map(|_| Traces { instance: instance(config, database) })
+}
+
+/// Servers that send traces to one place must not make the same ids.
+fn instance(config: &ServerConfig, database: &Database) -> String {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    config.server.url.clone().unwrap_or_else(|| format!("{} {}", host(), database.path().display()))
+}
+
 /// Begins to tell, before there are runs.
 ///
 /// # Errors
@@ -40,11 +52,7 @@ pub async fn start(
     (runs, folders): (&RunService, &Folders),
     stop: &CancellationToken,
 ) -> Result<Telling, Failure> {
-    let url = config.server.url.clone();
-    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    // Servers that send traces to one place must not make the same ids.
-    let instance = url.clone().unwrap_or_else(|| format!("{} {}", host(), database.path().display()));
-    let plan = config.reporting().plan(url, &instance, &terminal::variable);
+    let plan = config.reporting().plan(config.server.url.clone(), &instance(config, database), &terminal::variable);
     let plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
     let numbers = metrics_routes(database.clone(), plan.metrics_token.clone(), Some(runs.clone()));
     let sent = plan.sent.clone();

@@ -91,6 +91,7 @@ impl World {
             log_bytes_max: None,
             retention: crate::kept::KeptRules::default(),
             server_url: "https://github.com".to_owned(),
+            traces: None,
         });
         let stop = CancellationToken::new();
         let serving = tokio::spawn({

@@ -27,6 +27,9 @@ forms! {
     STYLISH = r"^\s+(\d+):(\d+)\s+(error|warning)\s\s+(\S.*?)\s\s+([\w@/-]+)\s*$";
     COMPACT = r"^(\S.*): line (\d+), col (\d+), (Error|Warning) - (.+) \(([^()]+)\)$";
     GO = r"^(?:vet: )?([^\s:]+\.go):(\d+):(\d+): (.+)$";
+    GO_TEST = r"^\s+([^\s:]+_test\.go):(\d+): (.+)$";
+    GO_FAILED = r"^\s*--- FAIL: (\S+) \(";
+    GO_RUNS = r"^=== (?:RUN|CONT|NAME)\s";
     LINT = r"^([^\s:][^:]*\.py):(\d+):(\d+): ([A-Z]{1,4}\d{3,4}):? (.+)$";
     PYTEST = r"^([^\s:][^:]*\.py):(\d+): ([A-Za-z_][A-Za-z0-9_.]*)$";
 }
@@ -37,7 +40,7 @@ pub(super) fn find<I: Iterator<Item = String>>(line: &str, before: impl Fn() -> 
         .or_else(|| gcc(line))
         .or_else(|| tsc(line))
         .or_else(|| eslint(line, &before))
-        .or_else(|| go(line))
+        .or_else(|| go(line, &before))
         .or_else(|| python(line, &before))
 }
 
@@ -95,9 +98,15 @@ fn eslint<I: Iterator<Item = String>>(line: &str, before: &impl Fn() -> I) -> Op
     })
 }
 
-fn go(line: &str) -> Option<Problem> {
-    let found = GO.captures(line)?;
-    Some(problem("go", Error, &found[4], [&found[1], &found[2], &found[3]], None))
+/// The compiler and vet; what a test says of its failure, below the line that names the test.
+fn go<I: Iterator<Item = String>>(line: &str, before: &impl Fn() -> I) -> Option<Problem> {
+    if let Some(found) = GO.captures(line) {
+        return Some(problem("go", Error, &found[4], [&found[1], &found[2], &found[3]], None));
+    }
+    let found = GO_TEST.captures(line)?;
+    let mut above = before().take(LINES_BEFORE_MAX).take_while(|above| !GO_RUNS.is_match(above));
+    let test = above.find_map(|above| Some(GO_FAILED.captures(&above)?[1].to_owned()))?;
+    Some(problem("go", Error, &format!("{test}: {}", &found[3]), [&found[1], &found[2], ""], None))
 }
 
 /// flake8, ruff, pylint; the place of a failed test of pytest, whose message stands above it.

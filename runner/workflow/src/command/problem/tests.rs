@@ -60,6 +60,10 @@ fn tools_that_are_known() {
             "eslint-compact error /w/f.js:1:2 [no-x] msg (rule) x",
         ),
         ("# example.com/m\n./main.go:5:2: undefined: x\n", "go error ./main.go:5:2 undefined: x"),
+        (
+            "--- FAIL: TestSum (0.00s)\n    sum_test.go:8: got 1\n    --- FAIL: TestSum/deep (0.00s)\n        sum_test.go:9: got 2\nFAIL\n",
+            "go error sum_test.go:8 TestSum: got 1; go error sum_test.go:9 TestSum/deep: got 2",
+        ),
         ("app/a.py:3:1: F401 'os' imported but unused\n", "flake8 error app/a.py:3:1 [F401] 'os' imported but unused"),
         ("app/a.py:3:0: C0114: Missing docstring (x)\n", "flake8 notice app/a.py:3:0 [C0114] Missing docstring (x)"),
         (
@@ -95,6 +99,8 @@ fn what_is_no_problem() {
         "12:30:01  error  queue  worker\n",
         "2026/01/01 12:00:00 main.go:12: listening\n",
         "test_a.py::test_x PASSED\n",
+        "--- FAIL: TestA (0.00s)\n=== RUN   TestB\n    b_test.go:3: just told\n",
+        "    b_test.go:3: just told\n",
         "tests/test_a.py:2: DeprecationWarning\n",
         "tests/test_a.py:12: in test_x\n",
         "Traceback (most recent call last):\n\nValueError: bad\n",
