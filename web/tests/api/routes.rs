@@ -57,9 +57,8 @@ fn filled(path: &str) -> String {
 fn mutations(path: &str) -> Vec<String> {
     let mut all = Vec::new();
     let first = path.split('/').nth(1).unwrap_or_default();
-    let rest = &path[1..];
     for before in ["/", "/./", "/../", "/x/../", "/login/../", "/static/../", "/%2e/", "/%2e%2e/", "/login/%2e%2e/"] {
-        all.push(format!("{before}{rest}"));
+        all.push(format!("{before}{}", &path[1..]));
     }
     for before in ["/login;/..", "/login/..;", "//login/..", "/openapi.json/..", "/api/v1/openapi.json/../../..", "/;"]
     {
@@ -117,7 +116,6 @@ fn mutations(path: &str) -> Vec<String> {
     all.push(path.to_uppercase());
     all.push(path.replacen(first, &first.to_uppercase(), 1));
     all.push(path.replace('/', "//"));
-    all.push(path.replace('/', "/./"));
     all.push(format!("/{}", path.trim_start_matches('/').replace('/', "%2f")));
     all.push(format!("/{}", path.trim_start_matches('/').replace('/', "%5c")));
     if let Some(byte) = first.bytes().next() {

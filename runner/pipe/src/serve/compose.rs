@@ -90,12 +90,11 @@ pub async fn compose(
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
     let registrar = Registrar { repositories, sealer: vault, audit: audit.clone() };
-    let mirrors = triggering.mirrors.clone();
     let entrance = entrance(&config, &database, &audit)?;
     let first = first_code(&entrance).await?;
     let api = Api {
         entrance,
-        registry: Some(Registry { registrar, mirrors, hooks: Some(hooks) }),
+        registry: Some(Registry { registrar, mirrors: triggering.mirrors.clone(), hooks: Some(hooks) }),
         database: database.clone(),
         folders,
         tokens,
@@ -106,13 +105,9 @@ pub async fn compose(
         arrivals,
         stop: stop.clone(),
     };
-    let routes = Router::new()
-        .merge(door.routes())
-        .merge(health_routes(database.clone()))
-        .merge(telling.numbers)
-        .merge(api.routes());
-    let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
-    let options = ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() };
+    let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone()));
+    let routes = routes.merge(telling.numbers).merge(api.routes());
+    let options = options(&config);
     Ok(Composed {
         database,
         runs,
@@ -124,6 +119,11 @@ pub async fn compose(
         first,
         local,
     })
+}
+
+fn options(config: &ServerConfig) -> ServerOptions {
+    let proxies = config.server.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok());
+    ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() }
 }
 
 /// The way in for people.
