@@ -2,7 +2,7 @@
 
 use engine::mirror::MirrorError;
 use engine::store::RunId;
-use engine::triggering::{DispatchError, DispatchOrder, Found, RepositoryDispatchOrder, RunMaker, Triggering};
+use engine::triggering::{DispatchError, DispatchOrder, Found, Offers, RepositoryDispatchOrder, RunMaker, Triggering};
 use jiff::Timestamp;
 
 use crate::api::{Dispatch, SteerError};
@@ -36,6 +36,14 @@ pub async fn dispatch(
     };
     let made = runs.make(None, specs).await?;
     Ok(made.unwrap_or_default().into_iter().map(|numbers| numbers.id).collect())
+}
+
+/// What can be run by hand.
+///
+/// # Errors
+/// The repository or the ref is not there.
+pub async fn offers(triggering: &Triggering, repository: &str, git_ref: Option<&str>) -> Result<Offers, SteerError> {
+    triggering.offers(repository, git_ref).await.map_err(refused)
 }
 
 fn refused(error: DispatchError) -> SteerError {

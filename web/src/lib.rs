@@ -20,7 +20,7 @@ mod site;
 mod webhook;
 
 pub use access::Entrance;
-pub use dispatching::dispatch;
+pub use dispatching::{dispatch, offers};
 pub use health::health_routes;
 pub use login::Oidc;
 pub use metrics::metrics_routes;

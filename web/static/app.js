@@ -279,7 +279,7 @@ if (log) {
       log.fill(gap);
       return;
     }
-    const number = event.target.closest(".chunk > div > a:first-child, .group summary a:first-child");
+    const number = event.target.closest(".chunk > div > a:first-child");
     if (number) {
       event.preventDefault();
       const before = /^#(s\d*)-L(\d+)/.exec(location.hash);

@@ -64,19 +64,27 @@ pub(super) async fn replay(
     body: Body,
 ) -> Result<Response, Problem> {
     let deed = async {
-        let whole = shared.deliveries.show(number).await.map_err(|error| store(&error))?;
-        let whole =
-            whole.filter(|whole| allowed.may_see(&whole.delivery.repository)).ok_or_else(|| no_delivery(number))?;
-        if !shared.deliveries.replay(number).await.map_err(|error| store(&error))? {
-            return Err(no_delivery(number));
-        }
-        shared.api.arrivals.notify_one();
-        let target = format!("{} delivery {number}", whole.delivery.repository);
-        let deed = Deed { actor: allowed.actor.clone(), what: "delivery.replay", target, detail: json!({}) };
-        shared.api.audit.record(deed).await.map_err(|error| store(&error))?;
+        replay_delivery(&shared, &allowed, number).await?;
         Ok((StatusCode::ACCEPTED, json!({ "delivery": number, "state": "received" })))
     };
     shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+/// The deed itself.
+pub(crate) async fn replay_delivery(
+    shared: &Site,
+    allowed: &Allowed<access::Deliveries>,
+    number: u64,
+) -> Result<(), Problem> {
+    let whole = shared.deliveries.show(number).await.map_err(|error| store(&error))?;
+    let whole = whole.filter(|whole| allowed.may_see(&whole.delivery.repository)).ok_or_else(|| no_delivery(number))?;
+    if !shared.deliveries.replay(number).await.map_err(|error| store(&error))? {
+        return Err(no_delivery(number));
+    }
+    shared.api.arrivals.notify_one();
+    let target = format!("{} delivery {number}", whole.delivery.repository);
+    let deed = Deed { actor: allowed.actor.clone(), what: "delivery.replay", target, detail: json!({}) };
+    shared.api.audit.record(deed).await.map_err(|error| store(&error))
 }
 
 fn no_delivery(number: u64) -> Problem {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use engine::service::Reviewer;
 use engine::store::{RunId, StoreError};
+use engine::triggering::Offers;
 use serde_json::{Map, Value as Json};
 
 /// Which jobs run again.
@@ -110,4 +111,13 @@ pub trait Steering: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The repository, the workflow or the ref is not there, or an input is wrong.
     async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError>;
+
+    /// What can be run by hand at a ref of a repository, its default branch where none is given.
+    ///
+    /// # Errors
+    /// The repository or the ref is not there, or nobody can say.
+    async fn offers(&self, repository: &str, git_ref: Option<&str>) -> Result<Offers, SteerError> {
+        let at = git_ref.unwrap_or("its default branch");
+        Err(SteerError::Conflict(format!("nobody here can read the workflows of {repository} at {at}")))
+    }
 }

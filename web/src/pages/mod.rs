@@ -3,6 +3,8 @@
 //! `render.rs` makes HTML of templates, `filters.rs` is what they can do with values, `files.rs` gives out style sheets
 //! and scripts. Every page works without a script. No page decides about runs.
 
+mod deliveries;
+mod dispatch;
 mod errors;
 mod files;
 mod filters;
@@ -11,6 +13,7 @@ mod job;
 mod live;
 pub(crate) mod log;
 mod markdown;
+mod outside;
 mod render;
 mod review;
 mod run;
@@ -47,6 +50,12 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/cancel", post(run::cancel))
         .route("/runs/{id}/rerun", post(run::rerun))
         .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
+        .route("/dispatch", get(dispatch::form).post(dispatch::start))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{number}", get(deliveries::show))
+        .route("/deliveries/{number}/replay", post(deliveries::replay))
+        .route("/badge/{owner}/{name}/{workflow}", get(outside::badge))
+        .route("/runs.atom", get(outside::feed))
         .merge(crate::login::routes())
         .merge(crate::settings::routes())
         .fallback(errors::nothing_there)

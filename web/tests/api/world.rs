@@ -17,6 +17,7 @@ use engine::store::people::Cost;
 use engine::store::secrets::Settings;
 use engine::store::tokens::{NewToken, Scope, Tokens};
 use engine::store::{Database, NewRun, Options, RunId, RunLog as _, SqliteStore};
+use engine::triggering::{Offer, OfferedInput, Offers};
 use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
@@ -65,6 +66,30 @@ impl Steering for Asked {
     async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError> {
         self.note(format!("{dispatch:?} by {by}"));
         Ok(vec![RunId(98)])
+    }
+
+    async fn offers(&self, repository: &str, git_ref: Option<&str>) -> Result<Offers, SteerError> {
+        if git_ref == Some("nowhere") {
+            return Err(SteerError::NotFound("No ref found for: nowhere".into()));
+        }
+        let input = |name: &str, kind, default: &str| OfferedInput {
+            name: name.into(),
+            description: format!("the {name} <b>"),
+            required: true,
+            kind,
+            default: default.into(),
+            options: if kind == "choice" { vec!["blue".into(), "green".into()] } else { Vec::new() },
+        };
+        let inputs = vec![
+            input("version", "string", "1.2"),
+            input("dry", "boolean", "true"),
+            input("colour", "choice", "green"),
+            input("share", "number", "10"),
+            input("where", "environment", ""),
+        ];
+        let path = ".github/workflows/deploy.yml".to_owned();
+        let workflows = vec![Offer { path, name: format!("Deploy {repository}"), inputs }];
+        Ok(Offers { git_ref: "refs/heads/main".into(), sha: "2".repeat(40), workflows })
     }
 }
 

@@ -149,7 +149,7 @@ impl Triggering {
         }
     }
 
-    async fn place(&self, forge: Option<Forge>, repository: &str) -> Result<Place, DispatchError> {
+    pub(super) async fn place(&self, forge: Option<Forge>, repository: &str) -> Result<Place, DispatchError> {
         let forges = Forge::ALL.into_iter().filter(|one| forge.is_none_or(|forge| forge == *one));
         let mut found = None;
         for forge in forges {
@@ -164,7 +164,7 @@ impl Triggering {
     }
 
     /// A branch or tag by its name, a branch first, as of now.
-    async fn wanted_ref(&self, place: &Place, name: Option<&str>) -> Result<GitRef, DispatchError> {
+    pub(super) async fn wanted_ref(&self, place: &Place, name: Option<&str>) -> Result<GitRef, DispatchError> {
         let candidates = match name {
             Some(name) if name.starts_with("refs/") => vec![GitRef::parse(name)],
             Some(name) => vec![GitRef::branch(name), GitRef::tag(name)],

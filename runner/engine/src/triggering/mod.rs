@@ -8,6 +8,7 @@
 mod catch_up;
 mod complete;
 mod dispatch;
+mod offers;
 mod schedule;
 mod sources;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::store::{RunNumbers, StoreError};
 
 pub use catch_up::{CaughtUp, Page, SentHooks, Try, catch_up};
 pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
+pub use offers::{Offer, OfferedInput, Offers};
 pub use schedule::Scheduler;
 pub use sources::Sources;
 pub use trust::TrustPolicy;

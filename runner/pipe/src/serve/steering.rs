@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use engine::service::{Rerun, Reviewer, RunService, ServiceError, Verdict};
 use engine::store::RunId;
-use engine::triggering::Triggering;
+use engine::triggering::{Offers, Triggering};
 use web::api::{self, Dispatch, Review, SteerError, Steering};
 
 /// The service as the API sees it.
@@ -53,6 +53,10 @@ impl Steering for ServiceSteering {
 
     async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError> {
         web::dispatch(&self.triggering, &self.runs, dispatch, by).await
+    }
+
+    async fn offers(&self, repository: &str, git_ref: Option<&str>) -> Result<Offers, SteerError> {
+        web::offers(&self.triggering, repository, git_ref).await
     }
 }
 

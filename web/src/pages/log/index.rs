@@ -9,7 +9,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::paint::{Style, pass};
+use super::paint::pass;
+use super::style::Style;
 
 /// Longest line.
 pub(crate) const LINE_BYTES_MAX: u64 = 64 * 1_024;

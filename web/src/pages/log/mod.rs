@@ -7,6 +7,7 @@ mod chunks;
 mod index;
 mod paint;
 mod search;
+mod style;
 
 pub(crate) use chunks::{assemble, segments};
 pub(crate) use index::{Length, Lines, Logs, State};

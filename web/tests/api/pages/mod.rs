@@ -3,5 +3,6 @@
 mod frame;
 pub(crate) mod hostile;
 mod job;
+mod others;
 mod review;
 mod runs;
