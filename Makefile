@@ -6,13 +6,16 @@ PIPE := $(CARGO_TARGET_DIR)/release/pipe
 TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint images setup torture bench release
+.PHONY: help demo demo-stop test lint images setup torture bench release
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup images release ## run the shop's pipeline here, then on a server that is pushed to
-	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo && scripts/demo-done.sh
+	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-done.sh && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo
+
+demo-stop: ## end the server that `make demo` left
+	@scripts/demo-server.sh stop $(CARGO_TARGET_DIR)/demo
 
 test: setup images lint ## run all tests and checks
 	cargo $(TEST) --workspace --locked

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says where to look after `make demo`.
+# Says where to look after the first half of `make demo`.
 set -euo pipefail
 version=$(git rev-parse --short=7 HEAD 2>/dev/null || echo unknown)
 cat <<TEXT
@@ -9,7 +9,6 @@ The shop's pipeline is green. Where to look:
   the services      services/frontend, services/orders, services/products
   the images        docker images 'shop/*:$version'
   one of them       docker run --rm -p 8080:8080 shop/frontend:$version    then http://localhost:8080/health
-  the server        target/demo: its folder and the repository that was pushed to
   state and logs    ${XDG_STATE_HOME:-$HOME/.local/state}/pipe
 Run make demo again: nothing has changed, so every service is skipped. Change a file below services/orders, and
 only orders is tested and built.

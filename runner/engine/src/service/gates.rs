@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
-use workflow::run::{Gate, JobRunKey, Recorded, Review, RunEvent, TEAM};
+use workflow::run::{EVERYBODY, Gate, JobRunKey, Recorded, Review, RunEvent, TEAM};
 
 use super::{RunService, ServiceError};
 use crate::dispatcher::Control;
@@ -57,6 +57,7 @@ impl Reviewer {
     fn is_among(&self, reviewers: &[String]) -> bool {
         reviewers.iter().any(|reviewer| match reviewer.strip_prefix(TEAM) {
             Some(team) => self.teams.iter().any(|own| own.eq_ignore_ascii_case(team)),
+            None if reviewer == EVERYBODY => true,
             None => self.names().any(|name| name.eq_ignore_ascii_case(reviewer)),
         })
     }

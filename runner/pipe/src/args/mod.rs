@@ -20,7 +20,7 @@ pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCo
 pub use people::{RolePlace, TeamCommand, UserCommand};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
-    OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs,
+    OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs, WatchArgs,
 };
 pub use repo::{HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoOneArgs};
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};

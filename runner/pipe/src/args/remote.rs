@@ -16,7 +16,7 @@ pub enum RemoteCommand {
     /// Show a run with its jobs and steps
     Show(OneRun),
     /// Follow a run live; ends with its conclusion
-    Watch(OneRun),
+    Watch(WatchArgs),
     /// Print the logs of a run
     Logs(LogsArgs),
     /// What runs left
@@ -122,6 +122,17 @@ pub struct OneRun {
     /// Where
     #[command(flatten)]
     pub connect: Connect,
+}
+
+/// `pipe watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Which
+    #[command(flatten)]
+    pub one: OneRun,
+    /// End, with success, as soon as the run waits for a review
+    #[arg(long)]
+    pub until_review: bool,
 }
 
 /// `pipe logs`.

@@ -20,7 +20,12 @@ pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failur
     let value = client.get(&format!("/runs/{run}")).await?;
     if args.follow {
         let job = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
-        return follow(&client, &Wish { run, job, json: args.connect.json, place: place(&args.connect) }, global).await;
+        return follow(
+            &client,
+            &Wish { run, job, json: args.connect.json, place: place(&args.connect), until_review: false },
+            global,
+        )
+        .await;
     }
     let wanted = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
     let jobs: Vec<&Json> = value["jobs"]

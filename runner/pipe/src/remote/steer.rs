@@ -79,7 +79,7 @@ fn started(run: &Json) -> String {
 
 async fn watch(client: &Client, run: &Json, to: &Connect, global: &Global) -> Result<Exit, Failure> {
     let run = run.as_u64().ok_or_else(|| Failure::new(Exit::Nothing, "no run was started"))?;
-    follow(client, &Wish { run, job: None, json: to.json, place: place(to) }, global).await
+    follow(client, &Wish { run, job: None, json: to.json, place: place(to), until_review: false }, global).await
 }
 
 async fn post(client: &Client, path: &str, body: &Json) -> Result<Json, Failure> {

@@ -10,13 +10,13 @@ use engine::store::{RunId, RunNumbers};
 use engine::wire::{self, Incoming};
 use futures_util::StreamExt as _;
 use serde_json::Value as Json;
-use workflow::run::Conclusion;
+use workflow::run::{Conclusion, RunEvent};
 
 use super::client::{Client, Unanswered, query};
 use super::connect::connect;
 use super::sse::Events;
 use super::{number, place};
-use crate::args::{Global, OneRun};
+use crate::args::{Global, OneRun, WatchArgs};
 use crate::exit::{Exit, Failure};
 use crate::report::plain::Detail;
 use crate::report::{LiveView, Logs, PlainView, Record, SummaryFacts, View, summary};
@@ -27,10 +27,12 @@ use crate::terminal::{self, Terminal};
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(args: &OneRun, global: &Global) -> Result<Exit, Failure> {
-    let client = connect(&args.connect).await?;
-    let run = number(&client, &args.run).await?;
-    follow(&client, &Wish { run, job: None, json: args.connect.json, place: place(&args.connect) }, global).await
+pub(super) async fn run(args: &WatchArgs, global: &Global) -> Result<Exit, Failure> {
+    let WatchArgs { one: OneRun { run, connect: to }, until_review } = args;
+    let client = connect(to).await?;
+    let run = number(&client, run).await?;
+    let wish = Wish { run, job: None, json: to.json, place: place(to), until_review: *until_review };
+    follow(&client, &wish, global).await
 }
 
 /// What to follow.
@@ -41,6 +43,8 @@ pub(super) struct Wish {
     pub(super) json: bool,
     /// The arguments that name the server, for commands that are shown.
     pub(super) place: String,
+    /// Whether to end where the run waits for a review.
+    pub(super) until_review: bool,
 }
 
 /// Follows a run to its end. Ctrl-C ends the watching, not the run.
@@ -58,6 +62,12 @@ pub(super) async fn follow(client: &Client, wish: &Wish, global: &Global) -> Res
     };
     watcher.view.ended();
     result?;
+    if let Some(environment) = &watcher.waits_for {
+        let text =
+            format!("Run {run} waits for a review of {environment}: pipe approve {run}{}", wish.place, run = wish.run);
+        let _gone = writeln!(std::io::stderr(), "{text}");
+        return Ok(Exit::Success);
+    }
     if !wish.json && wish.job.is_none() {
         let tests = super::left::tests(client, wish.run).await;
         let text = watcher.summary(wish, tests.as_deref(), Terminal::stdout(global.color));
@@ -80,6 +90,10 @@ struct Watcher {
     /// The place behind the last event.
     last: Option<String>,
     is_over: bool,
+    /// Whether a review was asked for since this was last looked at.
+    was_asked: bool,
+    /// The environment at which the watching ended.
+    waits_for: Option<String>,
 }
 
 /// How a connection ended.
@@ -107,7 +121,17 @@ impl Watcher {
         };
         let id = RunId(wish.run);
         let begun = (String::new(), String::new(), RunNumbers { id, first: id, number: 0, attempt: 1 });
-        Self { view, record: Record::default(), run: wish.run, json: wish.json, begun, last: None, is_over: false }
+        Self {
+            view,
+            record: Record::default(),
+            run: wish.run,
+            json: wish.json,
+            begun,
+            last: None,
+            is_over: false,
+            was_asked: false,
+            waits_for: None,
+        }
     }
 
     async fn follow_to_the_end(&mut self, client: &Client, wish: &Wish, global: &Global) -> Result<(), Failure> {
@@ -162,6 +186,14 @@ impl Watcher {
             if self.is_over {
                 return Ok(Ended::Over);
             }
+            if wish.until_review && std::mem::take(&mut self.was_asked) {
+                // It may be long ago, and given since.
+                let answer = client.get(&format!("/runs/{}/reviews", wish.run)).await?;
+                self.waits_for = answer["reviews"][0]["environment"].as_str().map(str::to_owned);
+                if self.waits_for.is_some() {
+                    return Ok(Ended::Over);
+                }
+            }
         }
         Ok(Ended::Early("the server ended the connection".to_owned()))
     }
@@ -204,6 +236,11 @@ impl Watcher {
 
     fn notice(&mut self, notice: &Notice, is_shown: bool) {
         self.record.add(notice);
+        if let Notice::Recorded(fact) = notice
+            && matches!(&fact.event, RunEvent::ReviewRequested { reviewers, .. } if !reviewers.is_empty())
+        {
+            self.was_asked = true;
+        }
         if is_shown {
             self.view.notice(notice, &self.record);
         }

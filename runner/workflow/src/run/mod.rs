@@ -29,6 +29,8 @@ pub use concurrency::{GroupChange, Groups, PENDING_MAX, QueueMode};
 pub use contexts::{JobScope, RunFacts, strategy_context};
 pub use decide::{Command, Decision, Limits};
 pub use event::{CancelReason, EVENT_VERSION, Leg, Recorded, RunEvent, SkipReason, StepResult};
-pub use gate::{Environments, Freeze, Gate, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, Review, TEAM, Terms};
+pub use gate::{
+    EVERYBODY, Environments, Freeze, Gate, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, Review, TEAM, Terms,
+};
 pub use id::{JobPath, JobRunKey, StepIndex};
 pub use state::{HeldGroup, JobRun, JobRunStatus, JobState, JobStatus, Phase, Run, RunCancel, StepRun};

@@ -106,7 +106,10 @@ impl World {
         let reviewers = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let two = Protection { reviewers: reviewers(&["ada", "bob", "team:ops"]), required: 2, ..prod.clone() };
         let guarded = Protection { reviewers: reviewers(&["ada", "bob"]), self_review: false, ..prod.clone() };
-        [("prod", prod), ("two", two), ("guarded", guarded)].map(|(name, rules)| (name.to_owned(), rules)).into()
+        let open = Protection { reviewers: reviewers(&["*"]), ..guarded.clone() };
+        [("prod", prod), ("two", two), ("guarded", guarded), ("open", open)]
+            .map(|(name, rules)| (name.to_owned(), rules))
+            .into()
     }
 
     fn logs(&self, run: RunId) -> PathBuf {

@@ -32,6 +32,12 @@ async fn who_began_a_run_does_not_approve_it() {
     }
     life.service.review(run, &Reviewer::named("bob"), of("guarded", true)).await.unwrap();
     assert_eq!(ends(&life.until(run, "run_finished").await), ["a success", "run success"]);
+    let run = life.make(waits_at("open")).await;
+    life.until(run, "review_requested").await;
+    let own = life.service.review(run, &Reviewer::named("ada"), of("open", true)).await.unwrap_err();
+    assert!(matches!(own, ServiceError::OwnRun { .. }), "{own}");
+    life.service.review(run, &Reviewer::named("anybody else"), of("open", false)).await.unwrap();
+    assert_eq!(ends(&life.until(run, "run_finished").await), ["a failure", "run failure"]);
     life.end().await;
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use freeze::Freeze;
-pub use protection::{Environments, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, TEAM};
+pub use protection::{EVERYBODY, Environments, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, TEAM};
 
 use super::contexts::JobScope;
 use super::decide::failed_before;

@@ -14,11 +14,13 @@ pub const REVIEW_DAYS_MAX: u64 = 30;
 pub const REVIEW_MS_MAX: u64 = REVIEW_DAYS_MAX * 24 * 3_600_000;
 /// Before the name of a team among reviewers.
 pub const TEAM: &str = "team:";
+/// Among reviewers: everybody whose role lets them review.
+pub const EVERYBODY: &str = "*";
 
 /// The rules of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Protection {
-    /// People, and teams as `team:NAME`; empty: nobody has to approve.
+    /// People, teams as `team:NAME`, or [`EVERYBODY`]; empty: nobody has to approve.
     pub reviewers: Vec<String>,
     /// How many of them have to, each another person.
     pub required: u32,
@@ -103,12 +105,12 @@ impl Protection {
 
     /// The people among the reviewers, each once, in lower case.
     fn people(&self) -> Vec<String> {
-        let people = self.reviewers.iter().filter(|name| !name.starts_with(TEAM)).map(|name| name.to_lowercase());
+        let people = self.reviewers.iter().filter(|name| !is_many(name)).map(|name| name.to_lowercase());
         people.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
     }
 
     fn has_teams(&self) -> bool {
-        self.reviewers.iter().any(|name| name.starts_with(TEAM))
+        self.reviewers.iter().any(|name| is_many(name))
     }
 
     /// Why nobody is left who could approve a run that these people began.
@@ -146,4 +148,9 @@ impl Protection {
         }
         end
     }
+}
+
+/// Whether a reviewer may be any number of people.
+fn is_many(name: &str) -> bool {
+    name == EVERYBODY || name.starts_with(TEAM)
 }
