@@ -113,9 +113,10 @@ impl Tokens {
         let digest = digest(token.expose());
         let audit = self.audit.clone();
         let write = move |transaction: &Transaction<'_>| {
-            let id: u64 = transaction.query_row(
+            // Reviewers are known by name: a token that is called like a user would be taken for them.
+            let made = transaction.query_row(
                 "INSERT INTO tokens (name, digest, scopes, repositories, created_at, created_by, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM users WHERE name = ?1) RETURNING id",
                 params![
                     new.name,
                     digest,
@@ -125,8 +126,14 @@ impl Tokens {
                     by.who,
                     new.expires_at.as_millisecond()
                 ],
-                |row| row.get(0),
-            )?;
+                |row| row.get::<_, u64>(0),
+            );
+            let Some(id) = made.optional()? else {
+                return Ok(Err(TokenError::Wish(format!(
+                    "`{}` is the name of a user; call the token otherwise",
+                    new.name
+                ))));
+            };
             let detail = json!({
                 "name": new.name, "scopes": new.scopes, "repositories": new.repositories,
                 "expires_at": new.expires_at.to_string(),
@@ -135,9 +142,9 @@ impl Tokens {
                 transaction,
                 &Deed { actor: by, what: "token.create", target: format!("token {id}"), detail },
             )?;
-            Ok(id)
+            Ok(Ok(id))
         };
-        Ok((self.database.write_surely(write).await?, token))
+        Ok((self.database.write_surely(write).await??, token))
     }
 
     /// Takes a token back, by its number or, where only one has it, its name. False if there is none.

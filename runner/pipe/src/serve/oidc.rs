@@ -47,7 +47,7 @@ pub enum Roles {
     /// For some.
     One(RoleTable),
     /// Several.
-    Many(Vec<Roles>),
+    Many(Vec<Self>),
 }
 
 /// A role and where it holds.

@@ -7,7 +7,7 @@ use super::*;
 use crate::sealing::{MasterKey, MasterKeys, Vault};
 use crate::store::Options;
 use crate::store::audit::{Actor, AuditFilter};
-use crate::store::tokens::Scope;
+use crate::store::tokens::{NewToken, Scope, Tokens};
 
 struct World {
     people: People,
@@ -47,6 +47,28 @@ impl World {
         let listed = self.audit.list(filter).await.unwrap();
         listed.iter().rev().map(|deed| format!("{} {} {}", deed.who, deed.what, deed.target)).collect()
     }
+}
+
+/// A07: a reviewer is known by name, so that no token may have that of a user.
+#[tokio::test]
+async fn a_token_is_not_taken_for_a_user() {
+    let world = World::new().await;
+    world.user("ada", &[]).await;
+    let tokens = Tokens::on(world.people.database.clone(), world.audit.clone());
+    let new = |name: &str| NewToken {
+        name: name.into(),
+        scopes: [Scope::ReviewsWrite].into_iter().collect(),
+        repositories: Vec::new(),
+        expires_at: at(24),
+    };
+    let refused = tokens.create(new("Ada"), root(), at(0)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "`Ada` is the name of a user; call the token otherwise");
+    let (bot, _) = tokens.create(new("bot"), root(), at(0)).await.unwrap();
+    let user = |name: &str| NewUser { name: name.into(), full_name: String::new(), password: None, roles: Vec::new() };
+    let refused = world.people.create(user("Bot"), root(), at(1)).await.unwrap_err();
+    assert!(matches!(refused, PeopleError::Conflict(_)), "{refused}");
+    assert!(tokens.revoke(&bot.to_string(), root(), at(2)).await.unwrap());
+    world.people.create(user("Bot"), root(), at(3)).await.unwrap();
 }
 
 const PASSWORD: &str = "correct horse battery";

@@ -137,6 +137,11 @@ impl People {
             if id_of(transaction, &name)?.is_some() {
                 return conflict(format!("there is a user {name} already"));
             }
+            let named =
+                "SELECT 1 FROM tokens WHERE name = ?1 COLLATE NOCASE AND revoked_at IS NULL AND expires_at > ?2";
+            if transaction.prepare(named)?.exists(params![name, now.as_millisecond()])? {
+                return conflict(format!("there is a token {name}, which reviews under that name; take it back first"));
+            }
             let insert = "INSERT INTO users (name, full_name, password, created_at, created_by)
                           VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
             let row = params![name, full_name, hash, now.as_millisecond(), by.who];
