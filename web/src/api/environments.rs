@@ -27,6 +27,15 @@ pub(super) async fn list(
     Query(filter): Query<OfRepository>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    answer::json(&headers, &json!({ "environments": environments(&shared, &allowed, filter).await? }))
+}
+
+/// What the list holds, by name and repository.
+pub(crate) async fn environments(
+    shared: &Site,
+    allowed: &Allowed<access::RunsRead>,
+    filter: OfRepository,
+) -> Result<Vec<Json>, Problem> {
     // By name in lower case, as they are compared, and repository; the empty one is for all.
     let mut found: BTreeMap<(String, String), Json> = BTreeMap::new();
     let mut entry = |name: &str, repository: &str, change: &dyn Fn(&mut Json)| {
@@ -64,7 +73,7 @@ pub(super) async fn list(
     for deployed in standing.iter().filter(|deployed| allowed.may_see(&deployed.repository)) {
         entry(&deployed.environment, &deployed.repository, &|one| one["deployed"] = json!(deployed));
     }
-    answer::json(&headers, &json!({ "environments": found.into_values().collect::<Vec<_>>() }))
+    Ok(found.into_values().collect())
 }
 
 #[derive(Debug, Default, Deserialize)]

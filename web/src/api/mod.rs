@@ -8,7 +8,7 @@ pub(crate) mod administration;
 pub(crate) mod answer;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
-mod environments;
+pub(crate) mod environments;
 mod events;
 mod findings;
 pub(crate) mod follow;

@@ -18,8 +18,8 @@ use crate::site::Site;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct OfRepository {
-    pub(super) repository: Option<String>,
+pub(crate) struct OfRepository {
+    pub(crate) repository: Option<String>,
 }
 
 pub(super) async fn secrets(

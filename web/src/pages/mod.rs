@@ -5,6 +5,7 @@
 
 mod deliveries;
 mod dispatch;
+mod environments;
 mod errors;
 mod files;
 mod filters;
@@ -19,6 +20,7 @@ mod review;
 mod run;
 mod runs;
 mod shown;
+mod tested;
 
 use std::sync::Arc;
 
@@ -51,6 +53,10 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/rerun", post(run::rerun))
         .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
         .route("/dispatch", get(dispatch::form).post(dispatch::start))
+        .route("/environments", get(environments::list))
+        .route("/deployments", get(environments::deployments))
+        .route("/tests", get(tested::list))
+        .route("/tests/{id}", get(tested::show))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{number}", get(deliveries::show))
         .route("/deliveries/{number}/replay", post(deliveries::replay))

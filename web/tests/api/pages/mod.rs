@@ -4,5 +4,6 @@ mod frame;
 pub(crate) mod hostile;
 mod job;
 mod others;
+mod places;
 mod review;
 mod runs;
