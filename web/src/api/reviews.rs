@@ -11,6 +11,7 @@ use engine::service::{Waiting, waiting};
 use engine::store::RunId;
 use engine::store::deployments::Deployed;
 use engine::store::listing::RunListed;
+use engine::store::repositories::Repository;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -250,7 +251,12 @@ pub(crate) async fn changes(site: &Site, run: &RunListed, environment: &str) -> 
 async fn apart(site: &Site, run: &RunListed, old: Option<String>) -> Result<Apart, String> {
     let registry = site.api.registry.as_ref().ok_or("no server has a copy of the repository")?;
     let repositories = site.repositories.all().await.map_err(|error| error.to_string())?;
-    let found = repositories.iter().find(|one| one.full_name.eq_ignore_ascii_case(&run.repository));
+    let spec = site.store.spec(run.id).await.map_err(|error| error.to_string())?;
+    // Two forges may have repositories of one name.
+    let is_its = |one: &&Repository| {
+        one.full_name.eq_ignore_ascii_case(&run.repository) && spec.as_ref().is_some_and(|spec| spec.forge == one.forge)
+    };
+    let found = repositories.iter().find(is_its);
     let id = found.ok_or("the repository is not registered any more")?.id;
     let new = run.sha.clone();
     let read = registry.mirrors.read(id, move |mirror| Apart::between(mirror, old.as_deref(), &new));
