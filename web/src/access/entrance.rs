@@ -7,7 +7,7 @@ use engine::store::audit::Audit;
 use engine::store::people::{Cost, FirstCode, People, Sessions};
 
 use super::limit::Limit;
-use crate::login::Oidc;
+use crate::pages::Oidc;
 
 /// The way in for people. Cheap to clone.
 #[derive(Debug, Clone)]

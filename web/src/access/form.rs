@@ -90,13 +90,18 @@ impl<N: Needs> FromRequest<Arc<Site>> for Submitted<N> {
     }
 }
 
-/// The fields of a form. Nothing but the one kind of body that is a form's is taken for one.
+/// The fields of a form.
 pub(crate) async fn read_fields(headers: &HeaderMap, body: Body) -> Result<Fields, Problem> {
+    Ok(Fields(form_urlencoded::parse(&read_form(headers, body).await?).into_owned().collect()))
+}
+
+/// A form as it came. Nothing but the one kind of body that is a form's is taken for one.
+pub(crate) async fn read_form(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if !is_form(headers) {
         let detail = "send a form, as application/x-www-form-urlencoded";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body", detail));
     }
-    Ok(Fields(form_urlencoded::parse(&read(body).await?).into_owned().collect()))
+    read(body).await
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -29,7 +29,7 @@ use workflow::secret::Secret;
 pub use entrance::Entrance;
 
 pub(crate) use cookie::{Transport, one as one_cookie, presented};
-pub(crate) use form::{Fields, Submitted, prove, read_fields};
+pub(crate) use form::{Fields, Submitted, prove, read_fields, read_form};
 pub(crate) use limit::Wait;
 pub(crate) use origin::{is_of_ours, own_path};
 pub(crate) use refusal::{Program, Refusal};

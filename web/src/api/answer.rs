@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use engine::store::StoreError;
+use engine::store::people::PeopleError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,6 +149,19 @@ pub(crate) fn store(error: &StoreError) -> Problem {
     tracing::error!(%error, "a request cannot be answered");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "the database takes nothing now; try again later")
         .retry_after(std::time::Duration::from_secs(10))
+}
+
+/// What something about people was refused for.
+pub(crate) fn people(error: &PeopleError) -> Problem {
+    let (status, kind) = match error {
+        PeopleError::Store(error) => return store(error),
+        PeopleError::Unavailable(error) => return unreadable(error),
+        PeopleError::Wish(_) => (StatusCode::UNPROCESSABLE_ENTITY, "request"),
+        PeopleError::Conflict(_) => (StatusCode::CONFLICT, "state"),
+        PeopleError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+        PeopleError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+    };
+    Problem::new(status, kind, error.to_string())
 }
 
 /// A secret of a body.

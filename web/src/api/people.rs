@@ -15,8 +15,8 @@ use workflow::secret::Secret;
 use super::not_found;
 use crate::Problem;
 use crate::access::{self, Allowed};
+use crate::api::answer::people;
 use crate::api::answer::{self, Body, Path, Query, done, hidden_or_none, store};
-use crate::login::people;
 use crate::site::Site;
 
 /// A role of a body: its word, or with where it holds.

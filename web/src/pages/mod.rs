@@ -1,7 +1,7 @@
 //! The pages that people look at. A page reads what the API reads and does what the API does; it only looks different.
 //!
 //! `render.rs` makes HTML of templates, `filters.rs` is what they can do with values, `files.rs` gives out style sheets
-//! and scripts. Every page works without a script. No page decides about runs.
+//! and scripts, `live.rs` tells what changed. The rest is one file or folder a page. Every page works without a script. No page decides about runs.
 
 mod deliveries;
 mod dispatch;
@@ -13,12 +13,14 @@ mod forms;
 mod job;
 mod live;
 pub(crate) mod log;
+mod login;
 mod markdown;
 mod outside;
 mod render;
 mod review;
 mod run;
 mod runs;
+mod settings;
 mod shown;
 mod tested;
 
@@ -30,8 +32,7 @@ use axum::routing::{get, post};
 
 pub(crate) use errors::wants_page;
 pub(crate) use filters::encoded;
-#[expect(unused_imports, reason = "pages of the other parts are made with them")]
-pub(crate) use forms::Form;
+pub use login::Oidc;
 pub(crate) use render::{bare, page};
 
 use crate::site::Site;
@@ -62,8 +63,8 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/deliveries/{number}/replay", post(deliveries::replay))
         .route("/badge/{owner}/{name}/{workflow}", get(outside::badge))
         .route("/runs.atom", get(outside::feed))
-        .merge(crate::login::routes())
-        .merge(crate::settings::routes())
+        .merge(login::routes())
+        .merge(settings::routes())
         .fallback(errors::nothing_there)
         .layer(from_fn(crate::access::prove))
         .layer(from_fn(errors::as_pages));

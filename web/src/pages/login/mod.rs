@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use engine::store::audit::{Actor, Deed};
-use engine::store::people::{PeopleError, UserId, Way};
+use engine::store::people::{UserId, Way};
 use jiff::Timestamp;
 use minijinja::context;
 use serde::Deserialize;
@@ -32,7 +32,7 @@ use crate::access::{
     Anyone, Fields, Refusal, Submitted, Transport, Wait, foreign, is_of_ours, origin_of, own_path, presented,
     read_fields,
 };
-use crate::api::answer::{Query, store, unreadable};
+use crate::api::answer::{Query, people, store, unreadable};
 use crate::pages::bare;
 use crate::site::Site;
 use crate::{ClientAddress, Problem};
@@ -216,17 +216,4 @@ async fn leave(State(site): State<Arc<Site>>, submitted: Submitted<Anyone>) -> R
         }
     }
     Ok(response)
-}
-
-/// What something about people was refused for.
-pub(crate) fn people(error: &PeopleError) -> Problem {
-    let (status, kind) = match error {
-        PeopleError::Store(error) => return store(error),
-        PeopleError::Unavailable(error) => return unreadable(error),
-        PeopleError::Wish(_) => (StatusCode::UNPROCESSABLE_ENTITY, "request"),
-        PeopleError::Conflict(_) => (StatusCode::CONFLICT, "state"),
-        PeopleError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-        PeopleError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-    };
-    Problem::new(status, kind, error.to_string())
 }

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use minijinja::context;
 use workflow::secret::Secret;
 
-use super::{Sender, people};
+use super::Sender;
 use crate::Problem;
 use crate::access::Refusal;
+use crate::api::answer::people;
 use crate::pages::bare;
 use crate::site::Site;
 

@@ -14,9 +14,9 @@ use workflow::secret::Secret;
 use super::{back_to, tabs};
 use crate::Problem;
 use crate::access::{Admin, Allowed, Fields, Submitted};
+use crate::api::answer::people;
 use crate::api::answer::store;
 use crate::api::people::assignment;
-use crate::login::people;
 use crate::pages::page;
 use crate::site::Site;
 

@@ -10,7 +10,7 @@ use super::back_to;
 use super::users::role;
 use crate::Problem;
 use crate::access::{Admin, Submitted};
-use crate::login::people;
+use crate::api::answer::people;
 use crate::site::Site;
 
 pub(super) async fn create(State(site): State<Arc<Site>>, form: Submitted<Admin>) -> Result<Response, Problem> {

@@ -17,8 +17,8 @@ use workflow::secret::Secret;
 use super::{back_to, tabs};
 use crate::Problem;
 use crate::access::{Allowed, Anyone, Submitted, Transport};
+use crate::api::answer::people;
 use crate::api::answer::store;
-use crate::login::people;
 use crate::pages::page;
 use crate::site::Site;
 

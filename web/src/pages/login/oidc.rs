@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Sender, people};
+use super::Sender;
 use crate::Problem;
 use crate::access::{Fields, Refusal, Transport, one_cookie, own_path};
+use crate::api::answer::people;
 use crate::api::answer::{Query, store, unreadable};
 use crate::site::Site;
 use axum::body::Body;
