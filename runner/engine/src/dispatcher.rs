@@ -308,11 +308,13 @@ impl Loop<'_> {
             RunEvent::RunCancelRequested { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::GroupAcquired { holder: None } => self.run.conclusion().is_none(),
+            RunEvent::RunReleased { .. } => self.run.is_held(),
             RunEvent::Reviewed { key, by, .. } => {
                 let gate = self.run.job_run(key).and_then(|run| run.gate.as_ref());
                 gate.is_some_and(|gate| gate.wants_review() && !gate.has_review_of(by))
             }
             RunEvent::GroupRequested { .. }
+            | RunEvent::RunHeld { .. }
             | RunEvent::RunStarted
             | RunEvent::JobSkipped { .. }
             | RunEvent::JobExpanded { .. }

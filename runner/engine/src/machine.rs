@@ -251,6 +251,7 @@ pub(crate) struct StartedWith<'a> {
     /// Empty: the actor.
     pub(crate) triggering_actor: String,
     pub(crate) workflow_hash: String,
+    pub(crate) held: Option<String>,
 }
 
 fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
@@ -266,6 +267,7 @@ fn facts(request: &RunRequest, numbers: RunNumbers) -> RunFacts {
         token: request.secrets.get("GITHUB_TOKEN").cloned(),
         triggering_actor: String::new(),
         workflow_hash: String::new(),
+        held: None,
     };
     run_facts(started, numbers)
 }
@@ -301,6 +303,7 @@ pub(crate) fn run_facts(started: StartedWith<'_>, numbers: RunNumbers) -> RunFac
         legs: started.legs,
         environments: started.environments,
         workflow_hash: started.workflow_hash,
+        held: started.held,
     }
 }
 

@@ -89,6 +89,7 @@ impl Api {
             .route("/runs/{id}/artifacts", get(artifacts::list))
             .route("/runs/{id}/artifacts/{name}", get(artifacts::download))
             .route("/runs/{id}/cancel", post(runs::cancel))
+            .route("/runs/{id}/approve", post(runs::approve))
             .route("/runs/{id}/rerun", post(runs::rerun))
             .route("/runs/{id}/reviews", get(reviews::list))
             .route("/runs/{id}/reviews", post(reviews::review))

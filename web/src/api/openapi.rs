@@ -115,6 +115,10 @@ pub(super) const PAGES: &[Page] = &[
         ..page("post", "/runs/{id}/cancel", Scope::RunsWrite, "Stop a run")
     },
     Page {
+        answer: (201, JSON, "run, status"),
+        ..page("post", "/runs/{id}/approve", Scope::RunsWrite, "Let a run of a fork's pull request begin")
+    },
+    Page {
         body: &[("failed", "only jobs that failed, and what needs them"), ("job", "only this job, and what needs it")],
         answer: (201, JSON, "run: the number of the new attempt"),
         ..page("post", "/runs/{id}/rerun", Scope::RunsWrite, "Start another attempt of a run that is over")

@@ -71,6 +71,8 @@ pub(crate) async fn show(
     let attempts = shared.listing.attempts(run.id).await.map_err(|error| store(&error))?;
     let attempts: Vec<_> = attempts.iter().map(|one| json!({ "id": one.id, "attempt": one.attempt })).collect();
     let mut value = serde_json::to_value(&run).map_err(|error| answer::unreadable(&error))?;
+    value["held"] = json!(jobs.held);
+    value["released_by"] = json!(jobs.released_by);
     value["jobs"] = jobs.into_json();
     value["attempts"] = Json::Array(attempts);
     answer::json(&headers, &value)
@@ -112,6 +114,30 @@ pub(crate) async fn cancel_run(
     let run = visible(shared, allowed, run).await?;
     shared.api.steering.cancel(run.id, force, allowed.holder.person()).await.map_err(refused)?;
     audit(shared, allowed, "run.cancel", &run, json!({ "force": force })).await
+}
+
+pub(crate) async fn approve(
+    State(shared): State<Arc<Site>>,
+    allowed: Allowed<access::RunsWrite>,
+    Path(id): Path<u64>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let deed = async {
+        release_run(&shared, &allowed, RunId(id)).await?;
+        Ok((StatusCode::CREATED, json!({ "run": id, "status": "queued" })))
+    };
+    shared.once.perform(&allowed.holder, &body, deed).await
+}
+
+/// Lets a run of a stranger's code begin: the deed itself.
+pub(crate) async fn release_run(
+    shared: &Site,
+    allowed: &Allowed<access::RunsWrite>,
+    run: RunId,
+) -> Result<(), Problem> {
+    let run = visible(shared, allowed, run).await?;
+    shared.api.steering.release(run.id, allowed.holder.person()).await.map_err(refused)?;
+    audit(shared, allowed, "run.release", &run, json!({ "sha": run.sha })).await
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -94,6 +94,12 @@ pub trait Steering: Send + Sync + std::fmt::Debug {
     /// There is none, or it is over.
     async fn cancel(&self, run: RunId, force: bool, by: &str) -> Result<(), SteerError>;
 
+    /// Lets a run of a stranger's code begin.
+    ///
+    /// # Errors
+    /// There is none, or it does not wait for that.
+    async fn release(&self, run: RunId, by: &str) -> Result<(), SteerError>;
+
     /// Starts another attempt of a run that is over; its number.
     ///
     /// # Errors

@@ -14,6 +14,10 @@ pub(crate) struct Jobs {
     pub(crate) jobs: IndexMap<JobRunKey, Job>,
     /// When the run began.
     pub(crate) started_at: Option<Timestamp>,
+    /// Why somebody has to let the run begin, as long as nobody has.
+    pub(crate) held: Option<String>,
+    /// Who let it begin.
+    pub(crate) released_by: Option<String>,
     /// Why the run cannot go on at all.
     pub(crate) refused: Option<String>,
     /// Who asked for its end.
@@ -163,6 +167,8 @@ impl Jobs {
                 let conclusion = if cancelled { Conclusion::Cancelled } else { Conclusion::Skipped };
                 self.ended(job, conclusion, Some(reason.sentence()), at);
             }
+            RunEvent::RunHeld { reason } => self.held = Some(reason.clone()),
+            RunEvent::RunReleased { by } => (self.held, self.released_by) = (None, Some(by.clone())),
             RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
             RunEvent::RunCancelRequested { by, .. } => self.cancelled_by = Some(by.clone()),
             RunEvent::RunStarted => self.started_at = Some(at),

@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/jobs/{job}/raw", get(job::raw))
         .route("/runs/{id}/artifacts/{name}", get(crate::api::artifacts::download))
         .route("/runs/{id}/cancel", post(run::cancel))
+        .route("/runs/{id}/approve", post(run::approve))
         .route("/runs/{id}/rerun", post(run::rerun))
         .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
         .route("/dispatch", get(dispatch::form).post(dispatch::start))

@@ -103,6 +103,8 @@ impl Filters {
 struct Waiting {
     run: Run,
     environments: Vec<String>,
+    /// Somebody has to let it begin.
+    held: bool,
 }
 
 pub(super) async fn list(
@@ -143,8 +145,9 @@ async fn parts(site: &Site, holder: &Holder, runs: Vec<RunListed>) -> Result<Val
     for run in site.listing.list(filter).await.map_err(|error| store(&error))? {
         let jobs = Jobs::read(&site.listing, run.id).await.map_err(|error| store(&error))?;
         let environments = shown::waiting(&jobs);
-        if !environments.is_empty() {
-            waiting.push(Waiting { run: Run::of(run, now), environments });
+        let held = jobs.held.is_some();
+        if held || !environments.is_empty() {
+            waiting.push(Waiting { run: Run::of(run, now), environments, held });
         }
     }
     let runs: Vec<Run> = runs.into_iter().map(|run| Run::of(run, now)).collect();

@@ -14,6 +14,8 @@ async fn deeds_are_done_and_kept() {
         (format!("/runs/{run}/cancel"), json!({}), 202),
         (format!("/runs/{over}/cancel"), json!({}), 409),
         ("/runs/404/cancel".into(), json!({}), 404),
+        (format!("/runs/{run}/approve"), json!({}), 201),
+        (format!("/runs/{over}/approve"), json!({}), 409),
         (format!("/runs/{run}/rerun"), json!({}), 201),
         (format!("/runs/{run}/rerun"), json!({ "failed": true }), 201),
         (format!("/runs/{run}/rerun"), json!({ "job": "build" }), 201),
@@ -36,11 +38,12 @@ async fn deeds_are_done_and_kept() {
         assert_eq!(answer.status.as_u16(), status, "{path} {body}: {}", answer.text());
         assert!(status < 400 || !answer.json()["detail"].as_str().unwrap().is_empty());
     }
-    assert_eq!(world.asked.take().len(), 10);
+    assert_eq!(world.asked.take().len(), 12);
     assert_eq!(
         world.deeds().await,
         [
             "token admin run.cancel octo/shop run 2",
+            "token admin run.release octo/shop run 2",
             "token admin run.rerun octo/shop run 2",
             "token admin run.rerun octo/shop run 2",
             "token admin run.rerun octo/shop run 2",

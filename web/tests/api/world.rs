@@ -50,6 +50,11 @@ impl Steering for Asked {
         if run.0 == 1 { Err(SteerError::Conflict("the run is over".into())) } else { Ok(()) }
     }
 
+    async fn release(&self, run: RunId, by: &str) -> Result<(), SteerError> {
+        self.note(format!("release {run} by {by}"));
+        if run.0 == 1 { Err(SteerError::Conflict("it does not wait".into())) } else { Ok(()) }
+    }
+
     async fn rerun(&self, run: RunId, which: Rerun, by: &str) -> Result<RunId, SteerError> {
         self.note(format!("rerun {run} {which:?} by {by}"));
         Ok(RunId(99))

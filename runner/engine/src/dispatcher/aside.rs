@@ -15,6 +15,7 @@ impl Loop<'_> {
         let facts = match control {
             Control::Cancel { by } => vec![RunEvent::RunCancelRequested { by, force: false }],
             Control::Kill { by } => vec![RunEvent::RunCancelRequested { by, force: true }],
+            Control::Release { by } => self.run.release(&by),
             Control::Refuse { message } => vec![RunEvent::RunRefused { message }],
             Control::Review { environment, approved, by, comment, subjects } => {
                 let meant = self.run.waiting_for_review().filter(|(_, gate)| {
@@ -46,7 +47,7 @@ impl Loop<'_> {
 
     pub(super) fn aside(&self) -> Carried {
         let until = self.run.next_deadline(self.decided);
-        Carried::Aside { until, waits_for_review: self.run.waiting_for_review().next().is_some() }
+        Carried::Aside { until, waits_for_review: self.run.is_held() || self.run.waiting_for_review().next().is_some() }
     }
 
     /// The labels that count where labels have limits.

@@ -33,6 +33,11 @@ pub enum Control {
         /// Only job runs whose review is about one of these, as the reviewer saw it; empty: whatever waits.
         subjects: Vec<String>,
     },
+    /// Let a run of a stranger's code begin.
+    Release {
+        /// Who.
+        by: String,
+    },
     /// The run cannot go on at all.
     Refuse {
         /// Why.

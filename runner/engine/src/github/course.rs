@@ -152,6 +152,10 @@ impl Course {
             RunEvent::Reviewed { approved: true, passed: true, .. } => {
                 reports.push(self.status(StatusState::Pending, "In progress"));
             }
+            RunEvent::RunHeld { .. } => {
+                reports.push(self.status(StatusState::Pending, "Waiting for somebody to let it run"));
+            }
+            RunEvent::RunReleased { .. } => reports.push(self.status(StatusState::Pending, "Queued")),
             RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
             RunEvent::RunCancelRequested { by, .. } => self.cancelled_by = Some(by.clone()),
             RunEvent::RunFinished { conclusion } => reports.extend(self.end(*conclusion, at)),

@@ -52,6 +52,7 @@ pub(super) fn facts() -> Arc<RunFacts> {
         legs: Vec::new(),
         environments: Arc::default(),
         workflow_hash: String::new(),
+        held: None,
     })
 }
 

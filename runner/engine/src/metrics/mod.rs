@@ -135,6 +135,8 @@ impl Metrics {
             }
             RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { passed: false, .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }

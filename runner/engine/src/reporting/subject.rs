@@ -84,6 +84,7 @@ fn facts(row: &RunRow, spec: &RunSpec, vars: &indexmap::IndexMap<String, String>
         legs: spec.legs.clone(),
         environments: Arc::default(),
         workflow_hash: String::new(),
+        held: spec.held.clone(),
         workflow: Arc::new(workflow),
     }
 }

@@ -33,6 +33,9 @@ pub enum ServiceError {
         /// Why.
         reason: String,
     },
+    /// Nobody has to let it begin.
+    #[error("run {0} does not wait for anybody to let it begin")]
+    NotHeld(RunId),
     /// No job waits at that environment.
     #[error("no job of run {run} waits for a review of `{environment}`")]
     NotWaiting {

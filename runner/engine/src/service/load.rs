@@ -131,6 +131,7 @@ pub(super) fn facts(inner: &Inner, spec: &RunSpec, numbers: RunNumbers, given: G
         token: secrets.get("GITHUB_TOKEN").cloned(),
         triggering_actor: spec.requested_by.clone(),
         workflow_hash: spec.workflow_hash(),
+        held: spec.held.clone(),
     };
     Arc::new(run_facts(started, numbers))
 }

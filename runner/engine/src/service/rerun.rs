@@ -49,6 +49,8 @@ impl RunService {
                 kept(&state, &history, &again(&state, what, run)?, what)
             }
         };
+        // Whoever runs it again lets it begin.
+        spec.held = None;
         spec.kept = kept;
         spec.rerun_of = Some(run);
         spec.attempt = row.numbers.attempt + 1;
@@ -122,6 +124,8 @@ fn kept(state: &Run, history: &[Recorded], again: &BTreeSet<JobId>, what: &Rerun
         | RunEvent::JobRunFinished { key, .. } => leg(key),
         RunEvent::GroupRequested { .. }
         | RunEvent::GroupAcquired { .. }
+        | RunEvent::RunHeld { .. }
+        | RunEvent::RunReleased { .. }
         | RunEvent::RunStarted
         | RunEvent::ReviewRequested { .. }
         | RunEvent::Reviewed { .. }

@@ -67,6 +67,9 @@ pub struct RunSpec {
     /// Whose code it executes.
     #[serde(default)]
     pub trust: Trust,
+    /// Why somebody has to let it begin, see `TrustPolicy::holds`.
+    #[serde(default)]
+    pub held: Option<String>,
     /// Higher ones begin first.
     #[serde(default)]
     pub priority: i32,
@@ -108,6 +111,7 @@ impl RunSpec {
             selected: None,
             legs: Vec::new(),
             trust: Trust::Trusted,
+            held: None,
             priority: 0,
             attempt: 1,
             rerun_of: None,

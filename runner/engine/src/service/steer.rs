@@ -66,6 +66,22 @@ impl RunService {
         self.ask(run, order, &mut live, &asked).await
     }
 
+    /// Lets a run of a stranger's code begin.
+    ///
+    /// # Errors
+    /// It does not exist, is over, or does not wait for that.
+    pub async fn release(&self, run: RunId, by: &str) -> Result<(), ServiceError> {
+        let mut live = self.subscribe(run);
+        self.unfinished(run).await?;
+        let held = self.0.store.spec(run).await?.is_some_and(|spec| spec.held.is_some());
+        let released = |event: &RunEvent| matches!(event, RunEvent::RunReleased { .. }).then_some(Ok(()));
+        let facts = self.0.log.read(run).await?;
+        if !held || facts.iter().any(|fact| released(&fact.event).is_some()) {
+            return Err(ServiceError::NotHeld(run));
+        }
+        self.ask(run, Control::Release { by: by.to_owned() }, &mut live, &released).await
+    }
+
     pub(super) async fn unfinished(&self, run: RunId) -> Result<(), ServiceError> {
         match self.0.store.run_row(run).await? {
             None => Err(ServiceError::NoSuchRun(run)),

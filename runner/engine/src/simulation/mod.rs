@@ -246,6 +246,7 @@ pub(crate) fn facts(jobs: &str) -> RunFacts {
         legs: Vec::new(),
         environments: Arc::default(),
         workflow_hash: String::new(),
+        held: None,
     }
 }
 

@@ -267,8 +267,10 @@ impl Change {
     pub(super) fn of(fact: &Recorded) -> Option<Self> {
         match &fact.event {
             RunEvent::JobRunStarted { .. } => Some(Self::Status(RunStatus::InProgress)),
-            RunEvent::ReviewRequested { .. } => Some(Self::Status(RunStatus::Waiting)),
-            RunEvent::Reviewed { passed: true, .. } => Some(Self::Status(RunStatus::Queued)),
+            RunEvent::ReviewRequested { .. } | RunEvent::RunHeld { .. } => Some(Self::Status(RunStatus::Waiting)),
+            RunEvent::Reviewed { passed: true, .. } | RunEvent::RunReleased { .. } => {
+                Some(Self::Status(RunStatus::Queued))
+            }
             RunEvent::RunFinished { conclusion } => {
                 Some(Self::Over { conclusion: *conclusion, at: fact.at.to_string() })
             }

@@ -67,6 +67,8 @@ impl Spans<'_> {
             RunEvent::RunFinished { conclusion } => self.run(*conclusion, at),
             RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }

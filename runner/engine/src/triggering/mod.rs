@@ -35,7 +35,7 @@ pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
 pub use offers::{Offer, OfferedInput, Offers};
 pub use schedule::Scheduler;
 pub use sources::Sources;
-pub use trust::TrustPolicy;
+pub use trust::{ForkApproval, TrustPolicy};
 
 /// How long a repository that cannot be reached is tried again for one delivery.
 const TRIED_FOR: Duration = Duration::from_secs(15 * 60);
@@ -157,6 +157,7 @@ impl Triggering {
         let is_of_default = event.name == EventName::Push
             && event.git_ref.as_str().strip_prefix("refs/heads/") == Some(&event.repository.default_branch);
         let (forge, trust) = (place.repository.forge, self.trust.of(&event));
+        let held = self.trust.holds(&event);
         let event = Arc::new(event);
         let name = place.repository.full_name.clone();
         let branch = event.repository.default_branch.clone();
@@ -164,7 +165,7 @@ impl Triggering {
             let sha = event.sha.clone().unwrap_or_default();
             let read = workflows::read(repository, &sha)?;
             let crons = is_of_default.then(|| workflows::schedules(&read));
-            let asked = workflows::Asked { forge, repository: &name, event: &event, trust };
+            let asked = workflows::Asked { forge, repository: &name, event: &event, trust, held };
             Ok((asked.decide(&read), crons))
         });
         let (found, crons) = match reading.await {

@@ -79,7 +79,8 @@ fn tell(found: &Found) -> String {
             let spec = |spec: &RunSpec| {
                 let file = spec.workflow.rsplit('/').next().unwrap();
                 let trust = if spec.trust == Trust::Fork { " fork" } else { "" };
-                format!("{file}{}{trust}", if spec.problem.is_some() { "!" } else { "" })
+                let held = if spec.held.is_some() { " held" } else { "" };
+                format!("{file}{}{trust}{held}", if spec.problem.is_some() { "!" } else { "" })
             };
             let specs: Vec<_> = specs.iter().map(spec).collect();
             assert!(others.iter().all(|reason| reason.starts_with(".github/workflows/")), "{others:?}");
@@ -181,7 +182,7 @@ async fn pull_requests_run_at_their_merge() {
         }})
     };
     assert_eq!(world.told("pull_request", pull("local/shop", &head, "opened")).await, "ci.yml");
-    assert_eq!(world.told("pull_request", pull("else/shop", &head, "opened")).await, "ci.yml fork");
+    assert_eq!(world.told("pull_request", pull("else/shop", &head, "opened")).await, "ci.yml fork held");
     let closed = world.told("pull_request", pull("local/shop", &head, "closed")).await;
     assert!(closed.contains("activity type `closed`"), "{closed}");
     let mut payload = base("local/shop");

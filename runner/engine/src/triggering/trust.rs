@@ -18,6 +18,22 @@ pub struct TrustPolicy {
     pub pull_request_target: bool,
     /// Comments, issues and discussions of anybody get secrets, as on GitHub.
     pub comments: bool,
+    /// Which pull requests of forks wait for somebody who lets them run.
+    pub fork_approval: ForkApproval,
+}
+
+/// Which pull requests of forks run only after somebody who may write has let them, see
+/// <https://docs.github.com/en/actions/how-tos/manage-workflow-runs/approve-runs-from-forks>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForkApproval {
+    /// Of everybody who may not write to the repository, as far as the forge tells.
+    #[default]
+    Outside,
+    /// All of them.
+    Always,
+    /// None.
+    Never,
 }
 
 /// People whose words count: GitHub's `author_association`.
@@ -28,6 +44,29 @@ impl TrustPolicy {
     #[must_use]
     pub fn of(self, event: &Event) -> Trust {
         if event.from_fork() || self.is_stranger(event) { Trust::Fork } else { Trust::Trusted }
+    }
+
+    /// Why somebody has to let a run of this event begin; `None`: nobody has to. What runs the base's own workflow never
+    /// waits, as on GitHub.
+    #[must_use]
+    pub fn holds(self, event: &Event) -> Option<String> {
+        let of_head = matches!(
+            event.name,
+            EventName::PullRequest | EventName::PullRequestReview | EventName::PullRequestReviewComment
+        );
+        if !of_head || !event.from_fork() {
+            return None;
+        }
+        let text = |pointer: &str| event.payload.pointer(pointer).and_then(Json::as_str);
+        let inside = text("/pull_request/author_association").is_some_and(|is| MAY_WRITE.contains(&is));
+        let holds = match self.fork_approval {
+            ForkApproval::Outside => !inside,
+            ForkApproval::Always => true,
+            ForkApproval::Never => false,
+        };
+        let fork = text("/pull_request/head/repo/full_name").unwrap_or("another repository");
+        let author = text("/pull_request/user/login").unwrap_or(&event.actor.login);
+        holds.then(|| format!("the pull request is from {fork}, by {author}: somebody who may write has to let it run"))
     }
 
     fn is_stranger(self, event: &Event) -> bool {
@@ -94,7 +133,7 @@ mod tests {
         payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let event = Event::parse(name, payload).unwrap();
         assert_eq!(TrustPolicy::default().of(&event), expected, "{name} {more}");
-        let all = TrustPolicy { pull_request_target: true, comments: true }.of(&event);
+        let all = TrustPolicy { pull_request_target: true, comments: true, ..TrustPolicy::default() }.of(&event);
         let still =
             matches!(event.name, EventName::PullRequest | EventName::PullRequestReview | EventName::WorkflowRun);
         assert_eq!(all, if still { expected } else { Trust::Trusted }, "{name} {more} with everything allowed");
@@ -128,5 +167,37 @@ mod tests {
         check("workflow_run", &run("pull_request", "x/r"), Trust::Fork);
         check("push", &json!({ "ref": "refs/heads/main" }), Trust::Trusted);
         check("watch", &json!({}), Trust::Fork);
+    }
+
+    #[test]
+    fn pull_requests_of_strangers_wait_for_somebody_who_lets_them_run() {
+        let held = |name: &str, head: &str, association: Option<&str>, policy: ForkApproval| {
+            let payload = json!({
+                "repository": { "full_name": "o/r" }, "sender": { "login": "x" }, "action": "opened",
+                "pull_request": {
+                    "number": 1, "base": { "ref": "main" }, "head": { "ref": "t", "repo": { "full_name": head } },
+                    "user": { "login": "mallory" }, "author_association": association,
+                },
+            });
+            let event = Event::parse(name, payload).unwrap();
+            TrustPolicy { fork_approval: policy, ..TrustPolicy::default() }.holds(&event)
+        };
+        let outside = ForkApproval::Outside;
+        assert_eq!(
+            held("pull_request", "x/r", Some("NONE"), outside).as_deref(),
+            Some("the pull request is from x/r, by mallory: somebody who may write has to let it run")
+        );
+        for (association, policy, expected) in [
+            (Some("CONTRIBUTOR"), outside, true),
+            (None, outside, true),
+            (Some("MEMBER"), outside, false),
+            (Some("MEMBER"), ForkApproval::Always, true),
+            (Some("NONE"), ForkApproval::Never, false),
+        ] {
+            let is = held("pull_request", "x/r", association, policy).is_some();
+            assert_eq!(is, expected, "{association:?} {policy:?}");
+            assert_eq!(held("pull_request", "o/r", association, policy), None, "its own branch");
+            assert_eq!(held("pull_request_target", "x/r", association, policy), None, "the base's workflow");
+        }
     }
 }

@@ -123,6 +123,8 @@ pub(super) struct Asked<'a> {
     pub(super) repository: &'a str,
     pub(super) event: &'a Arc<Event>,
     pub(super) trust: Trust,
+    /// Why somebody has to let it run.
+    pub(super) held: Option<String>,
 }
 
 impl Asked<'_> {
@@ -183,6 +185,7 @@ impl Asked<'_> {
     fn problem(&self, read: &ReadWorkflow, told: &[String]) -> RunSpec {
         let mut spec = self.spec(read, Event::clone(self.event));
         spec.problem = Some(told.to_vec());
+        spec.held = None;
         spec
     }
 
@@ -190,6 +193,7 @@ impl Asked<'_> {
         let mut spec = RunSpec::new(self.forge, event, &read.path, read.sources.clone());
         self.repository.clone_into(&mut spec.repository);
         spec.trust = self.trust;
+        spec.held.clone_from(&self.held);
         if self.event.name == EventName::Schedule {
             "schedule".clone_into(&mut spec.requested_by);
         }

@@ -191,6 +191,10 @@ impl Steering for Nobody {
         self.refuse()
     }
 
+    async fn release(&self, _run: RunId, _by: &str) -> Result<(), SteerError> {
+        self.refuse()
+    }
+
     async fn rerun(&self, _run: RunId, _which: Rerun, _by: &str) -> Result<RunId, SteerError> {
         self.refuse()
     }

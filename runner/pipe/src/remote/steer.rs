@@ -34,6 +34,14 @@ pub(super) async fn rerun(args: &RerunArgs, global: &Global) -> Result<Exit, Fai
 pub(super) async fn review(args: &ReviewArgs, state: &str, _global: &Global) -> Result<Exit, Failure> {
     let client = connect(&args.connect).await?;
     let run = number(&client, &args.run).await?;
+    if args.environment.is_none() && client.get(&format!("/runs/{run}")).await?["held"].is_string() {
+        let (deed, told) = match state {
+            "approved" => ("approve", "may run"),
+            _ => ("cancel", "is cancelled"),
+        };
+        let value = post(&client, &format!("/runs/{run}/{deed}"), &json!({})).await?;
+        return print(args.connect.json, &value, |_| format!("run {run} {told}\n"));
+    }
     let mut body = json!({ "state": state, "comment": args.message });
     if let Some(environment) = &args.environment {
         body["environment"] = environment.clone().into();

@@ -115,6 +115,8 @@ impl View for LiveView {
                 RunEvent::JobRunFinished { key, .. } => self.end(key),
                 RunEvent::GroupRequested { .. }
                 | RunEvent::GroupAcquired { .. }
+                | RunEvent::RunHeld { .. }
+                | RunEvent::RunReleased { .. }
                 | RunEvent::RunStarted
                 | RunEvent::JobSkipped { .. }
                 | RunEvent::JobExpanded { .. }

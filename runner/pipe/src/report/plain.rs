@@ -160,6 +160,10 @@ impl<W: Write + Send> PlainView<W> {
                 let text = format!("is cancelled: {}", why_cancelled(reason));
                 self.job_line(key, record, &text);
             }
+            RunEvent::RunHeld { reason } => {
+                self.line(&format!("waits: {reason} (`pipe approve`, or the page of the run)"));
+            }
+            RunEvent::RunReleased { by } => self.line(&format!("{by} let it run")),
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::RunStarted

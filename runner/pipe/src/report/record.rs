@@ -223,6 +223,8 @@ impl Record {
             | RunEvent::RunCancelRequested { .. }
             | RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::JobRunPlaced { .. } => {}
         }

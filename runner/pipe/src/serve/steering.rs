@@ -21,6 +21,10 @@ impl Steering for ServiceSteering {
         self.runs.cancel(run, by, force).await.map_err(refused)
     }
 
+    async fn release(&self, run: RunId, by: &str) -> Result<(), SteerError> {
+        self.runs.release(run, by).await.map_err(refused)
+    }
+
     async fn rerun(&self, run: RunId, which: api::Rerun, by: &str) -> Result<RunId, SteerError> {
         let what = match which {
             api::Rerun::All => Rerun::All,
@@ -70,6 +74,7 @@ fn refused(error: ServiceError) -> SteerError {
         | ServiceError::NothingFailed(_)
         | ServiceError::Unreadable { .. }
         | ServiceError::NotWaiting { .. }
+        | ServiceError::NotHeld(_)
         | ServiceError::Reviewed { .. }
         | ServiceError::Changed { .. }
         | ServiceError::NotAnswered(_) => SteerError::Conflict(text),

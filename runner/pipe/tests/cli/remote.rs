@@ -31,6 +31,10 @@ impl Steering for Obeys {
         if force { Err(SteerError::Conflict("the run is over".into())) } else { Ok(()) }
     }
 
+    async fn release(&self, run: RunId, _by: &str) -> Result<(), SteerError> {
+        Err(SteerError::Conflict(format!("run {run} does not wait")))
+    }
+
     async fn rerun(&self, run: RunId, _which: Rerun, _by: &str) -> Result<RunId, SteerError> {
         Ok(run)
     }

@@ -51,9 +51,9 @@ impl Run {
                 *slot = Some(HeldGroup { name: group.clone(), acquired: false });
             }
             RunEvent::GroupAcquired { holder } => {
-                let slot = self.group_slot(holder.as_ref())?;
-                slot.as_mut().ok_or("no group was asked for")?.acquired = true;
+                self.group_slot(holder.as_ref())?.as_mut().ok_or("no group was asked for")?.acquired = true;
             }
+            RunEvent::RunHeld { .. } | RunEvent::RunReleased { .. } => return self.change_hold(event),
             RunEvent::RunStarted => {
                 if self.phase != Phase::Created {
                     return Err("the run has begun already".into());
@@ -102,7 +102,8 @@ impl Run {
                 self.cancel = Some(RunCancel { by: by.clone(), force });
             }
             RunEvent::RunFinished { conclusion } => {
-                if self.refused.is_none() && self.jobs.values().any(|job| job.result().is_none()) {
+                let open = self.jobs.values().any(|job| job.result().is_none());
+                if open && self.refused.is_none() && !self.is_held() {
                     return Err("jobs are still open".into());
                 }
                 self.phase = Phase::Finished(*conclusion);
@@ -154,6 +155,8 @@ impl Run {
             },
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunStarted
             | RunEvent::JobSkipped { .. }
             | RunEvent::JobExpanded { .. }
@@ -207,6 +210,8 @@ impl Run {
             }
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunStarted
             | RunEvent::JobSkipped { .. }
             | RunEvent::JobExpanded { .. }
@@ -275,6 +280,8 @@ impl RunEvent {
             | Self::JobRunFinished { key, .. } => Some(key),
             Self::GroupRequested { .. }
             | Self::GroupAcquired { .. }
+            | Self::RunHeld { .. }
+            | Self::RunReleased { .. }
             | Self::RunStarted
             | Self::JobSkipped { .. }
             | Self::JobExpanded { .. }
@@ -307,6 +314,8 @@ impl RunEvent {
         match self {
             Self::GroupRequested { .. } => "group_requested",
             Self::GroupAcquired { .. } => "group_acquired",
+            Self::RunHeld { .. } => "run_held",
+            Self::RunReleased { .. } => "run_released",
             Self::RunStarted => "run_started",
             Self::JobSkipped { .. } => "job_skipped",
             Self::JobExpanded { .. } => "job_expanded",

@@ -28,6 +28,8 @@ pub struct RunFacts {
     pub legs: Vec<(String, String)>,
     /// Environments that jobs have to wait for.
     pub environments: Arc<Environments>,
+    /// Why somebody has to let it begin; `None`: nobody has to.
+    pub held: Option<String>,
 }
 
 impl std::fmt::Debug for RunFacts {

@@ -70,7 +70,7 @@ impl Run {
         match self.phase {
             Phase::Finished(_) => Vec::new(),
             Phase::Created | Phase::Running if self.refused.is_some() => self.give_up(),
-            Phase::Created => self.begin(),
+            Phase::Created => self.hold_first().unwrap_or_else(|| self.begin()),
             Phase::Running => self.go_on(now, limits),
         }
     }

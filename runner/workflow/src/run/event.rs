@@ -44,6 +44,16 @@ pub enum RunEvent {
         /// The job run; `None` for the run itself.
         holder: Option<JobRunKey>,
     },
+    /// The run waits for somebody who lets it begin at all: its code is a stranger's.
+    RunHeld {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody let it begin.
+    RunReleased {
+        /// Who.
+        by: String,
+    },
     /// The run began.
     RunStarted,
     /// A job will not run.

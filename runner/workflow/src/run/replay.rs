@@ -63,6 +63,8 @@ impl Run {
             | RunEvent::GroupRequested { .. }
             | RunEvent::JobRunFinished { .. }
             | RunEvent::GroupAcquired { .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunStarted
             | RunEvent::JobSkipped { .. }
             | RunEvent::JobRefused { .. }

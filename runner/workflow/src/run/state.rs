@@ -19,6 +19,8 @@ pub struct Run {
     pub phase: Phase,
     /// Its concurrency group, once asked for.
     pub group: Option<HeldGroup>,
+    /// Whether it was let begin, once it has waited for that.
+    pub released: Option<bool>,
     /// Who cancelled it.
     pub cancel: Option<RunCancel>,
     /// Why it cannot go on.
@@ -146,7 +148,7 @@ impl Run {
     #[must_use]
     pub fn new(facts: Arc<RunFacts>) -> Self {
         let jobs = facts.workflow.jobs.keys().map(|id| (JobPath::root(id), JobState::pending())).collect();
-        Self { facts, phase: Phase::Created, group: None, cancel: None, refused: None, jobs, seq: 0 }
+        Self { facts, phase: Phase::Created, group: None, released: None, cancel: None, refused: None, jobs, seq: 0 }
     }
 
     /// The job of the workflow file (or of the called one) at a path.

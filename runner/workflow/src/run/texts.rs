@@ -23,13 +23,14 @@ impl RunEvent {
                 CancelReason::Group { .. } | CancelReason::Timeout { .. } => {}
             },
             Self::RunCancelRequested { by, .. } => change(by),
-            Self::RunRefused { message } => change(message),
+            Self::RunRefused { message } | Self::RunHeld { reason: message } => change(message),
             Self::ReviewRequested { environment, .. } => change(environment),
             Self::Reviewed { comment, .. } => change(comment),
             Self::JobSkipped { reason: SkipReason::Condition { expression }, .. } => change(expression),
             Self::JobSkipped { .. }
             | Self::GroupRequested { .. }
             | Self::GroupAcquired { .. }
+            | Self::RunReleased { .. }
             | Self::RunStarted
             | Self::CallStarted { .. }
             | Self::JobRunStarted { .. }
@@ -57,6 +58,8 @@ impl RunEvent {
             | Self::JobSkipped { .. }
             | Self::JobRefused { .. }
             | Self::GroupAcquired { .. }
+            | Self::RunHeld { .. }
+            | Self::RunReleased { .. }
             | Self::RunStarted
             | Self::JobRunStarted { .. }
             | Self::JobRunPlaced { .. }

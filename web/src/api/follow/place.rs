@@ -39,6 +39,8 @@ impl Change {
             RunEvent::RunFinished { .. } => Self::ClosesAll,
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
+            | RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
             | RunEvent::RunStarted
             | RunEvent::RunRefused { .. }
             | RunEvent::ReviewRequested { .. }

@@ -11,7 +11,7 @@ use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::Rerun;
 use crate::api::answer::Path;
-use crate::api::runs::{cancel_run, rerun_run};
+use crate::api::runs::{cancel_run, release_run, rerun_run};
 use crate::pages::forms::Form;
 use crate::site::Site;
 
@@ -32,6 +32,16 @@ pub(in crate::pages) async fn cancel(
     Form(wish): Form<Which>,
 ) -> Result<Response, Problem> {
     cancel_run(&site, &allowed, RunId(id), !wish.force.is_empty()).await?;
+    Ok(Redirect::to(&format!("/runs/{id}")).into_response())
+}
+
+pub(in crate::pages) async fn approve(
+    State(site): State<Arc<Site>>,
+    allowed: Allowed<access::RunsWrite>,
+    Path(id): Path<u64>,
+    Form(_nothing): Form<Which>,
+) -> Result<Response, Problem> {
+    release_run(&site, &allowed, RunId(id)).await?;
     Ok(Redirect::to(&format!("/runs/{id}")).into_response())
 }
 

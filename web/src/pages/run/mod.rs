@@ -4,7 +4,7 @@ mod deeds;
 mod graph;
 mod times;
 
-pub(super) use deeds::{cancel, rerun};
+pub(super) use deeds::{approve, cancel, rerun};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +96,8 @@ async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) 
         me => render::me(holder),
         run => Serde(&run), jobs => Serde(&listed), graph => Serde(graph), failed, waiting,
         attempts => Serde(attempts.iter().map(|one| (one.id, one.attempt)).collect::<Vec<_>>()),
-        refused => jobs.refused, cancelled_by => jobs.cancelled_by,
+        refused => jobs.refused, cancelled_by => jobs.cancelled_by, held => jobs.held,
+        released_by => jobs.released_by,
     })
 }
 

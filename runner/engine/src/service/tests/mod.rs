@@ -1,5 +1,6 @@
 //! The whole service with nothing placed: hooks, queue, runs, restarts.
 
+mod held;
 mod kill;
 mod reviews;
 mod rules;

@@ -5,6 +5,7 @@
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/deployments-and-environments>.
 
 mod freeze;
+mod hold;
 mod protection;
 mod subject;
 

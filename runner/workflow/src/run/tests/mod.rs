@@ -3,6 +3,7 @@
 //! The cases lie in `tests/run/*.txt`. After `# title` stands a workflow, after `----` the script: lines that begin with
 //! `>` happen, the others are what the run makes of it. `UPDATE=1` writes the files anew; read the difference.
 
+mod environments;
 mod hidden;
 mod logs;
 mod plan;

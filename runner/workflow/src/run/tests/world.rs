@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::expression::Value;
 use crate::model::{JobId, Workflow};
 use crate::read::{ReadOptions, WorkflowFiles, read_workflow};
 use crate::run::{
-    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, Environments, Freeze, GroupChange, Groups, JobRunKey,
-    Limits, Protection, QueueMode, Recorded, Run, RunEvent, RunFacts, StepIndex, StepResult,
+    CancelReason, Command, Conclusion, Decision, EVENT_VERSION, GroupChange, Groups, JobRunKey, Limits, QueueMode,
+    Recorded, Run, RunEvent, RunFacts, StepIndex, StepResult,
 };
 use crate::source::SourceFile;
+
+use super::environments::environments;
 
 /// The rest of a job that has nothing to say but that it runs.
 const PLAIN: &str = "runs-on: x, steps: [{ run: x }]";
@@ -81,36 +82,8 @@ pub(super) fn facts(workflow: Workflow) -> RunFacts {
         legs: Vec::new(),
         environments: Arc::new(environments()),
         workflow_hash: String::new(),
+        held: None,
     }
-}
-
-/// `prod` wants a review, `slow` two hours, `both` both, `two` two reviews within a day, `guarded` one of somebody else,
-/// `ours` cannot get one, `main` is for two branches, `night` rests for two hours (the first day is a Thursday).
-fn environments() -> Environments {
-    let protection = |reviewers: &[&str], minutes: u64| Protection {
-        reviewers: reviewers.iter().map(ToString::to_string).collect(),
-        wait_ms: minutes * 60_000,
-        ..Protection::default()
-    };
-    let guarded = |reviewers| Protection { self_review: false, ..protection(reviewers, 0) };
-    let two = Protection { required: 2, expires_ms: 24 * 3_600_000, ..protection(&["ada", "bob", "eve"], 0) };
-    let branches = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    let freeze = |from, to| Freeze::new(from, to, TimeZone::UTC, "it is late").unwrap();
-    let night =
-        Protection { freezes: vec![freeze("00:00", "01:00"), freeze("thu 00:30", "thu 02:00")], ..protection(&[], 0) };
-    let rules = [
-        ("prod", protection(&["ada"], 0)),
-        ("slow", protection(&[], 120)),
-        ("both", protection(&["ada"], 60)),
-        ("two", two),
-        ("guarded", guarded(&["Ada", "Mona"])),
-        ("ours", guarded(&["Mona"])),
-        ("main", Protection { branches: branches(&["main", "release/**"]), ..Protection::default() }),
-        ("release", Protection { branches: branches(&["release/**"]), ..Protection::default() }),
-        ("night", night),
-    ];
-    let rules = rules.into_iter().map(|(name, rules)| (name.to_owned(), rules)).collect();
-    Environments { rules, closed: false }
 }
 
 impl World {
@@ -164,13 +137,14 @@ impl World {
                 let (key, value) = pair.split_once('=').unwrap();
                 self.facts().legs.push((key.to_owned(), value.to_owned()));
             }
+            ["held"] => self.facts().held = Some("of a fork".to_owned()),
             ["closed"] => Arc::get_mut(&mut self.facts().environments).unwrap().closed = true,
             ["cancel", "early"] => {}
             _ => self.begin(),
         }
         writeln!(self.text, "> {line}").unwrap();
         match words.as_slice() {
-            ["parallel" | "select" | "leg" | "closed", ..] | ["start"] => {}
+            ["parallel" | "select" | "leg" | "closed" | "held", ..] | ["start"] => {}
             ["cancel"] | ["cancel", "early"] => {
                 self.record(vec![RunEvent::RunCancelRequested { by: "mona".into(), force: false }])
             }
@@ -185,6 +159,7 @@ impl World {
                 rules.reviewers = reviewers.iter().map(ToString::to_string).collect();
                 self.settle();
             }
+            ["release"] => self.record(self.run.release("ada")),
             ["refuse", word] => self.record(vec![RunEvent::RunRefused { message: (*word).to_owned() }]),
             ["step", key, word] => self.step(&JobRunKey::parse(key), conclusion(word)),
             [minutes] if minutes.starts_with('+') => {
@@ -383,6 +358,8 @@ impl World {
                 let more = if *passed { "" } else { ", more are wanted" };
                 format!("{key} {} by {by}{more}", if *approved { "approved" } else { "rejected" })
             }
+            RunEvent::RunHeld { reason } => format!("run held: {reason}"),
+            RunEvent::RunReleased { by } => format!("run released by {by}"),
             RunEvent::RunRefused { message } => format!("run refused: {message}"),
             RunEvent::RunFinished { conclusion } => format!("run {}", conclusion.word()),
         };
