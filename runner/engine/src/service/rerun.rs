@@ -19,7 +19,7 @@ pub enum Rerun {
     All,
     /// What failed or was cancelled, and what depends on it.
     Failed,
-    /// One job by its id, and what depends on it.
+    /// One job by its id, or one leg of it by its key (`test(1)`), and what depends on it.
     Job(String),
 }
 
@@ -67,7 +67,9 @@ fn again(state: &Run, what: &Rerun, run: RunId) -> Result<BTreeSet<JobId>, Servi
         Rerun::All => jobs.keys().cloned().collect(),
         Rerun::Failed => jobs.keys().filter(|id| failed(state, id)).cloned().collect(),
         Rerun::Job(wanted) => {
-            let id = jobs.keys().find(|id| id.as_str().eq_ignore_ascii_case(wanted));
+            let key = JobRunKey::parse(wanted);
+            let root = key.job.ids().next().filter(|_| is_whole(wanted) || state.job_run(&key).is_some());
+            let id = root.and_then(|root| jobs.keys().find(|id| id.as_str().eq_ignore_ascii_case(root)));
             let unknown = || ServiceError::NoSuchJob { run, job: wanted.clone() };
             [id.cloned().ok_or_else(unknown)?].into()
         }
@@ -86,6 +88,11 @@ fn again(state: &Run, what: &Rerun, run: RunId) -> Result<BTreeSet<JobId>, Servi
     }
 }
 
+/// Whether a job is meant, not one of its legs nor a job of a workflow that it calls.
+fn is_whole(wanted: &str) -> bool {
+    !wanted.contains(['(', '/'])
+}
+
 fn failed(state: &Run, id: &JobId) -> bool {
     let Some(job) = state.jobs.get(id.as_str()) else { return false };
     let bad = |conclusion| matches!(conclusion, Conclusion::Failure | Conclusion::Cancelled);
@@ -96,22 +103,37 @@ fn failed(state: &Run, id: &JobId) -> bool {
     }
 }
 
-/// Facts of what is not run again. Of a job that failed itself, its legs that did not.
+/// Facts of what is not run again. Of a job that failed itself, its legs that did not; of one that a leg is wanted of, the
+/// others, but where the first failure ends them all those only that succeeded.
 fn kept(state: &Run, history: &[Recorded], again: &BTreeSet<JobId>, what: &Rerun) -> Vec<RunEvent> {
     let jobs = &state.facts.workflow.jobs;
     let root = |path: &JobPath| path.ids().next().and_then(|id| jobs.get_key_value(id)).map(|(id, _)| id.clone());
     let whole = |path: &JobPath| root(path).is_some_and(|id| !again.contains(&id));
     // Legs are kept where nothing before the job is run again, so that it has the same legs.
+    let wanted = match what {
+        Rerun::Job(wanted) if !is_whole(wanted) => Some(JobRunKey::parse(wanted)),
+        Rerun::All | Rerun::Failed | Rerun::Job(_) => None,
+    };
+    let is_wanted = |path: &JobPath| wanted.as_ref().is_some_and(|key| key.job == *path);
     let in_part = |path: &JobPath| {
-        let Some(id) = root(path).filter(|_| *what == Rerun::Failed && path.parent().is_none()) else { return false };
+        let is_parted = (*what == Rerun::Failed || is_wanted(path)) && path.parent().is_none();
+        let Some(id) = root(path).filter(|_| is_parted) else { return false };
         let job = &jobs[&id];
         let same = !job.needs.iter().any(|need| again.contains(&need.value));
         same && state.jobs.get(path).is_some_and(|job| job.matrix) && state.steps_job(path).is_some()
     };
+    let fails_fast = |path: &JobPath| {
+        let is_fast =
+            |event: &RunEvent| matches!(event, RunEvent::JobExpanded { job, fail_fast: true, .. } if job == path);
+        history.iter().any(|fact| is_fast(&fact.event))
+    };
     let leg = |key: &JobRunKey| {
-        whole(&key.job)
-            || (in_part(&key.job)
-                && state.job_run(key).and_then(workflow::run::JobRun::conclusion) == Some(Conclusion::Success))
+        let is_kept = || match state.job_run(key).and_then(workflow::run::JobRun::conclusion) {
+            Some(Conclusion::Success) => wanted.as_ref() != Some(key),
+            Some(_) => is_wanted(&key.job) && wanted.as_ref() != Some(key) && !fails_fast(&key.job),
+            None => false,
+        };
+        whole(&key.job) || (in_part(&key.job) && is_kept())
     };
     let stays = |event: &RunEvent| match event {
         RunEvent::JobSkipped { job, .. } | RunEvent::JobRefused { job, .. } => whole(job),

@@ -145,8 +145,18 @@ async fn another_attempt_keeps_what_succeeded() {
     let all = life.service.rerun(first, &Rerun::All, "eve").await.unwrap();
     life.until(all.id, "run_finished").await;
     assert_eq!((world.started().len() - before, all.attempt), (6, 4));
-    let unknown = life.service.rerun(first, &Rerun::Job("x".into()), "eve").await.unwrap_err();
-    assert_eq!(unknown.to_string(), "run 1 has no job `x`");
+    let all_id = all.id;
+    // One leg by its key: the other one stays as it was.
+    for (leg, all) in [("m(0)", 7), ("m(1)", 8)] {
+        let one = life.service.rerun(all_id, &Rerun::Job(leg.into()), "eve").await.unwrap();
+        let facts = life.until(one.id, "run_finished").await;
+        assert_eq!(ends(&facts), ["a success", "b failure", "m(0) success", "m(1) failure", "run failure"]);
+        assert_eq!(world.started().len() - before, all, "{leg}");
+    }
+    for none in ["x", "m(2)", "m(0)/x", "a/b"] {
+        let unknown = life.service.rerun(first, &Rerun::Job(none.into()), "eve").await.unwrap_err();
+        assert_eq!(unknown.to_string(), format!("run 1 has no job `{none}`"));
+    }
     life.end().await;
 }
 
