@@ -6,10 +6,10 @@ PIPE := $(CARGO_TARGET_DIR)/release/pipe
 TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint images setup torture bench release
+.PHONY: help demo demo-stop test browser screenshots lint images setup torture bench release
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup images release ## run the shop's pipeline here, then on a server that is pushed to
 	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-done.sh && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo
@@ -19,6 +19,15 @@ demo-stop: ## end the server that `make demo` left
 
 test: setup images lint ## run all tests and checks
 	cargo $(TEST) --workspace --locked
+	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe
+
+browser: setup ## run the tests of the pages in Chromium
+	cargo build --locked --package pipe
+	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe
+
+screenshots: setup ## make the pictures of docs/ui.md again
+	cargo build --locked --package pipe
+	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe screenshots
 
 lint: setup images ## check formatting, clippy without warnings, the services' linters, cargo-deny where it is installed
 	cargo fmt --all --check
