@@ -42,17 +42,25 @@ class Repository:
         run(["git", "init", "-q", "--bare", "-b", "main", str(folder)])
         run(["git", "init", "-q", "-b", "main", str(work)])
         for name, text in workflows.items():
-            path = work / ".github/workflows" / name
+            path = work / (name if "/" in name else f".github/workflows/{name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         run(["git", "add", "-A"], cwd=work)
         run(["git", "commit", "-q", "-m", "first"], cwd=work, env=GIT_ENV)
         run(["git", "push", "-q", str(folder), "main"], cwd=work)
         self.count = 0
+        self.work = work
         self.head = "0" * 40
 
     def git(self, *arguments):
         return subprocess.check_output(["git", "-C", str(self.folder), *arguments], text=True, env=GIT_ENV).strip()
+
+    def write(self, name, text):
+        """A file in the commits from now on."""
+        (self.work / name).write_text(text)
+        run(["git", "add", "-A"], cwd=self.work)
+        run(["git", "commit", "-q", "-m", name], cwd=self.work, env=GIT_ENV)
+        run(["git", "push", "-q", str(self.folder), "main"], cwd=self.work)
 
     def commit(self):
         """A new commit on main; gives the commits before and after."""
