@@ -43,8 +43,10 @@ function theme() {
   const root = document.documentElement;
   const isDark = (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   root.dataset.theme = isDark ? "light" : "dark";
-  try { localStorage.setItem("theme", root.dataset.theme); } catch { /* not kept, then */ }
+  keep("theme", root.dataset.theme);
 }
+function keep(name, value) { try { localStorage.setItem(name, value); } catch { /* not kept, then */ } }
+function kept(name) { try { return localStorage.getItem(name); } catch { return null; } }
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
@@ -118,6 +120,7 @@ const log = page && {
       link.textContent = `${to - first + 1} lines are not shown: show from line ${first} on`;
       return link;
     };
+    for (const line of $$("[data-t]", rest)) line.removeAttribute("data-t");
     if (from) {
       const numbers = $$("[id*='-L']", rest).map((one) => Number(one.id.split("-L")[1]));
       const behind = numbers.length ? Math.max(...numbers.slice(-300)) + 1 : end + 1;
@@ -125,7 +128,9 @@ const log = page && {
     } else {
       gap.before(rest);
     }
+    const details = gap.closest(".step");
     gap.remove();
+    this.stamp(details);
   },
 
   // Live: pieces of the log as they come.
@@ -141,22 +146,22 @@ const log = page && {
       const { s, w, h } = JSON.parse(event.data);
       let details = this.step(s);
       if (!details) {
-        details = document.createElement("details");
+        details = $("#step-shape").content.firstElementChild.cloneNode(true);
         details.id = s;
-        details.innerHTML = '<summary data-row></summary><div class="log" role="region" tabindex="0"></div>';
-        $(".log", details).setAttribute("aria-label", `Log of ${s}`);
+        $(".step-tools a", details).href = `${page.dataset.job}/raw?step=${s.slice(1) || "setup"}&download=1`;
         $("#steps").append(details);
         $(".empty-log")?.remove();
       }
       details.className = `step w-${w}`;
       $("summary", details).innerHTML = h;
+      $(".log", details).setAttribute("aria-label", `Log of ${$(".name", details).textContent}`);
       if (w === "in_progress" || w === "failure") details.open = true;
       else if (w === "success" && !this.touched?.has(s)) details.open = false;
       tick();
       this.end();
     });
     source.addEventListener("lines", (event) => {
-      const { s, n, p } = JSON.parse(event.data);
+      const { s, n, p, t } = JSON.parse(event.data);
       const details = this.step(s);
       if (!details) return;
       const place = $(".log", details);
@@ -178,12 +183,40 @@ const log = page && {
         }
       }
       details.dataset.lines = n;
+      put($(".lines", details), `${n} lines`);
+      const marks = this.marks.get(s);
+      if (marks) marks.push(...t.filter(([line]) => line > (marks.at(-1)?.[0] ?? 0)));
+      this.stamp(details);
       this.end();
     });
     source.addEventListener("end", () => {
       source.close();
       this.setFollow(false);
     });
+  },
+
+  // When lines came, told by the style sheet: it is no part of what is copied or searched.
+  marks: new Map(),
+  async stamp(details) {
+    if (!this.timed || !details.open) return;
+    if (!this.marks.has(details.id)) {
+      this.marks.set(details.id, []);
+      const answer = await fetch(`${page.dataset.job}/times?step=${details.id}`);
+      if (answer.ok) this.marks.set(details.id, await answer.json());
+    }
+    const marks = this.marks.get(details.id);
+    let [at, text] = [0, ""];
+    for (const line of $$(`[id^='${details.id}-L']:not([data-t])`, details)) {
+      const number = Number(line.id.slice(details.id.length + 2));
+      for (; at < marks.length && marks[at][0] <= number; at++) text = new Date(marks[at][1]).toLocaleTimeString("en-GB");
+      if (text) line.dataset.t = text;
+    }
+  },
+  setTimes(on) {
+    this.timed = on;
+    page.classList.toggle("timed", on);
+    $("[data-do=times]", page).setAttribute("aria-pressed", on);
+    for (const details of $$(".step[open]", page)) this.stamp(details);
   },
 
   end() {
@@ -245,14 +278,14 @@ const log = page && {
   },
 
   // Errors of all steps in their order, also of those lines that are not in the page.
-  async error() {
+  async error(step = 1) {
     const all = $$(".step", page).flatMap((step) => {
       const known = (step.dataset.errors || "").split(",").filter(Boolean).map(Number);
       const seen = $$(".e", step).map((line) => Number(line.id.split("-L")[1]));
       return [...new Set([...known, ...seen])].sort((a, b) => a - b).map((number) => [step.id, number]);
     });
     if (!all.length) return;
-    this.wrong = ((this.wrong ?? -1) + 1) % all.length;
+    this.wrong = ((this.wrong ?? (step > 0 ? -1 : 0)) + step + all.length) % all.length;
     const line = await this.line(...all[this.wrong]);
     line?.scrollIntoView({ block: "center" });
     for (const one of $$(".chosen", page)) one.classList.remove("chosen");
@@ -295,8 +328,10 @@ if (log) {
     if (summary) (log.touched ??= new Set()).add(summary.parentElement.id);
   });
   page.addEventListener("toggle", (event) => {
-    const whole = event.target.open && event.target.matches(".step") && $(".gap.whole", event.target);
+    if (!event.target.open || !event.target.matches(".step")) return;
+    const whole = $(".gap.whole", event.target);
     if (whole) log.fill(whole);
+    else log.stamp(event.target);
   }, true);
   $(".find", page).addEventListener("submit", (event) => {
     event.preventDefault();
@@ -304,7 +339,6 @@ if (log) {
   });
   $("#find").addEventListener("keydown", (event) => {
     if (event.key === "Enter") { event.preventDefault(); log.find($("#find").value.trim(), event.shiftKey ? -1 : 1); }
-    if (event.key === "Escape") event.target.blur();
   });
   addEventListener("wheel", (event) => { if (event.deltaY < 0 && log.following) log.setFollow(false); }, { passive: true });
   addEventListener("hashchange", () => log.point());
@@ -316,6 +350,8 @@ if (log) {
     const first = $(".w-failure[data-errors]:not([data-errors=''])", page);
     if (first) log.line(first.id, Number(first.dataset.errors.split(",")[0])).then((line) => line?.scrollIntoView({ block: "center" }));
   }
+  for (const line of $$("[data-t]", page)) line.removeAttribute("data-t");
+  if (page.classList.contains("timed") || kept("times")) log.setTimes(true);
   if (location.hash) log.point();
   if ($("#find").value) log.find($("#find").value.trim());
 }
@@ -325,6 +361,11 @@ const deeds = {
   theme,
   follow: () => log?.setFollow(!log.following),
   error: () => log?.error(),
+  "error-before": () => log?.error(-1),
+  times() {
+    log.setTimes(!log.timed);
+    keep("times", log.timed ? "1" : "");
+  },
   wrap(button) {
     const off = page.classList.toggle("nowrap-log");
     button.setAttribute("aria-pressed", !off);
@@ -352,6 +393,8 @@ const keys = {
   "/": () => $("[data-search]")?.select(),
   "?": () => { const help = $("#keys"); help.open ? help.close() : help.showModal(); },
   e: () => log?.error(),
+  E: () => log?.error(-1),
+  t: () => log && deeds.times(),
   f: () => log?.setFollow(!log.following),
   n: () => log?.asked && log.find(log.asked, 1),
   N: () => log?.asked && log.find(log.asked, -1),
@@ -361,6 +404,7 @@ const keys = {
 };
 document.addEventListener("keydown", (event) => {
   const isText = event.target.closest("input, textarea, select, [contenteditable]");
+  if (isText && event.key === "Escape") event.target.blur();
   if (isText || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
   if ($("dialog[open]") && event.key !== "?") return;
   event.preventDefault();

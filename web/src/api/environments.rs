@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use engine::store::deployments::{DeploymentFilter, LISTED_MAX};
+use engine::mirror::Lag;
+use engine::store::deployments::{Deployed, DeploymentFilter, LISTED_MAX};
 use engine::store::secrets::{Kind, Scope};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -44,6 +45,7 @@ pub(crate) async fn environments(
             json!({
                 "name": name, "repository": repository, "secrets": 0, "variables": 0, "reviewers": [], "wait_minutes": 0,
                 "required_reviewers": 0, "prevent_self_review": false, "branches": [], "frozen": null, "deployed": null,
+                "lag": null,
             })
         });
         change(one);
@@ -71,9 +73,27 @@ pub(crate) async fn environments(
     }
     let standing = shared.deployments.standing(filter.repository).await.map_err(|error| store(&error))?;
     for deployed in standing.iter().filter(|deployed| allowed.may_see(&deployed.repository)) {
-        entry(&deployed.environment, &deployed.repository, &|one| one["deployed"] = json!(deployed));
+        let lag = lag(shared, deployed).await;
+        entry(&deployed.environment, &deployed.repository, &|one| {
+            (one["deployed"], one["lag"]) = (json!(deployed), json!(lag));
+        });
     }
     Ok(found.into_values().collect())
+}
+
+/// How far what stands somewhere is from the default branch; `None` where that is not known.
+async fn lag(site: &Site, deployed: &Deployed) -> Option<Lag> {
+    let registry = site.api.registry.as_ref()?;
+    let repositories = site.repositories.all().await.ok()?;
+    // Of two forges with repositories of one name only one has the commit.
+    let named = repositories.iter().filter(|one| one.full_name.eq_ignore_ascii_case(&deployed.repository));
+    for repository in named {
+        let sha = deployed.sha.clone();
+        if let Ok(lag) = registry.mirrors.read(repository.id, move |mirror| Lag::of(mirror, &sha)).await {
+            return Some(lag);
+        }
+    }
+    None
 }
 
 #[derive(Debug, Default, Deserialize)]

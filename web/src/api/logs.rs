@@ -13,7 +13,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use engine::job::log_path;
 use engine::store::{RunId, RunStatus};
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use workflow::run::{JobRunKey, StepIndex};
 
@@ -72,6 +74,27 @@ pub(crate) async fn part(
     headers.insert("pipe-log-size", HeaderValue::from(size));
     headers.insert("pipe-log-complete", HeaderValue::from_static(if is_over { "true" } else { "false" }));
     Ok(response)
+}
+
+/// When the bytes of a step's log came: from a byte on, since when.
+pub(crate) async fn times(
+    State(shared): State<Arc<Site>>,
+    allowed: Allowed<access::RunsRead>,
+    Path(id): Path<String>,
+    Query(query): Query<Whole>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let step = query.step.as_deref().ok_or_else(|| bad("query", "`step` is a number or `setup`".to_owned()))?;
+    let (log, _) = find(&shared, &allowed, &id, Some(step)).await?;
+    let paths: Vec<PathBuf> = log.files.into_iter().map(|(path, _)| path).collect();
+    let read = tokio::task::spawn_blocking(move || match paths.as_slice() {
+        [path, ..] => engine::job::log_times(path, 0, u64::MAX),
+        [] => Ok(Vec::new()),
+    });
+    let marks = read.await.map_err(|error| super::answer::unreadable(&error))?;
+    let marks = marks.map_err(|error| super::answer::unreadable(&error))?;
+    let shown = marks.into_iter().filter_map(|(from, ms)| Some(json!([from, Timestamp::from_millisecond(ms).ok()?])));
+    super::answer::json(&headers, &json!({ "times": shown.collect::<Vec<_>>() }))
 }
 
 #[derive(Debug, Default, Deserialize)]

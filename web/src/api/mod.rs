@@ -95,6 +95,7 @@ impl Api {
             .route("/runs/{id}/reviews", post(reviews::review))
             .route("/jobs/{id}/log", get(logs::part))
             .route("/jobs/{id}/log/raw", get(logs::raw))
+            .route("/jobs/{id}/log/times", get(logs::times))
             .route("/dispatch", post(runs::dispatch))
             .route("/repositories", get(repositories::list))
             .route("/repositories", post(repositories::add))

@@ -119,7 +119,10 @@ pub(super) const PAGES: &[Page] = &[
         ..page("post", "/runs/{id}/approve", Scope::RunsWrite, "Let a run of a fork's pull request begin")
     },
     Page {
-        body: &[("failed", "only jobs that failed, and what needs them"), ("job", "only this job, and what needs it")],
+        body: &[
+            ("failed", "only jobs that failed, and what needs them"),
+            ("job", "only this job or leg (id or key), and what needs it"),
+        ],
         answer: (201, JSON, "run: the number of the new attempt"),
         ..page("post", "/runs/{id}/rerun", Scope::RunsWrite, "Start another attempt of a run that is over")
     },
@@ -146,6 +149,11 @@ pub(super) const PAGES: &[Page] = &[
         query: &[LOG_STEP],
         answer: (200, "text/plain", "the log as it is stored; takes Range"),
         ..page("get", "/jobs/{id}/log/raw", Scope::RunsRead, "A job's whole log")
+    },
+    Page {
+        query: &[LOG_STEP],
+        answer: (200, JSON, "times: pairs of a byte and when what begins there came"),
+        ..page("get", "/jobs/{id}/log/times", Scope::RunsRead, "When the bytes of a step's log came; `step` is needed")
     },
     Page {
         body: &[

@@ -14,6 +14,11 @@ pub(super) async fn nothing_there() -> Problem {
     not_found("there is no such page")
 }
 
+/// The address of a form, opened again, say.
+pub(super) async fn another_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "nothing is shown at this address, something is sent to it")
+}
+
 /// Whether a browser asks.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -10,6 +10,9 @@ use pulldown_cmark::{Options, Parser, html};
 
 use super::filters::is_turning;
 
+/// Level of the first heading; its section has one of the level before.
+const FIRST_LEVEL: u8 = 3;
+
 static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut cleaner = Builder::default();
     let alerts = HashSet::from([
@@ -40,15 +43,35 @@ pub(super) fn render(markdown: &str) -> String {
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_GFM;
     let mut html = String::with_capacity(text.len() * 3 / 2);
     html::push_html(&mut html, Parser::new_ext(&text, options));
-    // Headings of a summary lie below those of the page.
-    let html = CLEANER.clean(&html).to_string();
-    let mut shifted = html;
-    for level in (1..=3).rev() {
-        let (from, to) = (level, level + 3);
-        shifted = shifted.replace(&format!("<h{from}>"), &format!("<h{to}>"));
-        shifted = shifted.replace(&format!("</h{from}>"), &format!("</h{to}>"));
+    below(&CLEANER.clean(&html).to_string())
+}
+
+/// Headings lie below those of the page, and none is more than one level below the one before it: readers of screens go
+/// by levels.
+fn below(html: &str) -> String {
+    let mut all = String::with_capacity(html.len());
+    // As written, and as given.
+    let mut open: Vec<(u8, u8)> = Vec::new();
+    let mut rest = html;
+    while let Some(at) = rest.find("<h") {
+        let (before, heading) = rest.split_at(at);
+        let level = heading.as_bytes().get(2).map_or(0, |digit| digit.wrapping_sub(b'0'));
+        let end = format!("</h{level}>");
+        let found = heading.find(&end).filter(|_| (1..=6).contains(&level) && heading.as_bytes().get(3) == Some(&b'>'));
+        let Some(close) = found else {
+            all.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
+            continue;
+        };
+        open.retain(|(written, _)| *written < level);
+        let given = open.last().map_or(FIRST_LEVEL, |(_, given)| (given + 1).min(6));
+        open.push((level, given));
+        all.push_str(before);
+        all.push_str(&format!("<h{given}>{}</h{given}>", &heading[4..close]));
+        rest = &heading[close + end.len()..];
     }
-    shifted
+    all.push_str(rest);
+    all
 }
 
 #[cfg(test)]
@@ -64,7 +87,11 @@ mod tests {
             ("- [x] done", "type=\"checkbox\""),
             ("> [!WARNING]\n> hot", "class=\"markdown-alert-warning\""),
             ("[x](https://a.b)", "<a href=\"https://a.b\" rel=\"noopener noreferrer nofollow\">"),
-            ("# One", "<h4>One</h4>"),
+            ("# One", "<h3>One</h3>"),
+            ("###### One\n# Two", "<h3>One</h3>\n<h3>Two</h3>"),
+            ("## One\n#### *Two*\n### Three\n## Four", "<h4>Three</h4>\n<h3>Four</h3>"),
+            ("# One\n### <h1>Two</h1>", "<h3>One</h3>\n<h4></h4><h3>Two</h3>"),
+            ("<hr>a <h7>b</h7>", "<hr>a b"),
         ] {
             let html = render(markdown);
             assert!(html.contains(expected), "{markdown}: {html}");

@@ -48,6 +48,8 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/jobs/{job}/live", get(job::follow))
         .route("/runs/{id}/jobs/{job}/lines", get(job::lines))
         .route("/runs/{id}/jobs/{job}/search", get(job::find_text))
+        .route("/runs/{id}/jobs/{job}/times", get(job::times))
+        .route("/runs/{id}/jobs/{job}/at", get(job::at))
         .route("/runs/{id}/jobs/{job}/raw", get(job::raw))
         .route("/runs/{id}/artifacts/{name}", get(crate::api::artifacts::download))
         .route("/runs/{id}/cancel", post(run::cancel))
@@ -67,6 +69,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .merge(login::routes())
         .merge(settings::routes())
         .fallback(errors::nothing_there)
+        .method_not_allowed_fallback(errors::another_method)
         .layer(from_fn(crate::access::prove))
         .layer(from_fn(errors::as_pages));
     Router::new().route("/static/{hash}/{*file}", get(files::file)).merge(pages)

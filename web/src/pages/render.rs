@@ -22,6 +22,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("runs-live.html", include_str!("../../templates/runs-live.html")),
     ("run.html", include_str!("../../templates/run.html")),
     ("run-head.html", include_str!("../../templates/run-head.html")),
+    ("run-left.html", include_str!("../../templates/run-left.html")),
     ("run-body.html", include_str!("../../templates/run-body.html")),
     ("job.html", include_str!("../../templates/job.html")),
     ("job-head.html", include_str!("../../templates/job-head.html")),

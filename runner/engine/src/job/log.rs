@@ -17,6 +17,7 @@ use super::SharedMasker;
 use super::findings_file::FindingsFile;
 use super::log_file::{LOG_BYTES_MAX, LogFile, LogPlace, log_path};
 use super::matchers::{JobMatchers, MatcherChange};
+use super::times_file::TimesFile;
 use super::waiting::Waiting;
 use crate::notice::{Notice, Notices};
 
@@ -32,6 +33,7 @@ pub struct StepLog {
     processor: CommandProcessor,
     settings: CommandSettings,
     file: LogFile,
+    times: TimesFile,
     findings: FindingsFile,
     effects: Vec<Effect>,
     masked: Vec<u8>,
@@ -97,6 +99,9 @@ impl StepLog {
     ) -> Self {
         let (current, generation) = masker.current();
         let path = log_path(&place.folder, &place.key, place.step);
+        let there = std::fs::metadata(&path).map_or(0, |facts| facts.len());
+        // A step's output is taken again from its first byte; a set-up that is not kept is another one.
+        let known = if place.step.is_some() { there } else { bytes.min(there) };
         Self {
             key: place.key,
             step: place.step,
@@ -107,6 +112,7 @@ impl StepLog {
             splitter: LineSplitter::new(),
             processor: CommandProcessor::new(settings),
             settings,
+            times: TimesFile::open(&path, known),
             file: LogFile::open(&path, place.bytes_max, bytes),
             findings: FindingsFile::open(&path, bytes),
             effects: Vec::new(),
@@ -368,7 +374,9 @@ impl StepLog {
     async fn send(&mut self, annotations: Vec<Annotation>) {
         if !self.masked.is_empty() {
             let bytes = std::mem::take(&mut self.masked);
+            let from = self.file.written;
             self.file.write(&bytes);
+            self.times.came(from, self.file.written);
             self.notices.output(&self.key, self.step, bytes).await;
         }
         for annotation in annotations {

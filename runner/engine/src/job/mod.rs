@@ -28,6 +28,7 @@ mod secrets;
 mod steps;
 mod take_up;
 mod taken;
+mod times_file;
 mod waiting;
 
 pub use context::StepScope;
@@ -41,6 +42,7 @@ pub(crate) use order::runs_on;
 pub use order::{JobContexts, JobOrder};
 pub use run::{JobSettings, PlacedJobs};
 pub use secrets::{EnvironmentSecrets, SecretStore, SharedMasker};
+pub use times_file::log_times;
 
 use std::collections::BTreeMap;
 

@@ -87,6 +87,41 @@ impl Apart {
     }
 }
 
+/// How far a commit is from the default branch.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Lag {
+    /// The branch's short name.
+    pub branch: String,
+    /// Commits of the branch that the commit has not, up to [`COMMITS_COUNTED_MAX`].
+    pub behind: usize,
+    /// Commits that it has and the branch has not, up to the same.
+    pub ahead: usize,
+}
+
+impl Lag {
+    /// Of this commit, as of the last fetch.
+    ///
+    /// # Errors
+    /// The commit or the branch is not here, or the mirror cannot be read.
+    pub fn of(repository: &Repository, sha: &str) -> Result<Self, MirrorError> {
+        let own = Oid::from_str(sha).map_err(|_| MirrorError::Gone(sha.to_owned()))?;
+        let branch = super::read::default_branch(repository);
+        let find = |folder: &str| repository.refname_to_id(&format!("{folder}/{branch}"));
+        let tip = find("refs/heads").or_else(|_| find("refs/remotes/origin"));
+        let tip = tip.map_err(|_| MirrorError::NoSuchRef(branch.clone()))?;
+        let count = |from, hidden| {
+            let mut walk = repository.revwalk()?;
+            walk.push(from)?;
+            walk.hide(hidden)?;
+            Ok(walk.take(COMMITS_COUNTED_MAX).filter(Result::is_ok).count())
+        };
+        let gone = |_: git2::Error| MirrorError::Gone(sha.to_owned());
+        let behind = count(tip, own).map_err(gone)?;
+        let ahead = count(own, tip).map_err(gone)?;
+        Ok(Self { branch, behind, ahead })
+    }
+}
+
 /// Commits that `from` has and `hidden` has not.
 fn walk(repository: &Repository, from: Oid, hidden: Option<Oid>) -> Result<(Vec<CommitLine>, usize), MirrorError> {
     let ids = || {
@@ -176,6 +211,10 @@ mod tests {
         assert!(fresh.ahead >= 3);
         let gone = Apart::between(&repository, Some(&"1".repeat(40)), &third);
         assert!(matches!(gone, Err(MirrorError::Gone(_))), "{gone:?}");
+        let lag = |sha: &str| Lag::of(&repository, sha).map(|lag| (lag.branch, lag.behind, lag.ahead));
+        assert_eq!(lag(&first).unwrap(), ("main".to_owned(), 2, 0));
+        assert_eq!(lag(&third).unwrap(), ("main".to_owned(), 0, 0));
+        assert!(matches!(lag(&"1".repeat(40)), Err(MirrorError::Gone(_))));
     }
 
     #[test]

@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use workflow::event::GitRef;
 
-pub use apart::{Apart, COMMITS_SHOWN_MAX, CommitLine, FILES_SHOWN_MAX, FileChange};
+pub use apart::{Apart, COMMITS_SHOWN_MAX, CommitLine, FILES_SHOWN_MAX, FileChange, Lag};
 pub use changed::{CHANGED_FILES_MAX, Compared};
 pub use error::MirrorError;
 pub use merge::Merged;

@@ -23,7 +23,7 @@ use crate::access::{self, Allowed};
 use crate::api::answer::{Path, Query, bad, store, unreadable};
 use crate::api::view::Jobs;
 use crate::pages::live;
-use crate::pages::log::{Lines, segments};
+use crate::pages::log::{Lines, Stamp, stamped, stamps};
 use crate::pages::render::part;
 use crate::pages::shown::ShownJob;
 use crate::site::Site;
@@ -187,25 +187,30 @@ impl Client {
             let (logs, path) = (self.site.logs.clone(), step.path.clone());
             let read = tokio::task::spawn_blocking(move || {
                 if !path.exists() {
-                    return Ok(Lines::default());
+                    return Ok(<(Lines, Vec<Stamp>)>::default());
                 }
                 let length = logs.length(&path)?;
                 // A line that has no end yet is not shown until it has, or until nothing more comes.
                 let whole = if length.is_open && !is_ended { length.lines - 1 } else { length.lines };
                 let count = (whole + 1).saturating_sub(from).min(EVENT_LINES);
-                if count == 0 { Ok(Lines::default()) } else { logs.lines(&path, from, count, EVENT_BYTES) }
+                if count == 0 {
+                    return Ok(<(Lines, Vec<Stamp>)>::default());
+                }
+                let lines = logs.lines(&path, from, count, EVENT_BYTES)?;
+                let times = stamps(&path, &lines)?;
+                Ok((lines, times))
             });
-            let mut part =
+            let (mut part, times) =
                 read.await.map_err(|error| unreadable(&error))?.map_err(|error: std::io::Error| unreadable(&error))?;
             if part.lines.is_empty() {
                 return Ok(());
             }
-            let pieces = segments(&step.id, part.first, &part.lines, &mut part.state);
+            let pieces = stamped(&step.id, part.first, &part.lines, &mut part.state, &[]);
             let pieces: Vec<_> = pieces.iter().map(|one| json!([one.kind.number(), one.html, one.has_error])).collect();
             let behind = part.first + part.lines.len() as u64;
             self.known.insert(step.id.clone(), behind - 1);
             let place: Vec<_> = self.known.iter().map(|(id, lines)| format!("{id}={lines}")).collect();
-            let data = json!({ "s": step.id, "n": behind - 1, "p": pieces });
+            let data = json!({ "s": step.id, "n": behind - 1, "p": pieces, "t": times });
             self.events.push_back(event("lines", &place.join("."), &data.to_string()));
             from = behind;
         }

@@ -4,10 +4,12 @@
 //! long the first and the last lines do, and the rest comes when it is asked for, with a script or by a link.
 
 mod follow;
+mod places;
 mod search;
 mod steps;
 
 pub(super) use follow::follow;
+pub(super) use places::{at, times};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,7 +70,9 @@ pub(super) async fn show(
     let wanted = get("q").map(str::to_owned);
     let (folder, logs) = (site.api.folders.logs(run.id), site.logs.clone());
     let job = jobs.jobs.get(&key).ok_or_else(|| not_found("there is no such job"))?;
-    let begun = steps::of(&folder, job);
+    let mut begun = steps::of(&folder, job);
+    let is_timed = get("times").is_some();
+    begun.iter_mut().for_each(|step| step.is_timed = is_timed);
     let mut sight = Sight {
         step: get("step").map(str::to_owned),
         from: get("from").and_then(|from| from.parse().ok()),
@@ -84,15 +88,21 @@ pub(super) async fn show(
     };
     let read = tokio::task::spawn_blocking(move || steps::read(&logs, begun, &sight));
     let shown = read.await.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
-    let siblings: Vec<_> = jobs.jobs.values().filter(|job| !job.calls).map(|job| ShownJob::of(job, now)).collect();
-    let shown_job = ShownJob::of(job, now);
+    let mut siblings: Vec<_> = jobs.jobs.values().filter(|job| !job.calls).map(|job| ShownJob::of(job, now)).collect();
+    if siblings.iter().any(|job| job.started_at.is_none()) {
+        super::run::Planned::read(&site, run.id).await.name(&mut siblings);
+    }
+    let mut shown_job = ShownJob::of(job, now);
+    if let Some(sibling) = siblings.iter().find(|sibling| sibling.key == shown_job.key) {
+        shown_job.name.clone_from(&sibling.name);
+    }
     let place = follow::place(&shown);
-    let title = format!("{} · {}", job.name, run.title);
+    let title = format!("{} · {}", shown_job.name, run.title);
     let context = context! {
         title, active => "runs", is_live => false, siblings => Serde(siblings), key => key.to_string(),
         live => format!("/runs/{id}/jobs/{}/live?after={place}", shown_job.link),
         run => Serde(Run::of(run, now)), job => Serde(&shown_job), steps => Serde(&shown), q => wanted.unwrap_or_default(),
-        found => Serde(found),
+        found => Serde(found), is_timed,
     };
     page(&allowed.holder, "job.html", context)
 }

@@ -9,11 +9,11 @@ use serde::Serialize;
 use workflow::run::{JobRunKey, StepIndex};
 
 use crate::api::view::{Job, Step};
-use crate::pages::log::{Length, Logs, State, assemble, segments};
+use crate::pages::log::{Length, Logs, State, assemble, stamped, stamps};
 use crate::pages::shown::seconds;
 
 /// A log up to this stands whole in the page when its step is open.
-const WHOLE_LINES_MAX: u64 = 100_000;
+pub(super) const WHOLE_LINES_MAX: u64 = 100_000;
 const WHOLE_BYTES_MAX: u64 = 16 << 20;
 /// Of a longer one these lines do.
 const FIRST_LINES: u64 = 1_000;
@@ -31,6 +31,8 @@ pub(super) struct StepLog {
     pub(super) id: String,
     pub(super) number: Option<StepIndex>,
     pub(super) path: PathBuf,
+    /// Whether lines tell when they came.
+    pub(super) is_timed: bool,
     name: String,
     word: &'static str,
     exit_code: Option<i32>,
@@ -92,6 +94,7 @@ impl StepLog {
             id: id(number),
             number,
             path: log_path(folder, key, number),
+            is_timed: false,
             name: "Set up job".to_owned(),
             word: "queued",
             exit_code: None,
@@ -220,5 +223,6 @@ fn part_of(logs: &Logs, step: &StepLog, from: u64, count: u64, bytes: u64) -> st
     let part = logs.lines(&step.path, from, count, bytes)?;
     let mut state: State = part.state;
     let behind = part.first + part.lines.len() as u64;
-    Ok((assemble(&segments(&step.id, part.first, &part.lines, &mut state)), behind))
+    let times = if step.is_timed { stamps(&step.path, &part)? } else { Vec::new() };
+    Ok((assemble(&stamped(&step.id, part.first, &part.lines, &mut state, &times)), behind))
 }

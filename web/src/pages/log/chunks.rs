@@ -4,8 +4,11 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use super::index::State;
 use super::paint::paint;
+use super::times::Stamp;
 
 /// Lines of one chunk.
 const CHUNK_LINES: usize = 200;
@@ -52,11 +55,21 @@ const MARKS: [(&str, &str, &str); 6] = [
 ];
 
 /// Lines from number `first` on (from 1) of the step that is called `step` in addresses.
-pub(crate) fn segments(step: &str, first: u64, lines: &[Vec<u8>], state: &mut State) -> Vec<Segment> {
+#[cfg(test)]
+fn segments(step: &str, first: u64, lines: &[Vec<u8>], state: &mut State) -> Vec<Segment> {
+    stamped(step, first, lines, state, &[])
+}
+
+/// Lines from number `first` on (from 1) of the step that is called `step` in addresses, with the times that are given.
+pub(crate) fn stamped(step: &str, first: u64, lines: &[Vec<u8>], state: &mut State, times: &[Stamp]) -> Vec<Segment> {
     let mut all = Vec::new();
+    let (mut times, mut time) = (times.iter().peekable(), String::new());
     let (mut html, mut count, mut has_error) = (String::new(), 0, false);
     for (number, line) in (first..).zip(lines) {
         let line = String::from_utf8_lossy(line);
+        while let Some((_, ms)) = times.next_if(|(from, _)| *from <= number) {
+            time = attribute(*ms);
+        }
         let title = line.strip_prefix("##[group]");
         let ends = line.starts_with("##[endgroup]");
         if title.is_some() || ends || count == CHUNK_LINES {
@@ -66,7 +79,8 @@ pub(crate) fn segments(step: &str, first: u64, lines: &[Vec<u8>], state: &mut St
             state.in_group = true;
             let mut html = String::new();
             // What can be opened holds no link.
-            write!(html, "<div id={step}-L{number} class=g><i>{number}</i>").expect("writing to memory cannot fail");
+            write!(html, "<div id={step}-L{number}{time} class=g><i>{number}</i>")
+                .expect("writing to memory cannot fail");
             paint(&mut state.style, title, &mut html);
             html.push_str("</div>");
             all.push(Segment { kind: Kind::Group, html, has_error: false });
@@ -79,7 +93,7 @@ pub(crate) fn segments(step: &str, first: u64, lines: &[Vec<u8>], state: &mut St
         let mark = MARKS.iter().find(|(mark, _, _)| line.starts_with(mark));
         let (text, class, word) =
             mark.map_or((&*line, "", ""), |(mark, class, word)| (&line[mark.len()..], *class, *word));
-        number_of(step, number, class, &mut html);
+        number_of(step, number, class, &time, &mut html);
         html.push_str(word);
         paint(&mut state.style, text, &mut html);
         html.push_str("</div>");
@@ -90,9 +104,14 @@ pub(crate) fn segments(step: &str, first: u64, lines: &[Vec<u8>], state: &mut St
     all
 }
 
-fn number_of(step: &str, number: u64, class: &str, html: &mut String) {
+/// When a line came, for the style sheet to show: it is no part of the text.
+fn attribute(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map(|at| at.strftime(" data-t=%H:%M:%S").to_string()).unwrap_or_default()
+}
+
+fn number_of(step: &str, number: u64, class: &str, time: &str, html: &mut String) {
     let class = if class.is_empty() { String::new() } else { format!(" class={class}") };
-    write!(html, "<div id={step}-L{number}{class}><a href=#{step}-L{number} tabindex=-1>{number}</a>")
+    write!(html, "<div id={step}-L{number}{time}{class}><a href=#{step}-L{number} tabindex=-1>{number}</a>")
         .expect("writing to memory cannot fail");
 }
 
@@ -147,6 +166,16 @@ mod tests {
         assert_eq!(html.matches("<details class=group open><summary>").count(), 1, "{html}");
         assert_eq!(html.matches("</details>").count(), 3, "{html}");
         assert!(html.contains("<div id=s2-L6 class=e><a href=#s2-L6 tabindex=-1>6</a>Error: no</div>"), "{html}");
+    }
+
+    #[test]
+    fn lines_tell_when_they_came() {
+        let times = [(1, 0), (3, 3_723_000)];
+        let html = assemble(&stamped("s", 1, &lines("a\nb\n##[group]c\nd"), &mut State::default(), &times));
+        for part in ["L1 data-t=00:00:00>", "L2 data-t=00:00:00>", "L3 data-t=01:02:03 class=g>", "L4 data-t=01:02:03>"]
+        {
+            assert!(html.contains(part), "{part}: {html}");
+        }
     }
 
     #[test]

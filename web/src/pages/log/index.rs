@@ -62,8 +62,8 @@ pub(crate) struct Lines {
     pub(crate) lines: Vec<Vec<u8>>,
     /// Before the first.
     pub(crate) state: State,
-    /// Where the next one begins.
-    pub(crate) at: u64,
+    /// Where the first begins, in bytes.
+    pub(crate) begin: u64,
 }
 
 /// How long a log is.
@@ -127,10 +127,9 @@ impl Logs {
             state.pass(text(&line));
             number += 1;
         }
-        let mut part = Lines { first: number, lines: Vec::new(), state, at };
+        let mut part = Lines { first: number, lines: Vec::new(), state, begin: at };
         let mut taken = 0;
         while (part.lines.len() as u64) < count && taken < bytes && next(&mut reader, &mut line)? {
-            part.at += line.len() as u64;
             taken += line.len() as u64;
             part.lines.push(text(&line).to_vec());
         }

@@ -8,7 +8,9 @@ mod index;
 mod paint;
 mod search;
 mod style;
+mod times;
 
-pub(crate) use chunks::{assemble, segments};
+pub(crate) use chunks::{assemble, stamped};
 pub(crate) use index::{Length, Lines, Logs, State};
-pub(crate) use search::search;
+pub(crate) use search::{line_of, search};
+pub(crate) use times::{Stamp, of_log, stamps};

@@ -9,6 +9,8 @@ use super::paint::plain;
 
 /// Lines whose numbers are given; all are counted.
 const LISTED_MAX: usize = 10_000;
+/// So much of an annotation is looked for.
+const BEGIN_BYTES_MAX: usize = 1_024;
 /// Most that is read of one log.
 const BYTES_MAX: u64 = 512 << 20;
 
@@ -48,6 +50,29 @@ pub(crate) fn search(path: &Path, wanted: &str) -> std::io::Result<Found> {
         }
     }
     Ok(found)
+}
+
+/// The line of an annotation: the first one of its level that begins with what it says. It blocks.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn line_of(path: &Path, level: &str, text: &str) -> std::io::Result<Option<u64>> {
+    let first = text.lines().next().unwrap_or_default();
+    let begin = format!("##[{level}]{first}").into_bytes();
+    let begin = &begin[..begin.len().min(BEGIN_BYTES_MAX)];
+    let mut reader = BufReader::with_capacity(256 * 1_024, File::open(path)?.take(BYTES_MAX));
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            break;
+        }
+        if line.starts_with(begin) {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
 }
 
 /// Most lines are plain, and most do not have it.

@@ -66,8 +66,10 @@ pub(super) fn draw(plan: &Plan, jobs: &[ShownJob], run: RunId) -> Graph {
                 (format!("/runs/{run}/jobs/{}", job.link), took)
             }
             [first, ..] => {
+                let failed = legs.iter().filter(|job| job.word == "failure").count();
                 let over = legs.iter().filter(|job| job.is_over).count();
-                (format!("#job-{}", first.link), format!("{over}/{}", legs.len()))
+                let beside = if failed > 0 { format!("{failed} failed") } else { format!("{over}/{}", legs.len()) };
+                (format!("#job-{}", first.link), beside)
             }
         };
         let label = plain(&node.label);

@@ -2,6 +2,7 @@
 
 mod deeds;
 mod graph;
+mod left;
 mod times;
 
 pub(super) use deeds::{approve, cancel, rerun};
@@ -13,31 +14,25 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use engine::service::RunSpec;
-use engine::store::findings::Findings;
 use engine::store::listing::RunListed;
 use engine::store::tokens::Holder;
 use engine::store::{RunId, RunStatus};
 use jiff::Timestamp;
 use minijinja::context;
 use minijinja::value::{Serde, Value, merge_maps};
-use serde_json::json;
 use tokio::sync::watch;
 use workflow::plan::Plan;
 
-use super::filters::encoded;
 use super::live::{self, Parts, Watch};
-use super::markdown;
 use super::render::{self, page, part};
 use super::shown::{self, Run, ShownJob};
 use crate::Problem;
 use crate::access::{self, Allowed};
-use crate::api::answer::{Path, store, unreadable};
+use crate::api::answer::{Path, store};
 use crate::api::runs::visible;
 use crate::api::view::Jobs;
 use crate::site::Site;
 
-/// Annotations of a page; all are in the logs.
-const ANNOTATIONS_SHOWN: usize = 100;
 /// Least time between two parts of a page.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -49,7 +44,7 @@ pub(super) async fn show(
     let run = visible(&site, &allowed, RunId(id)).await?;
     let planned = Planned::read(&site, run.id).await;
     let title = format!("{} #{}", Run::of(run.clone(), Timestamp::now()).name, run.number);
-    let left = left(&site, &run).await?;
+    let left = left::left(&site, &run).await?;
     let context = context! {
         title, active => "runs", is_live => false, live => format!("/runs/{id}/live"), problem => planned.problem.clone(),
         ..merge_maps([left, parts(&site, &allowed.holder, run, &planned).await?])
@@ -58,14 +53,14 @@ pub(super) async fn show(
 }
 
 /// What a run was asked for, as a graph.
-struct Planned {
+pub(super) struct Planned {
     plan: Option<Plan>,
     /// Diagnostics, where it could not begin.
     problem: Option<String>,
 }
 
 impl Planned {
-    async fn read(site: &Site, run: RunId) -> Self {
+    pub(super) async fn read(site: &Site, run: RunId) -> Self {
         let spec: Option<RunSpec> = site.store.spec(run).await.unwrap_or_else(|error| {
             tracing::warn!(%error, %run, "a run is shown without its graph");
             None
@@ -79,6 +74,15 @@ impl Planned {
             Err(problem) => Self { plan: None, problem: Some(problem) },
         }
     }
+
+    /// Jobs that were not begun have no name of their own in the log; the workflow has one.
+    pub(super) fn name(&self, jobs: &mut [ShownJob]) {
+        let Some(plan) = &self.plan else { return };
+        for job in jobs.iter_mut().filter(|job| job.started_at.is_none() && job.name == job.key) {
+            let planned = plan.find(&job.key).and_then(|index| plan.job(index).name.as_ref());
+            job.name = planned.cloned().unwrap_or_else(|| job.name.clone());
+        }
+    }
 }
 
 /// What changes while somebody looks.
@@ -88,6 +92,7 @@ async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) 
     let attempts = site.listing.attempts(run.id).await.map_err(|error| store(&error))?;
     let waiting = shown::waiting(&jobs);
     let mut listed: Vec<ShownJob> = jobs.jobs.values().map(|job| ShownJob::of(job, now)).collect();
+    planned.name(&mut listed);
     let run = Run::of(run, now);
     times::lay_out(&mut listed, &run, planned.plan.as_ref(), now);
     let graph = planned.plan.as_ref().map(|plan| graph::draw(plan, &listed, run.run.id));
@@ -98,37 +103,6 @@ async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) 
         attempts => Serde(attempts.iter().map(|one| (one.id, one.attempt)).collect::<Vec<_>>()),
         refused => jobs.refused, cancelled_by => jobs.cancelled_by, held => jobs.held,
         released_by => jobs.released_by,
-    })
-}
-
-/// What it left behind.
-async fn left(site: &Site, run: &RunListed) -> Result<Value, Problem> {
-    let (_, artifacts) = crate::api::artifacts::of_visible(site, run).await?;
-    let artifacts: Vec<_> = artifacts.iter().map(crate::api::artifacts::view).collect();
-    let findings = Findings::of(site.api.folders.clone());
-    let annotations = findings.annotations(run.id).await;
-    let found: Vec<_> = annotations
-        .annotations
-        .iter()
-        .take(ANNOTATIONS_SHOWN)
-        .map(|found| {
-            let step = found.step.map_or_else(|| "s".to_owned(), |step| format!("s{}", step.0));
-            json!({
-                "job": found.job, "link": encoded(&found.job.to_string()), "step": step,
-                "level": found.annotation.level.name(), "annotation": found.annotation,
-            })
-        })
-        .collect();
-    let more = annotations.more + (annotations.annotations.len().saturating_sub(ANNOTATIONS_SHOWN)) as u64;
-    let summaries = findings.summaries(run.id).await;
-    // Markdown of megabytes takes its time.
-    let read = tokio::task::spawn_blocking(move || {
-        let rendered = summaries.iter().map(|one| json!({ "job": one.job, "html": markdown::render(&one.markdown) }));
-        rendered.collect::<Vec<_>>()
-    });
-    let summaries = read.await.map_err(|error| unreadable(&error))?;
-    Ok(context! {
-        artifacts => Serde(artifacts), annotations => Serde(found), more_annotations => more, summaries => Serde(summaries),
     })
 }
 
@@ -145,7 +119,15 @@ pub(super) async fn follow(
     let mut news = site.follow.news(run.id);
     news.mark_changed();
     let stop = site.follow.stop().clone();
-    let look = Look { site, holder: allowed.holder, run: run.id, planned, news, sent: Parts::default() };
+    let look = Look {
+        site,
+        holder: allowed.holder,
+        run: run.id,
+        planned,
+        news,
+        left: (0, String::new()),
+        sent: Parts::default(),
+    };
     Ok(live::stream(place, look, stop))
 }
 
@@ -155,6 +137,8 @@ struct Look {
     run: RunId,
     planned: Planned,
     news: watch::Receiver<u64>,
+    /// How many jobs had ended when what was left was looked for, and what it was.
+    left: (usize, String),
     sent: Parts,
 }
 
@@ -168,9 +152,17 @@ impl Watch for Look {
         let run = self.site.listing.one(self.run).await.map_err(|error| store(&error))?;
         let Some(run) = run else { return Ok((String::new(), true)) };
         let is_over = run.status == RunStatus::Completed;
+        let jobs = Jobs::read(&self.site.listing, run.id).await.map_err(|error| store(&error))?;
+        let ended = 1 + jobs.jobs.values().filter(|job| job.finished_at.is_some()).count();
+        if ended != self.left.0 {
+            let listed = context! { run => Serde(Run::of(run.clone(), Timestamp::now())) };
+            let left = merge_maps([listed, left::left(&self.site, &run).await?]);
+            self.left = (ended, part("run-left.html", left)?);
+        }
         let live = context! { is_live => true };
         let context = merge_maps([live, parts(&self.site, &self.holder, run, &self.planned).await?]);
         let (head, body) = (part("run-head.html", context.clone())?, part("run-body.html", context)?);
-        Ok((self.sent.changed([("#run-head", head), ("#run-body", body)]), is_over))
+        let parts = [("#run-head", head), ("#run-body", body), ("#run-left", self.left.1.clone())];
+        Ok((self.sent.changed(parts), is_over))
     }
 }

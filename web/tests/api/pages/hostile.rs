@@ -84,6 +84,7 @@ const ELEMENTS: &[&str] = &[
     "br",
     "hr",
     "blockquote",
+    "template",
 ];
 
 /// No element that a template does not have, no handler, no address with a script, nothing unseen.

@@ -29,7 +29,7 @@ async fn a_form_has_a_field_for_each_input() {
     for part in [
         "name=\"input.version\" value=\"1.2\"",
         "type=\"checkbox\" id=\"i2\" name=\"input.dry\" value=\"true\" checked",
-        "<option selected>green</option>",
+        "<option value=\"green\" selected>green</option>",
         "type=\"number\"",
         "the version &lt;b&gt;",
     ] {
