@@ -57,6 +57,8 @@ class Repository:
 
     def write(self, name, text):
         """A file in the commits from now on."""
+        run(["git", "fetch", "-q", str(self.folder), "main"], cwd=self.work)
+        run(["git", "reset", "-q", "--hard", "FETCH_HEAD"], cwd=self.work)
         (self.work / name).write_text(text)
         run(["git", "add", "-A"], cwd=self.work)
         run(["git", "commit", "-q", "-m", name], cwd=self.work, env=GIT_ENV)
