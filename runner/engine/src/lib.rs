@@ -22,6 +22,7 @@ pub mod machine;
 pub mod metrics;
 pub mod mirror;
 pub mod notice;
+pub mod notify;
 pub mod oidc;
 mod outbound;
 pub mod placement;

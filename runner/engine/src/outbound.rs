@@ -29,6 +29,9 @@ pub enum OutboundError {
     /// The address.
     #[error("use the address {0}: it must be http:// or https:// with a host, without a name or password in it")]
     Address(String),
+    /// It is not over TLS.
+    #[error("use an address without TLS: it must be https://, or http:// on this machine (127.0.0.1, localhost)")]
+    Plain,
     /// The certificates of this machine.
     #[error("use TLS: {0}")]
     Certificates(String),
@@ -44,6 +47,23 @@ pub(crate) fn address(text: &str) -> Result<Uri, OutboundError> {
     let host = address.authority().ok_or_else(wrong)?;
     let known = matches!(address.scheme_str(), Some("http" | "https"));
     if known && !host.as_str().contains('@') { Ok(address) } else { Err(wrong()) }
+}
+
+/// An address that people configured for news: over TLS, or on this machine.
+///
+/// # Errors
+/// It is none that requests can go to.
+pub(crate) fn safe_address(text: &str) -> Result<Uri, OutboundError> {
+    let address = address(text)?;
+    let is_safe = address.scheme_str() == Some("https") || address.host().is_some_and(is_this_machine);
+    if is_safe { Ok(address) } else { Err(OutboundError::Plain) }
+}
+
+/// Whether a host is the machine itself, by its name.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// TLS with the certificates of this machine. Plain HTTP goes where the configured address says so.
@@ -64,17 +84,47 @@ pub(crate) fn connector() -> Result<HttpsConnector<HttpConnector>, OutboundError
     Ok(builder.wrap_connector(http))
 }
 
-/// Posts JSON to configured addresses.
+/// Posts JSON to configured addresses. A redirect is an answer as any other: it is not followed.
 #[derive(Debug, Clone)]
-pub(crate) struct Poster(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(crate) struct Poster {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    time_max: Duration,
+}
+
+/// What another server said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// `None` where it broke off.
+    pub(crate) body: Option<Bytes>,
+}
 
 impl Poster {
     pub(crate) fn new() -> Result<Self, OutboundError> {
-        Ok(Self(Client::builder(TokioExecutor::new()).build(connector()?)))
+        Self::within(REQUEST_TIME_MAX)
+    }
+
+    /// With another limit of the time of a request.
+    pub(crate) fn within(time_max: Duration) -> Result<Self, OutboundError> {
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector()?), time_max })
     }
 
     /// One attempt. What was sent twice must do no harm: whether an attempt arrived cannot be asked.
     pub(crate) async fn post(&self, address: &Uri, headers: &[(String, String)], body: String) -> Outcome {
+        match self.exchange(address, headers, body).await {
+            Ok(said) => meaning(said.status, &said.headers),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// One attempt, with what was said. `Err`: nothing was.
+    pub(crate) async fn exchange(
+        &self,
+        address: &Uri,
+        headers: &[(String, String)],
+        body: String,
+    ) -> Result<Said, Outcome> {
         let later = |problem| Outcome::Later { problem, after: None, scope: Scope::Lane, uncertain: true };
         let mut request = Request::post(address.clone())
             .header(header::CONTENT_TYPE, "application/json")
@@ -84,24 +134,29 @@ impl Poster {
         }
         let request = match request.body(Full::new(Bytes::from(body))) {
             Ok(request) => request,
-            Err(error) => return Outcome::Refused { problem: error.to_string(), for_now: false },
+            Err(error) => return Err(Outcome::Refused { problem: error.to_string(), for_now: false }),
         };
         let exchange = async {
-            let response = self.0.request(request).await.map_err(|error| chain_of(&error))?;
+            let response = self.client.request(request).await.map_err(|error| chain_of(&error))?;
             let (head, body) = response.into_parts();
             // The whole answer is taken, so that the connection can be used again.
-            let _said = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            Ok::<_, String>((head.status, head.headers))
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            Ok::<_, String>(Said {
+                status: head.status,
+                headers: head.headers,
+                body: body.ok().map(|body| body.to_bytes()),
+            })
         };
-        match tokio::time::timeout(REQUEST_TIME_MAX, exchange).await {
-            Err(_) => later(format!("no answer within {} s", REQUEST_TIME_MAX.as_secs())),
-            Ok(Err(problem)) => later(problem),
-            Ok(Ok((status, headers))) => meaning(status, &headers),
+        match tokio::time::timeout(self.time_max, exchange).await {
+            Err(_) => Err(later(format!("no answer within {} s", self.time_max.as_secs()))),
+            Ok(Err(problem)) => Err(later(problem)),
+            Ok(Ok(said)) => Ok(said),
         }
     }
 }
 
-fn meaning(status: StatusCode, headers: &HeaderMap) -> Outcome {
+/// What a status means for a message.
+pub(crate) fn meaning(status: StatusCode, headers: &HeaderMap) -> Outcome {
     if status.is_success() {
         return Outcome::Arrived { remote: None };
     }

@@ -14,6 +14,7 @@ mod findings;
 pub(crate) mod follow;
 mod local;
 pub(crate) mod logs;
+pub(crate) mod notifications;
 pub(crate) mod once;
 mod openapi;
 pub(crate) mod people;
@@ -35,6 +36,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
 use engine::folders::Folders;
+use engine::notify::Herald;
 use engine::store::Database;
 use engine::store::audit::Audit;
 use engine::store::secrets::Settings;
@@ -69,6 +71,8 @@ pub struct Api {
     pub environments: Arc<Environments>,
     /// Carries out what is asked.
     pub steering: Arc<dyn Steering>,
+    /// Tells people, where a server runs.
+    pub herald: Option<Herald>,
     /// Told after a delivery is to be looked at again: [`crate::FrontDoor::arrivals`].
     pub arrivals: Arc<Notify>,
     /// Ends streams, so that the server can stop.
@@ -135,6 +139,7 @@ impl Api {
             .route("/teams/{name}/roles", post(people::assign_team))
             .route("/roles/{id}", delete(people::unassign))
             .merge(reported::routes())
+            .merge(notifications::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
             .method_not_allowed_fallback(async || {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";

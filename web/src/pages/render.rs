@@ -43,6 +43,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("settings-sessions.html", include_str!("../../templates/settings-sessions.html")),
     ("settings-tokens.html", include_str!("../../templates/settings-tokens.html")),
     ("settings-secrets.html", include_str!("../../templates/settings-secrets.html")),
+    ("settings-notifications.html", include_str!("../../templates/settings-notifications.html")),
     ("settings-repositories.html", include_str!("../../templates/settings-repositories.html")),
     ("first.html", include_str!("../../templates/first.html")),
     ("login.html", include_str!("../../templates/login.html")),

@@ -8,6 +8,7 @@ mod deeds;
 mod events;
 mod findings;
 mod logs;
+mod notifications;
 mod oidc;
 mod pages;
 mod people;

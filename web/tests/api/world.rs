@@ -13,6 +13,7 @@ use engine::sealing::{MasterKey, MasterKeys, Vault};
 use engine::service::Reviewer;
 use engine::store::audit::{Actor, Audit, AuditFilter};
 use engine::store::deliveries::{Deliveries, NewDelivery};
+use engine::store::outbox::Outbox;
 use engine::store::people::Cost;
 use engine::store::secrets::Settings;
 use engine::store::tokens::{NewToken, Scope, Tokens};
@@ -109,6 +110,7 @@ pub(crate) struct World {
     pub(crate) stop: CancellationToken,
     pub(crate) admin: String,
     pub(crate) entrance: Entrance,
+    pub(crate) outbox: Outbox,
     _folder: tempfile::TempDir,
 }
 
@@ -141,12 +143,14 @@ impl World {
             environments: Arc::default(),
             settings: Settings::on(database.clone(), vault, audit.clone()),
             steering: asked.clone(),
+            herald: Some(crate::notifications::herald(&database)),
             arrivals: Arc::new(Notify::new()),
             stop: stop.clone(),
         };
         let mut world = Self {
             routes: api.routes(),
             asked,
+            outbox: Outbox::on(database.clone()),
             store: SqliteStore::on(database.clone()),
             tokens,
             audit,

@@ -70,6 +70,7 @@ impl Sender {
             subject: format!("{place} {}", report.subject()),
             lane: place,
             replaces: !matches!(report, Report::Deployment(_)),
+            at_most: None,
             body: serde_json::to_string(envelope).expect("texts and numbers can be written as JSON"),
         }
     }

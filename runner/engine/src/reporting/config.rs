@@ -1,6 +1,6 @@
 //! The tables of `pipe.toml` that say who is told about runs, and what comes of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use workflow::secret::Secret;
 
-use super::notify::{Audience, Form, Notifier, Occasion};
 use super::{ReaderSettings, Target};
 use crate::github::{ApiSettings, App, Credentials, Flavour, KeyError, Sender, SentByGithub};
+use crate::notify::{self, Channel, NotifyTable};
 use crate::outbound::OutboundError;
 use crate::telemetry::{self, Exporter, Traces};
 use crate::triggering::SentHooks;
@@ -47,26 +47,6 @@ pub struct TelemetryTable {
     pub metrics_token_file: Option<PathBuf>,
 }
 
-/// `[[notify]]`: people.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct NotifyTable {
-    /// What it is called in lists.
-    pub name: String,
-    /// A file with the address, since addresses of hooks are secrets; read by its owner only.
-    pub url_file: PathBuf,
-    /// `webhook` or `slack`.
-    #[serde(default)]
-    pub form: Form,
-    /// A file with the secret that hooks are signed with.
-    pub secret_file: Option<PathBuf>,
-    /// `failure`, `recovery`, `success`, `cancelled`, `approval`; the first two and the last where absent.
-    pub on: Option<BTreeSet<Occasion>>,
-    /// Only these repositories.
-    #[serde(default)]
-    pub repositories: Vec<String>,
-}
-
 /// All of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportingTables {
@@ -74,8 +54,8 @@ pub struct ReportingTables {
     pub forges: BTreeMap<String, ForgeTable>,
     /// `[telemetry]`.
     pub telemetry: TelemetryTable,
-    /// `[[notify]]`.
-    pub notify: Vec<NotifyTable>,
+    /// `[notify.NAME]`.
+    pub notify: IndexMap<String, NotifyTable>,
 }
 
 /// What the tables come to.
@@ -85,6 +65,8 @@ pub struct Plan {
     pub reader: ReaderSettings,
     /// For the worker.
     pub targets: IndexMap<String, Arc<dyn Target>>,
+    /// Whom people's news go to.
+    pub channels: Vec<Channel>,
     /// For `/metrics`.
     pub metrics_token: Option<Secret>,
     /// Whom to ask for hooks that did not arrive.
@@ -172,8 +154,11 @@ impl ReportingTables {
         self.traces(instance, &mut plan)?;
         let token = self.telemetry.metrics_token_file.as_ref().map(|path| own_file("telemetry", path));
         plan.metrics_token = token.transpose()?;
-        for table in &self.notify {
-            notify(table, &mut plan)?;
+        for (name, table) in &self.notify {
+            let opened = notify::open(name, table, env)?;
+            plan.targets.insert(opened.audience.target.clone(), opened.target);
+            plan.reader.audiences.push(opened.audience);
+            plan.channels.push(opened.channel);
         }
         Ok(plan)
     }
@@ -220,18 +205,6 @@ fn credentials(
     Ok(token.map(|token| Credentials::Token(Secret::new(token))))
 }
 
-fn notify(table: &NotifyTable, plan: &mut Plan) -> Result<(), TableError> {
-    let address = own_file("notify", &table.url_file)?;
-    let secret = table.secret_file.as_ref().map(|path| own_file("notify", path)).transpose()?;
-    let notifier = Notifier::new(&address, table.form, secret);
-    let notifier = notifier.map_err(|source| TableError::Outbound { table: "notify".to_owned(), source })?;
-    let target = format!("notify {}", table.name);
-    let on = table.on.clone().unwrap_or_else(|| [Occasion::Failure, Occasion::Recovery, Occasion::Approval].into());
-    plan.reader.audiences.push(Audience { target: target.clone(), on, repositories: table.repositories.clone() });
-    plan.targets.insert(target, Arc::new(notifier));
-    Ok(())
-}
-
 /// A secret in a file that only its owner reads, without the line break at its end.
 fn own_file(table: &str, path: &Path) -> Result<Secret, TableError> {
     let failed =
@@ -264,17 +237,14 @@ mod tests {
         let github = ForgeTable { token_file: Some(file("token", "t\n", 0o600)), ..ForgeTable::default() };
         let gitea = ForgeTable { api_url: Some("https://git.example/api/v1".into()), ..ForgeTable::default() };
         let notify = NotifyTable {
-            name: "team".into(),
-            url_file: file("url", "https://hooks.example/T/B/x\n", 0o600),
-            form: Form::Slack,
-            secret_file: None,
-            on: None,
-            repositories: Vec::new(),
+            form: Some(notify::Form::Slack),
+            url_file: Some(file("url", "https://hooks.example/T/B/x\n", 0o600)),
+            ..NotifyTable::default()
         };
         let telemetry = TelemetryTable { endpoint: Some("http://localhost:4318".into()), ..TelemetryTable::default() };
         let forges = [("github", github.clone()), ("gitea", gitea), ("gitlab", ForgeTable::default())];
         let forges = forges.map(|(name, table)| (name.to_owned(), table)).into();
-        let tables = ReportingTables { forges, telemetry, notify: vec![notify] };
+        let tables = ReportingTables { forges, telemetry, notify: [("team".to_owned(), notify)].into() };
         let planned = plan(&tables).unwrap();
         assert!(planned.sent.is_some(), "GitHub can be asked for hooks that did not arrive");
         let names: Vec<_> = planned.targets.into_keys().collect();

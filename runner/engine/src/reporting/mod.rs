@@ -4,15 +4,13 @@
 //! a [`Target`].
 
 mod config;
-mod notify;
 mod reader;
 mod start;
 mod subject;
 mod target;
 mod worker;
 
-pub use config::{ForgeTable, NotifyTable, Plan, ReportingTables, TableError, TelemetryTable};
-pub use notify::{Audience, Form, Notifier, Occasion};
+pub use config::{ForgeTable, Plan, ReportingTables, TableError, TelemetryTable};
 pub use reader::{Findings, NoFindings, Reader, ReaderSettings};
 pub use start::Reporting;
 pub use target::{Outcome, Scope, Target};

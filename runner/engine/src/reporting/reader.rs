@@ -10,13 +10,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use workflow::mask::Masker;
 use workflow::run::{JobRunKey, Recorded, RunEvent};
 
-use super::{Audience, subject};
+use super::subject;
 use crate::clock::Clock;
 use crate::github::{Course, DeploymentState, Envelope, JobFindings, Report, Sender};
 use crate::metrics::Metrics;
-use crate::service::RunSecrets;
+use crate::notify::{Audience, News as NewsForPeople, Story};
+use crate::service::{RunSecrets, RunSpec};
 use crate::store::deployments::DeploymentChange;
 use crate::store::outbox::{NewMessage, News, Outbox, Position};
 use crate::store::{RunId, SqliteStore, StoreError};
@@ -83,6 +85,8 @@ struct Entry {
     target: Option<String>,
     /// Kept for the trace, where there is one.
     facts: Vec<Recorded>,
+    /// What people are told beside.
+    story: Story,
 }
 
 impl Reader {
@@ -166,8 +170,8 @@ impl Reader {
             }
             let reports = entry.course.as_mut().map(|course| course.apply(fact, &findings)).unwrap_or_default();
             deployments.extend(reports.iter().filter_map(|report| deployment(&entry, fact, report)));
+            messages.extend(self.tell_people(&entry, run, fact, &reports).await?);
             messages.extend(self.tell(&entry, reports));
-            messages.extend(self.tell_people(&entry, run, fact).await?);
         }
         let is_over = facts.iter().any(|fact| matches!(fact.event, RunEvent::RunFinished { .. }));
         if self.settings.traces.is_some() {
@@ -213,7 +217,7 @@ impl Reader {
     }
 
     async fn begin(&self, run: RunId) -> Result<Entry, StoreError> {
-        let nobody = Entry { course: None, target: None, facts: Vec::new() };
+        let nobody = Entry { course: None, target: None, facts: Vec::new(), story: Story::default() };
         let (Some(spec), Some(row)) = (self.store.spec(run).await?, self.store.run_row(run).await?) else {
             return Ok(nobody);
         };
@@ -221,17 +225,45 @@ impl Reader {
         // Without them a name that is made of them is empty; that is no reason to say nothing.
         let vars = self.secrets.vars(&spec, None).await.unwrap_or_default();
         let page = self.settings.url.as_ref().map(|url| format!("{}/runs/{run}", url.trim_end_matches('/')));
+        let story = if self.settings.audiences.is_empty() {
+            Story::default()
+        } else {
+            Story::of(&row, &spec, &self.masker(&spec).await)
+        };
         let (about, facts) = subject::subject(run, &row, &spec, &vars, page);
-        Ok(Entry { course: Some(Course::new(about, facts)), target, facts: Vec::new() })
+        Ok(Entry { course: Some(Course::new(about, facts)), target, facts: Vec::new(), story })
     }
 
-    async fn tell_people(&self, entry: &Entry, run: RunId, fact: &Recorded) -> Result<Vec<NewMessage>, StoreError> {
+    /// Hides the repository's secrets in what did not come out of a log.
+    async fn masker(&self, spec: &RunSpec) -> Masker {
+        let mut masker = Masker::new();
+        match self.secrets.secrets(spec, None, None).await {
+            Ok(secrets) => {
+                for secret in secrets.names().filter_map(|name| secrets.get(name)) {
+                    // Whoever set one that is too short was told.
+                    let _too_short = masker.add(secret.expose());
+                }
+            }
+            Err(error) => tracing::debug!(error = error.0, "the secrets of a run cannot be had to be hidden in news"),
+        }
+        masker
+    }
+
+    async fn tell_people(
+        &self,
+        entry: &Entry,
+        run: RunId,
+        fact: &Recorded,
+        reports: &[Report],
+    ) -> Result<Vec<NewMessage>, StoreError> {
         let Some(course) = entry.course.as_ref().filter(|_| !self.settings.audiences.is_empty()) else {
             return Ok(Vec::new());
         };
         let is_end = matches!(fact.event, RunEvent::RunFinished { .. });
         let had_failed = is_end && self.outbox.had_failed_before(run).await?;
-        let message = |audience: &Audience| audience.message(course, fact, had_failed);
+        let beside = (had_failed, self.settings.url.as_deref());
+        let Some(news) = NewsForPeople::of(course, &entry.story, fact, reports, beside) else { return Ok(Vec::new()) };
+        let message = |audience: &Audience| audience.message(&news, &entry.story);
         Ok(self.settings.audiences.iter().filter_map(message).collect())
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Findings, Plan, Reader, Worker, WorkerSettings};
 use crate::clock::Clock;
+use crate::notify::{Herald, tell_of_held};
 use crate::service::RunSecrets;
 use crate::store::outbox::Outbox;
 use crate::store::{SqliteStore, StoreError};
@@ -22,6 +23,7 @@ const PRUNE_EVERY: Duration = Duration::from_hours(6);
 #[derive(Debug)]
 pub struct Reporting {
     recorded: Arc<Notify>,
+    herald: Herald,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -45,19 +47,31 @@ impl Reporting {
         }
         let (recorded, made, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
         let mut tasks = JoinSet::new();
+        let herald = Herald::new(outbox.clone(), plan.channels, plan.reader.url.clone(), Arc::clone(&made));
+        let audiences = plan.reader.audiences.clone();
+        if !audiences.is_empty() {
+            let (clock, made) = (Arc::clone(&clock), Arc::clone(&made));
+            tasks.spawn(tell_of_held(outbox.clone(), audiences, clock, made, stop.clone()));
+        }
         let reader =
             Reader::new(store, plan.reader, secrets, Arc::clone(&clock), Arc::clone(&recorded), Arc::clone(&made));
         tasks.spawn(reader.with_findings(findings).run(stop.clone()));
         let settings = WorkerSettings::default();
         tasks.spawn(Worker::new(outbox.clone(), plan.targets, Arc::clone(&clock), settings, made).run(stop.clone()));
         tasks.spawn(prune(outbox, clock, stop.clone()));
-        Ok(Self { recorded, stop, tasks })
+        Ok(Self { recorded, herald, stop, tasks })
     }
 
     /// To be told when a run's log went on. Nothing is lost if it is not; it is later.
     #[must_use]
     pub fn recorded(&self) -> Arc<Notify> {
         Arc::clone(&self.recorded)
+    }
+
+    /// Tells people what comes of no run's log.
+    #[must_use]
+    pub fn herald(&self) -> Herald {
+        self.herald.clone()
     }
 
     /// Goes on until `stop`, and ends then.

@@ -6,6 +6,7 @@
 //! whoever sends it looks first whether it has arrived. It knows nothing of what messages say or how they are sent.
 //! Follows <https://microservices.io/patterns/data/transactional-outbox.html>.
 
+mod people;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use workflow::run::Recorded;
+
+pub use people::{HeldBack, Standing};
 
 use super::database::Database;
 use super::deployments::{self, DeploymentChange};
@@ -26,6 +29,8 @@ pub const LISTED_MAX: usize = 500;
 pub const PROBLEM_BYTES_MAX: usize = 1_000;
 /// Facts of a run that are read at once.
 pub const FACTS_READ_MAX: usize = 2_000;
+/// The time in which messages for people are counted.
+pub const RATE_TIME: Duration = Duration::from_secs(60);
 
 /// A message to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,9 @@ pub struct NewMessage {
     pub subject: String,
     /// Whether one about the same subject that still waits need not be sent any more.
     pub replaces: bool,
+    /// For people: told once for each subject, kept when it has arrived, and held back where the target was sent so many
+    /// within [`RATE_TIME`]. `None`: for a machine, which wants all and of which nothing is kept.
+    pub at_most: Option<u32>,
     /// What it says, as JSON; the form is the target's.
     pub body: String,
 }
@@ -103,7 +111,7 @@ pub struct Listed {
     pub problem: Option<String>,
 }
 
-/// How far a message is. One that arrived is not kept.
+/// How far a message is. One that arrived is kept if it was for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -113,6 +121,12 @@ pub enum State {
     Sending,
     /// It was refused, or tried for too long.
     GivenUp,
+    /// It is there.
+    Arrived,
+    /// There were too many; a summary will tell of it.
+    Held,
+    /// A summary told of it.
+    Gathered,
 }
 
 /// How far a run is reported.
@@ -287,6 +301,17 @@ impl Outbox {
     pub async fn remote(&self, target: &str, subject: &str) -> Result<Option<String>, StoreError> {
         let (target, subject) = (target.to_owned(), subject.to_owned());
         self.database.read(move |connection| rows::remote(connection, &target, &subject)).await
+    }
+
+    /// Notes what a target calls a thing, while a message about it is on its way.
+    ///
+    /// # Errors
+    /// The database said no.
+    pub async fn note(&self, target: &str, subject: &str, remote: &str, now: Timestamp) -> Result<(), StoreError> {
+        let (target, subject, remote) = (target.to_owned(), subject.to_owned(), remote.to_owned());
+        let write =
+            move |transaction: &rusqlite::Transaction<'_>| rows::note(transaction, &target, &subject, &remote, now);
+        self.database.write_surely(write).await
     }
 
     /// Messages that have not arrived, newest first, older than `before`, at most [`LISTED_MAX`].

@@ -85,6 +85,7 @@ impl Traces {
             lane: format!("{} {}", about.repository, about.run),
             subject: format!("trace {}", about.run),
             replaces: true,
+            at_most: None,
             body: spans::export(course, &ids, facts).to_string(),
         }
     }

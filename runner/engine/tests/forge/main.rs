@@ -5,7 +5,9 @@
 mod apps;
 mod fake;
 mod faults;
+mod inbox;
 mod limits;
 mod others;
+mod people;
 mod reader;
 mod world;

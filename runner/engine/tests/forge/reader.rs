@@ -14,6 +14,7 @@ use workflow::event::{Event, Forge};
 use workflow::run::{Conclusion, EVENT_VERSION, JobRunKey, Leg, Recorded, RunEvent, StepIndex, StepResult};
 
 use super::fake::Fake;
+use super::people;
 use super::world::{World, until};
 
 const WORKFLOW: &str = "
@@ -216,4 +217,81 @@ async fn a_workflow_that_cannot_be_read_is_told_with_its_places() {
     let (_, status) = state.statuses.last().unwrap();
     assert_eq!(status["description"], "The workflow cannot be run: 1 problem");
     assert_eq!(state.checks[0]["output"]["annotations_count"], 1);
+}
+
+/// What people are told of a run, where the server is begun again before the fact of that number.
+async fn told(restart: usize) -> (Vec<String>, Vec<Vec<String>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = super::inbox::Inbox::start().await;
+    let store = SqliteStore::on(Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap());
+    let text =
+        format!("{}on = ['failure', 'deployment', 'approval']\n{}on = ['approval']\n", people::HOOK, people::BOT);
+    let begin = async || {
+        let plan = people::plan(folder.path(), &inbox, &text);
+        let secrets = [("KEY".to_owned(), workflow::secret::Secret::new("hunter22"))].into_iter().collect();
+        let secrets = Arc::new(FixedSecrets { secrets, ..FixedSecrets::default() });
+        let clock = Arc::new(SystemClock);
+        Reporting::start(store.clone(), plan, secrets, Arc::new(NoFindings), clock).await.unwrap()
+    };
+    let mut spec = spec(None);
+    spec.event.head_message = Some("<!channel> uses hunter22\n\nbody".into());
+    let row = spec.row("2026-01-01T00:00:00Z".into());
+    let new = RunOfDelivery { run: row, spec: Some(spec), facts: Box::new(|_| Vec::new()) };
+    let mut reporting = begin().await;
+    let run = store.make_runs(vec![new]).await.unwrap()[0].id;
+    let key = JobRunKey::parse("build");
+    let ask = |reviewers: &[&str]| RunEvent::ReviewRequested {
+        key: key.clone(),
+        environment: "prod".into(),
+        reviewers: reviewers.iter().map(|name| (*name).to_owned()).collect(),
+        wait_ms: 0,
+        terms: workflow::run::Terms::default(),
+    };
+    let mut facts = story();
+    facts.splice(
+        2..2,
+        [
+            ask(&["ada"]),
+            // The same once more, as another job of the environment would.
+            ask(&["ada"]),
+            RunEvent::Reviewed {
+                key: key.clone(),
+                approved: true,
+                by: "ada".into(),
+                comment: String::new(),
+                passed: true,
+            },
+        ],
+    );
+    for (at, event) in facts.into_iter().enumerate() {
+        if at == restart {
+            reporting.stop().await;
+            reporting = begin().await;
+        }
+        let seq = at as u64 + 1;
+        let at = jiff::Timestamp::from_second(1_800_000_000 + at as i64).unwrap();
+        store.append(run, &[Recorded { v: EVENT_VERSION, seq, at, event }]).await.unwrap();
+        reporting.recorded().notify_one();
+    }
+    let texts = || inbox.state().messages.values().cloned().collect::<Vec<_>>();
+    let hooks = || inbox.state().came.iter().filter(|came| came.path == "/hook").cloned().collect::<Vec<_>>();
+    until(async || {
+        hooks().len() >= 2
+            && texts().first().and_then(|texts| texts.last()).is_some_and(|last| last.contains("succeeded"))
+    })
+    .await;
+    reporting.stop().await;
+    assert!(hooks().iter().all(|came| !came.body.contains("hunter22") && came.body.contains("<!channel> uses ***")));
+    (hooks().iter().map(|came| came.headers["x-pipe-event"].clone()).collect(), texts())
+}
+
+#[tokio::test]
+async fn people_are_told_once_whenever_the_server_begins_again() {
+    for restart in [0, 2, 3, 4, 5, 6, 9, 11] {
+        let (hooks, slack) = told(restart).await;
+        assert_eq!(hooks, ["review_requested", "deployment"], "restart at {restart}");
+        assert_eq!(slack.len(), 1, "one message a run: {slack:?}");
+        assert_eq!(slack[0][0], "Review wanted for prod: CI #1 on main (mona/shop)");
+        assert_eq!(slack[0].last().unwrap(), "CI #1 on main succeeded (mona/shop)", "restart at {restart}");
+    }
 }

@@ -7,6 +7,7 @@ mod act;
 mod actrc;
 mod artifacts;
 mod keeping;
+mod notify;
 mod people;
 mod remote;
 mod repo;
@@ -17,6 +18,7 @@ pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
 pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
+pub use notify::NotifyCommand;
 pub use people::{RolePlace, TeamCommand, UserCommand};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    ArtifactsCommand, AuditCommand, RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand, VarCommand,
+    ArtifactsCommand, AuditCommand, NotifyCommand, RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand,
+    VarCommand,
 };
 
 /// Verbs that ask the API.
@@ -44,6 +45,9 @@ pub enum RemoteCommand {
     /// Hooks that came
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// Whom people's news go to: Slack, mail, Teams, Discord, hooks
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Secrets of jobs; values come from standard input or a hidden prompt
     #[command(subcommand)]
     Secret(SecretCommand),

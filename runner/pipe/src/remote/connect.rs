@@ -158,6 +158,7 @@ impl Opened {
             tokens,
             audit: self.audit,
             steering: Arc::new(Nobody(nobody)),
+            herald: None,
             arrivals: Arc::new(Notify::new()),
             stop: CancellationToken::new(),
         };

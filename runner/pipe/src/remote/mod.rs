@@ -9,6 +9,7 @@ mod deliveries;
 mod deployments;
 mod left;
 mod logs;
+mod notify;
 mod people;
 mod repositories;
 mod runs;
@@ -51,6 +52,7 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Reject(args) => steer::review(&args, "rejected", global).await,
         RemoteCommand::Dispatch(args) => steer::dispatch(&args, global).await,
         RemoteCommand::Deliveries(command) => deliveries::run(command, global).await,
+        RemoteCommand::Notify(command) => notify::run(command, global).await,
         RemoteCommand::Deployments(args) => deployments::list(&args, global).await,
         RemoteCommand::Environments(args) => deployments::environments(&args, global).await,
         RemoteCommand::Messages(command) => deployments::messages(command, global).await,

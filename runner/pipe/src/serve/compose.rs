@@ -101,6 +101,7 @@ pub async fn compose(
         audit,
         settings,
         environments,
+        herald: Some(telling.herald),
         steering: Arc::new(ServiceSteering { runs: runs.clone(), triggering }),
         arrivals,
         stop: stop.clone(),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::notify::NotifyTable;
 use engine::placement::WarmSettings;
-use engine::reporting::{ForgeTable, NotifyTable, ReportingTables, TelemetryTable};
+use engine::reporting::{ForgeTable, ReportingTables, TelemetryTable};
 use engine::runner_label::RunnerLabels;
 use engine::service::ServiceParts;
 use engine::triggering::TrustPolicy;
@@ -61,7 +62,7 @@ pub struct ServerConfig {
     /// Where people sign in.
     pub oidc: Option<OidcTable>,
     /// News for people.
-    pub notify: Vec<NotifyTable>,
+    pub notify: IndexMap<String, NotifyTable>,
     /// What is trusted beyond the defaults.
     pub trust: TrustPolicy,
 }
@@ -146,7 +147,8 @@ impl ServerConfig {
     /// What the form alone does not say.
     fn check(&self, text: &str) -> Result<(), Box<Diagnostic>> {
         let wrong = |word: &str, message: String| {
-            let at = text.find(word).map(|at| span(at..at + word.len()));
+            let quoted = ['"', '\''].iter().find_map(|quote| text.find(&format!("{quote}{word}{quote}")));
+            let at = quoted.map(|at| at + 1).or_else(|| text.find(word)).map(|at| span(at..at + word.len()));
             Err(Box::new(Diagnostic::error(WRONG, at, message)))
         };
         if let Some((key, message)) = environments_problem(&self.environments) {
@@ -154,6 +156,11 @@ impl ServerConfig {
         }
         if let Some((word, message)) = self.oidc.as_ref().and_then(|oidc| oidc.problem(self.server.url.as_deref())) {
             return wrong(&word, message);
+        }
+        for (name, table) in &self.notify {
+            if let Some((word, message)) = table.problem(name) {
+                return wrong(&word, message);
+            }
         }
         for proxy in &self.server.trusted_proxies {
             if proxy.parse::<web::Network>().is_err() {
@@ -208,10 +215,11 @@ impl ServerConfig {
     }
 }
 
-/// "unknown field `x`, expected one of `a`, `b`": which one is near.
+/// "unknown field `x`, expected one of `a`, `b`", or a variant: which one is near.
 fn meant(message: &str) -> Option<String> {
     let mut words = message.split('`').skip(1).step_by(2);
-    let unknown = message.starts_with("unknown field").then(|| words.next())??;
+    let unknown =
+        (message.starts_with("unknown field") || message.starts_with("unknown variant")).then(|| words.next())??;
     suggest(unknown, words).map(str::to_owned)
 }
 
@@ -224,15 +232,28 @@ fn span(range: std::ops::Range<usize>) -> Span {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Result<(), &str>) {
-        let result = ServerConfig::read(text).map(drop).map_err(|diagnostic| {
+    fn said(text: &str) -> Result<(), String> {
+        ServerConfig::read(text).map(drop).map_err(|diagnostic| {
             let mut sources = SourceMap::default();
             sources.add(SourceFile::new("pipe.toml", text));
             let (_, start, _) = sources.locate(diagnostic.span.unwrap()).unwrap();
             let help = diagnostic.help.as_deref().filter(|help| help.starts_with("did")).unwrap_or_default();
             format!("{}:{}: {} {help}", start.line, start.column, diagnostic.message).trim_end().to_owned()
+        })
+    }
+
+    fn check(text: &str, expected: Result<(), &str>) {
+        assert_eq!(said(text), expected.map_err(str::to_owned), "{text}");
+    }
+
+    /// As [`check`], without the list of what is known.
+    fn check_end(text: &str, expected: &str) {
+        let result = said(text).unwrap_err();
+        let without = result.split_once(", expected").map(|(begin, rest)| {
+            let end = rest.find(" did you mean").map_or("", |at| &rest[at..]);
+            format!("{begin}{end}")
         });
-        assert_eq!(result, expected.map_err(str::to_owned), "{text}");
+        assert!(result == expected || without.as_deref() == Some(expected), "{text}: {result}");
     }
 
     #[test]
@@ -267,5 +288,54 @@ mod tests {
             Err("7:1: `root` is no role; roles are viewer, developer, deployer, approver, maintainer, admin, auditor"),
         );
         check("[server]\ntrusted-proxies = ['all']", Err("2:21: `all` is no network such as `10.0.0.0/8`"));
+    }
+
+    #[test]
+    fn mistakes_of_channels_have_places() {
+        check(
+            "[notify.team]\nform = 'slack'\nurl-file = 'x'\non = ['failure', 'deployment']\nbranches = ['main']\n\
+             people = { octocat = 'U024BE7LH' }\n[notify.ops]\nform = 'mail'\nserver = 'mail.example'\n\
+             from = 'pipe <ci@example.com>'\nto = ['ops@example.com']\nemail-link = 'token'",
+            Ok(()),
+        );
+        for (text, expected) in [
+            (
+                "[notify.team]\nform = 'slak'",
+                "2:8: unknown variant `slak`, expected one of `webhook`, `slack`, `mail`, `teams`, `discord` did you mean `slack`?",
+            ),
+            (
+                "[notify.team]\nfrom = 'slack'",
+                "1:2: `[notify.team]` needs `form`: webhook, slack, mail, teams or discord",
+            ),
+            ("[notify.a]\nform = 'slack'\nbranchs = []", "3:1: unknown field `branchs` did you mean `branches`?"),
+            (
+                "[notify.a]\nform = 'teams'\non = ['failure', 'recovry']",
+                "3:18: unknown variant `recovry` did you mean `recovery`?",
+            ),
+            (
+                "[notify.a]\nform = 'mail'\nserver = 'm'\nfrom = 'ci@example.com\\nBcc: x'\nto = ['a@example.com']",
+                "4:9: `ci@example.com\\nBcc: x` is no sender, such as `pipe <ci@example.com>`",
+            ),
+            (
+                "[notify.a]\nform = 'mail'\nserver = 'm'\nfrom = 'ci@example.com'\nto = ['a']",
+                "5:8: `a` is no mail address",
+            ),
+            (
+                "[notify.a]\nform = 'mail'\nserver = 'mail.example'\ntls = 'none'",
+                "3:11: `tls = \"none\"` is for a mail server on this machine (127.0.0.1, localhost)",
+            ),
+            (
+                "[notify.a]\nform = 'slack'\n[notify.a.people]\noctocat = '@octo'",
+                "4:12: `@octo` is not the id of a member of Slack, such as `U024BE7LH`",
+            ),
+            ("[notify.a]\nform = 'discord'\nchannel = 'x'", "1:2: `channel` of `[notify.a]` is for slack only"),
+            ("[notify.a]\nform = 'slack'\nper-minute = 0", "3:1: `per-minute` is from 1 to 600, not 0"),
+            (
+                "[notify.'Ops Team']\nform = 'slack'",
+                "1:10: `Ops Team` is no name of a channel: use small letters, digits and `-`, at most 40",
+            ),
+        ] {
+            check_end(text, expected);
+        }
     }
 }

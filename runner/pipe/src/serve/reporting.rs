@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
+use engine::notify::Herald;
 use engine::reporting::Reporting;
 use engine::service::RunService;
 use engine::store::findings::Findings;
@@ -26,6 +27,8 @@ pub struct Telling {
     pub background: Background,
     /// The route of the numbers.
     pub numbers: Router,
+    /// Tells people what comes of no run's log.
+    pub herald: Herald,
     /// Whom to ask for hooks that did not arrive.
     pub sent: Option<Arc<dyn SentHooks>>,
 }
@@ -60,5 +63,6 @@ pub async fn start(
     let findings = Findings::of(folders.clone());
     let reporting = Reporting::start(store, plan, Arc::new(settings), Arc::new(findings), Arc::new(SystemClock)).await;
     let reporting = reporting.map_err(|error| Failure::environment(format!("cannot report runs: {error}")))?;
-    Ok(Telling { background: Box::pin(reporting.until(stop.clone())), numbers, sent })
+    let herald = reporting.herald();
+    Ok(Telling { background: Box::pin(reporting.until(stop.clone())), numbers, herald, sent })
 }

@@ -83,6 +83,7 @@ impl Running {
             tokens,
             audit,
             steering: Arc::new(Obeys),
+            herald: None,
             arrivals: Arc::default(),
             stop: stop.clone(),
         };

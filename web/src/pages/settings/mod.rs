@@ -4,6 +4,7 @@
 //! in and never out. Every form works without a script and leads back to its page.
 
 mod audit;
+mod notifications;
 mod repositories;
 mod secrets;
 mod sessions;
@@ -45,6 +46,9 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/settings/tokens/revoke", post(tokens::revoke))
         .route("/settings/secrets", get(secrets::list).post(secrets::set))
         .route("/settings/secrets/remove", post(secrets::remove))
+        .route("/settings/notifications", get(notifications::list))
+        .route("/settings/notifications/test", post(notifications::test))
+        .route("/settings/notifications/redeliver", post(notifications::redeliver))
         .route("/settings/repositories", get(repositories::list).post(repositories::add))
         .route("/settings/repositories/remove", post(repositories::remove))
 }
@@ -55,6 +59,7 @@ fn tabs(holder: &Holder) -> Value {
     let all = [
         (may(Scope::SecretsWrite), "secrets", "Secrets"),
         (may(Scope::Repositories), "repositories", "Repositories"),
+        (may(Scope::Deliveries), "notifications", "Notifications"),
         (may(Scope::Admin), "users", "Users"),
         (may(Scope::Admin), "tokens", "Tokens"),
         (holder.user.is_some(), "sessions", "Sessions"),

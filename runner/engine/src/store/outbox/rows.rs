@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use workflow::run::Recorded;
 
-use super::{Again, Depth, Due, FACTS_READ_MAX, Listed, Message, NewMessage, PROBLEM_BYTES_MAX, Position, State};
+use super::{
+    Again, Depth, Due, FACTS_READ_MAX, Listed, Message, NewMessage, PROBLEM_BYTES_MAX, Position, State, people,
+};
 use crate::store::RunId;
 
-const COLUMNS: &str = "id, target, kind, lane, subject, body, attempts, is_uncertain, created_at, \
+pub(super) const COLUMNS: &str = "id, target, kind, lane, subject, body, attempts, is_uncertain, created_at, \
                        state, not_before, problem";
 
 /// The row of run 0 tells that this was done once.
@@ -69,10 +71,19 @@ pub(super) fn insert(connection: &Connection, messages: &[NewMessage], now: Time
          RETURNING is_uncertain",
     )?;
     let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (target, kind, lane, subject, body, is_uncertain, not_before, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        "INSERT INTO outbox (target, kind, lane, subject, body, is_uncertain, not_before, created_at, state, for_people)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
     )?;
-    for NewMessage { target, kind, lane, subject, replaces, body } in messages {
+    for NewMessage { target, kind, lane, subject, replaces, at_most, body } in messages {
+        let mut state = "waiting";
+        if let Some(at_most) = at_most {
+            if people::is_told(connection, target, subject)? {
+                continue;
+            }
+            if people::is_flood(connection, target, *at_most, now)? {
+                state = "held";
+            }
+        }
         let mut uncertain = false;
         if *replaces {
             // One that may have arrived has made the thing that this one is about.
@@ -81,21 +92,23 @@ pub(super) fn insert(connection: &Connection, messages: &[NewMessage], now: Time
                 uncertain |= was_uncertain?;
             }
         }
-        insert.execute(params![target, kind, lane, subject, body, uncertain, now.as_millisecond()])?;
+        let for_people = at_most.is_some();
+        let values = params![target, kind, lane, subject, body, uncertain, now.as_millisecond(), state, for_people];
+        insert.execute(values)?;
     }
     Ok(())
 }
 
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Due>> {
     let select = "SELECT id, target, lane FROM outbox WHERE state = 'waiting' AND not_before <= ?1
-         AND id IN (SELECT min(id) FROM outbox WHERE state <> 'given_up' GROUP BY target, lane) ORDER BY id LIMIT ?2";
+         AND id IN (SELECT min(id) FROM outbox WHERE state IN ('waiting', 'sending') GROUP BY target, lane) ORDER BY id LIMIT ?2";
     let due = |row: &Row<'_>| Ok(Due { id: row.get(0)?, target: row.get(1)?, lane: row.get(2)? });
     connection.prepare_cached(select)?.query_map(params![now.as_millisecond(), limit], due)?.collect()
 }
 
 pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     let select = "SELECT min(not_before) FROM outbox WHERE state = 'waiting' AND not_before > ?1
-                  AND id IN (SELECT min(id) FROM outbox WHERE state <> 'given_up' GROUP BY target, lane)";
+                  AND id IN (SELECT min(id) FROM outbox WHERE state IN ('waiting', 'sending') GROUP BY target, lane)";
     let at: Option<i64> = connection.prepare_cached(select)?.query_row([now.as_millisecond()], |row| row.get(0))?;
     Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
 }
@@ -119,7 +132,22 @@ pub(super) fn arrived(connection: &Connection, id: u64, remote: Option<&str>, no
             )?
             .execute(params![id, remote, now.as_millisecond()])?;
     }
-    connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id]).map(drop)
+    let update =
+        "UPDATE outbox SET state = 'arrived', settled_at = ?2, problem = NULL WHERE id = ?1 AND for_people = 1";
+    connection.prepare_cached(update)?.execute(params![id, now.as_millisecond()])?;
+    connection.prepare_cached("DELETE FROM outbox WHERE id = ?1 AND for_people = 0")?.execute([id]).map(drop)
+}
+
+pub(super) fn note(
+    connection: &Connection,
+    target: &str,
+    subject: &str,
+    remote: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO outbox_remote (target, subject, remote, made_at) VALUES (?1, ?2, ?3, ?4)
+                  ON CONFLICT (target, subject) DO UPDATE SET remote = excluded.remote";
+    connection.prepare_cached(insert)?.execute(params![target, subject, remote, now.as_millisecond()]).map(drop)
 }
 
 pub(super) fn failed(connection: &Connection, id: u64, again: &Again) -> rusqlite::Result<()> {
@@ -146,7 +174,9 @@ pub(super) fn remote(connection: &Connection, target: &str, subject: &str) -> ru
 }
 
 pub(super) fn list(connection: &Connection, before: Option<u64>, limit: usize) -> rusqlite::Result<Vec<Listed>> {
-    let select = format!("SELECT {COLUMNS} FROM outbox WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+    let select = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE id < ?1 AND state NOT IN ('arrived', 'gathered') ORDER BY id DESC LIMIT ?2"
+    );
     let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
     connection.prepare_cached(&select)?.query_map(params![before, limit], listed)?.collect()
 }
@@ -154,7 +184,7 @@ pub(super) fn list(connection: &Connection, before: Option<u64>, limit: usize) -
 pub(super) fn depth(connection: &Connection) -> rusqlite::Result<Depth> {
     let count = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get(0));
     Ok(Depth {
-        open: count("SELECT count(*) FROM outbox WHERE state <> 'given_up'")?,
+        open: count("SELECT count(*) FROM outbox WHERE state IN ('waiting', 'sending')")?,
         given_up: count("SELECT count(*) FROM outbox WHERE state = 'given_up'")?,
     })
 }
@@ -177,7 +207,8 @@ pub(super) fn standing(connection: &Connection) -> rusqlite::Result<(BTreeMap<St
 }
 
 pub(super) fn prune(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
-    let given_up = connection.execute("DELETE FROM outbox WHERE state = 'given_up' AND created_at < ?1", [before])?;
+    let settled = "DELETE FROM outbox WHERE state IN ('given_up', 'arrived', 'gathered') AND created_at < ?1";
+    let given_up = connection.execute(settled, [before])?;
     let names = connection.execute("DELETE FROM outbox_remote WHERE made_at < ?1", [before])?;
     Ok(given_up + names)
 }
@@ -196,7 +227,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     })
 }
 
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+pub(super) fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     let state: String = row.get("state")?;
     Ok(Listed {
         id: row.get("id")?,
@@ -207,6 +238,9 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
         state: match state.as_str() {
             "sending" => State::Sending,
             "given_up" => State::GivenUp,
+            "arrived" => State::Arrived,
+            "held" => State::Held,
+            "gathered" => State::Gathered,
             _ => State::Waiting,
         },
         attempts: row.get("attempts")?,
@@ -216,7 +250,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     })
 }
 
-fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     let at: i64 = row.get(column)?;
     Timestamp::from_millisecond(at)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Integer, Box::new(error)))

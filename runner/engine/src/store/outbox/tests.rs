@@ -66,6 +66,7 @@ fn message(lane: &str, subject: &str, replaces: bool, body: &str) -> NewMessage 
         lane: lane.into(),
         subject: subject.into(),
         replaces,
+        at_most: None,
         body: body.into(),
     }
 }

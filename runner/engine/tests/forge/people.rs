@@ -1,0 +1,210 @@
+//! News for people: who is told of what, once and in order, whatever becomes of channels and of the server.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::clock::SystemClock;
+use engine::notify::{Herald, Notice, NotifyTable, Occasion};
+use engine::reporting::{Plan, ReportingTables, Worker, WorkerSettings};
+use engine::store::outbox::{Outbox, State};
+use engine::store::{Database, Options};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::inbox::{Fault, Inbox};
+use super::world::until;
+
+/// Channels of a table as `pipe.toml` has it, with its files in a folder.
+pub(crate) fn plan(folder: &Path, inbox: &Inbox, text: &str) -> Plan {
+    for (name, content) in [("hook", inbox.url("/hook")), ("token", "xoxb-1".into()), ("key", "k".into())] {
+        std::fs::write(folder.join(name), content).unwrap();
+        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let text = text.replace("FOLDER", &folder.display().to_string()).replace("API", &inbox.url(""));
+    let notify: indexmap::IndexMap<String, NotifyTable> =
+        toml::from_str(&text.replace("SMTP", &inbox.smtp.to_string())).unwrap();
+    for (name, table) in &notify {
+        assert_eq!(table.problem(name), None);
+    }
+    let tables = ReportingTables { notify, ..ReportingTables::default() };
+    tables.plan(Some("https://ci.example".into()), "test", &|_| None).unwrap()
+}
+
+pub(crate) const HOOK: &str = "[hook]\nform = 'webhook'\nurl-file = 'FOLDER/hook'\nsecret-file = 'FOLDER/key'\n";
+pub(crate) const BOT: &str = "[bot]\nform = 'slack'\ntoken-file = 'FOLDER/token'\nchannel = 'C1'\napi-url = 'API'\n";
+const MAIL: &str = "[mail]\nform = 'mail'\nserver = 'SMTP'\ntls = 'none'\nfrom = 'pipe <ci@example.com>'\n\
+                    to = ['a@example.com', 'b@example.com']\n";
+
+struct Desk {
+    folder: tempfile::TempDir,
+    inbox: Inbox,
+    outbox: Outbox,
+    made: Arc<Notify>,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
+        Self { inbox: Inbox::start().await, outbox: Outbox::on(database), made: Arc::default(), folder }
+    }
+
+    fn herald(&self, text: &str) -> Herald {
+        let plan = plan(self.folder.path(), &self.inbox, text);
+        Herald::new(self.outbox.clone(), plan.channels, plan.reader.url, Arc::clone(&self.made))
+    }
+
+    /// Begins a worker as a new process would.
+    async fn work(&self, text: &str) -> (JoinHandle<()>, CancellationToken) {
+        let settings = WorkerSettings {
+            backoff: Duration::from_millis(4),
+            backoff_max: Duration::from_millis(30),
+            ..WorkerSettings::default()
+        };
+        self.outbox.recover().await.unwrap();
+        let targets = plan(self.folder.path(), &self.inbox, text).targets;
+        let worker = Worker::new(self.outbox.clone(), targets, Arc::new(SystemClock), settings, Arc::clone(&self.made));
+        let stop = CancellationToken::new();
+        (tokio::spawn(worker.run(stop.clone())), stop)
+    }
+
+    async fn settled(&self) {
+        until(async || self.outbox.depth().await.unwrap().open == 0).await;
+    }
+}
+
+fn notice(subject: &str) -> Notice {
+    Notice {
+        occasion: Occasion::Budget,
+        subject: subject.into(),
+        title: format!("budget {subject}"),
+        lines: Vec::new(),
+        repository: Some("octo/shop".into()),
+        path: Some("/costs".into()),
+    }
+}
+
+#[tokio::test]
+async fn x41_a_channel_that_misbehaves_is_told_in_the_end_and_in_order() {
+    let desk = Desk::new().await;
+    desk.inbox.state().faults.extend([
+        Fault::Refuse(500, None),
+        Fault::Hang,
+        Fault::Refuse(429, Some(1)),
+        Fault::Refuse(503, None),
+    ]);
+    let (herald, (worker, stop)) = (desk.herald(HOOK), desk.work(HOOK).await);
+    for subject in ["a", "b", "c", "b"] {
+        assert_eq!(herald.tell(notice(subject), Timestamp::now()).await.unwrap(), 1);
+    }
+    desk.settled().await;
+    let came = desk.inbox.state().came.clone();
+    let titles: Vec<_> = came.iter().map(|came| came.json()["title"].as_str().unwrap().to_owned()).collect();
+    // The second attempt arrived and was never answered: told once more, with the number that it had.
+    assert_eq!(titles, ["budget a", "budget a", "budget a", "budget a", "budget a", "budget b", "budget c"]);
+    let numbers: Vec<_> = came.iter().map(|came| came.headers["x-pipe-delivery"].clone()).collect();
+    assert!(numbers[..5].iter().all(|number| *number == numbers[0]) && numbers[5] != numbers[6]);
+    assert!(came[3].at - came[2].at >= Duration::from_secs(1), "Retry-After is kept");
+    assert_eq!(came[0].headers["x-pipe-event"], "budget");
+    assert_eq!(came[0].json()["url"], "https://ci.example/costs");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"k");
+    let digits: String =
+        ring::hmac::sign(&key, came[0].body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(came[0].headers["x-pipe-signature-256"], format!("sha256={digits}"));
+    // What arrived is kept, so that it can be seen and sent once more.
+    let told = desk.outbox.told(Some("notify hook".into()), None, 10).await.unwrap();
+    assert_eq!(told.iter().map(|told| told.state).collect::<Vec<_>>(), [State::Arrived; 3]);
+    assert!(herald.send_again(told[0].id, Timestamp::now()).await.unwrap());
+    desk.settled().await;
+    assert_eq!(desk.inbox.state().came.last().unwrap().headers["x-pipe-delivery"], told[0].id.to_string());
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_a_refusal_is_told() {
+    let desk = Desk::new().await;
+    let private = Inbox::start().await;
+    desk.inbox.state().faults.push_back(Fault::Redirect(private.url("/latest/meta-data")));
+    let (herald, (worker, stop)) = (desk.herald(HOOK), desk.work(HOOK).await);
+    herald.tell(notice("a"), Timestamp::now()).await.unwrap();
+    desk.settled().await;
+    let told = desk.outbox.told(None, None, 10).await.unwrap();
+    assert_eq!((told[0].state, told[0].problem.as_deref()), (State::GivenUp, Some("302 Found")));
+    assert!(private.state().came.is_empty());
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn t12_a_flood_is_held_back_and_summed_up() {
+    let desk = Desk::new().await;
+    let text = format!("{HOOK}per-minute = 3\n");
+    let herald = desk.herald(&text);
+    let begin = Timestamp::now() - Duration::from_secs(600);
+    for number in 0..40 {
+        herald.tell(notice(&number.to_string()), begin).await.unwrap();
+    }
+    let states = async || {
+        let told = desk.outbox.told(None, None, 100).await.unwrap();
+        let count = |state| told.iter().filter(|told| told.state == state).count();
+        (count(State::Waiting), count(State::Held), count(State::Gathered))
+    };
+    assert_eq!(states().await, (3, 37, 0));
+    let minute = Duration::from_secs(61);
+    assert!(desk.outbox.held(begin, minute).await.unwrap().is_empty(), "the flood goes on");
+    let held = desk.outbox.held(begin + minute, 5 * minute).await.unwrap();
+    assert_eq!((held.len(), held[0].count, held[0].first.len()), (1, 37, 10));
+    // Whoever begins after the flood tells of it.
+    let plan = plan(desk.folder.path(), &desk.inbox, &text);
+    let store =
+        engine::store::SqliteStore::on(Database::open(&desk.folder.path().join("pipe.db"), Options::LOCAL).unwrap());
+    let secrets = Arc::new(engine::service::FixedSecrets::default());
+    let findings = Arc::new(engine::reporting::NoFindings);
+    let reporting =
+        engine::reporting::Reporting::start(store, plan, secrets, findings, Arc::new(SystemClock)).await.unwrap();
+    until(async || desk.inbox.state().came.iter().any(|came| came.json()["event"] == "gathered")).await;
+    assert_eq!(states().await.1, 0);
+    let came = desk.inbox.state().came.iter().find(|came| came.json()["event"] == "gathered").unwrap().json();
+    assert_eq!((&came["gathered"]["count"], came["lines"].as_array().unwrap().len()), (&37.into(), 10));
+    reporting.stop().await;
+}
+
+#[tokio::test]
+async fn each_gets_a_mail_of_their_own_and_nobody_two() {
+    let desk = Desk::new().await;
+    // The first is taken, the second put off once, then taken.
+    desk.inbox.state().refusals.extend(["250 ok", "451 later"]);
+    let (herald, (worker, stop)) = (desk.herald(MAIL), desk.work(MAIL).await);
+    herald.test(Some("mail"), "ada", Timestamp::now()).await.unwrap();
+    assert!(herald.test(Some("other"), "ada", Timestamp::now()).await.is_err());
+    desk.settled().await;
+    let mails = desk.inbox.state().mails.clone();
+    let to: Vec<_> = mails.iter().map(|(to, _)| to.as_str()).collect();
+    assert_eq!(to, ["RCPT TO:<a@example.com>", "RCPT TO:<b@example.com>"]);
+    assert!(mails[0].1.contains("To: a@example.com\r\n") && !mails[0].1.contains("b@example.com"));
+    assert!(mails[1].1.contains("multipart/alternative") && mails[1].1.contains("Auto-Submitted: auto-generated"));
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bot_that_is_answered_by_halves_tries_again() {
+    let desk = Desk::new().await;
+    desk.inbox.state().faults.extend([Fault::Refuse(500, None), Fault::Half]);
+    let (herald, (worker, stop)) = (desk.herald(BOT), desk.work(BOT).await);
+    herald.tell(notice("a"), Timestamp::now()).await.unwrap();
+    desk.settled().await;
+    {
+        let state = desk.inbox.state();
+        assert!(state.came.iter().all(|came| came.headers["authorization"] == "Bearer xoxb-1"));
+        // At least once: Slack has no name that we could give a message.
+        assert_eq!((state.came.len(), state.messages.len()), (3, 2));
+    }
+    stop.cancel();
+    worker.await.unwrap();
+}
