@@ -2,6 +2,7 @@
 
 use engine::store::SqliteStore;
 use engine::store::answers::Answers;
+use engine::store::approvals::Approvals;
 use engine::store::deliveries::Deliveries;
 use engine::store::deployments::Deployments;
 use engine::store::listing::Listing;
@@ -20,6 +21,7 @@ pub(crate) struct Site {
     pub(crate) deliveries: Deliveries,
     pub(crate) deployments: Deployments,
     pub(crate) outbox: Outbox,
+    pub(crate) approvals: Approvals,
     pub(crate) repositories: Repositories,
     pub(crate) once: Once,
     pub(crate) follow: Follow,
@@ -37,6 +39,7 @@ impl Site {
             deliveries: Deliveries::on(database()),
             deployments: Deployments::on(database()),
             outbox: Outbox::on(database()),
+            approvals: Approvals::on(database()),
             repositories: Repositories::on(database()),
             once: Once::new(Answers::on(database())),
             follow: Follow::new(listing.clone(), api.folders.clone(), api.stop.clone()),

@@ -131,6 +131,8 @@ impl Api {
             .route("/users/{name}", delete(people::remove_user))
             .route("/users/{name}/password", put(people::set_password))
             .route("/users/{name}/roles", post(people::assign))
+            .route("/users/{name}/aliases/{alias}", put(people::link))
+            .route("/users/{name}/aliases/{alias}", delete(people::unlink))
             .route("/teams", get(people::teams))
             .route("/teams", post(people::create_team))
             .route("/teams/{name}", delete(people::remove_team))

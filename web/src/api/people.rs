@@ -109,6 +109,28 @@ pub(crate) async fn remove_user(
     Ok(done(StatusCode::OK, &json!({ "removed": name })))
 }
 
+pub(crate) async fn link(
+    State(site): State<Arc<Site>>,
+    allowed: Allowed<access::Admin>,
+    Path((name, alias)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    allowed.of_all()?;
+    let linked = site.api.entrance.people.link(&name, &alias, allowed.actor, Timestamp::now()).await;
+    let alias = linked.map_err(|error| people(&error))?;
+    Ok(done(StatusCode::CREATED, &json!({ "user": name, "alias": alias })))
+}
+
+pub(crate) async fn unlink(
+    State(site): State<Arc<Site>>,
+    allowed: Allowed<access::Admin>,
+    Path((name, alias)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    allowed.of_all()?;
+    let removed = site.api.entrance.people.unlink(&name, &alias, allowed.actor).await;
+    removed.map_err(|error| people(&error))?;
+    Ok(done(StatusCode::OK, &json!({ "user": name, "removed": alias })))
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PasswordWish {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use engine::mirror::Apart;
-use engine::service::{Waiting, waiting};
+use engine::service::{Reviewer, Waiting, waiting};
 use engine::store::RunId;
 use engine::store::deployments::Deployed;
 use engine::store::listing::RunListed;
@@ -25,7 +25,7 @@ use crate::access::{self, Allowed};
 use crate::site::Site;
 
 /// Longest comment of a reviewer, in bytes.
-const COMMENT_BYTES_MAX: usize = 4_096;
+pub(crate) const COMMENT_BYTES_MAX: usize = 4_096;
 /// Most digests that are shown of a run.
 const IMAGES_MAX: usize = 100;
 
@@ -176,12 +176,22 @@ pub(crate) async fn review_run(
 
 /// What of a run waits for a review, as whoever asks sees it.
 pub(crate) async fn pending<N>(site: &Site, allowed: &Allowed<N>, run: &RunListed) -> Result<Vec<Pending>, Problem> {
-    let reviewer = allowed.holder.reviewer();
+    let may = |environment: &str| allowed.holder.may_review(&run.repository, environment);
+    pending_of(site, run, &allowed.holder.reviewer(), may).await
+}
+
+/// What of a run waits for a review, as a reviewer sees it who may review where `may` says so.
+pub(crate) async fn pending_of(
+    site: &Site,
+    run: &RunListed,
+    reviewer: &Reviewer,
+    may: impl Fn(&str) -> bool,
+) -> Result<Vec<Pending>, Problem> {
     let now = Timestamp::now();
     let pending = waits(site, run.id).await?.into_iter().filter_map(|waiting| {
         let subject = waiting.subject();
-        let why_not = if allowed.holder.may_review(&run.repository, &waiting.environment) {
-            waiting.check(run.id, &reviewer).err().map(|error| error.to_string())
+        let why_not = if may(&waiting.environment) {
+            waiting.check(run.id, reviewer).err().map(|error| error.to_string())
         } else {
             Some(format!("{} may not review deployments to `{}`", reviewer.name, waiting.environment))
         };
@@ -212,6 +222,24 @@ pub(crate) async fn pending<N>(site: &Site, allowed: &Allowed<N>, run: &RunListe
         })
     });
     Ok(pending.collect())
+}
+
+/// What was said of all deployments of a run to an environment, in order; each person once.
+pub(crate) async fn opinions(site: &Site, run: RunId, environment: &str) -> Result<Vec<Opinion>, Problem> {
+    let (mut jobs, mut said) = (Vec::new(), Vec::<Opinion>::new());
+    for fact in facts(site, run).await? {
+        if let RunEvent::ReviewRequested { key, environment: own, .. } = &fact.event {
+            if own.eq_ignore_ascii_case(environment) {
+                jobs.push(key.clone());
+            }
+        } else if let RunEvent::Reviewed { key, approved, by, comment, .. } = fact.event
+            && jobs.contains(&key)
+            && !said.iter().any(|one| one.by == by && one.approved == approved)
+        {
+            said.push(Opinion { by, approved, comment, at: fact.at });
+        }
+    }
+    Ok(said)
 }
 
 /// The one that waits at an environment.

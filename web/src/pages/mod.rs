@@ -3,6 +3,7 @@
 //! `render.rs` makes HTML of templates, `filters.rs` is what they can do with values, `files.rs` gives out style sheets
 //! and scripts, `live.rs` tells what changed. The rest is one file or folder a page. Every page works without a script. No page decides about runs.
 
+mod approval;
 mod deliveries;
 mod dispatch;
 mod environments;
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/approve", post(run::approve))
         .route("/runs/{id}/rerun", post(run::rerun))
         .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
+        .route("/a/{id}", get(approval::show).post(approval::decide))
         .route("/dispatch", get(dispatch::form).post(dispatch::start))
         .route("/environments", get(environments::list))
         .route("/deployments", get(environments::deployments))

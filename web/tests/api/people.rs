@@ -11,8 +11,8 @@ use workflow::secret::Secret;
 use crate::world::{Answer, World, ada};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
-const HOST: &str = "ci.example";
-const ORIGIN: &str = "https://ci.example";
+pub(crate) const HOST: &str = "ci.example";
+pub(crate) const ORIGIN: &str = "https://ci.example";
 
 /// A browser that is signed in.
 pub(crate) struct Browser {

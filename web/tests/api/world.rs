@@ -11,6 +11,7 @@ use engine::folders::Folders;
 use engine::job::log_path;
 use engine::sealing::{MasterKey, MasterKeys, Vault};
 use engine::service::Reviewer;
+use engine::store::approvals::Approvals;
 use engine::store::audit::{Actor, Audit, AuditFilter};
 use engine::store::deliveries::{Deliveries, NewDelivery};
 use engine::store::outbox::Outbox;
@@ -111,6 +112,7 @@ pub(crate) struct World {
     pub(crate) admin: String,
     pub(crate) entrance: Entrance,
     pub(crate) outbox: Outbox,
+    pub(crate) approvals: Approvals,
     _folder: tempfile::TempDir,
 }
 
@@ -151,6 +153,7 @@ impl World {
             routes: api.routes(),
             asked,
             outbox: Outbox::on(database.clone()),
+            approvals: Approvals::on(database.clone()),
             store: SqliteStore::on(database.clone()),
             tokens,
             audit,

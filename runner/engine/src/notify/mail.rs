@@ -15,13 +15,17 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use sha2::{Digest as _, Sha256};
+use workflow::run::Recorded;
 
 use super::Announcement;
 use super::forms::letter::letter;
 use super::post::{Wording, of_channel, read};
 use super::table::MailTls;
 use crate::reporting::{Outcome, Scope, Target};
+use crate::service::{Waiting, waiting};
+use crate::store::approvals::NewApproval;
 use crate::store::outbox::{Message, Outbox};
+use crate::store::{RunId, StoreError};
 
 /// How long one mail may take.
 const MAIL_TIME_MAX: Duration = Duration::from_secs(20);
@@ -45,6 +49,8 @@ pub(super) struct Mail {
     from: Mailbox,
     to: Vec<Address>,
     wording: Wording,
+    /// The server's own address, where links let people without an account decide.
+    links_at: Option<String>,
 }
 
 impl Mail {
@@ -73,7 +79,13 @@ impl Mail {
         if let Some((user, password)) = relay.login {
             builder = builder.credentials(Credentials::new(user, password.expose().to_owned()));
         }
-        Ok(Self { transport: builder.build(), name: name.to_owned(), from, to, wording })
+        Ok(Self { transport: builder.build(), name: name.to_owned(), from, to, wording, links_at: None })
+    }
+
+    /// With links that let the one who gets the mail decide, once. `url`: the server's own address.
+    pub(super) fn with_links(mut self, url: Option<String>) -> Self {
+        self.links_at = url.map(|url| url.trim_end_matches('/').to_owned());
+        self
     }
 
     /// The mail to one of them.
@@ -114,6 +126,50 @@ impl Mail {
         all
     }
 
+    /// What waits of what a mail asks for: `Err` where nothing does any more. `None`: it asks for nothing, or its link only
+    /// leads to the page.
+    async fn waiting(&self, announcement: &Announcement, outbox: &Outbox) -> Result<Option<Asked>, Outcome> {
+        let (Some(url), Some(review)) = (&self.links_at, &announcement.review) else { return Ok(None) };
+        let (Some(run), Some(environment)) = (&announcement.run, &announcement.environment) else { return Ok(None) };
+        let run = RunId(run.id);
+        let mut facts = Vec::new();
+        loop {
+            let after = facts.last().map_or(0, |fact: &Recorded| fact.seq);
+            let more = outbox.facts(run, after).await.map_err(|error| not_now(error.to_string()))?;
+            if more.is_empty() {
+                break;
+            }
+            facts.extend(more);
+        }
+        let waits = waiting(&facts).into_iter().find(|one| one.environment.eq_ignore_ascii_case(environment));
+        let Some(waits) = waits else { return Err(Outcome::Unwanted) };
+        let expires_at = review.expires_at.unwrap_or(Timestamp::MAX);
+        Ok(Some(Asked { url: url.clone(), run, waits, expires_at }))
+    }
+
+    /// The links of somebody who may decide by mail; none for others.
+    async fn links(&self, asked: &Asked, to: &Address, outbox: &Outbox) -> Result<Vec<(String, String)>, StoreError> {
+        let approvals = outbox.approvals();
+        let to = to.to_string();
+        let reviewer = approvals.reviewer_at(&to).await?;
+        let is_asked = asked.waits.reviewers().iter().any(|name| reviewer.is_named(name));
+        if !is_asked || asked.waits.check(asked.run, &reviewer).is_err() {
+            return Ok(Vec::new());
+        }
+        let new = NewApproval {
+            run: asked.run,
+            environment: asked.waits.environment.clone(),
+            subject: asked.waits.subject(),
+            expires_at: asked.expires_at,
+        };
+        let Some((id, token)) = approvals.ask(new, &to, Timestamp::now()).await? else { return Ok(Vec::new()) };
+        let (url, token) = (&asked.url, token.expose());
+        Ok(vec![
+            ("Review, approve or reject (for you alone, once)".to_owned(), format!("{url}/a/{id}#{token}")),
+            ("The same where scripts do not run".to_owned(), format!("{url}/a/{id}?t={token}")),
+        ])
+    }
+
     async fn hand_in(&self, mail: lettre::Message) -> Result<(), Outcome> {
         let later = |problem, uncertain| Outcome::Later { problem, after: None, scope: Scope::Target, uncertain };
         match tokio::time::timeout(MAIL_TIME_MAX, self.transport.send(mail)).await {
@@ -127,11 +183,27 @@ impl Mail {
     }
 }
 
+/// A review that is asked for, as it waits now.
+struct Asked {
+    url: String,
+    run: RunId,
+    waits: Waiting,
+    expires_at: Timestamp,
+}
+
+fn not_now(problem: String) -> Outcome {
+    Outcome::Later { problem, after: None, scope: Scope::Target, uncertain: false }
+}
+
 #[async_trait]
 impl Target for Mail {
     async fn send(&self, message: &Message, outbox: &Outbox) -> Outcome {
         let announcement = match read(message) {
             Ok(announcement) => announcement,
+            Err(outcome) => return outcome,
+        };
+        let asked = match self.waiting(&announcement, outbox).await {
+            Ok(asked) => asked,
             Err(outcome) => return outcome,
         };
         let (mut any, mut refused) = (false, None);
@@ -141,7 +213,14 @@ impl Target for Mail {
                 any = true;
                 continue;
             }
-            let mail = match self.write(message, &announcement, &to, &[]) {
+            let links = match &asked {
+                Some(asked) => match self.links(asked, &to, outbox).await {
+                    Ok(links) => links,
+                    Err(error) => return not_now(error.to_string()),
+                },
+                None => Vec::new(),
+            };
+            let mail = match self.write(message, &announcement, &to, &links) {
                 Ok(mail) => mail,
                 Err(problem) => return Outcome::Refused { problem, for_now: false },
             };

@@ -11,7 +11,7 @@ use workflow::secret::Secret;
 use super::mail::{Mail, Relay};
 use super::post::{Hook, Wording};
 use super::slack_bot::Bot;
-use super::table::{Form, NotifyTable, PER_MINUTE, host_and_port};
+use super::table::{EmailLink, Form, NotifyTable, PER_MINUTE, host_and_port};
 use super::template::{Escape, TEMPLATE_BYTES_MAX, Template};
 use super::{Audience, Channel, Occasion, TARGET, text};
 use crate::outbound::{self, OutboundError, Poster};
@@ -29,22 +29,22 @@ pub(crate) struct Opened {
     pub(crate) target: Arc<dyn Target>,
 }
 
+/// Gives variables.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 struct Table<'a> {
     name: &'a str,
     table: &'a NotifyTable,
-    env: &'a dyn Fn(&str) -> Option<String>,
+    url: Option<&'a str>,
+    env: Env<'a>,
 }
 
-/// Opens a channel.
+/// Opens a channel. `url` is the server's own address, `env` gives variables.
 ///
 /// # Errors
 /// A file or a variable is missing or cannot be used.
-pub(crate) fn open(
-    name: &str,
-    table: &NotifyTable,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Opened, TableError> {
-    let it = Table { name, table, env };
+pub(crate) fn open(name: &str, table: &NotifyTable, (url, env): (Option<&str>, Env<'_>)) -> Result<Opened, TableError> {
+    let it = Table { name, table, url, env };
     if let Some((_, problem)) = table.problem(name) {
         return Err(it.failed("the table", problem));
     }
@@ -166,7 +166,13 @@ impl Table<'_> {
         };
         let relay = Relay { tls: self.table.mail_tls(port), host, port, login };
         let mail = Mail::new(relay, (self.name, from), to, self.wording(str::to_owned)?);
-        Ok((Arc::new(mail.map_err(|reason| failed(&reason))?), self.table.to.join(", ")))
+        let mail = mail.map_err(|reason| failed(&reason))?;
+        let by_token = self.table.email_link == EmailLink::Token;
+        if by_token && self.url.is_none() {
+            return Err(failed("`email-link = \"token\"` needs `url` of `[server]`: links lead there"));
+        }
+        let mail = mail.with_links(self.url.filter(|_| by_token).map(str::to_owned));
+        Ok((Arc::new(mail), self.table.to.join(", ")))
     }
 }
 

@@ -155,7 +155,7 @@ impl ReportingTables {
         let token = self.telemetry.metrics_token_file.as_ref().map(|path| own_file("telemetry", path));
         plan.metrics_token = token.transpose()?;
         for (name, table) in &self.notify {
-            let opened = notify::open(name, table, env)?;
+            let opened = notify::open(name, table, (plan.reader.url.as_deref(), env))?;
             plan.targets.insert(opened.audience.target.clone(), opened.target);
             plan.reader.audiences.push(opened.audience);
             plan.channels.push(opened.channel);

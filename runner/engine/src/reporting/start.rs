@@ -89,6 +89,10 @@ impl Reporting {
 
 async fn prune(outbox: Outbox, clock: Arc<dyn Clock>, stop: CancellationToken) {
     loop {
+        let before = clock.now() - KEPT;
+        if let Err(error) = outbox.approvals().prune(before).await {
+            tracing::warn!(%error, "old requests for reviews cannot be removed");
+        }
         if let Err(error) = outbox.prune(clock.now(), KEPT).await {
             tracing::warn!(%error, "old messages cannot be removed");
         }

@@ -54,12 +54,19 @@ impl Reviewer {
         std::iter::once(self.name.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
 
+    /// Whether a reviewer's name is theirs: their own, that of a team, or an alias that says what it is of. A login alone
+    /// may be somebody else's here.
+    #[must_use]
+    pub fn is_named(&self, reviewer: &str) -> bool {
+        if let Some(team) = reviewer.strip_prefix(TEAM) {
+            return self.teams.iter().any(|own| own.eq_ignore_ascii_case(team));
+        }
+        let whole = self.aliases.iter().filter(|alias| alias.contains([':', '@']));
+        std::iter::once(&self.name).chain(whole).any(|name| name.eq_ignore_ascii_case(reviewer))
+    }
+
     fn is_among(&self, reviewers: &[String]) -> bool {
-        reviewers.iter().any(|reviewer| match reviewer.strip_prefix(TEAM) {
-            Some(team) => self.teams.iter().any(|own| own.eq_ignore_ascii_case(team)),
-            None if reviewer == EVERYBODY => true,
-            None => self.names().any(|name| name.eq_ignore_ascii_case(reviewer)),
-        })
+        reviewers.iter().any(|reviewer| reviewer == EVERYBODY || self.is_named(reviewer))
     }
 
     /// The name under which they began the run, where those may not approve it.
@@ -96,15 +103,18 @@ impl Waiting {
     pub fn check(&self, run: RunId, by: &Reviewer) -> Result<(), ServiceError> {
         let (environment, name) = (self.environment.clone(), by.name.clone());
         for gate in self.gates.values() {
+            if let Some(barred) = by.barred(&gate.terms.barred) {
+                return Err(ServiceError::OwnRun { by: barred.to_owned(), run, environment });
+            }
             if !by.is_among(&gate.reviewers) {
                 let reviewers = gate.reviewers.join(", ");
                 return Err(ServiceError::NotReviewer { by: name, environment, reviewers });
             }
-            if let Some(barred) = by.barred(&gate.terms.barred) {
-                return Err(ServiceError::OwnRun { by: barred.to_owned(), run, environment });
-            }
         }
-        if self.gates.values().all(|gate| gate.has_review_of(&by.name)) {
+        // One person is one review, under whichever name; a login alone may be somebody else's here.
+        let own = |name: &&str| *name == by.name || name.contains([':', '@']);
+        let has_reviewed = |gate: &Gate| by.names().filter(own).any(|name| gate.has_review_of(name));
+        if self.gates.values().all(has_reviewed) {
             return Err(ServiceError::Reviewed { by: name, run, environment });
         }
         Ok(())

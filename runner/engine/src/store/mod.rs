@@ -1,6 +1,7 @@
 //! Where facts are kept. The log of a run is the truth; everything else can be made from it.
 
 pub mod answers;
+pub mod approvals;
 pub mod audit;
 pub mod backup;
 mod database;

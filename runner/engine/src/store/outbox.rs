@@ -19,6 +19,7 @@ use workflow::run::Recorded;
 
 pub use people::{HeldBack, Standing};
 
+use super::approvals::Approvals;
 use super::database::Database;
 use super::deployments::{self, DeploymentChange};
 use super::{RunId, StoreError};
@@ -167,6 +168,11 @@ impl Outbox {
     #[must_use]
     pub fn on(database: Database) -> Self {
         Self { database }
+    }
+
+    /// Reviews that mails ask for, in the same database.
+    pub(crate) fn approvals(&self) -> Approvals {
+        Approvals::on(self.database.clone())
     }
 
     /// To be called once before runs are made and messages are handed out: attempts that a killed process began are

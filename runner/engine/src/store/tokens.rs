@@ -215,15 +215,21 @@ impl Tokens {
         }
         let find = move |connection: &Connection| {
             let mut select = connection.prepare_cached("SELECT * FROM tokens WHERE digest = ?1")?;
-            select.query_row([wanted], |row| Ok((row_of(row)?, row.get::<_, Vec<u8>>("digest")?))).optional()
+            let found =
+                select.query_row([wanted], |row| Ok((row_of(row)?, row.get::<_, Vec<u8>>("digest")?))).optional()?;
+            let Some((token, kept)) = found else { return Ok(None) };
+            // Who made it is who acts with it, under whichever name.
+            let mut aliases = super::people::names_of_named(connection, &token.created_by)?;
+            aliases.push(token.created_by.clone());
+            Ok(Some((token, kept, aliases)))
         };
-        let Some((token, kept)) = self.database.read(find).await? else { return Ok(None) };
+        let Some((token, kept, aliases)) = self.database.read(find).await? else { return Ok(None) };
         if !bool::from(kept.ct_eq(&wanted)) || token.revoked_at.is_some() || token.expires_at <= now {
             return Ok(None);
         }
         self.note_use(token.id, now);
         let who = format!("{TOKEN}{}", token.name);
-        Ok(Some(Holder::of(who, token.scopes, token.repositories)))
+        Ok(Some(Holder { aliases, ..Holder::of(who, token.scopes, token.repositories) }))
     }
 
     /// Nobody waits for it, and it may be lost.

@@ -8,12 +8,14 @@ use std::time::Duration;
 use engine::clock::SystemClock;
 use engine::notify::{Herald, Notice, NotifyTable, Occasion};
 use engine::reporting::{Plan, ReportingTables, Worker, WorkerSettings};
-use engine::store::outbox::{Outbox, State};
-use engine::store::{Database, Options};
+use engine::store::approvals::{Approvals, Token};
+use engine::store::outbox::{NewMessage, Outbox, State};
+use engine::store::{Database, NewRun, Options, RunLog as _};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use workflow::run::{EVENT_VERSION, JobRunKey, Recorded, RunEvent, Terms};
 
 use super::inbox::{Fault, Inbox};
 use super::world::until;
@@ -205,6 +207,71 @@ async fn a_bot_that_is_answered_by_halves_tries_again() {
         // At least once: Slack has no name that we could give a message.
         assert_eq!((state.came.len(), state.messages.len()), (3, 2));
     }
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+/// Row A08: who is asked by address gets a link of their own; nobody does when nothing waits any more.
+#[tokio::test]
+async fn a_mail_has_a_link_for_who_may_decide_by_it() {
+    let desk = Desk::new().await;
+    let text = format!("{MAIL}email-link = 'token'\n");
+    let store =
+        engine::store::SqliteStore::on(Database::open(&desk.folder.path().join("pipe.db"), Options::LOCAL).unwrap());
+    let new = NewRun { repository: "octo/shop".into(), sha: "1".repeat(40), ..NewRun::default() };
+    let run = store.create_run(new).await.unwrap().id;
+    let key = JobRunKey::parse("deploy");
+    let fact = |seq, event| Recorded { v: EVENT_VERSION, seq, at: Timestamp::UNIX_EPOCH, event };
+    let asked = RunEvent::ReviewRequested {
+        key: key.clone(),
+        environment: "prod".into(),
+        reviewers: vec!["A@example.com".into(), "ada".into()],
+        wait_ms: 0,
+        terms: Terms { subject: "s".into(), ..Terms::default() },
+    };
+    store.append(run, &[fact(1, asked)]).await.unwrap();
+    let announcement = |number: u32| {
+        NewMessage {
+        target: "notify mail".into(),
+        kind: "notification".into(),
+        lane: "octo/shop 1".into(),
+        subject: format!("approval {number}"),
+        replaces: false,
+        at_most: Some(20),
+        body: serde_json::json!({
+            "event": "review_requested", "at": Timestamp::now(), "state": "waits for a review", "environment": "prod",
+            "run": { "id": run.0, "repository": "octo/shop", "workflow": "CI", "branch": "main" },
+            "review": { "reviewers": ["A@example.com", "ada"], "required": 1, "url": "https://ci.example/runs/1/review/prod" },
+        })
+        .to_string(),
+    }
+    };
+    let (worker, stop) = desk.work(&text).await;
+    desk.outbox.put(vec![announcement(1)], Timestamp::now()).await.unwrap();
+    desk.made.notify_one();
+    desk.settled().await;
+    let mails = desk.inbox.state().mails.clone();
+    let read = |mail: &str| mail.replace("=\r\n", "").replace("=3D", "=");
+    let (a, b) = (read(&mails[0].1), read(&mails[1].1));
+    assert!(
+        mails[0].0.contains("a@example.com")
+            && b.contains("https://ci.example/runs/1/review/prod")
+            && !b.contains("/a/")
+    );
+    let link = a.split("https://ci.example/a/").nth(1).unwrap().split_whitespace().next().unwrap();
+    let (id, token) = link.split_once('#').unwrap();
+    assert!(a.contains(&format!("https://ci.example/a/{id}?t={token}")), "{a}");
+    let approvals = Approvals::on(Database::open(&desk.folder.path().join("pipe.db"), Options::LOCAL).unwrap());
+    let good = approvals.look(id, &workflow::secret::Secret::new(token), Timestamp::now()).await.unwrap();
+    assert_eq!(good, Token::Good("a@example.com".into()));
+    let told = desk.outbox.told(None, None, 10).await.unwrap();
+    assert_eq!(told.len(), 1);
+    let reviewed = RunEvent::Reviewed { key, approved: true, by: "ada".into(), comment: String::new(), passed: true };
+    store.append(run, &[fact(2, reviewed)]).await.unwrap();
+    desk.outbox.put(vec![announcement(2)], Timestamp::now()).await.unwrap();
+    desk.made.notify_one();
+    desk.settled().await;
+    assert_eq!(desk.inbox.state().mails.len(), 2, "nothing waits any more");
     stop.cancel();
     worker.await.unwrap();
 }

@@ -19,7 +19,7 @@ pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
 pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use notify::NotifyCommand;
-pub use people::{RolePlace, TeamCommand, UserCommand};
+pub use people::{AliasCommand, RolePlace, TeamCommand, UserCommand};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
     OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs, WatchArgs,

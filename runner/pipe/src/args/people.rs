@@ -61,6 +61,9 @@ pub enum UserCommand {
         #[command(flatten)]
         connect: Connect,
     },
+    /// Other names of a user: logins at forges, addresses of commits; nobody approves under one what they began under another
+    #[command(subcommand)]
+    Alias(AliasCommand),
     /// Give somebody a role, or take one away; they are signed out
     Role {
         /// Their name
@@ -73,6 +76,31 @@ pub enum UserCommand {
         /// Where it holds
         #[command(flatten)]
         place: RolePlace,
+        /// Where
+        #[command(flatten)]
+        connect: Connect,
+    },
+}
+
+/// `pipe user alias`.
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Say that a user is somebody elsewhere too
+    Add {
+        /// The user
+        name: String,
+        /// `github:LOGIN`, `gitlab:LOGIN`, `gitea:LOGIN`, `forgejo:LOGIN` or `mail:ADDRESS`
+        alias: String,
+        /// Where
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Take an alias away
+    Rm {
+        /// The user
+        name: String,
+        /// As `pipe user ls` shows it
+        alias: String,
         /// Where
         #[command(flatten)]
         connect: Connect,

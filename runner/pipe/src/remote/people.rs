@@ -7,7 +7,7 @@ use super::client::{Client, escaped};
 use super::connect::connect;
 use super::settings::typed;
 use super::{print, shown};
-use crate::args::{Connect, Global, RolePlace, TeamCommand, UserCommand};
+use crate::args::{AliasCommand, Connect, Global, RolePlace, TeamCommand, UserCommand};
 use crate::exit::{Exit, Failure};
 use crate::table;
 use crate::terminal::Terminal;
@@ -31,8 +31,8 @@ pub(super) async fn user(command: UserCommand, global: &Global) -> Result<Exit, 
             list(
                 &value,
                 "users",
-                &["name", "full_name", "teams", "seen_at"],
-                &["NAME", "FULL NAME", "TEAMS", "SEEN", "ROLES"],
+                &["name", "full_name", "teams", "aliases", "seen_at"],
+                &["NAME", "FULL NAME", "TEAMS", "IS ALSO", "SEEN", "ROLES"],
                 &to,
                 global,
             )
@@ -45,6 +45,15 @@ pub(super) async fn user(command: UserCommand, global: &Global) -> Result<Exit, 
             let body = json!({ "password": typed("password")?.expose() });
             let value = client.json(Method::PUT, &format!("/users/{}/password", escaped(&name)), Some(&body)).await?;
             print(to.json, &value, |_| format!("the password of {name} is set; their sessions ended\n"))
+        }
+        UserCommand::Alias(AliasCommand::Add { name, alias, connect: to }) => {
+            let path = format!("/users/{}/aliases/{}", escaped(&name), escaped(&alias));
+            let value = connect(&to).await?.json(Method::PUT, &path, None).await?;
+            print(to.json, &value, |value| format!("{name} is also {}\n", shown(&value["alias"])))
+        }
+        UserCommand::Alias(AliasCommand::Rm { name, alias, connect: to }) => {
+            let path = format!("/users/{}/aliases/{}", escaped(&name), escaped(&alias));
+            delete(&to, &path, &format!("{name} is {alias} no more")).await
         }
         UserCommand::Role { name, role, remove, place, connect: to } => {
             change_role(&to, "users", &name, &role, &place, remove).await

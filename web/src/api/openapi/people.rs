@@ -39,7 +39,11 @@ pub(super) const PAGES: &[Page] = &[
         ..known("delete", "/sessions/{id}", "End a session; of others only for administrators")
     },
     Page {
-        answer: (200, JSON, "users: id, name, full_name, has_password, issuer, roles, teams, created_at, seen_at"),
+        answer: (
+            200,
+            JSON,
+            "users: id, name, full_name, has_password, issuer, roles, teams, aliases, created_at, seen_at",
+        ),
         ..page("get", "/users", Scope::Admin, "Users")
     },
     Page {
@@ -65,6 +69,19 @@ pub(super) const PAGES: &[Page] = &[
         body: ROLE,
         answer: (201, JSON, SIGNED_OUT),
         ..page("post", "/users/{name}/roles", Scope::Admin, "Give a user a role")
+    },
+    Page {
+        answer: (201, JSON, "user, alias as it is kept"),
+        ..page(
+            "put",
+            "/users/{name}/aliases/{alias}",
+            Scope::Admin,
+            "Say that a user is somebody elsewhere too, such as github:octocat",
+        )
+    },
+    Page {
+        answer: (200, JSON, "user, removed: the alias"),
+        ..page("delete", "/users/{name}/aliases/{alias}", Scope::Admin, "Take an alias away")
     },
     Page {
         answer: (200, JSON, "teams: id, name, members, roles, created_at"),

@@ -33,6 +33,8 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/settings/users/remove", post(users::remove))
         .route("/settings/users/password", post(users::set_password))
         .route("/settings/users/role", post(users::assign))
+        .route("/settings/users/alias", post(users::link))
+        .route("/settings/users/unalias", post(users::unlink))
         .route("/settings/roles/remove", post(users::unassign))
         .route("/settings/teams", post(teams::create))
         .route("/settings/teams/remove", post(teams::remove))

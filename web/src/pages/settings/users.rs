@@ -93,3 +93,20 @@ pub(super) async fn unassign(State(site): State<Arc<Site>>, form: Submitted<Admi
     removed.map_err(|error| people(&error))?;
     back_to("users")
 }
+
+pub(super) async fn link(State(site): State<Arc<Site>>, form: Submitted<Admin>) -> Result<Response, Problem> {
+    let Submitted { allowed, fields } = form;
+    allowed.of_all()?;
+    let entrance = &site.api.entrance;
+    let linked = entrance.people.link(fields.get("user"), fields.get("alias"), allowed.actor, Timestamp::now()).await;
+    linked.map_err(|error| people(&error))?;
+    back_to("users")
+}
+
+pub(super) async fn unlink(State(site): State<Arc<Site>>, form: Submitted<Admin>) -> Result<Response, Problem> {
+    let Submitted { allowed, fields } = form;
+    allowed.of_all()?;
+    let removed = site.api.entrance.people.unlink(fields.get("user"), fields.get("alias"), allowed.actor).await;
+    removed.map_err(|error| people(&error))?;
+    back_to("users")
+}

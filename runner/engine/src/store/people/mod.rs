@@ -3,6 +3,7 @@
 //! Passwords are [`password`]'s, names [`name`]'s, roles [`role`]'s, teams [`teams`]'s, sessions [`sessions`]'s. Every
 //! change is in the audit log, in the transaction that makes it. How somebody proves who they are is the caller's.
 
+mod aliases;
 mod first;
 mod name;
 mod password;
@@ -22,6 +23,8 @@ pub use sessions::{IDLE_MAX, LIFE_MAX, Session, Sessions, SignedIn, Way, csrf_of
 pub use teams::Team;
 pub use users::{Assigned, NewUser, User};
 pub use vouched::Vouched;
+
+pub(in crate::store) use aliases::{names_of_named, reviewer_at};
 
 use super::StoreError;
 use super::audit::Audit;

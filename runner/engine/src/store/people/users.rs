@@ -64,6 +64,8 @@ pub struct User {
     pub roles: Vec<Assigned>,
     /// Their teams.
     pub teams: Vec<String>,
+    /// Other names, such as `github:octocat`.
+    pub aliases: Vec<String>,
 }
 
 /// Users who may do everything, by themselves or as members of a team.
@@ -184,6 +186,7 @@ impl People {
                 user.roles = roles.remove(&user.id.0).unwrap_or_default();
                 user.teams = teams.remove(&user.id.0).unwrap_or_default();
             }
+            super::aliases::fill(connection, &mut users)?;
             Ok(users)
         };
         self.database.read(read).await
@@ -392,5 +395,6 @@ fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
         seen_at: row.get::<_, Option<i64>>("seen_at")?.map(at),
         roles: Vec::new(),
         teams: Vec::new(),
+        aliases: Vec::new(),
     })
 }

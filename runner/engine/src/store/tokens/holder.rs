@@ -24,6 +24,8 @@ pub struct Holder {
     pub who: String,
     /// The user, if it is one who signed in.
     pub user: Option<UserId>,
+    /// Other names of the same person: of a user their aliases, of a token whoever made it.
+    pub aliases: Vec<String>,
     /// The teams that they are in.
     pub teams: Vec<String>,
     /// What is allowed, in any repository.
@@ -41,7 +43,16 @@ impl Holder {
     #[must_use]
     pub fn of(who: String, scopes: Scopes, repositories: Vec<String>) -> Self {
         let grant = Grant { scopes: scopes.clone(), repositories: repositories.clone(), environments: Vec::new() };
-        Self { who, user: None, teams: Vec::new(), scopes, repositories, grants: vec![grant], csrf: None }
+        Self {
+            who,
+            user: None,
+            aliases: Vec::new(),
+            teams: Vec::new(),
+            scopes,
+            repositories,
+            grants: vec![grant],
+            csrf: None,
+        }
     }
 
     /// The name that reviewers are known by: that of the token or the user.
@@ -53,7 +64,7 @@ impl Holder {
     /// As reviews are checked.
     #[must_use]
     pub fn reviewer(&self) -> Reviewer {
-        Reviewer { name: self.person().to_owned(), aliases: Vec::new(), teams: self.teams.clone() }
+        Reviewer { name: self.person().to_owned(), aliases: self.aliases.clone(), teams: self.teams.clone() }
     }
 
     /// Whether it may see and touch this repository.

@@ -8,6 +8,9 @@ use crate::expression::{Scope as _, Value};
 use crate::run::contexts::JobScope;
 use crate::run::{JobRunKey, Run};
 
+/// Commits of an event whose authors are looked at; forges tell no more.
+const COMMITS_MAX: usize = 2_048;
+
 impl Run {
     /// A digest over the commit, the workflow's text, the run and its attempt, the job, the environment with its rules
     /// and the results of the jobs that it needs: the digests of images and plans are outputs of those.
@@ -30,8 +33,8 @@ impl Run {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Who began this run, as far as the event says: who pushed or sent it, who is named as actor, who ran it again.
-    /// In lower case, each once.
+    /// Who began this run, as far as the event says: who pushed or sent it, who is named as actor, who ran it again, who
+    /// wrote its commits (by login and mail address). In lower case, each once.
     pub(super) fn began_by(&self) -> Vec<String> {
         let event = self.facts.github.get("event");
         let within = |path: &[&str]| {
@@ -43,9 +46,21 @@ impl Run {
             Some(self.github_text("triggering_actor")),
             within(&["sender", "login"]),
             within(&["pusher", "name"]),
+            within(&["pusher", "email"]),
+            within(&["pull_request", "user", "login"]),
         ];
-        let mut names: Vec<_> =
-            named.into_iter().flatten().filter(|name| !name.is_empty()).map(|name| name.to_lowercase()).collect();
+        let commits = event.and_then(|event| event.get("commits")).and_then(Value::as_array).unwrap_or_default();
+        let head = event.and_then(|event| event.get("head_commit"));
+        let authors = commits.iter().take(COMMITS_MAX).chain(head).filter_map(|commit| commit.get("author"));
+        let authors = authors.flat_map(|author| ["username", "email"].map(|key| author.get(key)));
+        let authors = authors.flatten().map(|name| name.to_display_string().to_string());
+        let mut names: Vec<_> = named
+            .into_iter()
+            .flatten()
+            .chain(authors)
+            .filter(|name| !name.is_empty())
+            .map(|name| name.to_lowercase())
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
