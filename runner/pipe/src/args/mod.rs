@@ -280,13 +280,36 @@ pub struct CompletionsArgs {
 /// Prefix of the variables.
 const VARIABLE_PREFIX: &str = "PIPE_";
 
-/// The whole command line, every flag with its variable.
+/// The whole command line, every flag with its variable. A variable counts for nothing where the line itself gives a flag
+/// that excludes it: who says `--data` does not mean the server of `PIPE_SERVER`.
 pub fn command() -> clap::Command {
-    with_variables(Cli::command())
+    let given = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()).take_while(|word| word != "--");
+    command_beside(&given.collect::<Vec<_>>())
 }
 
-fn with_variables(command: clap::Command) -> clap::Command {
-    command.mut_args(with_variable).mut_subcommands(with_variables)
+fn command_beside(given: &[String]) -> clap::Command {
+    with_variables(Cli::command(), given)
+}
+
+fn with_variables(command: clap::Command, given: &[String]) -> clap::Command {
+    let is_given = |arg: &clap::Arg| {
+        let Some(long) = arg.get_long() else { return false };
+        given.iter().any(|word| {
+            let rest = word.strip_prefix("--").and_then(|word| word.strip_prefix(long));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
+    };
+    let mut excluded = Vec::new();
+    for arg in command.get_arguments() {
+        for other in command.get_arg_conflicts_with(arg) {
+            excluded.extend([(arg, other), (other, arg)].map(|(one, two)| is_given(one).then(|| two.get_id().clone())));
+        }
+    }
+    let with = |arg: clap::Arg| {
+        let is_excluded = excluded.iter().flatten().any(|id| id == arg.get_id());
+        if is_excluded { arg } else { with_variable(arg) }
+    };
+    command.mut_args(with).mut_subcommands(|command| with_variables(command, given))
 }
 
 fn with_variable(arg: clap::Arg) -> clap::Arg {
@@ -315,5 +338,22 @@ mod tests {
                 assert!(arg.get_env().is_some(), "{} {}", command.get_name(), arg.get_id());
             }
         }
+    }
+
+    #[test]
+    fn what_the_line_gives_excludes_variables() {
+        let variables = |words: &[&str]| {
+            let given: Vec<String> = words.iter().map(ToString::to_string).collect();
+            let command = command_beside(&given);
+            let runs = command.find_subcommand("runs").unwrap();
+            let has =
+                |name: &str| runs.get_arguments().any(|arg| arg.get_id().as_str() == name && arg.get_env().is_some());
+            (has("server"), has("data"))
+        };
+        assert_eq!(variables(&["runs"]), (true, true));
+        assert_eq!(variables(&["runs", "--data", "d"]), (false, true));
+        assert_eq!(variables(&["runs", "--data=d"]), (false, true));
+        assert_eq!(variables(&["runs", "--server", "http://x"]), (true, false));
+        assert_eq!(variables(&["runs", "--database"]), (true, true));
     }
 }
