@@ -21,6 +21,10 @@ use crate::site::Site;
 /// Runs of a list where no number is given.
 const LISTED: usize = 50;
 
+/// What runs are filtered by: statuses, and conclusions.
+const STATUSES: [&str; 8] =
+    ["queued", "waiting", "in_progress", "completed", "success", "failure", "cancelled", "skipped"];
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Filters {
@@ -42,6 +46,9 @@ pub(crate) async fn list(
     Query(filters): Query<Filters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(status) = filters.status.as_deref().filter(|status| !STATUSES.contains(status)) {
+        return Err(answer::bad("query", format!("`{status}` is no status; there are {}", STATUSES.join(", "))));
+    }
     let limit = filters.limit.unwrap_or(LISTED).clamp(1, LISTED_MAX);
     let filter = RunFilter {
         repository: filters.repository,

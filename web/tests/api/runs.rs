@@ -24,11 +24,11 @@ async fn runs_are_listed_page_by_page() {
         (&run["status"], &run["ref"], &run["title"]),
         (&json!("queued"), &json!("refs/heads/dev"), &json!("a change"))
     );
-    for query in ["?limit=x", "?unknown=1", "?cursor=-1", "?branch=a&branch=b"] {
+    for query in ["?limit=x", "?unknown=1", "?cursor=-1", "?branch=a&branch=b", "?status=%25"] {
         let answer = world.get(&format!("/runs{query}")).await;
         assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "request"), "{query}");
     }
-    for query in ["?branch=%27%20OR%201=1--", "?status=%25", "?sha=%00", "?actor=*", "?workflow=..%2f.."] {
+    for query in ["?branch=%27%20OR%201=1--", "?sha=%00", "?actor=*", "?workflow=..%2f.."] {
         assert_eq!(world.get(&format!("/runs{query}")).await.json()["runs"], json!([]), "{query}");
     }
 }
