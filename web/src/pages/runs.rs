@@ -135,14 +135,17 @@ pub(super) async fn list(
 /// What changes while somebody looks.
 async fn parts(site: &Site, holder: &Holder, runs: Vec<RunListed>) -> Result<Value, Problem> {
     let now = Timestamp::now();
-    let filter = RunFilter {
-        status: Some("waiting".to_owned()),
+    let filter = |status: &str| RunFilter {
+        status: Some(status.to_owned()),
         visible: holder.repositories.clone(),
         limit: WAITING_MAX,
         ..RunFilter::default()
     };
+    // One job may wait while another goes on.
+    let mut candidates = site.listing.list(filter("waiting")).await.map_err(|error| store(&error))?;
+    candidates.extend(site.listing.list(filter("in_progress")).await.map_err(|error| store(&error))?);
     let mut waiting = Vec::new();
-    for run in site.listing.list(filter).await.map_err(|error| store(&error))? {
+    for run in candidates {
         let jobs = Jobs::read(&site.listing, run.id).await.map_err(|error| store(&error))?;
         let environments = shown::waiting(&jobs);
         let held = jobs.held.is_some();

@@ -94,7 +94,13 @@ async fn carry_on(
     // What was told is passed on before the run is taken up again.
     drop(telling.await);
     match carried? {
-        Carried::Aside { until, waits_for_review: _ } => Ok(Some(until)),
+        Carried::Aside { until, waits_for_review } => {
+            // Jobs beside those that wait may have been the last to say how the run is.
+            if waits_for_review {
+                inner.store.set_waiting(run).await?;
+            }
+            Ok(Some(until))
+        }
         Carried::Over(ended) => {
             let green = whole && trust == Trust::Trusted && ended.conclusion() == Some(Conclusion::Success);
             let settled = if green { green::confirm(&state, run).map(drop) } else { green::discard(&state, run) };

@@ -163,6 +163,18 @@ impl SqliteStore {
         };
         self.database().write_surely(write).await
     }
+
+    /// Nothing of a run goes on, and somebody has to review it.
+    ///
+    /// # Errors
+    /// The store said no.
+    pub async fn set_waiting(&self, run: RunId) -> Result<(), StoreError> {
+        let write = move |transaction: &rusqlite::Transaction<'_>| {
+            let update = "UPDATE runs SET status = 'waiting' WHERE id = ?1 AND status IN ('queued', 'in_progress')";
+            transaction.prepare_cached(update)?.execute([run.0]).map(drop)
+        };
+        self.database().write_surely(write).await
+    }
 }
 
 /// Runs that are about to be made.

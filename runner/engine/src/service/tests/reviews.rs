@@ -124,3 +124,21 @@ async fn of_many_reviews_at_once_exactly_one_counts() {
     }
     life.end().await;
 }
+
+/// Whatever else of it went on in between.
+#[tokio::test]
+async fn a_run_of_which_only_reviews_are_left_waits() {
+    let world = World::new(1);
+    let life = world.begin();
+    let run = life.make(spec("a: { environment: prod, runs-on: x, steps: [{ run: 'out \"a\"' }] }\nb: { runs-on: x, steps: [{ run: 'out \"b\"' }] }")).await;
+    life.until(run, "job_run_finished").await;
+    let waits = async {
+        while life.status(run).await != RunStatus::Waiting {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits).await.expect("b has ended");
+    life.service.review(run, &Reviewer::named("ada"), of("prod", true)).await.unwrap();
+    life.until(run, "run_finished").await;
+    life.end().await;
+}
