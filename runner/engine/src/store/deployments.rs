@@ -144,10 +144,23 @@ fn list(connection: &Connection, filter: &DeploymentFilter) -> rusqlite::Result<
 }
 
 fn standing(connection: &Connection, repository: Option<&str>) -> rusqlite::Result<Vec<Deployed>> {
+    // From one environment to the next in the index, however many deployments there are of each.
     let mut select = connection.prepare_cached(&format!(
-        "{SELECT} WHERE deployments.id IN (
-             SELECT coalesce(max(CASE WHEN state = 'success' THEN id END), max(id)) FROM deployments
-             WHERE ?1 IS NULL OR repository = ?1 COLLATE NOCASE GROUP BY repository, environment)
+        "WITH RECURSIVE places (repository, environment) AS (
+             SELECT * FROM (SELECT repository, environment FROM deployments ORDER BY repository, environment LIMIT 1)
+             UNION ALL
+             SELECT next.repository, next.environment FROM places JOIN deployments AS next ON next.id = coalesce(
+                 (SELECT id FROM deployments AS one WHERE one.repository = places.repository
+                  AND one.environment > places.environment ORDER BY one.environment LIMIT 1),
+                 (SELECT id FROM deployments AS one WHERE one.repository > places.repository
+                  ORDER BY one.repository, one.environment LIMIT 1)))
+         {SELECT} WHERE deployments.id IN (
+             SELECT coalesce(
+                 (SELECT max(id) FROM deployments AS one WHERE one.repository = places.repository
+                  AND one.environment = places.environment AND one.state = 'success'),
+                 (SELECT max(id) FROM deployments AS one WHERE one.repository = places.repository
+                  AND one.environment = places.environment))
+             FROM places WHERE ?1 IS NULL OR places.repository = ?1 COLLATE NOCASE)
          ORDER BY deployments.repository, environment"
     ))?;
     select.query_map([repository], deployed)?.collect()
