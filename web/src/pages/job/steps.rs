@@ -13,7 +13,7 @@ use crate::pages::log::{Length, Logs, State, assemble, stamped, stamps};
 use crate::pages::shown::seconds;
 
 /// A log up to this stands whole in the page when its step is open.
-pub(super) const WHOLE_LINES_MAX: u64 = 100_000;
+pub(super) const WHOLE_LINES_MAX: u64 = 110_000;
 const WHOLE_BYTES_MAX: u64 = 16 << 20;
 /// Of a longer one these lines do.
 const FIRST_LINES: u64 = 1_000;
