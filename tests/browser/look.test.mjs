@@ -31,7 +31,8 @@ for (const colorScheme of ["light", "dark"]) {
     const found = [];
     for (const path of pages) {
       const answer = await page.goto(path);
-      if (answer.status() !== 200) found.push(`${path}: ${answer.status()}`);
+      // Nobody was asked by mail here, so that such a page says that there is none.
+      if (answer.status() !== 200 && !path.startsWith("/a/")) found.push(`${path}: ${answer.status()}`);
       // What opens is looked at too: menus, steps, details.
       await page.evaluate(() => { for (const one of document.querySelectorAll("details")) one.open = true; });
       for (const one of await violations(page)) found.push(`${path}: ${one}`);
