@@ -16,6 +16,7 @@ pub mod groups;
 pub mod hash_files;
 pub mod image;
 pub mod inside;
+pub mod insights;
 pub mod job;
 pub mod kept;
 pub mod machine;

@@ -8,10 +8,12 @@ pub(crate) mod administration;
 pub(crate) mod answer;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
+pub(crate) mod deployment;
 pub(crate) mod environments;
 mod events;
 mod findings;
 pub(crate) mod follow;
+pub(crate) mod insights;
 mod local;
 pub(crate) mod logs;
 pub(crate) mod notifications;
@@ -106,6 +108,10 @@ impl Api {
             .route("/repositories", delete(repositories::remove))
             .route("/environments", get(environments::list))
             .route("/deployments", get(environments::deployments))
+            .route("/deployments/{id}", get(deployment::show))
+            .route("/deployments/{id}/marks/{mark}", put(deployment::mark))
+            .route("/deployments/{id}/marks/{mark}", delete(deployment::unmark))
+            .route("/insights/dora", get(insights::dora))
             .route("/deliveries", get(administration::deliveries))
             .route("/deliveries/{number}", get(administration::delivery))
             .route("/deliveries/{number}/replay", post(administration::replay))

@@ -2,6 +2,7 @@
 //!
 //! Follows <https://spec.openapis.org/oas/v3.1.0>.
 
+mod insights;
 mod notifications;
 mod people;
 mod reported;
@@ -300,7 +301,7 @@ pub(super) async fn document(headers: HeaderMap) -> Result<Response, Problem> {
 /// The document.
 fn reference() -> Json {
     let mut paths = Map::new();
-    for page in PAGES.iter().chain(people::PAGES).chain(reported::PAGES).chain(notifications::PAGES) {
+    for page in PAGES.iter().chain(people::PAGES).chain(reported::PAGES).chain(notifications::PAGES).chain(insights::PAGES) {
         let entry = paths.entry(format!("/api/v1{}", page.path)).or_insert_with(|| json!({}));
         entry[page.method] = operation(page);
     }

@@ -300,7 +300,7 @@ async fn facts(site: &Site, run: RunId) -> Result<Vec<Recorded>, Problem> {
 }
 
 /// Outputs of jobs that hold a digest of an image, by `JOB.OUTPUT`.
-fn digests(facts: &[Recorded]) -> BTreeMap<String, String> {
+pub(crate) fn digests(facts: &[Recorded]) -> BTreeMap<String, String> {
     let ended = facts.iter().filter_map(|fact| {
         let RunEvent::JobRunFinished { key, outputs, .. } = &fact.event else { return None };
         Some((key, outputs))

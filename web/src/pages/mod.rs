@@ -5,12 +5,14 @@
 
 mod approval;
 mod deliveries;
+mod deployment;
 mod dispatch;
 mod environments;
 mod errors;
 mod files;
 mod filters;
 mod forms;
+mod insights;
 mod job;
 mod live;
 pub(crate) mod log;
@@ -61,6 +63,10 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/dispatch", get(dispatch::form).post(dispatch::start))
         .route("/environments", get(environments::list))
         .route("/deployments", get(environments::deployments))
+        .route("/deployments/{id}", get(deployment::show))
+        .route("/deployments/{id}/mark", post(deployment::mark))
+        .route("/deployments/{id}/unmark", post(deployment::unmark))
+        .route("/insights", get(insights::show))
         .route("/tests", get(tested::list))
         .route("/tests/{id}", get(tested::show))
         .route("/deliveries", get(deliveries::list))

@@ -29,6 +29,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("step-head.html", include_str!("../../templates/step-head.html")),
     ("environments.html", include_str!("../../templates/environments.html")),
     ("deployments.html", include_str!("../../templates/deployments.html")),
+    ("deployment.html", include_str!("../../templates/deployment.html")),
+    ("insights.html", include_str!("../../templates/insights.html")),
     ("tests.html", include_str!("../../templates/tests.html")),
     ("test.html", include_str!("../../templates/test.html")),
     ("review.html", include_str!("../../templates/review.html")),

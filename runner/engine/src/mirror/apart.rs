@@ -30,7 +30,7 @@ pub struct Apart {
 }
 
 /// A commit in a list.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CommitLine {
     /// Its id.
     pub sha: String,
@@ -122,6 +122,16 @@ impl Lag {
     }
 }
 
+impl CommitLine {
+    /// A commit in short.
+    #[must_use]
+    pub fn of(commit: &CommitText) -> Self {
+        let subject = commit.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+        let (sha, author) = (commit.id.clone(), commit.author.clone());
+        Self { sha, subject, author, committed_at: commit.committed_at }
+    }
+}
+
 /// Commits that `from` has and `hidden` has not.
 fn walk(repository: &Repository, from: Oid, hidden: Option<Oid>) -> Result<(Vec<CommitLine>, usize), MirrorError> {
     let ids = || {
@@ -132,11 +142,7 @@ fn walk(repository: &Repository, from: Oid, hidden: Option<Oid>) -> Result<(Vec<
         walk.take(COMMITS_COUNTED_MAX).collect::<Result<Vec<_>, _>>()
     };
     let ids = ids().map_err(library(repository))?;
-    let line = |id: &Oid| {
-        let commit = CommitText::read(repository, &id.to_string())?;
-        let subject = commit.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
-        Ok(CommitLine { sha: commit.id, subject, author: commit.author, committed_at: commit.committed_at })
-    };
+    let line = |id: &Oid| Ok(CommitLine::of(&CommitText::read(repository, &id.to_string())?));
     let shown = ids.iter().take(COMMITS_SHOWN_MAX).map(line).collect::<Result<_, MirrorError>>()?;
     Ok((shown, ids.len()))
 }

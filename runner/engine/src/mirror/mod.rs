@@ -14,6 +14,7 @@
 //! What is guarded against: research/security-reliability.md 1.11.
 
 mod apart;
+mod brought;
 mod changed;
 mod error;
 mod fetch;
@@ -34,6 +35,7 @@ use tokio::sync::Semaphore;
 use workflow::event::GitRef;
 
 pub use apart::{Apart, COMMITS_SHOWN_MAX, CommitLine, FILES_SHOWN_MAX, FileChange, Lag};
+pub use brought::{Brought, COMMITS_READ_MAX};
 pub use changed::{CHANGED_FILES_MAX, Compared};
 pub use error::MirrorError;
 pub use merge::Merged;

@@ -214,6 +214,18 @@ impl Audit {
         self.database.read(read).await
     }
 
+    /// The newest deeds to one thing, as their target names it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn of_target(&self, target: String) -> Result<Vec<Audited>, StoreError> {
+        let read = move |connection: &Connection| {
+            let select = "SELECT * FROM audit WHERE target = ?1 ORDER BY seq DESC LIMIT ?2";
+            connection.prepare_cached(select)?.query_map(params![target, LISTED_MAX], audited)?.collect()
+        };
+        self.database.read(read).await
+    }
+
     /// Goes through the whole log; with a checkpoint it must still hold what that says. Gives the state it is in.
     ///
     /// # Errors

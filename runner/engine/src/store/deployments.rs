@@ -4,7 +4,7 @@
 //! one. States are GitHub's: <https://docs.github.com/en/rest/deployments/statuses>.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
 use workflow::run::JobRunKey;
 
 use super::database::Database;
@@ -41,6 +41,8 @@ pub struct Deployed {
     pub repository: String,
     /// Where to.
     pub environment: String,
+    /// What, once that was looked up; empty: all of the repository.
+    pub service: String,
     /// `in_progress`, `success`, `failure` or `error`.
     pub state: String,
     /// Where what was deployed is seen.
@@ -98,6 +100,18 @@ impl Deployments {
     /// The store cannot be read.
     pub async fn list(&self, filter: DeploymentFilter) -> Result<Vec<Deployed>, StoreError> {
         self.database.read(move |connection| list(connection, &filter)).await
+    }
+
+    /// One deployment.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn one(&self, id: u64) -> Result<Option<Deployed>, StoreError> {
+        let read = move |connection: &Connection| {
+            let select = format!("{SELECT} WHERE deployments.id = ?1");
+            connection.prepare_cached(&select)?.query_row([id], deployed).optional()
+        };
+        self.database.read(read).await
     }
 
     /// What stands in each environment that was deployed to: its newest deployment that succeeded, or where there is none
@@ -172,6 +186,7 @@ fn deployed(row: &Row<'_>) -> rusqlite::Result<Deployed> {
         id: row.get("id")?,
         repository: row.get("repository")?,
         environment: row.get("environment")?,
+        service: row.get("service")?,
         state: row.get("state")?,
         url: row.get("url")?,
         run: RunId(row.get("run")?),

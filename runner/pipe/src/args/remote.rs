@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    ArtifactsCommand, AuditCommand, NotifyCommand, RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand,
+    ArtifactsCommand, AuditCommand, DeploymentCommand, DoraArgs, NotifyCommand, RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand,
     VarCommand,
 };
 
@@ -37,6 +37,11 @@ pub enum RemoteCommand {
     Deployments(DeploymentsArgs),
     /// List environments and what stands there
     Environments(EnvironmentsArgs),
+    /// One deployment, and what became of it
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
+    /// DORA's five figures: how often, how fast, how many fail
+    Dora(DoraArgs),
     /// What forges and people have not been told yet
     #[command(subcommand)]
     Messages(MessagesCommand),

@@ -7,6 +7,7 @@ mod client;
 mod connect;
 mod deliveries;
 mod deployments;
+mod insights;
 mod left;
 mod logs;
 mod notify;
@@ -54,6 +55,8 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Deliveries(command) => deliveries::run(command, global).await,
         RemoteCommand::Notify(command) => notify::run(command, global).await,
         RemoteCommand::Deployments(args) => deployments::list(&args, global).await,
+        RemoteCommand::Deployment(command) => insights::deployment(command, global).await,
+        RemoteCommand::Dora(args) => insights::dora(&args, global).await,
         RemoteCommand::Environments(args) => deployments::environments(&args, global).await,
         RemoteCommand::Messages(command) => deployments::messages(command, global).await,
         RemoteCommand::Repo(args) => repositories::run(args.command, global).await,

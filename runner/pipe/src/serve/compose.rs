@@ -11,6 +11,7 @@ use axum::Router;
 use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
+use engine::insights::Noter;
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
     WarmPlacement,
@@ -86,6 +87,7 @@ pub async fn compose(
     let checkpoints = checkpoints(&data, &audit, &stop);
     let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
     let keeping_up: Background = Box::pin(keeping_up);
+    let noting = noting(&database, &triggering, &stop);
     let tokens = Tokens::on(database.clone(), audit.clone());
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
@@ -114,12 +116,17 @@ pub async fn compose(
         runs,
         routes,
         options,
-        background: vec![telling.background, pumping, keeping_up, keeping, checkpoints],
+        background: vec![telling.background, pumping, keeping_up, keeping, noting, checkpoints],
         stop,
         drain: config.drain(),
         first,
         local,
     })
+}
+
+/// What figures are made of is noted as soon as it is over.
+fn noting(database: &Database, triggering: &Triggering, stop: &CancellationToken) -> Background {
+    Box::pin(Noter::new(database, triggering.mirrors.clone(), Arc::new(SystemClock)).run(stop.clone()))
 }
 
 fn options(config: &ServerConfig) -> ServerOptions {

@@ -50,6 +50,7 @@ const ELEMENTS: &[&str] = &[
     "li",
     "dialog",
     "table",
+    "caption",
     "thead",
     "tbody",
     "tr",

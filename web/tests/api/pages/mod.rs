@@ -2,6 +2,7 @@
 
 mod frame;
 pub(crate) mod hostile;
+mod insights;
 mod job;
 mod others;
 mod places;
