@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use axum::routing::{delete, get, put};
 use engine::insights::dora::{Figures, Judged, Why, judge};
 use engine::insights::{Window, WindowWish};
 use engine::store::insights::{DoraFilter, Insights, Place};
@@ -12,6 +14,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{self, Query, bad, store};
+use super::{costs, deployment};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::site::Site;
@@ -81,6 +84,17 @@ pub(crate) struct Failure {
     pub(crate) from: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
     pub(crate) seconds: Option<f64>,
+}
+
+/// The routes of figures, and of the deployments that they are made of.
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/deployments/{id}", get(deployment::show))
+        .route("/deployments/{id}/marks/{mark}", put(deployment::mark))
+        .route("/deployments/{id}/marks/{mark}", delete(deployment::unmark))
+        .route("/insights/dora", get(dora))
+        .route("/insights/speed", get(costs::speed))
+        .route("/costs", get(costs::costs))
 }
 
 pub(super) async fn dora(
@@ -174,7 +188,7 @@ fn environments(places: &[Place]) -> Vec<String> {
 
 /// What is called production; else where something was deployed last.
 fn of_interest(places: &[Place]) -> Option<String> {
-    let named = |name: &&str| places.iter().find(|place| place.environment.eq_ignore_ascii_case(name));
-    let found = PRODUCTION.iter().find_map(|name| named(&name));
+    let named = |name: &str| places.iter().find(|place| place.environment.eq_ignore_ascii_case(name));
+    let found = PRODUCTION.iter().find_map(|name| named(name));
     found.or_else(|| places.iter().max_by_key(|place| place.done_at)).map(|place| place.environment.clone())
 }

@@ -8,6 +8,7 @@ pub(crate) mod administration;
 pub(crate) mod answer;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
+pub(crate) mod costs;
 pub(crate) mod deployment;
 pub(crate) mod environments;
 mod events;
@@ -108,10 +109,6 @@ impl Api {
             .route("/repositories", delete(repositories::remove))
             .route("/environments", get(environments::list))
             .route("/deployments", get(environments::deployments))
-            .route("/deployments/{id}", get(deployment::show))
-            .route("/deployments/{id}/marks/{mark}", put(deployment::mark))
-            .route("/deployments/{id}/marks/{mark}", delete(deployment::unmark))
-            .route("/insights/dora", get(insights::dora))
             .route("/deliveries", get(administration::deliveries))
             .route("/deliveries/{number}", get(administration::delivery))
             .route("/deliveries/{number}/replay", post(administration::replay))
@@ -146,6 +143,7 @@ impl Api {
             .route("/teams/{name}/members/{user}", delete(people::leave))
             .route("/teams/{name}/roles", post(people::assign_team))
             .route("/roles/{id}", delete(people::unassign))
+            .merge(insights::routes())
             .merge(reported::routes())
             .merge(notifications::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))

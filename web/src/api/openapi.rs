@@ -193,7 +193,11 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         query: OF_REPOSITORY,
-        answer: (200, JSON, "environments: name, repository, rules, how many secrets and variables, what stands there"),
+        answer: (
+            200,
+            JSON,
+            "environments: name, repository, rules, how many secrets and variables, what stands there; lag: commits that are not there yet",
+        ),
         ..page("get", "/environments", Scope::RunsRead, "Deployment environments")
     },
     Page {
@@ -301,7 +305,9 @@ pub(super) async fn document(headers: HeaderMap) -> Result<Response, Problem> {
 /// The document.
 fn reference() -> Json {
     let mut paths = Map::new();
-    for page in PAGES.iter().chain(people::PAGES).chain(reported::PAGES).chain(notifications::PAGES).chain(insights::PAGES) {
+    for page in
+        PAGES.iter().chain(people::PAGES).chain(reported::PAGES).chain(notifications::PAGES).chain(insights::PAGES)
+    {
         let entry = paths.entry(format!("/api/v1{}", page.path)).or_insert_with(|| json!({}));
         entry[page.method] = operation(page);
     }

@@ -1,4 +1,4 @@
-//! `/insights`: DORA's figures of an environment, by service, with what failed.
+//! `/insights`: DORA's figures of an environment, by service, with what failed; how long runs take and jobs wait.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::render::page;
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::answer::Query;
+use crate::api::costs::{UsageWish, read_speed};
 use crate::api::insights::{DoraWish, dora_report};
 use crate::site::Site;
 
@@ -37,9 +38,11 @@ pub(super) async fn show(
         to: to.clone(),
         timezone: timezone.clone(),
     };
+    let days = UsageWish { repository: repository.clone(), since: since.clone(), from: from.clone(), to: to.clone() };
     let report = dora_report(&site, &allowed, wish).await?;
+    let speed = read_speed(&site, &allowed, days).await?;
     let context = context! {
-        title => "Insights", active => "insights", report => Serde(&report), lengths => SINCE,
+        title => "Insights", active => "insights", report => Serde(&report), speed => Serde(&speed), lengths => SINCE,
         repository => repository.unwrap_or_default(), service => service.unwrap_or_default(),
         since => since.unwrap_or_else(|| if from.is_some() { String::new() } else { "30d".to_owned() }),
         from => from.unwrap_or_default(), to => to.unwrap_or_default(), timezone => timezone.unwrap_or_default(),

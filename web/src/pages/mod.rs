@@ -4,6 +4,7 @@
 //! and scripts, `live.rs` tells what changed. The rest is one file or folder a page. Every page works without a script. No page decides about runs.
 
 mod approval;
+mod costs;
 mod deliveries;
 mod deployment;
 mod dispatch;
@@ -67,6 +68,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/deployments/{id}/mark", post(deployment::mark))
         .route("/deployments/{id}/unmark", post(deployment::unmark))
         .route("/insights", get(insights::show))
+        .route("/costs", get(costs::show))
         .route("/tests", get(tested::list))
         .route("/tests/{id}", get(tested::show))
         .route("/deliveries", get(deliveries::list))

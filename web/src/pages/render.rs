@@ -29,6 +29,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("step-head.html", include_str!("../../templates/step-head.html")),
     ("environments.html", include_str!("../../templates/environments.html")),
     ("deployments.html", include_str!("../../templates/deployments.html")),
+    ("costs.html", include_str!("../../templates/costs.html")),
     ("deployment.html", include_str!("../../templates/deployment.html")),
     ("insights.html", include_str!("../../templates/insights.html")),
     ("tests.html", include_str!("../../templates/tests.html")),

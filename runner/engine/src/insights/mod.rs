@@ -4,6 +4,8 @@
 //! run is over, so that no page walks a history or reads a log; `store::insights` keeps them. docs/insights.md says in plain
 //! words what each figure is.
 
+pub mod costs;
+mod count;
 pub mod dora;
 mod note;
 #[cfg(test)]

@@ -12,12 +12,16 @@ use tokio_util::sync::CancellationToken;
 use workflow::event::Forge;
 use workflow::run::JobRunKey;
 
+use super::costs::CostRules;
+use super::count::Counter;
 use super::dora::Outcome;
 use super::dora::label::{Said, Signs};
 use super::timeline;
 use crate::clock::Clock;
 use crate::mirror::{Brought, COMMITS_SHOWN_MAX, CommitLine, Mirrors};
-use crate::service::RunSpec;
+use crate::notify::Herald;
+use crate::service::{RunSecrets, RunSpec};
+use crate::store::audit::Audit;
 use crate::store::insights::{Insights, Note, Previous, Unnoted};
 use crate::store::listing::Listing;
 use crate::store::repositories::Repositories;
@@ -35,6 +39,7 @@ pub struct Noter {
     repositories: Repositories,
     mirrors: Mirrors,
     clock: Arc<dyn Clock>,
+    counter: Option<Counter>,
 }
 
 impl Noter {
@@ -48,14 +53,40 @@ impl Noter {
             repositories: Repositories::on(database.clone()),
             mirrors,
             clock,
+            counter: None,
         }
+    }
+
+    /// It counts what runs use as well, looks at the budget, and tells people when parts of it are reached.
+    #[must_use]
+    pub fn with_costs(
+        mut self,
+        rules: CostRules,
+        audit: Audit,
+        secrets: Arc<dyn RunSecrets>,
+        herald: Option<Herald>,
+    ) -> Self {
+        let (insights, listing, store) = (self.insights.clone(), self.listing.clone(), self.store.clone());
+        self.counter = Some(Counter { insights, listing, store, secrets, rules, audit, herald });
+        self
     }
 
     /// Notes until `stop`.
     pub async fn run(self, stop: CancellationToken) {
+        if let Some(counter) = &self.counter
+            && let Err(error) = self.insights.set_rules(counter.rules.clone()).await
+        {
+            tracing::warn!(%error, "what time costs cannot be kept");
+        }
+        // Other prices, or another budget, may have been set before the start.
+        let mut look_at_budget = true;
         loop {
             if let Err(error) = self.note_all(&stop).await {
                 tracing::warn!(%error, "deployments cannot be noted now");
+            }
+            match self.count_all(look_at_budget, &stop).await {
+                Ok(()) => look_at_budget = false,
+                Err(error) => tracing::warn!(%error, "what runs used cannot be counted now"),
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -81,6 +112,16 @@ impl Noter {
                 self.note(one).await?;
             }
         }
+    }
+
+    /// Counts what runs used that are over, and looks at the budget if there were some.
+    ///
+    /// # Errors
+    /// The store cannot be used; what is left is counted the next time.
+    pub async fn count_all(&self, look_at_budget: bool, stop: &CancellationToken) -> Result<(), StoreError> {
+        let Some(counter) = &self.counter else { return Ok(()) };
+        let counted = counter.count_all(stop).await?;
+        if counted || look_at_budget { counter.check_budget(self.clock.now()).await } else { Ok(()) }
     }
 
     async fn note(&self, of: Unnoted) -> Result<(), StoreError> {

@@ -7,6 +7,8 @@ use super::{MirrorError, library};
 
 /// Most commits that are told one by one.
 pub const COMMITS_SHOWN_MAX: usize = 100;
+/// Most commits that are told of those that a commit lags behind.
+const BEHIND_SHOWN_MAX: usize = 10;
 /// Most commits that are counted.
 const COMMITS_COUNTED_MAX: usize = 10_000;
 /// Most files that are told one by one.
@@ -96,6 +98,8 @@ pub struct Lag {
     pub behind: usize,
     /// Commits that it has and the branch has not, up to the same.
     pub ahead: usize,
+    /// The newest commits of the branch that the commit has not, at most [`BEHIND_SHOWN_MAX`].
+    pub commits: Vec<CommitLine>,
 }
 
 impl Lag {
@@ -118,7 +122,9 @@ impl Lag {
         let gone = |_: git2::Error| MirrorError::Gone(sha.to_owned());
         let behind = count(tip, own).map_err(gone)?;
         let ahead = count(own, tip).map_err(gone)?;
-        Ok(Self { branch, behind, ahead })
+        let (mut commits, _) = if behind == 0 { Default::default() } else { walk(repository, tip, Some(own))? };
+        commits.truncate(BEHIND_SHOWN_MAX);
+        Ok(Self { branch, behind, ahead, commits })
     }
 }
 

@@ -13,5 +13,6 @@ mod worker;
 pub use config::{ForgeTable, Plan, ReportingTables, TableError, TelemetryTable};
 pub use reader::{Findings, NoFindings, Reader, ReaderSettings};
 pub use start::Reporting;
+pub(crate) use subject::subject;
 pub use target::{Outcome, Scope, Target};
 pub use worker::{GIVE_UP_HOURS, Worker, WorkerSettings};

@@ -15,7 +15,7 @@ use crate::service::{RunSpec, Trust};
 use crate::store::{RunId, RunRow};
 
 /// What a run is about, and the facts to replay it with, where its workflow can be read.
-pub(super) fn subject(
+pub(crate) fn subject(
     run: RunId,
     row: &RunRow,
     spec: &RunSpec,

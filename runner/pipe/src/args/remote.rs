@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    ArtifactsCommand, AuditCommand, DeploymentCommand, DoraArgs, NotifyCommand, RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand,
-    VarCommand,
+    ArtifactsCommand, AuditCommand, DeploymentCommand, DoraArgs, NotifyCommand, RepoArgs, SecretCommand, TeamCommand,
+    TokenCommand, UserCommand, VarCommand,
 };
 
 /// Verbs that ask the API.

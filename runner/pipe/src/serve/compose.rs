@@ -73,7 +73,6 @@ pub async fn compose(
     let house = House::new(data.clone(), parts.kept(), database.clone(), parts.docker.clone(), &config.retention);
     let keeping: Background = Box::pin(house.keep(stop.clone()));
     let runs = RunService::new(parts);
-
     let deliveries = Deliveries::on(database.clone());
     let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);

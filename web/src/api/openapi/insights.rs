@@ -4,6 +4,13 @@ use engine::store::tokens::Scope;
 
 use super::{JSON, Page, page};
 
+const DAYS: &[(&str, &str)] = &[
+    ("repository", "owner/name"),
+    ("since", "so long back: 7d, 12w; else 30d. Whole days, in UTC"),
+    ("from", "instead of since: the first day"),
+    ("to", "the last day; else today"),
+];
+
 /// All of them.
 pub(super) const PAGES: &[Page] = &[
     Page {
@@ -24,6 +31,26 @@ pub(super) const PAGES: &[Page] = &[
              rework_rate, stopped; failures",
         ),
         ..page("get", "/insights/dora", Scope::RunsRead, "DORA's five figures of an environment")
+    },
+    Page {
+        query: DAYS,
+        answer: (
+            200,
+            JSON,
+            "window; all and workflows: runs, run_p50_seconds, run_p95_seconds, queue_p50_seconds, queue_p95_seconds; caches; \
+             slowest_jobs",
+        ),
+        ..page("get", "/insights/speed", Scope::RunsRead, "How long runs take and jobs wait, caches, slow jobs")
+    },
+    Page {
+        query: DAYS,
+        answer: (
+            200,
+            JSON,
+            "window, currency; total, workflows, jobs, services, labels: runs, failed, seconds, minutes (billed), money; \
+             steps; caches; budget: month, budget, spent, alerts_at, alerts",
+        ),
+        ..page("get", "/costs", Scope::RunsRead, "Minutes and money of jobs, slow steps, caches, the budget")
     },
     Page {
         answer: (

@@ -14,14 +14,10 @@ use workflow::run::{Conclusion, JobRunKey, RunEvent, Terms};
 use crate::pages::hostile::{TEXTS, check_harmless};
 use crate::world::World;
 
-/// A deployment that ended so many hours ago, an hour after the commit that it brought.
-async fn deployed(world: &World, service: &str, environment: &str, hours: i64, label: Option<Label>) -> u64 {
-    let run = world.run("octo/shop", "main").await;
-    let key = JobRunKey::parse("deploy");
-    let (mut outputs, image) = (std::collections::BTreeMap::new(), format!("sha256:{}", "a1".repeat(32)));
-    outputs.insert(service.to_owned(), image);
+/// It was approved, and its job gave a digest on.
+fn events(key: &JobRunKey, environment: &str, outputs: std::collections::BTreeMap<String, String>) -> [RunEvent; 3] {
     let terms = Terms { subject: "of-it".into(), ..Terms::default() };
-    let events = [
+    [
         RunEvent::ReviewRequested {
             key: key.clone(),
             environment: environment.into(),
@@ -37,8 +33,16 @@ async fn deployed(world: &World, service: &str, environment: &str, hours: i64, l
             passed: true,
         },
         RunEvent::JobRunFinished { key: key.clone(), conclusion: Conclusion::Success, outputs, message: None },
-    ];
-    world.facts(run, 1, &events).await;
+    ]
+}
+
+/// A deployment that ended so many hours ago, an hour after the commit that it brought.
+async fn deployed(world: &World, service: &str, environment: &str, hours: i64, label: Option<Label>) -> u64 {
+    let run = world.run("octo/shop", "main").await;
+    let key = JobRunKey::parse("deploy");
+    let (mut outputs, image) = (std::collections::BTreeMap::new(), format!("sha256:{}", "a1".repeat(32)));
+    outputs.insert(service.to_owned(), image);
+    world.facts(run, 1, &events(&key, environment, outputs)).await;
     let database = world.deliveries.database().clone();
     let outbox = Outbox::on(database.clone());
     outbox.recover().await.unwrap();

@@ -1,5 +1,6 @@
 //! The pages, as a browser without scripts gets them.
 
+mod costs;
 mod frame;
 pub(crate) mod hostile;
 mod insights;
