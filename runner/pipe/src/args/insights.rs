@@ -41,6 +41,43 @@ pub struct DoraArgs {
     pub connect: Connect,
 }
 
+/// `pipe costs`.
+#[derive(Debug, Args)]
+pub struct CostsArgs {
+    /// Only of this repository
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub repo: Option<String>,
+    /// By what: workflow, job, service or label
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub by: CostsBy,
+    /// So long back from now: 7d, 12w, 36h
+    #[arg(long, value_name = "TIME", conflicts_with = "from")]
+    pub since: Option<String>,
+    /// From this day (2026-03-01), in UTC
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<String>,
+    /// To the end of this day
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<String>,
+    /// Where
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// What costs are added up by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum CostsBy {
+    /// Workflows
+    #[default]
+    Workflow,
+    /// Jobs
+    Job,
+    /// Services
+    Service,
+    /// Labels of runs-on
+    Label,
+}
+
 /// `pipe deployment`.
 #[derive(Debug, Subcommand)]
 pub enum DeploymentCommand {

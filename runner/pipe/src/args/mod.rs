@@ -18,7 +18,7 @@ mod serve;
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
-pub use insights::{DeploymentCommand, DoraArgs, WindowArgs};
+pub use insights::{CostsArgs, CostsBy, DeploymentCommand, DoraArgs, WindowArgs};
 pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use notify::NotifyCommand;
 pub use people::{AliasCommand, RolePlace, TeamCommand, UserCommand};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    ArtifactsCommand, AuditCommand, DeploymentCommand, DoraArgs, NotifyCommand, RepoArgs, SecretCommand, TeamCommand,
-    TokenCommand, UserCommand, VarCommand,
+    ArtifactsCommand, AuditCommand, CostsArgs, DeploymentCommand, DoraArgs, NotifyCommand, RepoArgs, SecretCommand,
+    TeamCommand, TokenCommand, UserCommand, VarCommand,
 };
 
 /// Verbs that ask the API.
@@ -42,6 +42,8 @@ pub enum RemoteCommand {
     Deployment(DeploymentCommand),
     /// DORA's five figures: how often, how fast, how many fail
     Dora(DoraArgs),
+    /// Minutes and money of jobs, slow steps, caches, the budget
+    Costs(CostsArgs),
     /// What forges and people have not been told yet
     #[command(subcommand)]
     Messages(MessagesCommand),

@@ -79,11 +79,11 @@ fn service(one: &Json) -> String {
     if service.is_empty() { repository } else { format!("{repository} {service}") }
 }
 
-fn rate(value: &Json) -> String {
+pub(super) fn rate(value: &Json) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0))
 }
 
-fn seconds(value: &Json) -> String {
+pub(super) fn seconds(value: &Json) -> String {
     let Some(seconds) = value.as_f64() else { return "-".to_owned() };
     let whole = seconds.round() as u64;
     match whole {

@@ -5,6 +5,7 @@
 mod artifacts;
 mod client;
 mod connect;
+mod costs;
 mod deliveries;
 mod deployments;
 mod insights;
@@ -56,6 +57,7 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Notify(command) => notify::run(command, global).await,
         RemoteCommand::Deployments(args) => deployments::list(&args, global).await,
         RemoteCommand::Deployment(command) => insights::deployment(command, global).await,
+        RemoteCommand::Costs(args) => costs::costs(&args, global).await,
         RemoteCommand::Dora(args) => insights::dora(&args, global).await,
         RemoteCommand::Environments(args) => deployments::environments(&args, global).await,
         RemoteCommand::Messages(command) => deployments::messages(command, global).await,

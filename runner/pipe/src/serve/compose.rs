@@ -12,6 +12,7 @@ use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
 use engine::insights::Noter;
+use engine::notify::Herald;
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
     WarmPlacement,
@@ -84,9 +85,8 @@ pub async fn compose(
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
     let checkpoints = checkpoints(&data, &audit, &stop);
-    let keeping_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
-    let keeping_up: Background = Box::pin(keeping_up);
-    let noting = noting(&database, &triggering, &stop);
+    let keep_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
+    let noting = noting((&database, &triggering, &telling.herald), &config, (&audit, &settings), &stop);
     let tokens = Tokens::on(database.clone(), audit.clone());
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
@@ -115,7 +115,7 @@ pub async fn compose(
         runs,
         routes,
         options,
-        background: vec![telling.background, pumping, keeping_up, keeping, noting, checkpoints],
+        background: vec![telling.background, pumping, Box::pin(keep_up), keeping, noting, checkpoints],
         stop,
         drain: config.drain(),
         first,
@@ -124,8 +124,15 @@ pub async fn compose(
 }
 
 /// What figures are made of is noted as soon as it is over.
-fn noting(database: &Database, triggering: &Triggering, stop: &CancellationToken) -> Background {
-    Box::pin(Noter::new(database, triggering.mirrors.clone(), Arc::new(SystemClock)).run(stop.clone()))
+fn noting(
+    (database, triggering, herald): (&Database, &Triggering, &Herald),
+    config: &ServerConfig,
+    (audit, settings): (&Audit, &Settings),
+    stop: &CancellationToken,
+) -> Background {
+    let noter = Noter::new(database, triggering.mirrors.clone(), Arc::new(SystemClock));
+    let (secrets, herald) = (Arc::new(settings.clone()), Some(herald.clone()));
+    Box::pin(noter.with_costs(config.costs.rules(), audit.clone(), secrets, herald).run(stop.clone()))
 }
 
 fn options(config: &ServerConfig) -> ServerOptions {

@@ -19,6 +19,7 @@ use workflow::source::{FileId, SourceFile, SourceMap, Span};
 use crate::config::{EnvironmentTable, Size, environments_problem, rules};
 use crate::exit::Failure;
 use crate::render;
+use crate::serve::costs::CostsTable;
 use crate::serve::housekeeping::RetentionTable;
 use crate::serve::oidc::OidcTable;
 use crate::terminal::{ColorChoice, Terminal};
@@ -47,6 +48,8 @@ pub struct ServerConfig {
     pub warm: WarmTable,
     /// Environments with rules.
     pub environments: IndexMap<String, EnvironmentTable>,
+    /// What minutes cost, and the budget.
+    pub costs: CostsTable,
     /// What GitHub is told.
     pub github: ForgeTable,
     /// What other forges are told.
@@ -161,6 +164,9 @@ impl ServerConfig {
             if let Some((word, message)) = table.problem(name) {
                 return wrong(&word, message);
             }
+        }
+        if let Some((word, message)) = self.costs.problem() {
+            return wrong(&word, message);
         }
         for proxy in &self.server.trusted_proxies {
             if proxy.parse::<web::Network>().is_err() {
@@ -287,6 +293,22 @@ mod tests {
              admins = 'root'",
             Err("7:1: `root` is no role; roles are viewer, developer, deployer, approver, maintainer, admin, auditor"),
         );
+        check("[costs]\ncurrency = 'EUR'\nbudget = 100\nalerts = [50, 80, 100]\n[costs.prices]\ngpu = 0.5", Ok(()));
+        check(
+            "[costs]\ncurency = 'EUR'",
+            Err(
+                "2:1: unknown field `curency`, expected one of `currency`, `default-price`, `prices`, `budget`, `alerts` \
+                 did you mean `currency`?",
+            ),
+        );
+        check("[costs]\nbudget = 5", Err("2:1: `[costs]` needs a `currency` such as `EUR`"));
+        check("[costs]\ncurrency = 'EUR'\nbudget = -1", Err("3:1: `budget` of a month is a number above 0"));
+        check("[costs.prices]\ngpu = -0.5", Err("2:1: the price of a minute of `gpu` is a number from 0 on"));
+        let alerts = "`alerts` are three parts of the budget in percent, each higher than the one before, 1000 at most";
+        for wrong in ["[50, 80]", "[80, 50, 100]", "[50, 80, 2000]"] {
+            let text = format!("[costs]\ncurrency = 'EUR'\nbudget = 5\nalerts = {wrong}");
+            check(&text, Err(&format!("4:1: {alerts}")));
+        }
         check("[server]\ntrusted-proxies = ['all']", Err("2:21: `all` is no network such as `10.0.0.0/8`"));
     }
 

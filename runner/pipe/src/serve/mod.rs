@@ -5,6 +5,7 @@
 
 mod compose;
 pub mod config;
+mod costs;
 mod housekeeping;
 mod lifetime;
 mod oidc;
