@@ -250,13 +250,14 @@ pub(crate) fn facts(jobs: &str) -> RunFacts {
     }
 }
 
-/// Entries of a folder, and the texts of the files in it and below.
+/// Entries of a folder, and the texts of the files in it and below; when lines came is another time in each life.
 fn files(folder: &Path) -> (Vec<String>, BTreeMap<String, String>) {
     let mut entries = Vec::new();
     let mut texts = BTreeMap::new();
     for entry in walkdir::WalkDir::new(folder).min_depth(1).into_iter().filter_map(Result::ok) {
         let name = entry.path().strip_prefix(folder).unwrap().display().to_string();
-        if entry.file_type().is_file() {
+        let tells_times = entry.path().extension().is_some_and(|extension| extension == "times");
+        if entry.file_type().is_file() && !tells_times {
             texts.insert(name.clone(), String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned());
         }
         entries.push(name);

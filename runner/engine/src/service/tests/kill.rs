@@ -125,7 +125,9 @@ impl World {
         if self.placement.open() > 0 {
             left.push("a placed job".into());
         }
-        let logs = texts(&self.logs(RunId(1)));
+        let mut logs = texts(&self.logs(RunId(1)));
+        // When lines came is another time in each life.
+        logs.retain(|name, _| !name.ends_with(".times"));
         let everything = format!("{facts:?} {logs:?}");
         assert!(!everything.contains("known-secret"), "{everything}");
         assert_eq!(starts, 5);
