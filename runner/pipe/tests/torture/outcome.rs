@@ -45,6 +45,10 @@ impl World {
         let mut logs = BTreeMap::new();
         let folder = self.data().join(format!("runs/{run}/logs"));
         files(&folder, &mut |path| {
+            // When lines came is another time in each life.
+            if path.extension().is_some_and(|extension| extension == "times") {
+                return;
+            }
             let name = path.strip_prefix(&folder).unwrap().display().to_string();
             logs.insert(name, String::from_utf8(std::fs::read(path).unwrap()).unwrap());
         });
