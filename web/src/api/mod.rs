@@ -126,23 +126,7 @@ impl Api {
             .route("/audit", get(administration::audit))
             .route("/audit/export", get(audit::export))
             .route("/audit/key", get(audit::key))
-            .route("/me", get(people::me))
-            .route("/sessions", get(people::sessions))
-            .route("/sessions/{id}", delete(people::end_session))
-            .route("/users", get(people::users))
-            .route("/users", post(people::create_user))
-            .route("/users/{name}", delete(people::remove_user))
-            .route("/users/{name}/password", put(people::set_password))
-            .route("/users/{name}/roles", post(people::assign))
-            .route("/users/{name}/aliases/{alias}", put(people::link))
-            .route("/users/{name}/aliases/{alias}", delete(people::unlink))
-            .route("/teams", get(people::teams))
-            .route("/teams", post(people::create_team))
-            .route("/teams/{name}", delete(people::remove_team))
-            .route("/teams/{name}/members/{user}", put(people::join))
-            .route("/teams/{name}/members/{user}", delete(people::leave))
-            .route("/teams/{name}/roles", post(people::assign_team))
-            .route("/roles/{id}", delete(people::unassign))
+            .merge(of_people())
             .merge(insights::routes())
             .merge(reported::routes())
             .merge(notifications::routes())
@@ -155,6 +139,28 @@ impl Api {
         let routes = Router::new().nest("/api/v1", v1).merge(pages::routes());
         routes.with_state(site).layer(axum::middleware::map_response(protect))
     }
+}
+
+/// Who there is, and what they may.
+fn of_people() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/me", get(people::me))
+        .route("/sessions", get(people::sessions))
+        .route("/sessions/{id}", delete(people::end_session))
+        .route("/users", get(people::users))
+        .route("/users", post(people::create_user))
+        .route("/users/{name}", delete(people::remove_user))
+        .route("/users/{name}/password", put(people::set_password))
+        .route("/users/{name}/roles", post(people::assign))
+        .route("/users/{name}/aliases/{alias}", put(people::link))
+        .route("/users/{name}/aliases/{alias}", delete(people::unlink))
+        .route("/teams", get(people::teams))
+        .route("/teams", post(people::create_team))
+        .route("/teams/{name}", delete(people::remove_team))
+        .route("/teams/{name}/members/{user}", put(people::join))
+        .route("/teams/{name}/members/{user}", delete(people::leave))
+        .route("/teams/{name}/roles", post(people::assign_team))
+        .route("/roles/{id}", delete(people::unassign))
 }
 
 pub(crate) fn not_found(detail: impl Into<String>) -> Problem {

@@ -102,17 +102,22 @@ async fn carry_on(
             Ok(Some(until))
         }
         Carried::Over(ended) => {
-            let green = whole && trust == Trust::Trusted && ended.conclusion() == Some(Conclusion::Success);
-            let settled = if green { green::confirm(&state, run).map(drop) } else { green::discard(&state, run) };
-            if let Err(error) = settled {
-                tracing::warn!(%error, "the next run will take more for changed than has changed");
-            }
+            over(inner, run, &ended, &state, whole && trust == Trust::Trusted);
             folders.remove();
-            let _never_made = std::fs::remove_dir_all(journals(&inner.parts.folders, run));
-            tracing::info!(%run, conclusion = ended.conclusion().map(Conclusion::word), "the run is over");
             Ok(None)
         }
     }
+}
+
+/// A run has ended: what it was for later runs is settled. `counts`: it was of all jobs, and trusted.
+fn over(inner: &Inner, run: RunId, ended: &Run, state: &std::path::Path, counts: bool) {
+    let green = counts && ended.conclusion() == Some(Conclusion::Success);
+    let settled = if green { green::confirm(state, run).map(drop) } else { green::discard(state, run) };
+    if let Err(error) = settled {
+        tracing::warn!(%error, "the next run will take more for changed than has changed");
+    }
+    let _never_made = std::fs::remove_dir_all(journals(&inner.parts.folders, run));
+    tracing::info!(%run, conclusion = ended.conclusion().map(Conclusion::word), "the run is over");
 }
 
 fn title(run: &Run) -> Option<String> {
