@@ -16,10 +16,11 @@ export function launch() {
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
-/** A browser for all tests of a file. */
+/** A browser for all tests of a file. What needs it before the first of them waits for `up`: hooks do not wait for each other. */
 export function shared() {
   const held = {};
-  before(async () => { held.browser = await launch(); });
+  held.up = () => held.starting ??= launch().then((browser) => { held.browser = browser; });
+  before(held.up);
   after(() => held.browser?.close());
   return held;
 }

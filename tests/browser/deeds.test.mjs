@@ -18,6 +18,7 @@ jobs:
 `;
 
 before(async () => {
+  await held.up();
   world = await World.open({ settings: RULES });
   lines = await Lines.make(world, "held");
   await world.user("grace", "admin");

@@ -89,6 +89,7 @@ const lines = [...LOG, ...LOG.map((text) => `::group::${text}`), ...TEXTS.flatMa
   `::error file=${property(text)},line=1,title=${property(text)}::${text.replaceAll("%", "%25")}`, `::endgroup::`])].join("\n") + "\n";
 
 before(async () => {
+  await held.up();
   world = await World.open();
   await world.user("grace", "admin");
   await signIn(held.browser, world, "grace");
@@ -145,7 +146,8 @@ test("hostile texts stay texts on every page", async () => {
     for (const link of links.slice(0, 2)) await look(page, link);
   }
   const first = filled.runs[0];
-  const known = addresses({ failed: { id: first }, waiting: { id: first }, test: filled.test });
+  const deployment = (await world.get("/api/v1/deployments")).deployments[0].id;
+  const known = addresses({ failed: { id: first }, waiting: { id: first }, deployment, test: filled.test });
   for (const route of routes()) {
     const own = route.startsWith("/runs/") ? [] : known[route] ?? [route];
     for (const path of own.filter((path) => !/^\/(login|a\/)/.test(path))) await look(page, path);

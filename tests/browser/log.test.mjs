@@ -44,6 +44,7 @@ const linesOf = (page, step = "s0") => page.locator(`#${step} .chunk > div`).eva
 const seen = (page, text) => page.locator(".chunk > div", { hasText: text }).first().waitFor({ state: "attached" });
 
 before(async () => {
+  await held.up();
   world = await World.open();
   [live, again] = [await Lines.make(world, "live"), await Lines.make(world, "again")];
   const sha = await world.push({ ".github/workflows/log.yml": workflow(live.script, again.script) });

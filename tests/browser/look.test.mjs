@@ -10,6 +10,7 @@ const held = shared();
 let world, filled, pages;
 
 before(async () => {
+  await held.up();
   world = await World.open({ settings: RULES });
   await world.user("grace", "admin");
   await signIn(held.browser, world, "grace");

@@ -31,7 +31,7 @@ export function routes() {
 }
 
 /** What stands for the parts of routes in a world: `shown` has a run with a review, one that failed, and so on. */
-export function addresses({ failed, waiting, test, approval }) {
+export function addresses({ failed, waiting, deployment, test, approval }) {
   const jobs = `/runs/${failed.id}/jobs`;
   return {
     "/": ["/", "/?status=cancelled"],
@@ -43,6 +43,7 @@ export function addresses({ failed, waiting, test, approval }) {
     "/deliveries/{number}": ["/deliveries/1"],
     "/a/{id}": approval ? [approval] : ["/a/1"],
     "/a/{approval}": approval ? [approval] : ["/a/1"],
+    "/deployments/{id}": [`/deployments/${deployment}`],
     "/environments/{name}": ["/environments/production"],
   };
 }

@@ -1,5 +1,6 @@
 // A repository whose runs leave something of everything that pages show: logs with groups, colours and errors, annotations,
 // summaries, results of tests, artifacts, deployments, a review that is waited for.
+import { until } from "./world.mjs";
 
 const TESTS = `service=$1
 cases() {
@@ -174,5 +175,7 @@ export async function fill(world, pace) {
   const fixed = { fixed: "", "migrations/0002_payments.sql": "alter table orders add paid_at text;\n" };
   const waiting = await world.runOf(await world.push(fixed, { message: "orders: late payments are booked when they come" }));
   await world.when(waiting.id, "a review is waited for", (one) => one.status === "waiting");
-  return { failed, waiting };
+  // The server notes them a moment after the run.
+  const deployment = (await until("a deployment", async () => (await world.get("/api/v1/deployments")).deployments[0])).id;
+  return { failed, waiting, deployment };
 }
