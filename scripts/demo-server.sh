@@ -31,17 +31,17 @@ pipe=$(realpath "$1")
 # Here and not in the project: a demo must not change what it shows. Git asks nobody and uses no settings of the user.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
 
-if [[ ! -e $folder/ready-2 ]]; then
+if [[ ! -e $folder/ready-3 ]]; then
     rm -rf "$data" "$bare" "$folder"/ready*
     git init --quiet --bare --initial-branch=main "$bare"
     (umask 077 && head -c 32 /dev/urandom | base64 -w 0 > "$folder/hook-secret")
     "$pipe" repo add "$bare" --name "$repository" --forge push --secret-file "$folder/hook-secret" --data "$data" \
         > /dev/null
-    (umask 077 && "$pipe" token create demo --scope runs:read --data "$data" --json > "$folder/token.json" &&
+    (umask 077 && "$pipe" token create demo --scope runs:read --scope dispatch --data "$data" --json > "$folder/token.json" &&
         sed -n 's/.*"token": *"\([^"]*\)".*/\1/p' "$folder/token.json" > "$folder/token")
     printf on | "$pipe" var set PRODUCTION --data "$data" > /dev/null
     printf '[environments.production]\nreviewers = ["*"]    # everybody whose role allows it\n' > "$data/pipe.toml"
-    touch "$folder/ready-2"
+    touch "$folder/ready-3"
 fi
 
 mkfifo "$folder/told.$$"
@@ -88,11 +88,20 @@ else
     "$pipe" watch "$run" --until-review "${ask[@]}"
 fi
 
+waits() { "$pipe" show "$run" "${ask[@]}" --json | grep --quiet '"status": *"waiting"'; }
+if ! waits; then
+    # What was approved before has changed nothing since: all of it is built again, as the button of the page does.
+    printf '\nNothing of it is left to be built, so the workflow is started by hand, for every service:\n'
+    run=$("$pipe" dispatch --repo "$repository" shop.yml --input all=true "${ask[@]}" --json |
+        sed -n 's/.*"runs": *\[ *\([0-9]*\).*/\1/p')
+    "$pipe" watch "$run" --until-review "${ask[@]}"
+fi
+
 printf '\nThe server stays; `make demo-stop` ends it.\n'
 if [[ -n $first ]]; then
     printf '  sign in once      %s\n' "$first"
 fi
-if "$pipe" show "$run" "${ask[@]}" --json | grep --quiet '"status": *"waiting"'; then
+if waits; then
     printf '  approve           %s/runs/%s/review/production\n' "$url" "$run"
     printf '  then watch it     %s/runs/%s    or: %s watch %s %s\n' "$url" "$run" "$pipe" "$run" "${ask[*]}"
 else
