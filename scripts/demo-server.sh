@@ -65,9 +65,18 @@ ask=(--server "$url" --token-file "$folder/token")
 "$pipe" hook install "$bare" --server "$url" --repository "$repository" --secret-file "$folder/hook-secret" > /dev/null
 commit=$(git rev-parse HEAD)
 run_of_commit() {
-    "$pipe" runs "${ask[@]}" --sha "$commit" --json -n 1 | sed -n 's/.*"id": *\([0-9]*\).*/\1/p' | head -n 1
+    "$pipe" runs "${ask[@]}" --sha "$commit" "$@" --json -n 1 | sed -n 's/.*"id": *\([0-9]*\).*/\1/p' | head -n 1
 }
-run=$(run_of_commit)
+run=$(run_of_commit --status waiting)
+if [[ -z $run ]]; then
+    # What a demo before left waiting would keep this one waiting too: they are of one concurrency group.
+    for status in queued waiting in_progress; do
+        for old in $("$pipe" runs "${ask[@]}" --status "$status" --json -n 50 | sed -n 's/^ *"id": *\([0-9]*\).*/\1/p'); do
+            "$pipe" cancel "$old" --data "$data" > /dev/null
+        done
+    done
+fi
+[[ -n $run ]] || run=$(run_of_commit)
 if [[ -n $run ]]; then
     printf '\nA server on %s has built %s before:\n' "$url" "${commit:0:7}"
     "$pipe" show "$run" "${ask[@]}"
@@ -93,7 +102,7 @@ if ! waits; then
     # What was approved before has changed nothing since: all of it is built again, as the button of the page does.
     printf '\nNothing of it is left to be built, so the workflow is started by hand, for every service:\n'
     run=$("$pipe" dispatch --repo "$repository" shop.yml --input all=true "${ask[@]}" --json |
-        sed -n 's/.*"runs": *\[ *\([0-9]*\).*/\1/p')
+        tr -d ' \n' | sed -n 's/.*"runs":\[\([0-9]*\).*/\1/p')
     "$pipe" watch "$run" --until-review "${ask[@]}"
 fi
 
