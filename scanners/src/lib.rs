@@ -1,1 +1,6 @@
-//! Image to packages to findings to a decision. Nothing here yet: the image scan is the next piece of the road.
+//! Image to packages to findings to a decision.
+//!
+//! `package` holds the words of all parts. What reads (`inventory`) knows no advisory, what matches (`advisory`) knows no
+//! file, what decides (`policy`) is pure and sees findings only.
+
+pub mod package;
