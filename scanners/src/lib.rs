@@ -5,4 +5,11 @@
 
 pub mod finding;
 pub mod package;
+pub mod policy;
 mod purl;
+mod purl_pattern;
+mod rule_finding;
+pub mod vex;
+mod yaml;
+
+pub use purl_pattern::{Match, PurlError, PurlPattern};
