@@ -8,6 +8,7 @@ pub mod package;
 pub mod policy;
 mod purl;
 mod purl_pattern;
+pub mod report;
 mod rule_finding;
 pub mod vex;
 mod yaml;
