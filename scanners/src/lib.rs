@@ -5,6 +5,7 @@
 
 pub mod attest;
 pub mod finding;
+pub mod import;
 pub mod package;
 pub mod policy;
 mod purl;
