@@ -4,6 +4,7 @@
 //! file, what decides (`policy`) is pure and sees findings only.
 
 pub mod attest;
+pub mod coverage;
 pub mod finding;
 pub mod import;
 pub mod package;
