@@ -5,6 +5,7 @@
 
 pub mod attest;
 pub mod coverage;
+pub mod dockerfile;
 pub mod finding;
 pub mod import;
 pub mod package;
