@@ -14,6 +14,7 @@ mod purl;
 mod purl_pattern;
 pub mod report;
 mod rule_finding;
+pub mod secret;
 pub mod vex;
 mod yaml;
 
