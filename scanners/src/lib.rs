@@ -3,19 +3,8 @@
 //! `package` holds the words of all parts. What reads (`inventory`) knows no advisory, what matches (`advisory`) knows no
 //! file, what decides (`policy`) is pure and sees findings only.
 
-pub mod attest;
-pub mod coverage;
-pub mod dockerfile;
 pub mod finding;
-pub mod import;
+pub mod inventory;
 pub mod package;
-pub mod policy;
 mod purl;
-mod purl_pattern;
-pub mod report;
-mod rule_finding;
-pub mod secret;
-pub mod vex;
-mod yaml;
-
-pub use purl_pattern::{Match, PurlError, PurlPattern};
+pub mod source;
