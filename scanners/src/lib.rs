@@ -8,3 +8,4 @@ pub mod inventory;
 pub mod package;
 mod purl;
 pub mod source;
+pub mod version;
