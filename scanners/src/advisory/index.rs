@@ -1,0 +1,361 @@
+//! The index of all advisories on this machine: one file, read by positioned reads of what a lookup needs.
+//!
+//! Opening reads the directory only. Each block and each advisory carries a checksum that is compared when it is read, so that a
+//! file that was changed or cut is an error wherever that is, at the price of what was read.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::build::{EPSS, KEV};
+use super::codec::{self, Reader};
+use super::error::IndexError;
+use super::model::Advisory;
+use crate::finding::{Epss, Kev};
+
+pub(crate) const MAGIC: &[u8; 8] = b"pipe-adv";
+/// Counts up whenever an older program could misread the file.
+pub(crate) const FORMAT: u32 = 1;
+/// Magic, format, length of the file, place and checksum of the directory, digest, checksum of all these.
+pub(crate) const PREFIX_BYTES: usize = 8 + 4 + 8 + 8 + 4 + 32 + 4;
+/// Largest directory and largest advisory that are read: what is longer is damage.
+const DIRECTORY_BYTES_MAX: u64 = 1 << 30;
+const ADVISORY_BYTES_MAX: usize = 16 << 20;
+/// How much is hashed at a time.
+const CHUNK_BYTES: usize = 1 << 18;
+
+/// What the index was made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    pub created: Timestamp,
+    pub sources: Vec<SourceInfo>,
+    pub advisories: u64,
+    /// Pairs of an advisory and a package in a release.
+    pub rows: u64,
+    /// How many rows there are of each release: `debian:12`, `npm`.
+    pub releases: BTreeMap<String, u64>,
+}
+
+/// One file that went into the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// Its path below the folder of sources.
+    pub name: String,
+    pub kind: SourceKind,
+    pub bytes: u64,
+    /// When the file was last changed, in nanoseconds since 1970: by this and its length a change is noticed.
+    pub changed: i128,
+    /// When it was fetched, or last changed where nothing says more.
+    pub fetched: Timestamp,
+    /// The latest change of any record in it, where its records have dates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Timestamp>,
+    /// How many records were taken in.
+    pub records: u64,
+    /// How many the database had taken back.
+    pub withdrawn: u64,
+    /// How many are about nothing that this program finds.
+    pub beside: u64,
+    /// How many are not of the form they should have, and the first such with what is wrong.
+    pub unreadable: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_unreadable: Option<String>,
+}
+
+/// Whose data a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// `all.zip` of an ecosystem, a record, or a file of records line by line.
+    Osv,
+    DebianTracker,
+    AlpineSecdb,
+    Kev,
+    Epss,
+}
+
+/// Where a block of rows lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    pub(crate) offset: u64,
+    pub(crate) length: usize,
+    pub(crate) checksum: u32,
+    /// Where its first key lies in the directory.
+    pub(crate) key: Range<usize>,
+}
+
+/// An index that is open for reading. It may be used by several threads at once.
+#[derive(Debug)]
+pub struct Index {
+    path: PathBuf,
+    file: File,
+    header: Header,
+    digest: [u8; 32],
+    /// Where the part that the digest is of ends.
+    content_end: u64,
+    directory: Vec<u8>,
+    blocks: Vec<Block>,
+}
+
+impl Index {
+    /// Opens the index at `path`, without comparing more than its directory.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, of another format or cannot be read, each by its own name.
+    pub fn open(path: &Path) -> Result<Self, IndexError> {
+        let io_error = |error: io::Error| {
+            let path = path.to_owned();
+            if error.kind() == io::ErrorKind::NotFound {
+                IndexError::Missing { path }
+            } else {
+                IndexError::Io { path, error }
+            }
+        };
+        let corrupt = |what: &str| IndexError::Corrupt { path: path.to_owned(), what: what.to_owned() };
+        let file = File::open(path).map_err(io_error)?;
+        let length = file.metadata().map_err(io_error)?.len();
+        let mut prefix = [0; PREFIX_BYTES];
+        file.read_exact_at(&mut prefix, 0).map_err(|_| corrupt("it is too short to be an index"))?;
+        if !prefix.starts_with(MAGIC) {
+            return Err(corrupt("it is no index"));
+        }
+        let found = u32::from_le_bytes(array(&prefix, 8));
+        if found != FORMAT {
+            return Err(IndexError::Format { path: path.to_owned(), found, supported: FORMAT });
+        }
+        if crc32fast::hash(&prefix[..PREFIX_BYTES - 4]) != u32::from_le_bytes(array(&prefix, PREFIX_BYTES - 4)) {
+            return Err(corrupt("the checksum of its first bytes is wrong"));
+        }
+        let expected = u64::from_le_bytes(array(&prefix, 12));
+        if length != expected {
+            return Err(corrupt(&format!("it has {length} bytes and should have {expected}")));
+        }
+        let content_end = u64::from_le_bytes(array(&prefix, 20));
+        let size = length.checked_sub(content_end).filter(|size| *size <= DIRECTORY_BYTES_MAX);
+        let size =
+            size.and_then(|size| usize::try_from(size).ok()).ok_or_else(|| corrupt("its directory is misplaced"))?;
+        let mut directory = vec![0; size];
+        file.read_exact_at(&mut directory, content_end).map_err(io_error)?;
+        if crc32fast::hash(&directory) != u32::from_le_bytes(array(&prefix, 28)) {
+            return Err(corrupt("the checksum of its directory is wrong"));
+        }
+        let (header, blocks) = read_directory(&directory).ok_or_else(|| corrupt("its directory cannot be read"))?;
+        Ok(Self { path: path.to_owned(), file, header, digest: array(&prefix, 32), content_end, directory, blocks })
+    }
+
+    /// What it was made of, and when.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// `sha256:…` of all advisories in it: equal data has equal digests, whenever it was fetched.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut text = "sha256:".to_owned();
+        for byte in self.digest {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        text
+    }
+
+    /// When the oldest of its sources was fetched.
+    #[must_use]
+    pub fn as_of(&self) -> Timestamp {
+        self.oldest().map_or(self.header.created, |source| source.fetched)
+    }
+
+    /// The same with later times of fetching, where a server has said since that nothing changed.
+    pub(crate) fn refetched(mut self, fetched: &BTreeMap<String, Timestamp>) -> Self {
+        for source in &mut self.header.sources {
+            let name = source.name.strip_suffix(super::source::INCREMENTS).map(|folder| format!("{folder}all.zip"));
+            if let Some(later) = fetched.get(name.as_ref().unwrap_or(&source.name)) {
+                source.fetched = *later;
+            }
+        }
+        self
+    }
+
+    fn oldest(&self) -> Option<&SourceInfo> {
+        self.header.sources.iter().min_by_key(|source| source.fetched)
+    }
+
+    /// Refuses an index of which a source was fetched longer ago than `max`.
+    ///
+    /// # Errors
+    /// [`IndexError::Stale`], with the source and its age.
+    pub fn check_age(&self, now: Timestamp, max: Duration) -> Result<(), IndexError> {
+        let Some(oldest) = self.oldest() else { return Ok(()) };
+        let age = now.duration_since(oldest.fetched);
+        if age.as_secs() <= i64::try_from(max.as_secs()).unwrap_or(i64::MAX) {
+            return Ok(());
+        }
+        Err(IndexError::Stale {
+            source_name: oldest.name.clone(),
+            age_hours: age.as_hours(),
+            max_hours: i64::try_from(max.as_secs() / 3600).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// Reads everything and compares it with the digest.
+    ///
+    /// # Errors
+    /// [`IndexError::Corrupt`] when anything has changed since the index was made.
+    pub fn verify(&self) -> Result<(), IndexError> {
+        let mut digest = Sha256::new();
+        let mut offset = PREFIX_BYTES as u64;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        while offset < self.content_end {
+            let left = usize::try_from(self.content_end - offset).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+            self.read_at(&mut chunk[..left], offset)?;
+            digest.update(&chunk[..left]);
+            offset += left as u64;
+        }
+        if digest.finalize().as_slice() == self.digest {
+            Ok(())
+        } else {
+            Err(self.corrupt("its digest is another one"))
+        }
+    }
+
+    /// What CISA says of a vulnerability (`CVE-…`), if it is known to be exploited.
+    ///
+    /// # Errors
+    /// When the file is damaged there or cannot be read.
+    pub fn kev(&self, id: &str) -> Result<Option<Kev>, IndexError> {
+        let mut found = None;
+        self.each_value(&mut Page::default(), &key(KEV, id), |bytes| {
+            found = codec::kev(bytes);
+            found.is_some()
+        })?;
+        Ok(found)
+    }
+
+    /// How likely it is that a vulnerability (`CVE-…`) is exploited.
+    ///
+    /// # Errors
+    /// When the file is damaged there or cannot be read.
+    pub fn epss(&self, id: &str) -> Result<Option<Epss>, IndexError> {
+        let mut found = None;
+        self.each_value(&mut Page::default(), &key(EPSS, id), |bytes| {
+            found = codec::epss(bytes);
+            found.is_some()
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `take` with each value of a key; false from it says that the value cannot be read. `page` keeps the block that was
+    /// read last, for lookups in the order of keys.
+    pub(crate) fn each_value(
+        &self,
+        page: &mut Page,
+        key: &[u8],
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), IndexError> {
+        let first_key = |block: &Block| &self.directory[block.key.clone()];
+        // Rows of a key may begin at the end of the block before the first that starts with it.
+        let start = self.blocks.partition_point(|block| first_key(block) < key).saturating_sub(1);
+        for (number, block) in self.blocks.iter().enumerate().skip(start) {
+            if first_key(block) > key {
+                break;
+            }
+            if page.number != Some(number) {
+                page.number = None;
+                page.bytes.resize(block.length, 0);
+                self.read_at(&mut page.bytes, block.offset)?;
+                if crc32fast::hash(&page.bytes) != block.checksum {
+                    return Err(self.corrupt(&format!("the checksum of block {number} is wrong")));
+                }
+                page.number = Some(number);
+            }
+            let mut reader = Reader(&page.bytes);
+            while !reader.0.is_empty() {
+                let row = entry(&mut reader).ok_or_else(|| self.corrupt("a row cannot be read"))?;
+                if row.0 == key && !take(row.1) {
+                    return Err(self.corrupt("a row cannot be read"));
+                }
+                if row.0 > key {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The advisory that a row names.
+    pub(crate) fn advisory(&self, offset: u64, length: usize) -> Result<Advisory, IndexError> {
+        const CHECKSUM_BYTES: usize = 4;
+        if length > ADVISORY_BYTES_MAX {
+            return Err(self.corrupt("an advisory is too long"));
+        }
+        let mut bytes = vec![0; length + CHECKSUM_BYTES];
+        self.read_at(&mut bytes, offset)?;
+        let (checksum, bytes) = bytes.split_at(CHECKSUM_BYTES);
+        if crc32fast::hash(bytes).to_le_bytes() != checksum {
+            return Err(self.corrupt("the checksum of an advisory is wrong"));
+        }
+        codec::advisory(bytes).ok_or_else(|| self.corrupt("an advisory cannot be read"))
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), IndexError> {
+        self.file.read_exact_at(bytes, offset).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                self.corrupt("it has become shorter")
+            } else {
+                IndexError::Io { path: self.path.clone(), error }
+            }
+        })
+    }
+
+    fn corrupt(&self, what: &str) -> IndexError {
+        IndexError::Corrupt { path: self.path.clone(), what: what.to_owned() }
+    }
+}
+
+/// The block that was read last.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    number: Option<usize>,
+    bytes: Vec<u8>,
+}
+
+/// The key of a package in a release.
+pub(crate) fn key(release: &str, name: &str) -> Vec<u8> {
+    [release.as_bytes(), &[0], name.as_bytes()].concat()
+}
+
+/// A key and its value.
+fn entry<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let (key, value) = (reader.length()?, reader.length()?);
+    Some((reader.bytes(key)?, reader.bytes(value)?))
+}
+
+fn read_directory(bytes: &[u8]) -> Option<(Header, Vec<Block>)> {
+    let mut reader = Reader(bytes);
+    let header = serde_json::from_str(reader.text()?).ok()?;
+    let count = reader.length()?;
+    let mut blocks = Vec::with_capacity(count.min(bytes.len()));
+    for _ in 0..count {
+        let offset = reader.number()?;
+        let length = reader.length()?;
+        let checksum = u32::from_le_bytes(reader.bytes(4)?.try_into().ok()?);
+        let key_length = reader.length()?;
+        let start = bytes.len() - reader.0.len();
+        reader.bytes(key_length)?;
+        blocks.push(Block { offset, length, checksum, key: start..start + key_length });
+    }
+    Some((header, blocks))
+}
+
+/// The bytes at a place in the prefix, which is long enough.
+fn array<const LENGTH: usize>(prefix: &[u8; PREFIX_BYTES], at: usize) -> [u8; LENGTH] {
+    std::array::from_fn(|index| prefix[at + index])
+}

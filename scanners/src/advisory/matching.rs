@@ -1,0 +1,263 @@
+//! Which advisories apply to what is installed.
+//!
+//! The versions decide, in the order of the ecosystem; names alone never do. Everything that several databases say about one
+//! vulnerability becomes one finding for a package. It does not judge: the gate does.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Row, Span};
+use super::error::IndexError;
+use super::index::{Index, Page, key};
+use super::model::Advisory;
+use super::{merge, names};
+use crate::finding::{AffectedPackage, Finding, Rating};
+use crate::package::{Ecosystem, Inventory, Package};
+use crate::version::Scheme;
+
+/// What a match found, and what it could say nothing about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Matches {
+    /// In the order of the packages, the worst first.
+    pub findings: Vec<Finding>,
+    /// Packages of which the index knows no advisories at all: without them a scan is not a pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncovered: Vec<Uncovered>,
+    /// Package URLs of what is installed in no released version, as the main module of a Go program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unversioned: Vec<String>,
+}
+
+/// Packages of one release of which the index has no advisories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uncovered {
+    pub ecosystem: Ecosystem,
+    /// `debian:13`, `npm`; none when nothing says which distribution it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// How many packages that concerns.
+    pub packages: usize,
+}
+
+impl std::fmt::Display for Uncovered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { ecosystem, release, packages } = self;
+        match release {
+            Some(release) => write!(
+                f,
+                "{packages} packages of {release} were not compared: the index has no advisories for it. Run `pipe scan db update \
+                 --ecosystem` with its name, or scan a supported release"
+            ),
+            None => write!(
+                f,
+                "{packages} packages of type {ecosystem} were not compared: the image does not say which distribution it is \
+                 (/etc/os-release)"
+            ),
+        }
+    }
+}
+
+/// A row that applies to a package, with its advisory.
+pub(super) struct Hit {
+    pub(super) advisory: Rc<Advisory>,
+    pub(super) will_not_fix: bool,
+    pub(super) rating: Option<Rating>,
+    pub(super) fix_seen: Option<i64>,
+    /// Versions with the fix, as far as they are later than the one that is installed.
+    pub(super) fixed: Vec<String>,
+    spans: Vec<OwnedSpan>,
+    versions: Vec<String>,
+}
+
+struct OwnedSpan {
+    from: Option<(String, bool)>,
+    to: Option<(String, bool)>,
+}
+
+impl Hit {
+    /// Whether the advisory applies to this version too.
+    pub(super) fn applies_to(&self, scheme: Scheme, version: &str) -> bool {
+        let bound = |bound: &Option<(String, bool)>| bound.as_ref().map(|(text, inclusive)| (text.clone(), *inclusive));
+        self.versions.iter().any(|listed| scheme.compare(listed, version) == Ordering::Equal)
+            || self.spans.iter().any(|span| {
+                let (from, to) = (bound(&span.from), bound(&span.to));
+                super::model::contains(
+                    scheme,
+                    version,
+                    from.as_ref().map(|(text, inclusive)| (text.as_str(), *inclusive)),
+                    to.as_ref().map(|(text, inclusive)| (text.as_str(), *inclusive)),
+                )
+            })
+    }
+}
+
+/// What is looked up for one package.
+struct Lookup {
+    key: Vec<u8>,
+    version: String,
+    package: usize,
+}
+
+impl Index {
+    /// Compares everything in an inventory with the advisories.
+    ///
+    /// # Errors
+    /// When the index is damaged where it was read, or cannot be read.
+    pub fn matching(&self, inventory: &Inventory) -> Result<Matches, IndexError> {
+        let mut matches = Matches::default();
+        let mut lookups = self.lookups(inventory, &mut matches);
+        lookups.sort_by(|left, right| left.key.cmp(&right.key));
+        let mut page = Page::default();
+        let mut advisories: HashMap<u64, Rc<Advisory>> = HashMap::new();
+        let mut exploits = HashMap::new();
+        let mut found: Vec<(usize, Vec<Finding>)> = Vec::new();
+        for lookup in &lookups {
+            let package = &inventory.packages[lookup.package];
+            let scheme = Scheme::of(package.ecosystem);
+            let mut hits: Vec<(u64, usize, Hit)> = Vec::new();
+            self.each_value(&mut page, &lookup.key, |bytes| match codec::row(bytes) {
+                Some(row) => {
+                    hits.extend(hit(scheme, &row, &lookup.version).map(|hit| (row.offset, row.length, hit)));
+                    true
+                }
+                None => false,
+            })?;
+            if hits.is_empty() {
+                continue;
+            }
+            let mut complete = Vec::with_capacity(hits.len());
+            for (offset, length, mut hit) in hits {
+                let advisory = match advisories.get(&offset) {
+                    Some(advisory) => Rc::clone(advisory),
+                    None => {
+                        let advisory = Rc::new(self.advisory(offset, length)?);
+                        advisories.insert(offset, Rc::clone(&advisory));
+                        advisory
+                    }
+                };
+                hit.advisory = advisory;
+                complete.push(hit);
+            }
+            let mut findings = merge::findings(scheme, &subject(package, inventory), &lookup.version, &complete);
+            for finding in &mut findings {
+                self.add_exploits(finding, &mut exploits)?;
+            }
+            findings.sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.id.cmp(&right.id)));
+            found.push((lookup.package, findings));
+        }
+        found.sort_by_key(|(package, _)| *package);
+        matches.findings = found.into_iter().flat_map(|(_, findings)| findings).collect();
+        Ok(matches)
+    }
+
+    /// Adds what is known about attacks to findings that did not come from here, such as imported ones.
+    ///
+    /// # Errors
+    /// When the index is damaged where it was read, or cannot be read.
+    pub fn enrich(&self, findings: &mut [Finding]) -> Result<(), IndexError> {
+        let mut exploits = HashMap::new();
+        findings.iter_mut().try_for_each(|finding| self.add_exploits(finding, &mut exploits))
+    }
+
+    fn lookups(&self, inventory: &Inventory, matches: &mut Matches) -> Vec<Lookup> {
+        let mut lookups = Vec::with_capacity(inventory.packages.len());
+        let os = inventory.os.as_ref();
+        for (number, package) in inventory.packages.iter().enumerate() {
+            let release = names::of_package(package.ecosystem, os);
+            let Some(known) = release.as_ref().filter(|release| self.header().releases.contains_key(*release)) else {
+                let same = |other: &&mut Uncovered| other.ecosystem == package.ecosystem && other.release == release;
+                match matches.uncovered.iter_mut().find(same) {
+                    Some(uncovered) => uncovered.packages += 1,
+                    None => matches.uncovered.push(Uncovered { ecosystem: package.ecosystem, release, packages: 1 }),
+                }
+                continue;
+            };
+            let (name, version) = names::looked_up(package, known);
+            match names::normal_version(package.ecosystem, &name, version) {
+                Some(version) => lookups.push(Lookup { key: key(known, &name), version, package: number }),
+                None => matches.unversioned.push(package.purl(os)),
+            }
+        }
+        lookups
+    }
+
+    fn add_exploits(&self, finding: &mut Finding, seen: &mut HashMap<String, Exploits>) -> Result<(), IndexError> {
+        let mut exploits = Exploits::default();
+        for name in std::iter::once(&finding.id).chain(&finding.aliases).filter(|name| name.starts_with("CVE-")) {
+            let of_name = match seen.get(name) {
+                Some(known) => known.clone(),
+                None => {
+                    let looked_up = Exploits { kev: self.kev(name)?, epss: self.epss(name)? };
+                    seen.insert(name.clone(), looked_up.clone());
+                    looked_up
+                }
+            };
+            exploits.kev = exploits.kev.or(of_name.kev);
+            // Of several names the one that is attacked most.
+            exploits.epss = match (exploits.epss, of_name.epss) {
+                (Some(a), Some(b)) => Some(if a.score >= b.score { a } else { b }),
+                (a, b) => a.or(b),
+            };
+        }
+        finding.kev = finding.kev.take().or(exploits.kev);
+        finding.epss = finding.epss.or(exploits.epss);
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Exploits {
+    kev: Option<crate::finding::Kev>,
+    epss: Option<crate::finding::Epss>,
+}
+
+/// The row as a hit, if it applies to the version.
+fn hit(scheme: Scheme, row: &Row<'_>, version: &str) -> Option<Hit> {
+    let applies = row.spans.iter().any(|span| same_stream(scheme, span, version) && span.contains(scheme, version))
+        || row.versions.iter().any(|listed| scheme.compare(listed, version) == Ordering::Equal);
+    if !applies {
+        return None;
+    }
+    let ends = row.spans.iter().filter(|span| span.ends_with_fix && same_stream(scheme, span, version));
+    let ends = ends.filter_map(|span| span.to.map(|(text, _)| text));
+    let later = |fixed: &&str| scheme.compare(fixed, version) == Ordering::Greater;
+    let own = |bound: Option<(&str, bool)>| bound.map(|(text, inclusive)| (text.to_owned(), inclusive));
+    let kept = row.spans.iter().filter(|span| same_stream(scheme, span, version));
+    Some(Hit {
+        advisory: Rc::new(Advisory::default()),
+        will_not_fix: row.will_not_fix,
+        rating: row.rating.clone(),
+        fix_seen: row.fix_seen,
+        fixed: ends.chain(row.fixed.iter().copied()).filter(later).map(str::to_owned).collect(),
+        spans: kept.map(|span| OwnedSpan { from: own(span.from), to: own(span.to) }).collect(),
+        versions: row.versions.iter().map(|version| (*version).to_owned()).collect(),
+    })
+}
+
+/// An rpm of a module stream is never mended by one that is of none, nor the other way round: their versions do not compare.
+fn same_stream(scheme: Scheme, span: &Span<'_>, version: &str) -> bool {
+    const MODULE: &str = ".module";
+    scheme != Scheme::Rpm || span.to.is_none_or(|(fixed, _)| fixed.contains(MODULE) == version.contains(MODULE))
+}
+
+fn subject(package: &Package, inventory: &Inventory) -> AffectedPackage {
+    AffectedPackage {
+        ecosystem: package.ecosystem,
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: package.architecture.clone(),
+        source: package.source.clone(),
+        purl: package.purl(inventory.os.as_ref()),
+        layer: package.locations.first().and_then(|location| location.layer),
+        locations: package.locations.clone(),
+    }
+}
+
+/// A time of the index for a finding.
+pub(super) fn timestamp(seconds: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_second(seconds?).ok()
+}
