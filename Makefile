@@ -18,6 +18,7 @@ demo-stop: ## end the server that `make demo` left
 	@scripts/demo-server.sh stop $(CARGO_TARGET_DIR)/demo
 
 test: setup images lint ## run all tests and checks
+	@scripts/validators.sh $(CARGO_TARGET_DIR)/validators
 	cargo $(TEST) --workspace --locked
 	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe
 

@@ -4,9 +4,24 @@
 //! file, what decides (`policy`) is pure and sees findings only.
 
 pub mod advisory;
+pub mod attest;
+pub mod coverage;
+pub mod dockerfile;
 pub mod finding;
+pub mod import;
 pub mod inventory;
+#[cfg(test)]
+mod others;
 pub mod package;
+pub mod policy;
 mod purl;
+mod purl_pattern;
+pub mod report;
+mod rule_finding;
+pub mod secret;
 pub mod source;
 pub mod version;
+pub mod vex;
+mod yaml;
+
+pub use purl_pattern::{Match, PurlError, PurlPattern};

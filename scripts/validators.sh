@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Puts tools of others into a folder, which tests hold our reports and attestations against: the schemas of SARIF and
+# CycloneDX, the validator of SPDX, Python's cryptography. Tests install nothing; without this they say that they skip.
+# usage: scripts/validators.sh FOLDER
+set -euo pipefail
+
+folder=${1:?usage: scripts/validators.sh FOLDER}
+python_packages=('cyclonedx-python-lib[json-validation]==11.12.0' 'spdx-tools==0.8.5' 'jsonschema==4.26.0' 'cryptography>=42')
+sarif_package='@microsoft/jest-sarif@1.0.0-beta.0'
+stamp=$folder/complete
+
+say() { printf 'validators: %s\n' "$*"; }
+[[ ! -e $stamp ]] || exit 0
+command -v python3 >/dev/null || { say "python3 is missing, so reports are not held against schemas"; exit 0; }
+command -v npm >/dev/null || { say "npm is missing, so reports are not held against schemas"; exit 0; }
+
+say "installing into $folder"
+mkdir -p "$folder"
+log=$folder/install.log
+install() {
+  python3 -m venv "$folder/python"
+  "$folder/python/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+  (cd "$folder" && archive=$(npm pack --silent "$sarif_package") && tar -xzf "$archive" && rm "$archive")
+  cp "$folder"/package/lib/schemas/sarif-2.1.0-rtm.5.json "$folder/sarif.schema.json"
+}
+if install >"$log" 2>&1; then
+  touch "$stamp"
+else
+  say "they could not be installed, so reports are not held against schemas; see $log"
+fi
