@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the images that scanners are compared on, as archives of `docker save`: Debian + npm, Debian + Python, many languages,
-# an rpm database, an apk database. Usage: scan_images.sh FOLDER. It needs docker with the base images of `make images`, npm,
+# an rpm database, an apk database. Usage: scan_images.sh FOLDER NAME…, of npm python multi rpm apk. It needs docker with the base images of `make images`, npm,
 # pip and apt; what has to come from elsewhere (rpm, jars, gems) comes from Debian's packages, unpacked and not installed.
 set -euo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -23,9 +23,10 @@ image() {
   ls -l "$folder/$1.tar"
 }
 
+make_npm() {
 mkdir -p "$work/npm/app"
 (cd "$work/npm/app" && echo '{"name":"shop-frontend","version":"1.0.0"}' > package.json &&
-  npm install --silent --no-audit --no-fund lodash@4.17.15 minimist@1.2.0 express@4.16.0 axios@0.21.0 jquery@3.4.0 @babel/core@7.20.0)
+  npm install --loglevel=error --no-audit --no-fund lodash@4.17.15 minimist@1.2.0 express@4.16.0 axios@0.21.0 jquery@3.4.0 @babel/core@7.20.12)
 image npm <<'DOCKERFILE'
 FROM buildpack-deps:bookworm
 WORKDIR /app
@@ -33,17 +34,21 @@ COPY app/package.json ./
 COPY app /app
 RUN rm -rf /app/node_modules/jquery
 DOCKERFILE
+}
 
+make_python() {
 mkdir -p "$work/python"
 python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$work/python/site-packages" --python-version 3.11 --only-binary=:all: \
-  django==2.2 jinja2==2.10.1 requests==2.19.0 flask==0.12.3 urllib3==1.23 idna==2.7 werkzeug==0.15.0 markupsafe==2.0.1 certifi==2022.12.7 setuptools==65.5.0
+  django==2.2 jinja2==2.10.1 requests==2.19.0 flask==0.12.3 urllib3==1.23 idna==2.7 werkzeug==0.15.0 markupsafe==2.1.2 certifi==2022.12.7 setuptools==65.5.0
 image python <<'DOCKERFILE'
 FROM python:3.11-slim-bookworm
 COPY site-packages /usr/local/lib/python3.11/site-packages
 RUN rm -rf /usr/local/lib/python3.11/site-packages/idna*
 DOCKERFILE
+}
 
-multi=$work/multi
+make_multi() {
+local multi=$work/multi
 unpack "$work/java" libcommons-io-java libcommons-lang3-java libguava-java libslf4j-java libjackson2-core-java libspring-core-java liblog4j2-java
 mkdir -p "$multi/jars" "$work/war/WEB-INF/lib" "$multi/gems" "$multi/bin"
 find "$work/java/usr/share/java" -name '*.jar' -type f -exec cp {} "$multi/jars/" \;
@@ -61,11 +66,13 @@ COPY jars /opt/java
 COPY gems/rubygems-integration /opt/gems
 COPY bin /opt/bin
 DOCKERFILE
+}
 
+make_rpm() {
 unpack "$work/rpm-tools" rpm librpm9 librpmio9 librpmbuild9 librpmsign9 rpm-common liblua5.3-0 libpopt0 rpm2cpio libfsverity0 debugedit
 rpm_() { LD_LIBRARY_PATH="$work/rpm-tools/usr/lib/x86_64-linux-gnu" RPM_CONFIGDIR="$work/rpm-tools/usr/lib/rpm" "$work/rpm-tools/usr/bin/$@"; }
 mkdir -p "$work/rpm/root/var/lib/rpm" "$work/rpm/root/etc" "$work/built"
-while read -r name epoch version release; do
+while read -r name epoch version release vendor; do
   cat > "$work/$name.spec" <<SPEC
 Name: $name
 ${epoch:+Epoch: $epoch}
@@ -73,6 +80,7 @@ Version: $version
 Release: $release
 Summary: for a test
 License: MIT
+${vendor:+Vendor: $vendor}
 %description
 For a test.
 %install
@@ -84,19 +92,21 @@ SPEC
   sed -i '/^$/d' "$work/$name.spec"
   rpm_ rpmbuild --quiet -bb --define "_topdir $work/built" --define "_dbpath $work/built/db" "$work/$name.spec" >/dev/null 2>&1
 done <<'PACKAGES'
-zlib 0 1.2.11 40.el9
-bind-utils 32 9.16.23 11.el9_2.1
-openssl-libs 1 3.0.7 25.el9_3
-bash 0 5.1.8 6.el9_1
+zlib 0 1.2.11 40.el9 AlmaLinux
+bind-utils 32 9.16.23 11.el9_2.1 AlmaLinux
+openssl-libs 1 3.0.7 25.el9_3 AlmaLinux
+bash 0 5.1.8 6.el9_1 Somebody else
 PACKAGES
-rpm_ rpm --root "$work/rpm/root" --dbpath /var/lib/rpm --initdb
+rpm_ rpmdb --root "$work/rpm/root" --dbpath /var/lib/rpm --initdb
 rpm_ rpm --root "$work/rpm/root" --dbpath /var/lib/rpm -i --nodeps --noscripts "$work"/built/RPMS/*/*.rpm
 printf 'ID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n' > "$work/rpm/root/etc/os-release"
 image rpm <<'DOCKERFILE'
 FROM scratch
 COPY root /
 DOCKERFILE
+}
 
+make_apk() {
 mkdir -p "$work/apk/root/lib/apk/db" "$work/apk/root/etc" "$work/apk/root/usr/lib/node_modules/npm"
 printf 'ID=alpine\nVERSION_ID=3.19.1\n' > "$work/apk/root/etc/os-release"
 echo 3.19.1 > "$work/apk/root/etc/alpine-release"
@@ -135,3 +145,6 @@ image apk <<'DOCKERFILE'
 FROM scratch
 COPY root /
 DOCKERFILE
+}
+
+for name in "${@:2}"; do "make_$name"; done

@@ -11,12 +11,31 @@ const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
 const RELEASE: u32 = 1002;
 const EPOCH: u32 = 1003;
+const VENDOR: u32 = 1011;
 const LICENCE: u32 = 1014;
 const ARCHITECTURE: u32 = 1022;
 const SOURCE_RPM: u32 = 1044;
 const DIRECTORY_INDEXES: u32 = 1116;
 const BASE_NAMES: u32 = 1117;
 const DIRECTORY_NAMES: u32 = 1118;
+
+/// Who makes distributions. What others package has no advisories there, so what is in it is told by itself.
+const DISTRIBUTORS: [&str; 14] = [
+    "AlmaLinux",
+    "Amazon",
+    "CentOS",
+    "CloudLinux",
+    "EulerOS",
+    "Fedora",
+    "Microsoft",
+    "openEuler",
+    "openSUSE",
+    "Oracle",
+    "Red Hat",
+    "Rocky",
+    "SUSE",
+    "VMware",
+];
 
 /// Takes the package out of its header, and the paths that it owns.
 pub(crate) fn package(header: &[u8], said: &mut Said) -> Result<(), &'static str> {
@@ -36,6 +55,10 @@ pub(crate) fn package(header: &[u8], said: &mut Said) -> Result<(), &'static str
     package.licences = header.text(LICENCE).into_iter().collect();
     package.source = header.text(SOURCE_RPM).and_then(|file| source(&file, epoch));
     said.packages.push(package);
+    let vendor = header.text(VENDOR).unwrap_or_default();
+    if !DISTRIBUTORS.iter().any(|name| vendor.starts_with(name)) {
+        return Ok(());
+    }
     let folders = header.texts(DIRECTORY_NAMES);
     for (number, file) in header.texts(BASE_NAMES).into_iter().enumerate() {
         let index = header.number(DIRECTORY_INDEXES, number).and_then(|index| usize::try_from(index).ok());

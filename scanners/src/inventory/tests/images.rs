@@ -103,6 +103,13 @@ fn what_the_operating_system_owns_is_told_once() {
             &["rpm dig 1.2-3.el9 @0"],
         );
     }
+    // What others package is not in the distribution's advisories, so what is in it counts by itself.
+    let header = make::rpm_header_by("Somebody", "dig", None, &[("/opt/bind/", "package.json")]);
+    let (database, _) = make::rpm_database(&[header], false);
+    check(
+        &[&[Item::File("var/lib/rpm/rpmdb.sqlite", &database), file("opt/bind/package.json", A1)]],
+        &["rpm dig 1.2-3.el9 @0", "npm a 1.0.0 @0"],
+    );
 }
 
 #[test]

@@ -236,6 +236,10 @@ pub(super) fn rust_program() -> Vec<u8> {
 
 /// A header of rpm: texts, and the files that the package owns.
 pub(super) fn rpm_header(name: &str, epoch: Option<u32>, files: &[(&str, &str)]) -> Vec<u8> {
+    rpm_header_by("AlmaLinux", name, epoch, files)
+}
+
+pub(super) fn rpm_header_by(vendor: &str, name: &str, epoch: Option<u32>, files: &[(&str, &str)]) -> Vec<u8> {
     let (mut index, mut data) = (Vec::new(), Vec::new());
     let mut put = |tag: u32, kind: u32, count: usize, bytes: &[u8]| {
         for number in [tag, kind, u32::try_from(data.len()).unwrap(), u32::try_from(count).unwrap()] {
@@ -244,7 +248,8 @@ pub(super) fn rpm_header(name: &str, epoch: Option<u32>, files: &[(&str, &str)])
         data.extend(bytes);
     };
     let source = format!("{name}-1.2-3.el9.src.rpm");
-    for (tag, text) in [(1000, name), (1001, "1.2"), (1002, "3.el9"), (1014, "MIT"), (1022, "x86_64"), (1044, &source)]
+    for (tag, text) in
+        [(1000, name), (1001, "1.2"), (1002, "3.el9"), (1011, vendor), (1014, "MIT"), (1022, "x86_64"), (1044, &source)]
     {
         put(tag, 6, 1, format!("{text}\0").as_bytes());
     }
