@@ -1,6 +1,6 @@
 //! Prints what is installed in an image or folder, as JSON, and how long it took: for comparisons with other scanners.
 //!
-//! `cargo run --release -p scanners --example inventory -- archive|layout|root|repository|export|overlay PATH [CACHE]`.
+//! `cargo run --release -p scanners --example inventory -- archive|layout|root|repository|export|overlay PATH [CACHE [DOCKERFILE]]`.
 //! `export` reads a tar from standard input; `overlay` reads Docker's answer (`docker inspect IMAGE`) from there.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
@@ -18,7 +18,8 @@ fn main() -> ExitCode {
     let (form, path) = (arguments.next().unwrap_or_default(), PathBuf::from(arguments.next().unwrap_or_default()));
     let options = Options {
         target: path.display().to_string(),
-        cache: arguments.next().map(PathBuf::from),
+        cache: arguments.next().filter(|cache| !cache.is_empty()).map(PathBuf::from),
+        dockerfile: arguments.next().and_then(|file| std::fs::read_to_string(file).ok()),
         ..Options::default()
     };
     let begun = Instant::now();

@@ -26,16 +26,18 @@ struct Lock {
 struct Locked {
     name: String,
     version: String,
+    #[serde(default)]
+    source: Option<String>,
 }
 
-/// Crates of the workspace are named too, as other scanners do: they are in what is built.
+/// Crates of the workspace itself come from nowhere, and have no advisories by their version.
 pub(crate) fn lock(text: &[u8]) -> Said {
     let lock: Lock = match toml_of(text) {
         Ok(lock) => lock,
         Err(error) => return Said::unread(format!("it is not Cargo's lock file: {error}")),
     };
     let mut lines = LineFinder::new(text);
-    let packages = lock.package.into_iter().map(|package| {
+    let packages = lock.package.into_iter().filter(|package| package.source.is_some()).map(|package| {
         let line = lines.next_start(&format!("name = \"{}\"", package.name));
         Stated::new(Ecosystem::Cargo, package.name, package.version).at_line(line)
     });

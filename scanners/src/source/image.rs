@@ -37,7 +37,9 @@ struct DockerImage {
     config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
+    /// None for an image without layers.
+    #[serde(default)]
+    layers: Option<Vec<String>>,
 }
 
 /// What is used of <https://github.com/opencontainers/image-spec/blob/main/config.md>.
@@ -112,7 +114,7 @@ impl Image {
             None => images.first(),
         };
         let image = image.ok_or_else(|| no_such(store, name, there))?;
-        let blobs = image.layers.iter().map(|layer| blob(store, layer)).collect::<Result<_, _>>()?;
+        let blobs = image.layers.iter().flatten().map(|layer| blob(store, layer)).collect::<Result<_, _>>()?;
         Self::assemble(store, &image.config, blobs, Vec::new())
     }
 

@@ -16,7 +16,7 @@ mod walk;
 
 use std::fmt;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use self::random::{Random, RandomReader};
 pub(crate) use self::store::{Store, explain};
@@ -74,6 +74,25 @@ impl fmt::Debug for Source {
             Self::RootFolder(folder) => f.debug_tuple("RootFolder").field(folder).finish(),
             Self::Repository(folder) => f.debug_tuple("Repository").field(folder).finish(),
         }
+    }
+}
+
+impl Source {
+    /// What a path most likely is: a file is an archive; a folder is a layout, a file system or a repository.
+    #[must_use]
+    pub fn at(path: &Path, name: Option<&str>) -> Self {
+        let name = name.map(str::to_owned);
+        if !path.is_dir() {
+            return Self::Archive { file: path.to_owned(), name };
+        }
+        if path.join("index.json").is_file() && path.join("blobs").is_dir() {
+            return Self::OciLayout { folder: path.to_owned(), name };
+        }
+        let of_systems = ["etc/os-release", "usr/lib/os-release", "var/lib/dpkg", "lib/apk/db", "var/lib/rpm"];
+        if of_systems.iter().any(|sign| path.join(sign).symlink_metadata().is_ok()) {
+            return Self::RootFolder(path.to_owned());
+        }
+        Self::Repository(path.to_owned())
     }
 }
 

@@ -219,7 +219,8 @@ fn lock_files_of_others() {
     );
     check(
         "Cargo.lock",
-        b"version = 4\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.200\"\nsource = \"registry+x\"\n",
+        b"version = 4\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.200\"\nsource = \"registry+x\"\n\n\
+          [[package]]\nname = \"shop\"\nversion = \"0.1.0\"\n",
         REPOSITORY,
         &["cargo serde 1.0.200 :4"],
     );

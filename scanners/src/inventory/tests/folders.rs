@@ -22,7 +22,7 @@ fn a_repository_is_its_lock_files() {
     put(root, ".git/requirements.txt", "flask==0.1\n");
     std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", root.join("poetry.lock")).unwrap();
-    let inventory = read(Source::Repository(root.to_owned()), &Options::default()).unwrap();
+    let inventory = read(Source::at(root, None), &Options::default()).unwrap();
     assert_eq!(lines(&inventory), ["pypi flask 0.12"]);
     let location = &inventory.packages[0].locations[0];
     assert_eq!((location.path.as_str(), location.line, location.layer), ("services/a/requirements.txt", Some(1), None));
@@ -39,7 +39,8 @@ fn a_root_folder_is_what_is_installed() {
     put(root, "lib/apk/db/installed", "P:musl\nV:1.2.4-r2\n\n");
     put(root, "srv/package-lock.json", r#"{"packages":{"node_modules/x":{"version":"1"}}}"#);
     put(root, "proc/1/root/srv/node_modules/x/package.json", r#"{"name":"x","version":"1"}"#);
-    let inventory = read(Source::RootFolder(root.to_owned()), &Options::default()).unwrap();
+    assert!(matches!(Source::at(root, None), Source::RootFolder(_)));
+    let inventory = read(Source::at(root, None), &Options::default()).unwrap();
     assert_eq!(lines(&inventory), ["apk musl 1.2.4-r2"]);
     assert_eq!(inventory.os.unwrap().version, "3.19.1");
 }
