@@ -19,6 +19,8 @@ pub struct Reviewer {
     pub aliases: Vec<String>,
     /// Teams that they are in.
     pub teams: Vec<String>,
+    /// Of a token that a user made: that user, whose one review it is. It is asked by its own name all the same.
+    pub person: Option<String>,
 }
 
 /// What somebody says of a deployment.
@@ -50,6 +52,11 @@ impl Reviewer {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// Whose one review it is.
+    fn counts_as(&self) -> &str {
+        self.person.as_deref().unwrap_or(&self.name)
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.name.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
@@ -61,7 +68,7 @@ impl Reviewer {
         if let Some(team) = reviewer.strip_prefix(TEAM) {
             return self.teams.iter().any(|own| own.eq_ignore_ascii_case(team));
         }
-        let whole = self.aliases.iter().filter(|alias| alias.contains([':', '@']));
+        let whole = self.aliases.iter().filter(|alias| self.person.is_none() && alias.contains([':', '@']));
         std::iter::once(&self.name).chain(whole).any(|name| name.eq_ignore_ascii_case(reviewer))
     }
 
@@ -113,7 +120,8 @@ impl Waiting {
         }
         // One person is one review, under whichever name; a login alone may be somebody else's here.
         let own = |name: &&str| *name == by.name || name.contains([':', '@']);
-        let has_reviewed = |gate: &Gate| by.names().filter(own).any(|name| gate.has_review_of(name));
+        let names: Vec<&str> = by.names().filter(own).chain([by.counts_as()]).collect();
+        let has_reviewed = |gate: &Gate| names.iter().any(|name| gate.has_review_of(name));
         if self.gates.values().all(has_reviewed) {
             return Err(ServiceError::Reviewed { by: name, run, environment });
         }
@@ -137,12 +145,12 @@ impl RunService {
             return Err(ServiceError::Changed { run, environment });
         }
         let subjects = waiting.gates.values().map(|gate| gate.terms.subject.clone()).collect();
-        let name = by.name.clone();
+        let name = by.counts_as().to_owned();
         let order = Control::Review { environment, approved, by: name, comment, subjects };
         let answered = |event: &RunEvent| {
             let RunEvent::Reviewed { key, by: who, passed, .. } = event else { return None };
             waiting.gates.contains_key(key).then_some(())?;
-            if *who == by.name {
+            if who == by.counts_as() {
                 return Some(Ok(()));
             }
             // Somebody else was quicker.

@@ -34,6 +34,8 @@ pub const DAYS_MAX: i64 = 366;
 pub const DAYS: i64 = 90;
 /// Longest name.
 pub const NAME_BYTES_MAX: usize = 100;
+/// Longest way from a token to who made the token that made it.
+const MAKERS_MAX: usize = 8;
 /// What the holder of a stored token is called, before its name.
 const TOKEN: &str = "token ";
 /// How exact "last used" is.
@@ -219,17 +221,19 @@ impl Tokens {
                 select.query_row([wanted], |row| Ok((row_of(row)?, row.get::<_, Vec<u8>>("digest")?))).optional()?;
             let Some((token, kept)) = found else { return Ok(None) };
             // Who made it is who acts with it, under whichever name.
-            let mut aliases = super::people::names_of_named(connection, &token.created_by)?;
-            aliases.push(token.created_by.clone());
-            Ok(Some((token, kept, aliases)))
+            let by = maker(connection, &token.created_by)?;
+            let names = super::people::names_of_named(connection, &by)?;
+            Ok(Some((token, kept, by, names)))
         };
-        let Some((token, kept, aliases)) = self.database.read(find).await? else { return Ok(None) };
+        let Some((token, kept, by, names)) = self.database.read(find).await? else { return Ok(None) };
         if !bool::from(kept.ct_eq(&wanted)) || token.revoked_at.is_some() || token.expires_at <= now {
             return Ok(None);
         }
         self.note_use(token.id, now);
         let who = format!("{TOKEN}{}", token.name);
-        Ok(Some(Holder { aliases, ..Holder::of(who, token.scopes, token.repositories) }))
+        let maker = names.is_some().then(|| by.clone());
+        let aliases = names.unwrap_or_else(|| vec![by]);
+        Ok(Some(Holder { aliases, maker, ..Holder::of(who, token.scopes, token.repositories) }))
     }
 
     /// Nobody waits for it, and it may be lost.
@@ -273,6 +277,20 @@ fn check(new: &NewToken, now: Timestamp) -> Result<(), TokenError> {
 
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
+}
+
+/// Who stands behind what a token may have made: the one who made the first of them.
+fn maker(connection: &Connection, created_by: &str) -> rusqlite::Result<String> {
+    let mut by = created_by.to_owned();
+    for _ in 0..MAKERS_MAX {
+        let Some(name) = by.strip_prefix(TOKEN) else { break };
+        let select = "SELECT created_by FROM tokens WHERE name = ?1 ORDER BY id DESC";
+        let before: Option<String> =
+            connection.prepare_cached(select)?.query_row([name], |row| row.get(0)).optional()?;
+        let Some(before) = before else { break };
+        by = before;
+    }
+    Ok(by)
 }
 
 fn row_of(row: &Row<'_>) -> rusqlite::Result<Token> {

@@ -54,6 +54,13 @@ async fn two_approvals_are_of_two_people_also_after_a_restart() {
     let life = world.begin();
     let again = life.service.review(run, &Reviewer::named("bob"), of("two", true)).await.unwrap_err();
     assert!(matches!(again, ServiceError::Reviewed { .. }), "{again}");
+    // A token is asked by its own name, and its review is that of who made it.
+    let of_bob = Reviewer { person: Some("bob".into()), ..Reviewer::named("ada") };
+    let again = life.service.review(run, &of_bob, of("two", true)).await.unwrap_err();
+    assert!(matches!(again, ServiceError::Reviewed { .. }), "{again}");
+    let alias = Reviewer { aliases: vec!["github:bob".into()], person: Some("eve".into()), ..Reviewer::named("bot") };
+    let refused = life.service.review(run, &alias, of("two", true)).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::NotReviewer { .. }), "{refused}");
     let eve = Reviewer { teams: vec!["Ops".into()], ..Reviewer::named("eve") };
     let stranger = Reviewer { teams: vec!["dev".into()], ..Reviewer::named("mallory") };
     let refused = life.service.review(run, &stranger, of("two", true)).await.unwrap_err();

@@ -112,7 +112,8 @@ pub(in crate::store) fn reviewer_at(connection: &Connection, address: &str) -> r
         .query_row([format!("mail:{address}")], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((user, name)) = found else { return Ok(Reviewer::named(address)) };
-    Ok(Reviewer { name, aliases: names_of(connection, UserId(user))?, teams: teams_of(connection, UserId(user))? })
+    let (aliases, teams) = (names_of(connection, UserId(user))?, teams_of(connection, UserId(user))?);
+    Ok(Reviewer { name, aliases, teams, person: None })
 }
 
 /// Gives users of a list their aliases.
@@ -137,9 +138,11 @@ pub(super) fn names_of(connection: &Connection, user: UserId) -> rusqlite::Resul
 }
 
 /// All names of the user of a name, if there is one: for tokens, which are of whoever made them.
-pub(in crate::store) fn names_of_named(connection: &Connection, name: &str) -> rusqlite::Result<Vec<String>> {
-    let Some((user, _)) = id_of(connection, name)? else { return Ok(Vec::new()) };
-    names_of(connection, UserId(user))
+pub(in crate::store) fn names_of_named(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec<String>>> {
+    let Some((user, name)) = id_of(connection, name)? else { return Ok(None) };
+    let mut names = names_of(connection, UserId(user))?;
+    names.push(name);
+    Ok(Some(names))
 }
 
 fn teams_of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<String>> {

@@ -279,7 +279,7 @@ fn holder(connection: &Connection, user: UserId, name: String) -> rusqlite::Resu
         Scope::ALL.into_iter().filter(|scope| grants.iter().any(|grant| grant.scopes.allow(*scope))).collect();
     let repositories = Vec::new();
     let aliases = super::aliases::names_of(connection, user)?;
-    Ok(Holder { who: name, user: Some(user), aliases, teams, scopes, repositories, grants, csrf: None })
+    Ok(Holder { who: name, user: Some(user), aliases, maker: None, teams, scopes, repositories, grants, csrf: None })
 }
 
 fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {

@@ -26,6 +26,8 @@ pub struct Holder {
     pub user: Option<UserId>,
     /// Other names of the same person: of a user their aliases, of a token whoever made it.
     pub aliases: Vec<String>,
+    /// Of a token: the user who made it, or made the token that did.
+    pub maker: Option<String>,
     /// The teams that they are in.
     pub teams: Vec<String>,
     /// What is allowed, in any repository.
@@ -47,6 +49,7 @@ impl Holder {
             who,
             user: None,
             aliases: Vec::new(),
+            maker: None,
             teams: Vec::new(),
             scopes,
             repositories,
@@ -64,7 +67,12 @@ impl Holder {
     /// As reviews are checked.
     #[must_use]
     pub fn reviewer(&self) -> Reviewer {
-        Reviewer { name: self.person().to_owned(), aliases: self.aliases.clone(), teams: self.teams.clone() }
+        Reviewer {
+            name: self.person().to_owned(),
+            aliases: self.aliases.clone(),
+            teams: self.teams.clone(),
+            person: self.maker.clone(),
+        }
     }
 
     /// Whether it may see and touch this repository.

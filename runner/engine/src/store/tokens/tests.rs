@@ -44,6 +44,29 @@ async fn a_token_holds_until_it_ends_or_is_taken_back() {
     assert!(!bytes.windows(20).any(|part| part == &token.expose().as_bytes()[..20]));
 }
 
+/// A07: whatever somebody makes tokens of is one person.
+#[tokio::test]
+async fn a_token_is_of_whoever_made_the_first() {
+    let (_folder, tokens) = tokens().await;
+    let people = crate::store::people::People::on(tokens.database.clone(), tokens.audit.clone());
+    let user = crate::store::people::NewUser {
+        name: "ada".into(),
+        full_name: String::new(),
+        password: None,
+        roles: Vec::new(),
+    };
+    people.create(user, ada(), at(0)).await.unwrap();
+    let token = |name: &'static str| Actor { who: format!("{TOKEN}{name}"), origin: String::new() };
+    let (_, first) = tokens.create(new("one", 48), ada(), at(0)).await.unwrap();
+    let (_, second) = tokens.create(new("two", 48), token("one"), at(0)).await.unwrap();
+    let local = Actor { who: "local".into(), origin: "command line".into() };
+    let (_, other) = tokens.create(new("three", 48), local, at(0)).await.unwrap();
+    for (made, expected) in [(first, Some("ada")), (second, Some("ada")), (other, None)] {
+        let holder = tokens.check(made.expose(), at(1)).await.unwrap().unwrap();
+        assert_eq!(holder.reviewer().person.as_deref(), expected, "{}", holder.who);
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_several_have_is_not_enough() {
     let (_folder, tokens) = tokens().await;
