@@ -15,7 +15,7 @@ use crate::green;
 use crate::job::PlacedJobs;
 use crate::notice::{Notice, Notices};
 use crate::placement::LeftoverFilter;
-use crate::store::{RunId, StoreError};
+use crate::store::{RunId, RunStatus, StoreError};
 
 /// When a run is tried again whose store could not be read.
 const READ_PAUSE: Duration = Duration::from_secs(5);
@@ -97,7 +97,10 @@ async fn carry_on(
         Carried::Aside { until, waits_for_review } => {
             // Jobs beside those that wait may have been the last to say how the run is.
             if waits_for_review {
-                inner.store.set_waiting(run).await?;
+                let row = inner.store.run_row(run).await?;
+                if row.is_some_and(|row| row.status != RunStatus::Waiting) {
+                    inner.store.set_waiting(run).await?;
+                }
             }
             Ok(Some(until))
         }
