@@ -278,7 +278,7 @@ async fn ask(git: &Git, url: &RemoteUrl, refs_bytes_max: u64) -> Result<RemoteFa
     if refs == 0 { Err(MirrorError::Empty) } else { Ok(RemoteFacts { default_branch, refs }) }
 }
 
-fn was_fetched(folder: &Path, url: &RemoteUrl) -> bool {
+pub(super) fn was_fetched(folder: &Path, url: &RemoteUrl) -> bool {
     std::fs::read_to_string(folder.join(FETCHED_FILE)).is_ok_and(|text| text == url.as_str())
 }
 

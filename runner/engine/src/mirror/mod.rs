@@ -14,6 +14,7 @@
 //! What is guarded against: research/security-reliability.md 1.11.
 
 mod apart;
+mod behind;
 mod brought;
 mod changed;
 mod error;
@@ -151,6 +152,7 @@ struct Shared {
     credentials: Arc<dyn GitCredentials>,
     lanes: Lanes,
     places: Semaphore,
+    looked: behind::Looked,
 }
 
 impl Mirrors {
@@ -175,7 +177,14 @@ impl Mirrors {
             }
         }
         let places = Semaphore::new(options.at_once.max(1));
-        Ok(Self(Arc::new(Shared { folder, options, credentials, lanes: Lanes::default(), places })))
+        Ok(Self(Arc::new(Shared {
+            folder,
+            options,
+            credentials,
+            lanes: Lanes::default(),
+            places,
+            looked: behind::Looked::default(),
+        })))
     }
 
     /// The mirror of a repository, whether it is there or not.

@@ -165,16 +165,12 @@ impl Triggering {
 
     /// A branch or tag by its name, a branch first, as of now.
     pub(super) async fn wanted_ref(&self, place: &Place, name: Option<&str>) -> Result<GitRef, DispatchError> {
-        let candidates = match name {
-            Some(name) if name.starts_with("refs/") => vec![GitRef::parse(name)],
-            Some(name) => vec![GitRef::branch(name), GitRef::tag(name)],
-            None => {
-                let facts = self.mirrors.refresh(&place.origin).await?;
-                let branch = facts.default_branch.unwrap_or_else(|| "main".to_owned());
-                return GitRef::branch(&branch).ok_or(DispatchError::NoSuchRef(branch));
-            }
+        let Some(candidates) = candidates(name) else {
+            let facts = self.mirrors.refresh(&place.origin).await?;
+            let branch = facts.default_branch.unwrap_or_else(|| "main".to_owned());
+            return GitRef::branch(&branch).ok_or(DispatchError::NoSuchRef(branch));
         };
-        for candidate in candidates.into_iter().flatten() {
+        for candidate in candidates {
             let wanted = Wanted { refs: vec![candidate.clone().into()], ..Wanted::default() };
             match self.mirrors.bring(&place.origin, wanted).await {
                 Ok(()) => return Ok(candidate),
@@ -184,6 +180,17 @@ impl Triggering {
         }
         Err(DispatchError::NoSuchRef(name.unwrap_or_default().to_owned()))
     }
+}
+
+/// What a name may mean, a branch first; nothing where the default branch is meant.
+pub(super) fn candidates(name: Option<&str>) -> Option<Vec<GitRef>> {
+    let name = name?;
+    let all = if name.starts_with("refs/") {
+        vec![GitRef::parse(name)]
+    } else {
+        vec![GitRef::branch(name), GitRef::tag(name)]
+    };
+    Some(all.into_iter().flatten().collect())
 }
 
 fn dispatched(

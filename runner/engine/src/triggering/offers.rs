@@ -1,12 +1,14 @@
 //! What can be run by hand at a ref: the workflows with `workflow_dispatch` and their inputs, for a form.
 
+use git2::Repository;
 use serde::Serialize;
+use workflow::event::GitRef;
 use workflow::model::{DispatchInput, InputType, Workflow};
 use workflow::template::{Token, TokenKind};
 
-use super::dispatch::DispatchError;
+use super::dispatch::{DispatchError, candidates};
 use super::{Triggering, workflows};
-use crate::mirror::CommitText;
+use crate::mirror::{CommitText, MirrorError, default_branch};
 
 /// A workflow that can be run by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,21 +50,33 @@ pub struct Offers {
 }
 
 impl Triggering {
-    /// What can be run by hand at a branch or tag; at the default branch without one.
+    /// What can be run by hand at a branch or tag; at the default branch without one. Of a ref that is known, as of the
+    /// last fetch: the form does not wait for the forge, what comes of it ([`Self::dispatch`]) does.
     ///
     /// # Errors
     /// The repository or the ref is not there, or cannot be had.
     pub async fn offers(&self, repository: &str, git_ref: Option<&str>) -> Result<Offers, DispatchError> {
         let place = self.place(None, repository).await?;
-        let git_ref = self.wanted_ref(&place, git_ref).await?;
-        let reading = self.mirrors.read(place.origin.id, move |git| {
-            let commit = CommitText::tip(git, &git_ref)?;
-            let read = workflows::read(git, &commit.id)?;
-            let workflows = read.iter().filter_map(|one| offer(&one.path, one.workflow.as_deref().ok()?)).collect();
-            Ok(Offers { git_ref: git_ref.to_string(), sha: commit.id, workflows })
+        let candidates = candidates(git_ref);
+        let known = self.mirrors.read_now(&place.origin, move |git| {
+            let candidates = candidates.unwrap_or_else(|| GitRef::branch(&default_branch(git)).into_iter().collect());
+            let found = candidates.into_iter().find(|one| CommitText::tip(git, one).is_ok());
+            found.map(|git_ref| read(git, &git_ref)).transpose()
         });
-        Ok(reading.await?)
+        // What cannot be read there, or is not, may be by a fetch.
+        if let Ok(Some(Some(offers))) = known.await {
+            return Ok(offers);
+        }
+        let git_ref = self.wanted_ref(&place, git_ref).await?;
+        Ok(self.mirrors.read(place.origin.id, move |git| read(git, &git_ref)).await?)
     }
+}
+
+fn read(git: &Repository, git_ref: &GitRef) -> Result<Offers, MirrorError> {
+    let commit = CommitText::tip(git, git_ref)?;
+    let read = workflows::read(git, &commit.id)?;
+    let workflows = read.iter().filter_map(|one| offer(&one.path, one.workflow.as_deref().ok()?)).collect();
+    Ok(Offers { git_ref: git_ref.to_string(), sha: commit.id, workflows })
 }
 
 fn offer(path: &str, workflow: &Workflow) -> Option<Offer> {
