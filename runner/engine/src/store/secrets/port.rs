@@ -61,6 +61,8 @@ mod tests {
             let value = Secret::new(format!("value {environment}"));
             settings.put(kind, "KEY", at, value, by()).await.unwrap();
         }
+        let at = Scope { repository: "o/r".into(), environment: "production".into(), branch: String::new() };
+        settings.put(Kind::Secret, "DEPLOY_KEY", at, Secret::new("value of production"), by()).await.unwrap();
         let payload = json!({
             "ref": "refs/heads/main", "after": "1".repeat(40), "sender": { "login": "ada" },
             "repository": { "full_name": "o/r", "default_branch": "main", "owner": { "login": "o" } },
@@ -74,11 +76,17 @@ mod tests {
             (&trusted, Some("production"), None, Some("value production")),
             (&trusted, None, Some(["key".to_owned()]), Some("value ")),
             (&trusted, None, Some(["OTHER".to_owned()]), None),
+            // A06: what only an environment has, no job has that is not of it, whatever it names.
+            (&trusted, None, Some(["DEPLOY_KEY".to_owned()]), None),
+            (&trusted, Some("staging"), Some(["DEPLOY_KEY".to_owned()]), None),
             (&fork, None, None, None),
             (&fork, Some("production"), Some(["KEY".to_owned()]), None),
         ] {
             let names = names.as_ref().map(<[String; 1]>::as_slice);
             let store = port.secrets(spec, environment, names).await.unwrap();
+            let environment_has_it =
+                environment == Some("production") && names.is_none_or(|names| names[0] == "DEPLOY_KEY");
+            assert_eq!(store.get("DEPLOY_KEY").is_some(), environment_has_it && spec.trust == Trust::Trusted);
             assert_eq!(store.get("KEY").map(Secret::expose), expected, "{environment:?} {names:?}");
             assert_eq!(port.vars(spec, environment).await.unwrap()["KEY"], "value ");
         }
