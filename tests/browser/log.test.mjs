@@ -7,7 +7,8 @@ import { Lines, World } from "./world.mjs";
 const held = shared();
 let world;
 
-const LONG = 12_000;
+// More than stands in a page at once.
+const LONG = 30_000;
 const workflow = (live, again) => `name: Log
 on: push
 jobs:
@@ -180,7 +181,9 @@ test("lines tell when they came, if asked", async () => {
   await page.locator("#s1-L1[data-t]").waitFor({ state: "attached" });
   assert.match(await page.locator("#s1 .e").first().evaluate((line) => getComputedStyle(line, "::before").content), /\d\d:\d\d:\d\d/);
   await page.locator("#s0 > summary").click();
+  await page.keyboard.press("Control+f");
   await page.locator("#s0-L5000[data-t]").waitFor({ state: "attached" });
+  await page.locator("#s0 .gap").waitFor({ state: "detached" });
   const times = await page.locator("#s0 [data-t]").evaluateAll((all) => all.map((line) => line.dataset.t));
   assert.ok(times.length >= LONG && times.every((time, at) => at === 0 || time >= times[at - 1]), "they go up");
   assert.equal(await page.evaluate(() => document.body.innerText.includes(document.querySelector("[data-t]").dataset.t)), false, "they are no text");
@@ -212,6 +215,24 @@ test("copies and downloads of a step are its bytes", async () => {
   await tools.getByRole("button", { name: "Copy" }).click();
   await tools.getByRole("button", { name: "Copied" }).waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), text);
+  await close(page);
+});
+
+test("what a page does not hold comes as it is scrolled to, and all of it for the browser's own search", async () => {
+  const page = await open(held.browser, world);
+  await page.goto(`/runs/${run.id}/jobs/long?step=s0`);
+  const count = () => page.locator("#s0 .chunk > div").count();
+  const first = await count();
+  assert.ok(first < LONG / 2, `${first} lines at first`);
+  await page.locator("#s0 .gap").scrollIntoViewIfNeeded();
+  await page.locator("#s0-L3000").waitFor({ state: "attached" });
+  assert.ok((await count()) < LONG, "not all of them");
+  await page.keyboard.press("Control+f");
+  await page.locator("#s0 .gap").waitFor({ state: "detached" });
+  const numbers = await page.locator("#s0 .chunk > div").evaluateAll((all) => all.map((line) => Number(line.id.split("-L")[1])));
+  assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), "in their order");
+  assert.equal(new Set(numbers).size, numbers.length, "each once");
+  assert.ok(numbers.length > LONG, `all of them: ${numbers.length}`);
   await close(page);
 });
 

@@ -94,7 +94,8 @@ const log = page && {
   },
 
   // Lines in the place of a gap: from its beginning on, or around a number.
-  async fill(gap, number) {
+  fill(gap, number) { return gap.filled ??= this.bring(gap, number).finally(() => { gap.filled = null; gap.removeAttribute("aria-busy"); }); },
+  async bring(gap, number) {
     const { step, from, to } = gap.dataset;
     const query = new URLSearchParams({ step });
     let [begin, end, last] = [Number(from), Number(to), Number(to)];
@@ -110,7 +111,8 @@ const log = page && {
     const parts = document.createElement("template");
     parts.innerHTML = await answer.text();
     const rest = parts.content;
-    for (const one of $$(":scope > .gap", rest)) one.remove();
+    // Those around the part are made anew below; one in a whole log stands for what it lacks.
+    if (from) for (const one of $$(".gap", rest)) one.remove();
     const more = (first, to) => {
       if (first > to) return "";
       const link = gap.cloneNode(false);
@@ -131,6 +133,31 @@ const log = page && {
     const details = gap.closest(".step");
     gap.remove();
     this.stamp(details);
+    this.watch();
+  },
+
+  // What is scrolled to comes by itself, from the side it is scrolled to.
+  watch() {
+    this.near ??= new IntersectionObserver((seen) => {
+      for (const { isIntersecting, target, boundingClientRect } of seen) {
+        if (!isIntersecting) continue;
+        this.near.unobserve(target);
+        this.fill(target, boundingClientRect.top < innerHeight / 2 ? Number(target.dataset.to) : 0);
+      }
+    }, { rootMargin: "600px" });
+    for (const gap of $$(".gap[data-from]", page)) this.near.observe(gap);
+  },
+
+  // The browser's own search finds what is in the page: everything, then.
+  async all() {
+    const count = $(".count", page);
+    for (let gap = $(".step[open] .gap", page); gap; gap = $(".step[open] .gap", page)) {
+      this.total || put(count, "fetching all lines…");
+      await this.fill(gap);
+      if (gap.isConnected) break;
+      await new Promise(requestAnimationFrame);
+    }
+    this.total || put(count, "");
   },
 
   // Live: pieces of the log as they come.
@@ -353,6 +380,7 @@ if (log) {
   for (const line of $$("[data-t]", page)) line.removeAttribute("data-t");
   if (page.classList.contains("timed") || kept("times")) log.setTimes(true);
   if (location.hash) log.point();
+  log.watch();
   if ($("#find").value) log.find($("#find").value.trim());
 }
 
@@ -403,6 +431,7 @@ const keys = {
   x: () => $("[data-key=x]")?.focus(),
 };
 document.addEventListener("keydown", (event) => {
+  if (log && event.key === "f" && (event.ctrlKey || event.metaKey)) log.all();
   const isText = event.target.closest("input, textarea, select, [contenteditable]");
   if (isText && event.key === "Escape") event.target.blur();
   if (isText || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;

@@ -12,12 +12,13 @@ use crate::api::view::{Job, Step};
 use crate::pages::log::{Length, Logs, State, assemble, stamped, stamps};
 use crate::pages::shown::seconds;
 
-/// A log up to this stands whole in the page when its step is open.
-pub(super) const WHOLE_LINES_MAX: u64 = 110_000;
-const WHOLE_BYTES_MAX: u64 = 16 << 20;
+/// A log up to this stands whole in the page when its step is open. Of 100,000 lines a browser makes 300,000 elements,
+/// which takes it seconds, and each look at all of them (its own search, what tests and helpers do) takes long again.
+pub(super) const WHOLE_LINES_MAX: u64 = 20_000;
+const WHOLE_BYTES_MAX: u64 = 4 << 20;
 /// Of a longer one these lines do.
 const FIRST_LINES: u64 = 1_000;
-const LAST_LINES: u64 = 5_000;
+const LAST_LINES: u64 = 3_000;
 const PART_BYTES_MAX: u64 = 4 << 20;
 /// Logs of closed steps stand in the page as long as all of them are no more than this.
 const CLOSED_BYTES_MAX: u64 = 128 * 1_024;
