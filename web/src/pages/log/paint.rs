@@ -41,15 +41,19 @@ pub(crate) fn pass(style: &mut Style, line: &str) {
 
 /// The text alone, for searches.
 pub(crate) fn plain(line: &str, out: &mut String) {
-    let mut rest = line.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\u{1b}' | '\u{9b}' | '\u{9d}' => drop(sequence(c, &mut rest)),
-            '\t' => out.push(c),
-            c if c.is_control() => {}
-            c => out.push(c),
+    let mut rest = line;
+    // Controls are one byte below a space, or 0x7f, or two from 0xc2 on; what is between is copied in one go.
+    while let Some(place) = rest.bytes().position(|byte| byte < b' ' || byte == 0x7f || byte == 0xc2) {
+        out.push_str(&rest[..place]);
+        let mut behind = rest[place..].chars();
+        match behind.next() {
+            Some(c @ ('\u{1b}' | '\u{9b}' | '\u{9d}')) => drop(sequence(c, &mut behind)),
+            Some(c) if c == '\t' || !c.is_control() => out.push(c),
+            Some(_) | None => {}
         }
+        rest = behind.as_str();
     }
+    out.push_str(rest);
 }
 
 /// What a sequence was.

@@ -75,26 +75,30 @@ pub(crate) fn line_of(path: &Path, level: &str, text: &str) -> std::io::Result<O
     Ok(None)
 }
 
-/// Most lines are plain, and most do not have it.
+/// Most lines are plain or nearly, and most do not have it.
 fn has(line: &[u8], wanted: &str, text: &mut String) -> bool {
-    if wanted.is_ascii() && !line.contains(&b'\x1b') {
-        let wanted = wanted.as_bytes();
-        let (low, high) = (wanted[0], wanted[0].to_ascii_uppercase());
-        let mut rest = line;
-        while let Some(place) = rest.iter().position(|byte| *byte == low || *byte == high) {
-            if rest.len() - place < wanted.len() {
-                return false;
-            }
-            if rest[place..place + wanted.len()].eq_ignore_ascii_case(wanted) {
-                return true;
-            }
-            rest = &rest[place + 1..];
-        }
-        return false;
+    let has_sequence = line.contains(&b'\x1b');
+    if wanted.is_ascii() && !has_sequence {
+        return has_ascii(line, wanted.as_bytes());
     }
     text.clear();
     plain(&String::from_utf8_lossy(line), text);
-    text.to_lowercase().contains(wanted)
+    if wanted.is_ascii() { has_ascii(text.as_bytes(), wanted.as_bytes()) } else { text.to_lowercase().contains(wanted) }
+}
+
+/// `wanted` is in small letters.
+fn has_ascii(mut rest: &[u8], wanted: &[u8]) -> bool {
+    let (low, high) = (wanted[0], wanted[0].to_ascii_uppercase());
+    while let Some(place) = rest.iter().position(|byte| *byte == low || *byte == high) {
+        if rest.len() - place < wanted.len() {
+            return false;
+        }
+        if rest[place..place + wanted.len()].eq_ignore_ascii_case(wanted) {
+            return true;
+        }
+        rest = &rest[place + 1..];
+    }
+    false
 }
 
 #[cfg(test)]
