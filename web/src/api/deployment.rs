@@ -19,15 +19,14 @@ use workflow::run::{JobRunKey, Recorded, RunEvent};
 
 use super::answer::{self, Body, Path, done, store};
 use super::not_found;
-use super::reviews::digests;
+use super::reviews::{IMAGES_MAX, digests};
+use super::view::Opinion;
 use crate::Problem;
 use crate::access::{self, Allowed, Needs};
 use crate::site::Site;
 
 /// Longest reason, in bytes.
 const REASON_BYTES_MAX: usize = 1_000;
-/// Most digests that are shown of a run.
-const IMAGES_MAX: usize = 100;
 
 /// A deployment with all that is known of it.
 #[derive(Debug, Serialize)]
@@ -41,9 +40,9 @@ pub(crate) struct Whole {
     /// What people said afterwards.
     pub(crate) marks: Vec<Marked>,
     /// Digests that jobs of its run gave as outputs.
-    pub(crate) images: Vec<Image>,
+    pub(crate) images: Vec<Digest>,
     /// Who let it go on, in order.
-    pub(crate) reviews: Vec<Opinion>,
+    pub(crate) reviews: Vec<Said>,
     /// What exactly was approved, where somebody had to.
     pub(crate) subject: Option<String>,
 }
@@ -60,7 +59,7 @@ pub(crate) struct Verdict {
 
 /// An output that holds a digest.
 #[derive(Debug, Serialize)]
-pub(crate) struct Image {
+pub(crate) struct Digest {
     /// `JOB.OUTPUT`.
     pub(crate) name: String,
     pub(crate) value: String,
@@ -68,13 +67,11 @@ pub(crate) struct Image {
     pub(crate) is_of_service: bool,
 }
 
-/// What a reviewer said.
+/// What a reviewer said, and from where.
 #[derive(Debug, Serialize)]
-pub(crate) struct Opinion {
-    pub(crate) by: String,
-    pub(crate) approved: bool,
-    pub(crate) comment: String,
-    pub(crate) at: Timestamp,
+pub(crate) struct Said {
+    #[serde(flatten)]
+    pub(crate) opinion: Opinion,
     /// From where, for those who may see the audit log.
     pub(crate) origin: Option<String>,
 }
@@ -108,15 +105,15 @@ pub(crate) async fn whole<N: Needs>(site: &Site, allowed: &Allowed<N>, id: u64) 
     let images = digests(&facts).into_iter().take(IMAGES_MAX).map(|(name, value)| {
         let output = name.rsplit('.').next().unwrap_or_default();
         let is_of_service = !deployed.service.is_empty() && output.eq_ignore_ascii_case(&deployed.service);
-        Image { name, value, is_of_service }
+        Digest { name, value, is_of_service }
     });
-    let mut images: Vec<Image> = images.collect();
+    let mut images: Vec<Digest> = images.collect();
     images.sort_by_key(|image| !image.is_of_service);
     let (subject, mut reviews) = reviews(&facts, &JobRunKey::parse(&deployed.job));
     if allowed.holder.may(Scope::AuditRead, &deployed.repository) && !reviews.is_empty() {
         let deeds = site.api.audit.of_target(target_of_run(&deployed.repository, deployed.run)).await;
         let deeds = deeds.map_err(|error| store(&error))?;
-        reviews.iter_mut().for_each(|review| review.origin = origin(&deeds, review, &deployed.environment));
+        reviews.iter_mut().for_each(|review| review.origin = origin(&deeds, &review.opinion, &deployed.environment));
     }
     let marks = insights.marks(id).await.map_err(|error| store(&error))?;
     Ok(Whole { deployed, noted, verdict, marks, images, reviews, subject })
@@ -136,7 +133,7 @@ async fn verdict(insights: &Insights, deployed: &Deployed, noted: &Noted) -> Res
     Ok(found.map(|Judged { counts, failed, recovery, rework, .. }| Verdict { counts, failed, recovery, rework }))
 }
 
-fn reviews(facts: &[Recorded], key: &JobRunKey) -> (Option<String>, Vec<Opinion>) {
+fn reviews(facts: &[Recorded], key: &JobRunKey) -> (Option<String>, Vec<Said>) {
     let (mut subject, mut said) = (None, Vec::new());
     for fact in facts {
         if let RunEvent::ReviewRequested { key: other, terms, .. } = &fact.event
@@ -147,7 +144,7 @@ fn reviews(facts: &[Recorded], key: &JobRunKey) -> (Option<String>, Vec<Opinion>
             && other == key
         {
             let (by, comment, at) = (by.clone(), comment.clone(), fact.at);
-            said.push(Opinion { by, approved: *approved, comment, at, origin: None });
+            said.push(Said { opinion: Opinion { by, approved: *approved, comment, at }, origin: None });
         }
     }
     (subject, said)
@@ -158,14 +155,13 @@ fn target_of_run(repository: &str, run: RunId) -> String {
     format!("{repository} run {run}")
 }
 
-/// Where the review was given, as the audit log has it: the row of the same person about the same environment that was
-/// written next.
+/// Where the review was given, as the audit log has it: the row about the same environment that was written next to it,
+/// of the same person, or of a token of theirs (whose reviews are the person's).
 fn origin(deeds: &[Audited], review: &Opinion, environment: &str) -> Option<String> {
     let what = if review.approved { "run.approve" } else { "run.reject" };
     let is_same = |deed: &&Audited| {
-        let who = deed.who.strip_prefix("token ").unwrap_or(&deed.who);
         let about = deed.detail["environment"].as_str().is_none_or(|one| one.eq_ignore_ascii_case(environment));
-        deed.what == what && about && (who == review.by || deed.who == review.by)
+        deed.what == what && about && (deed.who == review.by || deed.who.starts_with("token "))
     };
     let apart = |deed: &&Audited| (deed.at.as_millisecond() - review.at.as_millisecond()).unsigned_abs();
     deeds.iter().filter(is_same).min_by_key(apart).map(|deed| deed.origin.clone())

@@ -19,6 +19,7 @@ use workflow::run::{Recorded, RunEvent};
 
 use super::answer::{self, Body, Path, store};
 use super::runs::{audit, refused, visible};
+use super::view::Opinion;
 use super::{Review, not_found};
 use crate::Problem;
 use crate::access::{self, Allowed};
@@ -27,7 +28,7 @@ use crate::site::Site;
 /// Longest comment of a reviewer, in bytes.
 pub(crate) const COMMENT_BYTES_MAX: usize = 4_096;
 /// Most digests that are shown of a run.
-const IMAGES_MAX: usize = 100;
+pub(super) const IMAGES_MAX: usize = 100;
 
 /// Deployments to one environment that wait for a review.
 #[derive(Debug, Serialize)]
@@ -56,15 +57,6 @@ pub(crate) struct Pending {
     pub(crate) frozen: Option<(Timestamp, String)>,
     /// Why whoever asks may not review it; `None`: they may.
     pub(crate) why_not: Option<String>,
-}
-
-/// What one reviewer said.
-#[derive(Debug, Serialize)]
-pub(crate) struct Opinion {
-    pub(crate) by: String,
-    pub(crate) approved: bool,
-    pub(crate) comment: String,
-    pub(crate) at: Timestamp,
 }
 
 /// What a deployment would change.

@@ -5,6 +5,7 @@
 
 mod approval;
 mod costs;
+mod days;
 mod deliveries;
 mod deployment;
 mod dispatch;
