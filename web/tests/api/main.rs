@@ -13,6 +13,7 @@ mod notifications;
 mod oidc;
 mod pages;
 mod people;
+mod probing;
 mod reported;
 mod routes;
 mod runs;

@@ -15,7 +15,7 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 const OPEN: [&str; 5] = ["/login", "/login/first", "/login/oidc", "/login/oidc/callback", "/api/v1/openapi.json"];
 
 /// All routes of the API and the pages, with something in place of their parameters.
-fn routes() -> BTreeSet<String> {
+pub(crate) fn routes() -> BTreeSet<String> {
     let mut routes = BTreeSet::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut routes);
     assert!(routes.len() > 70 && routes.contains("/audit") && routes.contains("/api/v1/users"), "{routes:?}");
