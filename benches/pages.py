@@ -4,8 +4,9 @@ import json
 import statistics
 import subprocess
 import time
+from pathlib import Path
 
-from measuring import ONLY, ROOT, compare, wanted
+from measuring import ONLY, PIPE, ROOT, compare, wanted
 from server import LABELS, Serving
 from serving import wait_for
 
@@ -102,6 +103,7 @@ def pages(base):
     if not wanted("pages"):
         return
     ONLY.discard("pages")
+    subprocess.check_call([ROOT / "scripts/browser.sh", PIPE, "ready"])
     files = modules("import { files } from './shop.mjs'; console.log(JSON.stringify(files()))")
     # By paths, also what lies at the top.
     files = {f"./{name}": text for name, text in files.items()}
@@ -124,8 +126,9 @@ def pages(base):
 
 def measured(server, chromium, shop, big, waiting, newest):
     test = server.get("/api/v1/tests?repository=bench/repository&order=name")["tests"][0]["id"]
+    deployment = server.get("/api/v1/deployments?limit=1")["deployments"][0]["id"]
     listed = modules("import { addresses, routes } from './pages.mjs'; const known = addresses(" + json.dumps(
-        {"failed": {"id": shop}, "waiting": {"id": waiting}, "test": test}) + "); console.log(JSON.stringify(routes().flatMap((route) => known[route] ?? [route])))")
+        {"failed": {"id": shop}, "waiting": {"id": waiting}, "test": test, "deployment": deployment}) + "); console.log(JSON.stringify(routes().flatMap((route) => known[route] ?? [route])))")
     listed = [path.replace("acme/shop", "bench/repository") for path in listed if not path.startswith(("/login", "/a/", "/settings/sessions"))]
     listed += [f"/runs/{newest}", "/?branch=main", "/?status=failure", "/?actor=nobody", "/deployments?environment=production"]
     html = {"Accept": "text/html"}
@@ -153,9 +156,13 @@ def measured(server, chromium, shop, big, waiting, newest):
         count = sum("a needle" in line for line in raw.splitlines())
         # Heads of groups are lines too, but stand elsewhere.
         shown = sum(not line.startswith(("##[group]", "##[endgroup]")) for line in raw.splitlines())
-        found = [chromium.ask("log", path=job, step="s0", lines=length, shown=shown, text="a needle", count=count) for _ in range(3)]
+        found = [chromium.ask("log", path=job, step="s0", lines=length, text="a needle", count=count) for _ in range(3)]
+        for one in found:
+            if one["all"] != shown:
+                raise SystemExit(f"{one['all']} lines are shown instead of {shown}")
         compare("log-open", "≤ 3 s", lambda one=iter(found): next(one)["open"], runs=3, warm=False)
         compare("log-search", "≤ 0.5 s", lambda one=iter(found): next(one)["search"], runs=3, warm=False)
+        compare("log-whole", "none", lambda one=iter(found): next(one)["whole"], runs=3, warm=False)
     if wanted("log-live", "log-latency"):
         live = [followed(server, chromium) for _ in range(3)]
         compare("log-live", "≤ 0.8 s", lambda one=iter(live): next(one)[0], runs=3, warm=False)
@@ -168,16 +175,21 @@ def followed(server, chromium):
     if status != 201:
         raise SystemExit(f"dispatch gave {status}: {answer[:300]}")
     run = json.loads(answer)["runs"][0]
+    go, slow = (Path(f"/tmp/bench-pages-{word}-{run}") for word in ("go", "slow"))
+    # Of a run that was measured before.
+    if go.exists() or slow.exists():
+        raise SystemExit(f"remove {go} and {slow} first")
     wait_for("the job", lambda: any(job["status"] == "in_progress" and job["steps"] for job in server.get(f"/api/v1/runs/{run}")["jobs"]))
     chromium.ask("follow", path=f"/runs/{run}/jobs/live", step="s0")
-    go, slow = (f"/tmp/bench-pages-{word}-{run}" for word in ("go", "slow"))
     begin = time.time() * 1000
-    open(go, "w").close()
+    go.touch()
     end = chromium.ask("seen", last="that was all")["end"]
     chromium.ask("follow", path=f"/runs/{run}/jobs/live", step="s0")
-    open(slow, "w").close()
+    slow.touch()
     taken = sorted(chromium.ask("seen", last="now it is over")["taken"])
     server.over(run)
+    go.unlink()
+    slow.unlink()
     return (end - begin) / 1000, taken[int(len(taken) * 0.99)]
 
 

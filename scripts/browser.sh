@@ -3,6 +3,7 @@
 # font, Node); otherwise it says what to install, and fails.
 # Usage: browser.sh PATH_TO_PIPE [FILE…]      files of tests/browser; all tests without any
 #        browser.sh PATH_TO_PIPE screenshots  makes the pictures of docs/ui.md again
+#        browser.sh PATH_TO_PIPE ready        installs what is missing and ends, for benches/pages.py
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tests/browser" && pwd)
 PIPE=$(realpath "${1:?usage: browser.sh PATH_TO_PIPE [FILE…]}")
@@ -33,6 +34,9 @@ node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' ||
 cd "$here"
 if [[ ! -e node_modules/.package-lock.json || package-lock.json -nt node_modules/.package-lock.json ]]; then
   npm ci --silent --prefer-offline
+fi
+if [[ ${1:-} == ready ]]; then
+  exit
 fi
 if [[ ${1:-} == screenshots ]]; then
   exec node screenshots.mjs
