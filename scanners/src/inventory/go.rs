@@ -134,22 +134,21 @@ fn packages(version: &str, modules: &str) -> Vec<Stated> {
         let (word, name, number) = (fields.next(), fields.next(), fields.next());
         match (word, name, number) {
             (Some("mod" | "dep"), Some(name), number) => {
-                // A module that was built from its own folder has no version that anybody published.
-                let number = number.filter(|number| *number != "(devel)").unwrap_or_default();
-                found.push(Stated::new(Ecosystem::Go, name, number));
+                found.push(Stated::new(Ecosystem::Go, name, published(number)));
             }
             // What stands in for the module of the line before.
-            (Some("=>"), Some(name), Some(number)) => {
+            (Some("=>"), Some(name), number) => {
                 if let Some(last) = found.last_mut() {
-                    *last = Stated::new(Ecosystem::Go, name, number);
+                    *last = Stated::new(Ecosystem::Go, name, published(number));
                 }
             }
             (Some("build"), Some(setting), _) => flags = setting.strip_prefix("-ldflags=").unwrap_or(flags),
             _ => {}
         }
     }
-    if let Some(main) = found.first_mut().filter(|main| main.version.is_empty()) {
-        main.version = flag_version(flags, &main.name);
+    if let Some(main) = found.first_mut().filter(|main| main.version.is_empty() || main.version.starts_with("v0.0.0-"))
+    {
+        main.version = flag_version(flags, &main.name).unwrap_or_else(|| std::mem::take(&mut main.version));
     }
     // `go1.22.1 X:boringcrypto`, `devel go1.23-abc`.
     let released = version.split_whitespace().find_map(|word| word.strip_prefix("go"));
@@ -157,21 +156,25 @@ fn packages(version: &str, modules: &str) -> Vec<Stated> {
     found
 }
 
-/// A version that was set when linking: `-X main.version=1.2.3`, as most releases are made.
-fn flag_version(flags: &str, module: &str) -> String {
+/// A module that was built from its own folder has no version that anybody published.
+fn published(version: Option<&str>) -> &str {
+    version.filter(|version| *version != "(devel)").unwrap_or_default()
+}
+
+/// A version that was set when linking: `-X main.version=1.2.3`, as most releases are made. Without a `v`, which some write.
+fn flag_version(flags: &str, module: &str) -> Option<String> {
     let flags = flags.trim_matches('"');
     let set = flags.split_whitespace().filter_map(|flag| flag.trim_matches(['\'', '"']).split_once('='));
-    for (variable, value) in set {
+    let mut versions = set.filter_map(|(variable, value)| {
         let variable = variable.to_lowercase();
         let is_version = variable == "main.version"
             || variable.ends_with("/version.version")
             || variable.strip_prefix(&module.to_lowercase()).is_some_and(|rest| rest.ends_with(".version"));
         let value = value.trim_matches(['\'', '"']);
-        if is_version && value.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit()) {
-            return if value.starts_with('v') { value.to_owned() } else { format!("v{value}") };
-        }
-    }
-    String::new()
+        let value = value.strip_prefix('v').unwrap_or(value);
+        (is_version && value.starts_with(|first: char| first.is_ascii_digit())).then(|| value.to_owned())
+    });
+    versions.next()
 }
 
 /// `go.mod`: since Go 1.17 it names all modules that are built in.

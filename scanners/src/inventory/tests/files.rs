@@ -66,7 +66,7 @@ fn databases_of_rpm() {
 
 #[test]
 fn programs() {
-    let modules = ["golang shop v1.4.2", "golang golang.org/x/net v0.1.0", "golang github.com/new/one v1.0.1"];
+    let modules = ["golang shop 1.4.2", "golang golang.org/x/net v0.1.0", "golang github.com/new/one v1.0.1"];
     let with = |version| [&modules[..], &[version]].concat();
     check("app/server", &make::go_program(), INSTALLED, &with("golang stdlib v1.22.1"));
     check("app/server", &make::old_go_program(), INSTALLED, &with("golang stdlib v1.17.3"));

@@ -2,6 +2,8 @@
 //!
 //! A failure is printed with the input that made it; `PROPTEST_CASES` makes more of them.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::make::{self, Item, STATUS, file};
@@ -59,6 +61,8 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
+static SEEDS: LazyLock<Vec<(&str, bool, Vec<u8>)>> = LazyLock::new(seeds);
+
 fn seeds() -> Vec<(&'static str, bool, Vec<u8>)> {
     let text = |path, text: &str| (path, false, text.as_bytes().to_vec());
     let lock = |path, text: &str| (path, true, text.as_bytes().to_vec());
@@ -108,8 +112,8 @@ fn seeds() -> Vec<(&'static str, bool, Vec<u8>)> {
 
 proptest! {
     #[test]
-    fn parsers_answer(number in 0..seeds().len(), changes in changes()) {
-        let (path, is_repository, mut bytes) = seeds().swap_remove(number);
+    fn parsers_answer(number in 0..SEEDS.len(), changes in changes()) {
+        let (path, is_repository, mut bytes) = SEEDS[number].clone();
         for change in &changes {
             apply(&mut bytes, change);
         }
