@@ -21,9 +21,10 @@ use crate::finding::{Epss, Kev};
 
 /// How full a block gets before the next one begins. A lookup reads one, so it is a page of the disk's cache.
 const BLOCK_BYTES: usize = 4096;
-/// The names under which KEV and EPSS are kept, where releases have theirs.
+/// The names under which KEV, EPSS and what anyone says of a vulnerability's severity are kept, where releases have theirs.
 pub(crate) const KEV: &str = "kev";
 pub(crate) const EPSS: &str = "epss";
+pub(crate) const SEVERITY: &str = "severity";
 
 /// An index in the making.
 pub(crate) struct Builder {
@@ -92,9 +93,23 @@ impl Builder {
                 }
             }
         }
+        self.add_severity(advisory, &mut bytes);
         self.advisories += 1;
         self.scratch = bytes;
         Ok(())
+    }
+
+    /// Keeps the best vector under the name of the vulnerability, for databases that have none: Debian's and Alpine's.
+    fn add_severity(&mut self, advisory: &Advisory, bytes: &mut Vec<u8>) {
+        let affected = advisory.affected.iter().filter_map(|affected| affected.rating.as_ref());
+        let rating = advisory.ratings.iter().chain(affected).find(|rating| rating.cvss.is_some());
+        let Some(rating) = rating.filter(|_| advisory.covers.is_empty()) else { return };
+        let names = std::iter::once(&advisory.id).chain(&advisory.aliases);
+        for name in names.filter(|name| name.starts_with("CVE-")) {
+            bytes.clear();
+            codec::put_rating(bytes, rating);
+            self.row(SEVERITY, name, bytes);
+        }
     }
 
     pub(crate) fn add_kev(&mut self, id: &str, kev: &Kev) {

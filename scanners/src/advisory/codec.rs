@@ -32,7 +32,7 @@ fn put_time(bytes: &mut Vec<u8>, time: Option<i64>) {
     put_number(bytes, time.and_then(|time| u64::try_from(time).ok()).map_or(0, |time| time + 1));
 }
 
-fn put_rating(bytes: &mut Vec<u8>, rating: &Rating) {
+pub(crate) fn put_rating(bytes: &mut Vec<u8>, rating: &Rating) {
     let source = match rating.source {
         SeveritySource::Vendor => 0,
         SeveritySource::Nvd => 1,
@@ -146,6 +146,10 @@ pub(crate) fn advisory(bytes: &[u8]) -> Option<Advisory> {
         advisory.ratings.push(reader.rating()?);
     }
     Some(advisory)
+}
+
+pub(crate) fn rating(bytes: &[u8]) -> Option<Rating> {
+    Reader(bytes).rating()
 }
 
 const FROM: u8 = 1;

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::build::{EPSS, KEV};
+use super::build::{EPSS, KEV, SEVERITY};
 use super::codec::{self, Reader};
 use super::error::IndexError;
 use super::model::Advisory;
-use crate::finding::{Epss, Kev};
+use crate::finding::{Epss, Kev, Rating};
 
 pub(crate) const MAGIC: &[u8; 8] = b"pipe-adv";
 /// Counts up whenever an older program could misread the file.
@@ -248,6 +248,16 @@ impl Index {
         self.each_value(&mut Page::default(), &key(EPSS, id), |bytes| {
             found = codec::epss(bytes);
             found.is_some()
+        })?;
+        Ok(found)
+    }
+
+    /// The vectors that other databases give a vulnerability (`CVE-…`).
+    pub(crate) fn severities(&self, id: &str) -> Result<Vec<Rating>, IndexError> {
+        let mut found = Vec::new();
+        self.each_value(&mut Page::default(), &key(SEVERITY, id), |bytes| {
+            found.extend(codec::rating(bytes));
+            true
         })?;
         Ok(found)
     }

@@ -14,8 +14,8 @@ use super::codec::{self, Row, Span};
 use super::error::IndexError;
 use super::index::{Index, Page, key};
 use super::model::Advisory;
-use super::{merge, names};
-use crate::finding::{AffectedPackage, Finding, Rating};
+use super::{merge, names, severity};
+use crate::finding::{AffectedPackage, Finding, Rating, Severity, SeveritySource};
 use crate::package::{Ecosystem, Inventory, Package};
 use crate::version::Scheme;
 
@@ -145,6 +145,7 @@ impl Index {
             let mut findings = merge::findings(scheme, &subject(package, inventory), &lookup.version, &complete);
             for finding in &mut findings {
                 self.add_exploits(finding, &mut exploits)?;
+                self.add_severity(finding)?;
             }
             findings.sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.id.cmp(&right.id)));
             found.push((lookup.package, findings));
@@ -205,6 +206,32 @@ impl Index {
         }
         finding.kev = finding.kev.take().or(exploits.kev);
         finding.epss = finding.epss.or(exploits.epss);
+        Ok(())
+    }
+}
+
+impl Index {
+    /// Where the vendor says nothing, what others say of the vulnerability: by its vector, not by their word, which is about
+    /// their packages.
+    fn add_severity(&self, finding: &mut Finding) -> Result<(), IndexError> {
+        if finding.severity != Severity::Unknown {
+            return Ok(());
+        }
+        let names = std::iter::once(&finding.id).chain(&finding.aliases).filter(|name| name.starts_with("CVE-"));
+        for name in names {
+            for rating in self.severities(name)? {
+                let Some(cvss) = rating.cvss else { continue };
+                let source =
+                    if rating.source == SeveritySource::Nvd { SeveritySource::Nvd } else { SeveritySource::Cvss };
+                finding.ratings.push(severity::rating_of(source, cvss));
+            }
+        }
+        severity::order(&mut finding.ratings);
+        if let Some(rating) = finding.ratings.iter().find(|rating| rating.severity != Severity::Unknown) {
+            finding.severity = rating.severity;
+            finding.severity_source = Some(rating.source);
+            finding.cvss = severity::best_vector(&finding.ratings);
+        }
         Ok(())
     }
 }

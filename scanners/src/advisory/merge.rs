@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::matching::{Hit, timestamp};
 use super::severity;
 use crate::finding::{AffectedPackage, Finding, Kind, Rating, Severity, Status, Subject};
-use crate::version::Scheme;
+use crate::version::{Scheme, sort_by};
 
 /// Most addresses named by one finding.
 const REFERENCES_MAX: usize = 10;
@@ -119,7 +119,7 @@ fn rank(name: &str) -> usize {
 fn fixed_versions(scheme: Scheme, version: &str, hits: &[&Hit]) -> Vec<String> {
     let mut fixed: Vec<String> = hits.iter().flat_map(|hit| hit.fixed.iter().cloned()).collect();
     fixed.retain(|fixed| scheme.compare(fixed, version) == Ordering::Greater);
-    fixed.sort_by(|left, right| scheme.compare(left, right));
+    sort_by(&mut fixed, &|left, right| scheme.compare(left, right));
     fixed.dedup_by(|left, right| scheme.compare(left, right) == Ordering::Equal);
     let safe: Vec<String> =
         fixed.iter().filter(|fixed| !hits.iter().any(|hit| hit.applies_to(scheme, fixed))).cloned().collect();

@@ -12,6 +12,8 @@ mod debian;
 mod error;
 mod exploit;
 mod fetch;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod json;
 mod matching;

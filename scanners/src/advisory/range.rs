@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use super::model::{Bound, Interval};
-use crate::version::Scheme;
+use crate::version::{Scheme, sort_by};
 
 /// What an OSV range says happens at a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) fn of_events(scheme: Scheme, events: &[Event<'_>]) -> Vec<Interval> {
             Event::Introduced(_) | Event::Fixed(_) | Event::LastAffected(_) => sorted.push(*event),
         }
     }
-    sorted.sort_by(|left, right| match (left.version(), right.version()) {
+    sort_by(&mut sorted, &|left, right| match (left.version(), right.version()) {
         (left, right) if left == right => Ordering::Equal,
         (BEGINNING, _) => Ordering::Less,
         (_, BEGINNING) => Ordering::Greater,
@@ -144,7 +144,7 @@ pub(crate) fn intersection(scheme: Scheme, left: Vec<Interval>, right: Vec<Inter
 
 /// The same versions in as few intervals as possible, in order.
 pub(crate) fn union(scheme: Scheme, mut intervals: Vec<Interval>) -> Vec<Interval> {
-    intervals.sort_by(|a, b| match (&a.from, &b.from) {
+    sort_by(&mut intervals, &|a, b| match (&a.from, &b.from) {
         (Some(x), Some(y)) => lower(scheme, x, y),
         (x, y) => x.is_some().cmp(&y.is_some()),
     });

@@ -39,11 +39,23 @@ pub struct Plan {
 }
 
 impl Default for Plan {
-    /// The ecosystems of the languages, and of distributions those that publish records of OSV; Debian's tracker and Alpine's
-    /// database, which say more than theirs; KEV and EPSS.
+    /// The ecosystems of the languages and of distributions; Debian's tracker and Alpine's database, which say what will not be
+    /// fixed and what never was affected, where the records of OSV have the severities; KEV and EPSS.
     fn default() -> Self {
-        let ecosystems =
-            ["npm", "PyPI", "Go", "Maven", "RubyGems", "crates.io", "Packagist", "AlmaLinux", "Rocky Linux", "Ubuntu"];
+        let ecosystems = [
+            "npm",
+            "PyPI",
+            "Go",
+            "Maven",
+            "RubyGems",
+            "crates.io",
+            "Packagist",
+            "Debian",
+            "Alpine",
+            "Ubuntu",
+            "AlmaLinux",
+            "Rocky Linux",
+        ];
         let mut documents = vec![
             ("debian-tracker.json".to_owned(), "https://security-tracker.debian.org/tracker/data/json".to_owned()),
             (

@@ -105,6 +105,27 @@ impl Scheme {
     }
 }
 
+/// Sorts without minding whether the ordering is one: of odd versions some tools say that A is before B, B before C and C before
+/// A, at which the sorting of the standard library may panic. Equal ones stay as they are.
+pub(crate) fn sort_by<Item>(items: &mut Vec<Item>, compare: &impl Fn(&Item, &Item) -> Ordering) {
+    if items.len() < 2 {
+        return;
+    }
+    let mut right = items.split_off(items.len() / 2);
+    sort_by(items, compare);
+    sort_by(&mut right, compare);
+    let mut merged = Vec::with_capacity(items.len() + right.len());
+    let mut left = std::mem::take(items).into_iter().peekable();
+    let mut right = right.into_iter().peekable();
+    while let (Some(first), Some(second)) = (left.peek(), right.peek()) {
+        let from = if compare(first, second) == Ordering::Greater { &mut right } else { &mut left };
+        merged.extend(from.next());
+    }
+    merged.extend(left);
+    merged.extend(right);
+    *items = merged;
+}
+
 /// Compares two runs of digits of any length as numbers. Nothing stands for zero.
 fn numbers(left: &str, right: &str) -> Ordering {
     let left = left.trim_start_matches('0');
@@ -139,6 +160,28 @@ mod tests {
                     let forth = scheme.compare(left, right);
                     assert_eq!(forth, scheme.compare(right, left).reverse(), "{scheme:?}: {left:?} and {right:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sorting_survives_an_ordering_that_goes_in_circles() {
+        let mut numbers: Vec<u32> = (0..1000).map(|number| number * 7919 % 1000).collect();
+        let before = numbers.clone();
+        sort_by(&mut numbers, &|left, right| (left % 3).cmp(&((right + 1) % 3)));
+        numbers.sort_unstable();
+        assert!(numbers.iter().copied().eq(0..1000));
+        let mut sorted = before;
+        sort_by(&mut sorted, &|left, right| left.cmp(right));
+        assert_eq!(sorted, numbers);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_two_versions_are_they_compare_both_ways(left in "[0-9a-zA-Z.:~^_+#α-]{0,14}", right in "\\PC{0,10}") {
+            for scheme in SCHEMES {
+                proptest::prop_assert_eq!(scheme.compare(&left, &right), scheme.compare(&right, &left).reverse());
+                proptest::prop_assert_eq!(scheme.compare(&left, &left.clone()), Ordering::Equal);
             }
         }
     }
