@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::codec;
-use super::index::{Block, FORMAT, Header, MAGIC, PREFIX_BYTES};
+use super::header::Header;
+use super::index::{Block, FORMAT, MAGIC, PREFIX_BYTES};
 use super::model::Advisory;
 use crate::finding::{Epss, Kev};
 

@@ -188,6 +188,47 @@ pub(crate) fn put_row(bytes: &mut Vec<u8>, offset: u64, length: u64, affected: &
     put_texts(bytes, &affected.fixed);
 }
 
+/// Whether `applies` says yes to any interval of a row, or `listed` to any of its versions: without building anything, since most
+/// rows of a package are about versions from before. None when the row cannot be read.
+pub(crate) fn row_is(
+    bytes: &[u8],
+    mut applies: impl FnMut(Span<'_>) -> bool,
+    mut listed: impl FnMut(&str) -> bool,
+) -> Option<bool> {
+    let mut reader = Reader(bytes);
+    reader.number()?;
+    reader.number()?;
+    if reader.byte()? & HAS_RATING != 0 {
+        reader.byte()?;
+        reader.byte()?;
+        reader.text()?;
+    }
+    reader.number()?;
+    for _ in 0..reader.number()? {
+        if applies(span(&mut reader)?) {
+            return Some(true);
+        }
+    }
+    for _ in 0..reader.number()? {
+        if listed(reader.text()?) {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+fn span<'a>(reader: &mut Reader<'a>) -> Option<Span<'a>> {
+    let flags = reader.byte()?;
+    let mut bound = |present: u8, inclusive: u8| {
+        if flags & present == 0 { Some(None) } else { Some(Some((reader.text()?, flags & inclusive != 0))) }
+    };
+    Some(Span {
+        from: bound(FROM, FROM_INCLUSIVE)?,
+        to: bound(TO, TO_INCLUSIVE)?,
+        ends_with_fix: flags & ENDS_WITH_FIX != 0,
+    })
+}
+
 /// A row as it lies in its block.
 #[derive(Debug, Clone)]
 pub(crate) struct Row<'a> {
@@ -225,13 +266,7 @@ pub(crate) fn row(bytes: &[u8]) -> Option<Row<'_>> {
     let count = reader.length()?;
     let mut spans = Vec::with_capacity(count.min(reader.0.len()));
     for _ in 0..count {
-        let flags = reader.byte()?;
-        let mut bound = |present: u8, inclusive: u8| {
-            if flags & present == 0 { Some(None) } else { Some(Some((reader.text()?, flags & inclusive != 0))) }
-        };
-        let from = bound(FROM, FROM_INCLUSIVE)?;
-        let to = bound(TO, TO_INCLUSIVE)?;
-        spans.push(Span { from, to, ends_with_fix: flags & ENDS_WITH_FIX != 0 });
+        spans.push(span(&mut reader)?);
     }
     let mut list = || {
         let count = reader.length()?;

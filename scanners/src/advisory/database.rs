@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::build::Builder;
 use super::error::{BuildError, IndexError};
-use super::index::{Header, Index, SourceInfo};
+use super::header::{Header, SourceInfo};
+use super::index::Index;
 use super::source::{self, Intake, Source};
 
 /// The file of the index.

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::build::{EPSS, KEV, SEVERITY};
 use super::codec::{self, Reader};
 use super::error::IndexError;
+use super::header::{Header, SourceInfo};
 use super::model::Advisory;
 use crate::finding::{Epss, Kev, Rating};
 
@@ -29,58 +29,10 @@ pub(crate) const PREFIX_BYTES: usize = 8 + 4 + 8 + 8 + 4 + 32 + 4;
 /// Largest directory and largest advisory that are read: what is longer is damage.
 const DIRECTORY_BYTES_MAX: u64 = 1 << 30;
 const ADVISORY_BYTES_MAX: usize = 16 << 20;
+/// How much is read at a time where advisories lie.
+const WINDOW_BYTES: usize = 4096;
 /// How much is hashed at a time.
 const CHUNK_BYTES: usize = 1 << 18;
-
-/// What the index was made of.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    pub created: Timestamp,
-    pub sources: Vec<SourceInfo>,
-    pub advisories: u64,
-    /// Pairs of an advisory and a package in a release.
-    pub rows: u64,
-    /// How many rows there are of each release: `debian:12`, `npm`.
-    pub releases: BTreeMap<String, u64>,
-}
-
-/// One file that went into the index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceInfo {
-    /// Its path below the folder of sources.
-    pub name: String,
-    pub kind: SourceKind,
-    pub bytes: u64,
-    /// When the file was last changed, in nanoseconds since 1970: by this and its length a change is noticed.
-    pub changed: i128,
-    /// When it was fetched, or last changed where nothing says more.
-    pub fetched: Timestamp,
-    /// The latest change of any record in it, where its records have dates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newest: Option<Timestamp>,
-    /// How many records were taken in.
-    pub records: u64,
-    /// How many the database had taken back.
-    pub withdrawn: u64,
-    /// How many are about nothing that this program finds.
-    pub beside: u64,
-    /// How many are not of the form they should have, and the first such with what is wrong.
-    pub unreadable: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_unreadable: Option<String>,
-}
-
-/// Whose data a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SourceKind {
-    /// `all.zip` of an ecosystem, a record, or a file of records line by line.
-    Osv,
-    DebianTracker,
-    AlpineSecdb,
-    Kev,
-    Epss,
-}
 
 /// Where a block of rows lies.
 #[derive(Debug, Clone)]
@@ -231,12 +183,7 @@ impl Index {
     /// # Errors
     /// When the file is damaged there or cannot be read.
     pub fn kev(&self, id: &str) -> Result<Option<Kev>, IndexError> {
-        let mut found = None;
-        self.each_value(&mut Page::default(), &key(KEV, id), |bytes| {
-            found = codec::kev(bytes);
-            found.is_some()
-        })?;
-        Ok(found)
+        Ok(self.known(&mut [Page::default(), Page::default(), Page::default()], id)?.kev)
     }
 
     /// How likely it is that a vulnerability (`CVE-…`) is exploited.
@@ -244,22 +191,29 @@ impl Index {
     /// # Errors
     /// When the file is damaged there or cannot be read.
     pub fn epss(&self, id: &str) -> Result<Option<Epss>, IndexError> {
-        let mut found = None;
-        self.each_value(&mut Page::default(), &key(EPSS, id), |bytes| {
-            found = codec::epss(bytes);
-            found.is_some()
-        })?;
-        Ok(found)
+        Ok(self.known(&mut [Page::default(), Page::default(), Page::default()], id)?.epss)
     }
 
-    /// The vectors that other databases give a vulnerability (`CVE-…`).
-    pub(crate) fn severities(&self, id: &str) -> Result<Vec<Rating>, IndexError> {
-        let mut found = Vec::new();
-        self.each_value(&mut Page::default(), &key(SEVERITY, id), |bytes| {
-            found.extend(codec::rating(bytes));
-            true
+    /// Everything that is kept under the name of a vulnerability (`CVE-…`); looked up in the order of names it is fastest.
+    pub(crate) fn known(&self, pages: &mut [Page; 3], id: &str) -> Result<Known, IndexError> {
+        let mut known = Known::default();
+        let [kev, epss, severity] = pages;
+        self.each_value(kev, &key(KEV, id), |bytes| {
+            known.kev = codec::kev(bytes);
+            known.kev.is_some()
         })?;
-        Ok(found)
+        self.each_value(epss, &key(EPSS, id), |bytes| {
+            known.epss = codec::epss(bytes);
+            known.epss.is_some()
+        })?;
+        self.each_value(severity, &key(SEVERITY, id), |bytes| match codec::rating(bytes) {
+            Some(rating) => {
+                known.ratings.push(rating);
+                true
+            }
+            None => false,
+        })?;
+        Ok(known)
     }
 
     /// Calls `take` with each value of a key; false from it says that the value cannot be read. `page` keeps the block that was
@@ -300,14 +254,23 @@ impl Index {
         Ok(())
     }
 
-    /// The advisory that a row names.
-    pub(crate) fn advisory(&self, offset: u64, length: usize) -> Result<Advisory, IndexError> {
+    /// The advisory that a row names. `window` keeps what was read last: advisories of one package often lie side by side.
+    pub(crate) fn advisory(&self, window: &mut Window, offset: u64, length: usize) -> Result<Advisory, IndexError> {
         const CHECKSUM_BYTES: usize = 4;
         if length > ADVISORY_BYTES_MAX {
             return Err(self.corrupt("an advisory is too long"));
         }
-        let mut bytes = vec![0; length + CHECKSUM_BYTES];
-        self.read_at(&mut bytes, offset)?;
+        let length = length + CHECKSUM_BYTES;
+        if window.get(offset, length).is_none() {
+            let left = usize::try_from(self.content_end.saturating_sub(offset)).unwrap_or(usize::MAX);
+            window.start = offset;
+            window.bytes.resize(WINDOW_BYTES.min(left).max(length), 0);
+            if let Err(error) = self.read_at(&mut window.bytes, offset) {
+                window.bytes.clear();
+                return Err(error);
+            }
+        }
+        let bytes = window.get(offset, length).ok_or_else(|| self.corrupt("an advisory is misplaced"))?;
         let (checksum, bytes) = bytes.split_at(CHECKSUM_BYTES);
         if crc32fast::hash(bytes).to_le_bytes() != checksum {
             return Err(self.corrupt("the checksum of an advisory is wrong"));
@@ -335,6 +298,29 @@ impl Index {
 pub(crate) struct Page {
     number: Option<usize>,
     bytes: Vec<u8>,
+}
+
+/// Bytes that were read last.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn get(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        let from = usize::try_from(offset.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..from.checked_add(length)?)
+    }
+}
+
+/// What is kept under the name of a vulnerability.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) kev: Option<Kev>,
+    pub(crate) epss: Option<Epss>,
+    /// What other databases than the package's say of its severity.
+    pub(crate) ratings: Vec<Rating>,
 }
 
 /// The key of a package in a release.

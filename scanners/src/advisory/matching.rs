@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Row, Span};
 use super::error::IndexError;
-use super::index::{Index, Page, key};
+use super::index::{Index, Page, Window, key};
 use super::model::Advisory;
 use super::{merge, names, severity};
 use crate::finding::{AffectedPackage, Finding, Rating, Severity, SeveritySource};
@@ -113,18 +113,23 @@ impl Index {
         lookups.sort_by(|left, right| left.key.cmp(&right.key));
         let mut page = Page::default();
         let mut advisories: HashMap<u64, Rc<Advisory>> = HashMap::new();
-        let mut exploits = HashMap::new();
+        let mut window = Window::default();
         let mut found: Vec<(usize, Vec<Finding>)> = Vec::new();
         for lookup in &lookups {
             let package = &inventory.packages[lookup.package];
             let scheme = Scheme::of(package.ecosystem);
             let mut hits: Vec<(u64, usize, Hit)> = Vec::new();
-            self.each_value(&mut page, &lookup.key, |bytes| match codec::row(bytes) {
-                Some(row) => {
-                    hits.extend(hit(scheme, &row, &lookup.version).map(|hit| (row.offset, row.length, hit)));
-                    true
+            let equals = |listed: &str| scheme.compare(listed, &lookup.version) == Ordering::Equal;
+            self.each_value(&mut page, &lookup.key, |bytes| {
+                let applies = |span: Span<'_>| {
+                    same_stream(scheme, &span, &lookup.version) && span.contains(scheme, &lookup.version)
+                };
+                match codec::row_is(bytes, applies, equals) {
+                    Some(true) => codec::row(bytes)
+                        .map(|row| hits.push((row.offset, row.length, hit(scheme, &row, &lookup.version))))
+                        .is_some(),
+                    other => other.is_some(),
                 }
-                None => false,
             })?;
             if hits.is_empty() {
                 continue;
@@ -134,7 +139,7 @@ impl Index {
                 let advisory = match advisories.get(&offset) {
                     Some(advisory) => Rc::clone(advisory),
                     None => {
-                        let advisory = Rc::new(self.advisory(offset, length)?);
+                        let advisory = Rc::new(self.advisory(&mut window, offset, length)?);
                         advisories.insert(offset, Rc::clone(&advisory));
                         advisory
                     }
@@ -142,16 +147,24 @@ impl Index {
                 hit.advisory = advisory;
                 complete.push(hit);
             }
-            let mut findings = merge::findings(scheme, &subject(package, inventory), &lookup.version, &complete);
-            for finding in &mut findings {
-                self.add_exploits(finding, &mut exploits)?;
-                self.add_severity(finding)?;
-            }
-            findings.sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.id.cmp(&right.id)));
-            found.push((lookup.package, findings));
+            found.push((
+                lookup.package,
+                merge::findings(scheme, &subject(package, inventory), &lookup.version, &complete),
+            ));
         }
         found.sort_by_key(|(package, _)| *package);
-        matches.findings = found.into_iter().flat_map(|(_, findings)| findings).collect();
+        let mut ends = Vec::with_capacity(found.len());
+        for (_, findings) in found {
+            matches.findings.extend(findings);
+            ends.push(matches.findings.len());
+        }
+        self.add_known(&mut matches.findings, true)?;
+        let mut start = 0;
+        for end in ends {
+            matches.findings[start..end]
+                .sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.id.cmp(&right.id)));
+            start = end;
+        }
         Ok(matches)
     }
 
@@ -160,8 +173,7 @@ impl Index {
     /// # Errors
     /// When the index is damaged where it was read, or cannot be read.
     pub fn enrich(&self, findings: &mut [Finding]) -> Result<(), IndexError> {
-        let mut exploits = HashMap::new();
-        findings.iter_mut().try_for_each(|finding| self.add_exploits(finding, &mut exploits))
+        self.add_known(findings, false)
     }
 
     fn lookups(&self, inventory: &Inventory, matches: &mut Matches) -> Vec<Lookup> {
@@ -186,75 +198,62 @@ impl Index {
         lookups
     }
 
-    fn add_exploits(&self, finding: &mut Finding, seen: &mut HashMap<String, Exploits>) -> Result<(), IndexError> {
-        let mut exploits = Exploits::default();
-        for name in std::iter::once(&finding.id).chain(&finding.aliases).filter(|name| name.starts_with("CVE-")) {
-            let of_name = match seen.get(name) {
-                Some(known) => known.clone(),
-                None => {
-                    let looked_up = Exploits { kev: self.kev(name)?, epss: self.epss(name)? };
-                    seen.insert(name.clone(), looked_up.clone());
-                    looked_up
-                }
-            };
-            exploits.kev = exploits.kev.or(of_name.kev);
-            // Of several names the one that is attacked most.
-            exploits.epss = match (exploits.epss, of_name.epss) {
-                (Some(a), Some(b)) => Some(if a.score >= b.score { a } else { b }),
-                (a, b) => a.or(b),
-            };
-        }
-        finding.kev = finding.kev.take().or(exploits.kev);
-        finding.epss = finding.epss.or(exploits.epss);
-        Ok(())
-    }
-}
-
-impl Index {
-    /// Where the vendor says nothing, what others say of the vulnerability: by its vector, not by their word, which is about
-    /// their packages.
-    fn add_severity(&self, finding: &mut Finding) -> Result<(), IndexError> {
-        if finding.severity != Severity::Unknown {
-            return Ok(());
-        }
-        let names = std::iter::once(&finding.id).chain(&finding.aliases).filter(|name| name.starts_with("CVE-"));
+    /// Adds what is kept under the names of the vulnerabilities: attacks, and `severities` where the vendor says nothing.
+    fn add_known(&self, findings: &mut [Finding], severities: bool) -> Result<(), IndexError> {
+        let cves = |finding: &Finding| {
+            let names = std::iter::once(&finding.id).chain(&finding.aliases);
+            names.filter(|name| name.starts_with("CVE-")).cloned().collect::<Vec<_>>()
+        };
+        // In the order in which they lie in the file, so that each block is read once.
+        let mut names: Vec<String> = findings.iter().flat_map(cves).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut pages = [Page::default(), Page::default(), Page::default()];
+        let mut known = HashMap::with_capacity(names.len());
         for name in names {
-            for rating in self.severities(name)? {
-                let Some(cvss) = rating.cvss else { continue };
-                let source =
-                    if rating.source == SeveritySource::Nvd { SeveritySource::Nvd } else { SeveritySource::Cvss };
-                finding.ratings.push(severity::rating_of(source, cvss));
+            let of_name = self.known(&mut pages, &name)?;
+            known.insert(name, of_name);
+        }
+        for finding in findings {
+            for of_name in cves(finding).iter().filter_map(|name| known.get(name)) {
+                finding.kev = finding.kev.take().or_else(|| of_name.kev.clone());
+                // Of several names the one that is attacked most.
+                finding.epss = match (finding.epss, of_name.epss) {
+                    (Some(a), Some(b)) => Some(if a.score >= b.score { a } else { b }),
+                    (a, b) => a.or(b),
+                };
+                if severities && finding.severity == Severity::Unknown {
+                    add_ratings(finding, &of_name.ratings);
+                }
             }
         }
-        severity::order(&mut finding.ratings);
-        if let Some(rating) = finding.ratings.iter().find(|rating| rating.severity != Severity::Unknown) {
-            finding.severity = rating.severity;
-            finding.severity_source = Some(rating.source);
-            finding.cvss = severity::best_vector(&finding.ratings);
-        }
         Ok(())
     }
 }
 
-#[derive(Debug, Clone, Default)]
-struct Exploits {
-    kev: Option<crate::finding::Kev>,
-    epss: Option<crate::finding::Epss>,
+/// What others say of the vulnerability: by its vector, not by their word, which is about their packages.
+fn add_ratings(finding: &mut Finding, ratings: &[Rating]) {
+    for rating in ratings {
+        let Some(cvss) = rating.cvss.clone() else { continue };
+        let source = if rating.source == SeveritySource::Nvd { SeveritySource::Nvd } else { SeveritySource::Cvss };
+        finding.ratings.push(severity::rating_of(source, cvss));
+    }
+    severity::order(&mut finding.ratings);
+    if let Some(rating) = finding.ratings.iter().find(|rating| rating.severity != Severity::Unknown) {
+        finding.severity = rating.severity;
+        finding.severity_source = Some(rating.source);
+        finding.cvss = severity::best_vector(&finding.ratings);
+    }
 }
 
-/// The row as a hit, if it applies to the version.
-fn hit(scheme: Scheme, row: &Row<'_>, version: &str) -> Option<Hit> {
-    let applies = row.spans.iter().any(|span| same_stream(scheme, span, version) && span.contains(scheme, version))
-        || row.versions.iter().any(|listed| scheme.compare(listed, version) == Ordering::Equal);
-    if !applies {
-        return None;
-    }
+/// What is kept of a row that applies to the version.
+fn hit(scheme: Scheme, row: &Row<'_>, version: &str) -> Hit {
     let ends = row.spans.iter().filter(|span| span.ends_with_fix && same_stream(scheme, span, version));
     let ends = ends.filter_map(|span| span.to.map(|(text, _)| text));
     let later = |fixed: &&str| scheme.compare(fixed, version) == Ordering::Greater;
     let own = |bound: Option<(&str, bool)>| bound.map(|(text, inclusive)| (text.to_owned(), inclusive));
     let kept = row.spans.iter().filter(|span| same_stream(scheme, span, version));
-    Some(Hit {
+    Hit {
         advisory: Rc::new(Advisory::default()),
         will_not_fix: row.will_not_fix,
         rating: row.rating.clone(),
@@ -262,7 +261,7 @@ fn hit(scheme: Scheme, row: &Row<'_>, version: &str) -> Option<Hit> {
         fixed: ends.chain(row.fixed.iter().copied()).filter(later).map(str::to_owned).collect(),
         spans: kept.map(|span| OwnedSpan { from: own(span.from), to: own(span.to) }).collect(),
         versions: row.versions.iter().map(|version| (*version).to_owned()).collect(),
-    })
+    }
 }
 
 /// An rpm of a module stream is never mended by one that is of none, nor the other way round: their versions do not compare.

@@ -14,6 +14,7 @@ mod exploit;
 mod fetch;
 #[cfg(test)]
 mod fuzz;
+mod header;
 mod index;
 mod json;
 mod matching;
@@ -30,6 +31,7 @@ mod update;
 
 pub use database::{Database, Status};
 pub use error::{BuildError, IndexError};
-pub use index::{Header, Index, SourceInfo, SourceKind};
+pub use header::{Header, SourceInfo, SourceKind};
+pub use index::Index;
 pub use matching::{Matches, Uncovered};
 pub use update::{Answer, Fetch, FetchError, Plan, Progress, Request, Resume, UpdateError, Updated, update};

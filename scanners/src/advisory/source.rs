@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::build::Builder;
 use super::error::BuildError;
-use super::index::{SourceInfo, SourceKind};
+use super::header::{SourceInfo, SourceKind};
 use super::json::ReadError;
 use super::osv::{self, Record};
 use super::{alpine, debian, exploit};
