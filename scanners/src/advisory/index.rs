@@ -3,6 +3,7 @@
 //! Opening reads the directory only. Each block and each advisory carries a checksum that is compared when it is read, so that a
 //! file that was changed or cut is an error wherever that is, at the price of what was read.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -224,33 +225,53 @@ impl Index {
         key: &[u8],
         mut take: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), IndexError> {
-        let first_key = |block: &Block| &self.directory[block.key.clone()];
+        let first_key = |number: usize| self.blocks.get(number).map(|block| &self.directory[block.key.clone()]);
+        // Lookups in order are often in the block that was read last.
+        let again = page.number.filter(|number| {
+            first_key(*number).is_some_and(|first| first < key) && first_key(number + 1).is_none_or(|next| next > key)
+        });
         // Rows of a key may begin at the end of the block before the first that starts with it.
-        let start = self.blocks.partition_point(|block| first_key(block) < key).saturating_sub(1);
-        for (number, block) in self.blocks.iter().enumerate().skip(start) {
-            if first_key(block) > key {
+        let start = again.unwrap_or_else(|| {
+            self.blocks.partition_point(|block| &self.directory[block.key.clone()] < key).saturating_sub(1)
+        });
+        for number in start..self.blocks.len() {
+            if first_key(number).is_some_and(|first| first > key) {
                 break;
             }
-            if page.number != Some(number) {
-                page.number = None;
-                page.bytes.resize(block.length, 0);
-                self.read_at(&mut page.bytes, block.offset)?;
-                if crc32fast::hash(&page.bytes) != block.checksum {
-                    return Err(self.corrupt(&format!("the checksum of block {number} is wrong")));
-                }
-                page.number = Some(number);
-            }
-            let mut reader = Reader(&page.bytes);
+            self.turn_to(page, number)?;
+            let behind = page.searched.as_slice() <= key;
+            let mut reader = Reader(&page.bytes[if behind { page.reached } else { 0 }..]);
+            let mut reached = page.bytes.len() - reader.0.len();
             while !reader.0.is_empty() {
-                let row = entry(&mut reader).ok_or_else(|| self.corrupt("a row cannot be read"))?;
-                if row.0 == key && !take(row.1) {
-                    return Err(self.corrupt("a row cannot be read"));
-                }
-                if row.0 > key {
-                    return Ok(());
+                let (row_key, value) = entry(&mut reader).ok_or_else(|| self.corrupt("a row cannot be read"))?;
+                match row_key.cmp(key) {
+                    Ordering::Less => reached = page.bytes.len() - reader.0.len(),
+                    Ordering::Equal if take(value) => {}
+                    Ordering::Equal => return Err(self.corrupt("a row cannot be read")),
+                    Ordering::Greater => {
+                        page.reached = reached;
+                        page.searched.clear();
+                        page.searched.extend_from_slice(key);
+                        return Ok(());
+                    }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Reads a block unless it is the one that was read last.
+    fn turn_to(&self, page: &mut Page, number: usize) -> Result<(), IndexError> {
+        let Some(block) = self.blocks.get(number).filter(|_| page.number != Some(number)) else { return Ok(()) };
+        page.number = None;
+        page.reached = 0;
+        page.searched.clear();
+        page.bytes.resize(block.length, 0);
+        self.read_at(&mut page.bytes, block.offset)?;
+        if crc32fast::hash(&page.bytes) != block.checksum {
+            return Err(self.corrupt(&format!("the checksum of block {number} is wrong")));
+        }
+        page.number = Some(number);
         Ok(())
     }
 
@@ -298,6 +319,9 @@ impl Index {
 pub(crate) struct Page {
     number: Option<usize>,
     bytes: Vec<u8>,
+    /// Where the first row is that is not before the key that was searched last.
+    reached: usize,
+    searched: Vec<u8>,
 }
 
 /// Bytes that were read last.
@@ -321,6 +345,12 @@ pub(crate) struct Known {
     pub(crate) epss: Option<Epss>,
     /// What other databases than the package's say of its severity.
     pub(crate) ratings: Vec<Rating>,
+}
+
+impl Known {
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.kev.is_none() && self.epss.is_none() && self.ratings.is_empty()
+    }
 }
 
 /// The key of a package in a release.

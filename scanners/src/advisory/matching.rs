@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Row, Span};
 use super::error::IndexError;
-use super::index::{Index, Page, Window, key};
+use super::index::{Index, Known, Page, Window, key};
 use super::model::Advisory;
-use super::{merge, names, severity};
+use super::{merge, model, names, severity};
 use crate::finding::{AffectedPackage, Finding, Rating, Severity, SeveritySource};
 use crate::package::{Ecosystem, Inventory, Package};
 use crate::version::Scheme;
@@ -81,17 +81,11 @@ struct OwnedSpan {
 impl Hit {
     /// Whether the advisory applies to this version too.
     pub(super) fn applies_to(&self, scheme: Scheme, version: &str) -> bool {
-        let bound = |bound: &Option<(String, bool)>| bound.as_ref().map(|(text, inclusive)| (text.clone(), *inclusive));
+        fn bound(bound: &Option<(String, bool)>) -> Option<(&str, bool)> {
+            bound.as_ref().map(|(text, inclusive)| (text.as_str(), *inclusive))
+        }
         self.versions.iter().any(|listed| scheme.compare(listed, version) == Ordering::Equal)
-            || self.spans.iter().any(|span| {
-                let (from, to) = (bound(&span.from), bound(&span.to));
-                super::model::contains(
-                    scheme,
-                    version,
-                    from.as_ref().map(|(text, inclusive)| (text.as_str(), *inclusive)),
-                    to.as_ref().map(|(text, inclusive)| (text.as_str(), *inclusive)),
-                )
-            })
+            || self.spans.iter().any(|span| model::contains(scheme, version, bound(&span.from), bound(&span.to)))
     }
 }
 
@@ -200,22 +194,21 @@ impl Index {
 
     /// Adds what is kept under the names of the vulnerabilities: attacks, and `severities` where the vendor says nothing.
     fn add_known(&self, findings: &mut [Finding], severities: bool) -> Result<(), IndexError> {
-        let cves = |finding: &Finding| {
-            let names = std::iter::once(&finding.id).chain(&finding.aliases);
-            names.filter(|name| name.starts_with("CVE-")).cloned().collect::<Vec<_>>()
-        };
         // In the order in which they lie in the file, so that each block is read once.
-        let mut names: Vec<String> = findings.iter().flat_map(cves).collect();
+        let mut names: Vec<&str> = findings.iter().flat_map(cves).collect();
         names.sort_unstable();
         names.dedup();
         let mut pages = [Page::default(), Page::default(), Page::default()];
         let mut known = HashMap::with_capacity(names.len());
         for name in names {
-            let of_name = self.known(&mut pages, &name)?;
-            known.insert(name, of_name);
+            let of_name = self.known(&mut pages, name)?;
+            if !of_name.is_nothing() {
+                known.insert(name.to_owned(), of_name);
+            }
         }
         for finding in findings {
-            for of_name in cves(finding).iter().filter_map(|name| known.get(name)) {
+            let of_names: Vec<&Known> = cves(finding).filter_map(|name| known.get(name)).collect();
+            for of_name in of_names {
                 finding.kev = finding.kev.take().or_else(|| of_name.kev.clone());
                 // Of several names the one that is attacked most.
                 finding.epss = match (finding.epss, of_name.epss) {
@@ -229,6 +222,11 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// The names under which something may be kept.
+fn cves(finding: &Finding) -> impl Iterator<Item = &str> {
+    std::iter::once(&finding.id).chain(&finding.aliases).map(String::as_str).filter(|name| name.starts_with("CVE-"))
 }
 
 /// What others say of the vulnerability: by its vector, not by their word, which is about their packages.

@@ -12,10 +12,10 @@ use crate::version::{Scheme, sort_by};
 const REFERENCES_MAX: usize = 10;
 
 /// What belongs together: the names of one vulnerability and the hits that are about it.
-struct Group {
-    names: BTreeSet<String>,
+struct Group<'a> {
+    names: BTreeSet<&'a str>,
     /// Errata that mend it, which are names to look it up by but not the same thing.
-    errata: BTreeSet<String>,
+    errata: BTreeSet<&'a str>,
     hits: Vec<usize>,
 }
 
@@ -24,18 +24,18 @@ pub(super) fn findings(scheme: Scheme, package: &AffectedPackage, version: &str,
     groups(hits).into_iter().map(|group| finding(scheme, package, version, hits, group)).collect()
 }
 
-fn groups(hits: &[Hit]) -> Vec<Group> {
-    let mut groups: Vec<Option<Group>> = Vec::new();
-    let mut by_name: HashMap<String, usize> = HashMap::new();
+fn groups(hits: &[Hit]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Option<Group<'_>>> = Vec::new();
+    let mut by_name: HashMap<&str, usize> = HashMap::new();
     for (number, hit) in hits.iter().enumerate() {
         let advisory = &hit.advisory;
         if advisory.covers.is_empty() {
-            let names = std::iter::once(&advisory.id).chain(&advisory.aliases).cloned().collect();
+            let names = std::iter::once(&advisory.id).chain(&advisory.aliases).map(String::as_str).collect();
             join(&mut groups, &mut by_name, Group { names, errata: BTreeSet::new(), hits: vec![number] });
         }
         for covered in &advisory.covers {
-            let names = BTreeSet::from([covered.clone()]);
-            let errata = BTreeSet::from([advisory.id.clone()]);
+            let names = BTreeSet::from([covered.as_str()]);
+            let errata = BTreeSet::from([advisory.id.as_str()]);
             join(&mut groups, &mut by_name, Group { names, errata, hits: vec![number] });
         }
     }
@@ -43,7 +43,7 @@ fn groups(hits: &[Hit]) -> Vec<Group> {
 }
 
 /// Puts a group together with all that share a name with it.
-fn join(groups: &mut Vec<Option<Group>>, by_name: &mut HashMap<String, usize>, mut group: Group) {
+fn join<'a>(groups: &mut Vec<Option<Group<'a>>>, by_name: &mut HashMap<&'a str, usize>, mut group: Group<'a>) {
     let known: BTreeSet<usize> = group.names.iter().filter_map(|name| by_name.get(name).copied()).collect();
     for number in &known {
         if let Some(other) = groups[*number].take() {
@@ -62,18 +62,17 @@ fn join(groups: &mut Vec<Option<Group>>, by_name: &mut HashMap<String, usize>, m
         }
     };
     for name in &group.names {
-        by_name.insert(name.clone(), place);
+        by_name.insert(name, place);
     }
     groups[place] = Some(group);
 }
 
-fn finding(scheme: Scheme, package: &AffectedPackage, version: &str, hits: &[Hit], group: Group) -> Finding {
+fn finding(scheme: Scheme, package: &AffectedPackage, version: &str, hits: &[Hit], group: Group<'_>) -> Finding {
     let mut seen = BTreeSet::new();
     let hits: Vec<&Hit> =
         group.hits.iter().filter(|number| seen.insert(**number)).map(|number| &hits[*number]).collect();
-    let id = group.names.iter().min_by_key(|name| (rank(name), name.len(), *name)).cloned().unwrap_or_default();
-    let mut aliases: Vec<String> = group.names.union(&group.errata).filter(|name| **name != id).cloned().collect();
-    aliases.sort_unstable();
+    let id = group.names.iter().min_by_key(|name| (rank(name), name.len(), **name)).copied().unwrap_or_default();
+    let aliases = group.names.union(&group.errata).filter(|name| **name != id).map(|name| (*name).to_owned()).collect();
     let mut ratings: Vec<Rating> = Vec::new();
     for hit in &hits {
         ratings.extend(hit.rating.iter().chain(&hit.advisory.ratings).cloned());
@@ -102,9 +101,9 @@ fn finding(scheme: Scheme, package: &AffectedPackage, version: &str, hits: &[Hit
         published: timestamp(hits.iter().filter_map(|hit| hit.advisory.published).min()),
         modified: timestamp(hits.iter().filter_map(|hit| hit.advisory.modified).max()),
         fix_available: if fixed_versions.is_empty() { None } else { timestamp(fix_available(&hits)) },
-        references: references(&id, &hits),
+        references: references(id, &hits),
         fixed_versions,
-        id,
+        id: id.to_owned(),
         aliases,
     }
 }
