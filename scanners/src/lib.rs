@@ -11,6 +11,8 @@ pub mod finding;
 pub mod import;
 pub mod inventory;
 #[cfg(test)]
+mod mutated;
+#[cfg(test)]
 mod others;
 pub mod package;
 pub mod policy;

@@ -1,6 +1,6 @@
 //! Rules about package managers: what is not asked for, what is left behind, what is another version tomorrow.
 
-use super::shell::{Command, commands, without_options};
+use super::shell::{Command, commands};
 use super::{Broken, Instruction, Rule};
 use crate::finding::Severity::{Low, Medium};
 
@@ -106,7 +106,6 @@ fn others(one: &Instruction, commands: &[Command], broken: &mut Vec<Broken>) {
 }
 
 fn unpinned(one: &Instruction, commands: &[Command], broken: &mut Vec<Broken>) {
-    debug_assert!(!without_options(&one.rest).is_empty() || one.rest.is_empty());
     for command in commands {
         let (verb, separators): (&[&str], &[&str]) = match command.program() {
             "apt-get" | "apt" | "aptitude" => (&["install"], &["="]),

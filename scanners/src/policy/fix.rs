@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::{AffectedPackage, Finding};
 use crate::package::{Ecosystem, Os};
+use crate::version::Scheme;
 
 /// How to mend a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,23 +31,9 @@ pub fn fix(finding: &Finding, os: Option<&Os>) -> Option<Fix> {
 /// The lowest version with the fix that is above the one installed; they are sorted, lowest first. Of several lines of
 /// releases that is the one which is installed, or the next.
 fn nearest<'a>(package: &AffectedPackage, fixed: &'a [String]) -> Option<&'a str> {
-    let is_above = |version: &&String| natural(version) > natural(&package.version);
+    let scheme = Scheme::of(package.ecosystem);
+    let is_above = |version: &&String| scheme.compare(version, &package.version).is_gt();
     fixed.iter().find(is_above).or(fixed.last()).map(String::as_str)
-}
-
-/// An order that is near enough to choose among lines of releases: numbers as numbers, letters as letters.
-fn natural(version: &str) -> Vec<(u64, String)> {
-    let mut parts = Vec::new();
-    let mut rest = version.trim_start_matches(['v', '=']);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        let words = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (word, after) = after.split_at(words);
-        parts.push((number.parse().unwrap_or(0), word.to_owned()));
-        rest = after;
-    }
-    parts
 }
 
 fn command(package: &AffectedPackage, fixed: &str, os: Option<&Os>) -> String {

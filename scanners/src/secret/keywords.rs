@@ -8,6 +8,10 @@ use aho_corasick::{AhoCorasick, Span};
 
 /// Most keywords of a group: Teddy takes no more.
 const GROUP_KEYWORDS_MAX: usize = 64;
+/// The same of short ones, of which Teddy looks at fewer bytes and so is wrong more often.
+const SHORT_KEYWORDS_MAX: usize = 32;
+/// From this length on Teddy looks at as many bytes as it can.
+const LONG_BYTES: usize = 4;
 /// What is folded at once: it stays in the nearest cache.
 const BLOCK_BYTES: usize = 64 * 1024;
 
@@ -38,7 +42,10 @@ impl Keywords {
         // Longer ones first: the search gives the first that matches at a place.
         let mut order: Vec<usize> = (0..words.len()).filter(|number| !words[*number].is_empty()).collect();
         order.sort_by_key(|number| (std::cmp::Reverse(words[*number].len()), words[*number].clone()));
-        let groups = order.chunks(GROUP_KEYWORDS_MAX).map(|numbers| Group::new(words, numbers)).collect();
+        let (long, short): (Vec<usize>, Vec<usize>) =
+            order.into_iter().partition(|number| words[*number].len() >= LONG_BYTES);
+        let groups = long.chunks(GROUP_KEYWORDS_MAX).chain(short.chunks(SHORT_KEYWORDS_MAX));
+        let groups = groups.map(|numbers| Group::new(words, numbers)).collect();
         Self { groups, longest: words.iter().map(String::len).max().unwrap_or(0) }
     }
 

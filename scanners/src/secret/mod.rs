@@ -17,7 +17,7 @@ mod window;
 use regex::bytes::Regex;
 
 pub use gitleaks::{ConfigError, read as read_gitleaks};
-pub use scan::{Scanner, Stats};
+pub use scan::{Scanner, Work};
 
 use crate::finding::Severity;
 

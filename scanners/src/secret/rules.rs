@@ -11,6 +11,9 @@ use crate::finding::Severity::{self, Critical, High, Low, Medium};
 /// Largest compiled expression.
 const EXPRESSION_BYTES_MAX: usize = 1024 * 1024;
 
+/// Shortest keyword that several prefixes share.
+const STEM_BYTES_MIN: usize = 3;
+
 /// Id, description, severity, prefixes that are separated by spaces, the rest of the token, least entropy.
 type Row = (&'static str, &'static str, Severity, &'static str, &'static str, f64);
 
@@ -29,15 +32,16 @@ const TOKENS: &[Row] = &[
         "gitlab-token",
         "a token of GitLab",
         Critical,
-        "glpat- gldt- glrt- glptt- glcbt- glft- glsoat- glimt- glagent-",
+        "glpat- gldt- glrt- glptt- glcbt- glft-",
         "[A-Za-z0-9_.-]{20,}",
         3.0,
     ),
+    ("slack-app-token", "an app token of Slack", Critical, "xapp-", "[A-Za-z0-9-]{10,}", 2.5),
     (
         "slack-token",
         "a token of Slack",
         Critical,
-        "xoxb- xoxp- xoxa- xoxr- xoxs- xoxe- xapp-",
+        "xoxb- xoxp- xoxa- xoxr- xoxs- xoxe- xoxe.",
         "[A-Za-z0-9-]{10,}",
         2.5,
     ),
@@ -68,7 +72,6 @@ const TOKENS: &[Row] = &[
     ("docker-token", "a token of Docker Hub", Critical, "dckr_pat_ dckr_oat_", "[A-Za-z0-9_-]{27,32}", 3.0),
     ("digitalocean-token", "a token of DigitalOcean", Critical, "dop_v1_ doo_v1_ dor_v1_", "[a-f0-9]{64}", 3.0),
     ("sendgrid-key", "a key of SendGrid", Critical, "SG.", r"[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}", 3.0),
-    ("mailchimp-mandrill-key", "a key of Mandrill", High, "md-", "[A-Za-z0-9_-]{22}", 3.5),
     ("openai-key", "a key of OpenAI", Critical, "sk-proj- sk-svcacct- sk-admin-", "[A-Za-z0-9_-]{20,}", 3.5),
     ("anthropic-key", "a key of Anthropic", Critical, "sk-ant-", "(?:api03|admin01)-[A-Za-z0-9_-]{80,}", 3.5),
     ("huggingface-token", "a token of Hugging Face", Critical, "hf_", "[A-Za-z]{34}", 3.0),
@@ -133,7 +136,7 @@ const SHAPES: &[(&str, &str, Severity, &str, &str, usize, f64)] = &[
         "aws-secret-access-key",
         "a secret access key of AWS",
         Critical,
-        "aws_secret secretaccesskey secret_access_key",
+        "secretaccesskey secret_access_key",
         r#"(?i-u)(?:aws_?)?secret_?(?:access_?)?key(?:_id)?["']?\s{0,8}(?:=|:|=>|:=)\s{0,8}["']?([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,
         160,
         4.0,
@@ -142,7 +145,7 @@ const SHAPES: &[(&str, &str, Severity, &str, &str, usize, f64)] = &[
         "azure-client-secret",
         "a client secret of Microsoft Entra",
         Critical,
-        "q~",
+        "0q~ 1q~ 2q~ 3q~ 4q~ 5q~ 6q~ 7q~ 8q~ 9q~",
         r"(?-u)(?:^|[^A-Za-z0-9_~.-])([A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~.-]|$)",
         44,
         3.5,
@@ -165,27 +168,17 @@ const SHAPES: &[(&str, &str, Severity, &str, &str, usize, f64)] = &[
         96,
         3.5,
     ),
-    (
-        "mailgun-key",
-        "a key of Mailgun",
-        High,
-        "mailgun",
-        r"(?i-u)mailgun.{0,40}?\b(key-[a-f0-9]{32}|[a-f0-9]{32}-[a-f0-9]{8}-[a-f0-9]{8})\b",
-        120,
-        3.0,
-    ),
-    ("twilio-key", "a key of Twilio", High, "twilio", r"(?i-u)twilio.{0,40}?\b(SK[a-f0-9]{32})\b", 100, 3.0),
 ];
 
 /// Names that sound like a secret when something is assigned to them, in lower case.
-const NAMES: [&str; 8] = ["password", "passwd", "secret", "api_key", "apikey", "api-key", "auth_token", "access_token"];
+const NAMES: [&str; 7] = ["password", "passwd", "secret", "api_key", "apikey", "api-key", "_token"];
 
 pub(super) fn built_in() -> Rules {
     let mut rules = Vec::new();
     for (id, description, severity, prefixes, rest, entropy) in TOKENS {
         let any: Vec<String> = prefixes.split(' ').map(regex::escape).collect();
         let expression = format!("^(?-u)(?:{}){rest}", any.join("|"));
-        let keywords = prefixes.split(' ').map(str::to_ascii_lowercase).collect();
+        let keywords = stems(&prefixes.to_ascii_lowercase());
         rules.push((rule(id, description, *severity, keywords, Pattern::Prefix(compile(&expression)), *entropy), None));
     }
     for (id, description, severity, keywords, expression, bytes_max, entropy) in SHAPES {
@@ -199,6 +192,17 @@ pub(super) fn built_in() -> Rules {
     let address = vec!["://".to_owned()];
     rules.push((rule("password-in-address", "a password in an address", High, address, Pattern::Address, 0.0), None));
     Rules { rules, allow: vec![super::allow::built_in()] }
+}
+
+/// What the prefixes of a rule all begin with, where that is long enough to be rare, and else each of them.
+fn stems(prefixes: &str) -> Vec<String> {
+    let prefixes: Vec<&str> = prefixes.split(' ').collect();
+    let first = prefixes[0];
+    let is_common = |length: &usize| prefixes.iter().all(|prefix| prefix.starts_with(&first[..*length]));
+    match (STEM_BYTES_MIN..=first.len()).rev().find(is_common) {
+        Some(length) => vec![first[..length].to_owned()],
+        None => prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
+    }
 }
 
 fn rule(

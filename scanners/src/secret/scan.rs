@@ -34,13 +34,15 @@ pub struct Scanner {
     always: Vec<usize>,
 }
 
-/// What was done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
+/// What was done so far, and memory that is used again for the next file.
+#[derive(Debug, Default)]
+pub struct Work {
     pub files: u64,
     pub bytes: u64,
     /// Files that are no text, or that are let pass by their path.
     pub skipped: u64,
+    block: Vec<u8>,
+    marks: Marks,
 }
 
 /// One secret in a block.
@@ -49,9 +51,8 @@ struct Hit {
     secret: Range<usize>,
 }
 
-/// What is reused from file to file.
 #[derive(Debug, Default)]
-struct Work {
+struct Marks {
     folded: Vec<u8>,
     /// For rules that look around a keyword: up to where a block is looked at already.
     done: BTreeMap<usize, usize>,
@@ -91,31 +92,31 @@ impl Scanner {
         path: &str,
         mut file: impl Read,
         layer: Option<usize>,
-        stats: &mut Stats,
+        work: &mut Work,
     ) -> io::Result<Vec<Finding>> {
-        stats.files += 1;
+        work.files += 1;
         let mut findings = self.by_path(path, layer);
         if self.allow.iter().any(|allow| allow.lets_file(path)) {
-            stats.skipped += 1;
+            work.skipped += 1;
             return Ok(findings);
         }
-        let mut work = Work::default();
-        let mut block = Vec::new();
+        let Work { bytes, skipped, block, marks, .. } = work;
+        block.clear();
         let (mut lines_before, mut kept) = (0_u64, 0_usize);
         let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
         loop {
-            let read = file.by_ref().take((BLOCK_BYTES - kept) as u64).read_to_end(&mut block)?;
-            stats.bytes += read as u64;
-            if lines_before == 0 && kept == 0 && is_binary(&block) {
-                stats.skipped += 1;
+            let read = file.by_ref().take((BLOCK_BYTES - kept) as u64).read_to_end(block)?;
+            *bytes += read as u64;
+            if lines_before == 0 && kept == 0 && is_binary(block) {
+                *skipped += 1;
                 return Ok(findings);
             }
             let is_last = block.len() < BLOCK_BYTES;
-            for hit in self.hits(path, &block, &mut work) {
+            for hit in self.hits(path, block, marks) {
                 if findings.len() >= FINDINGS_MAX {
                     return Ok(findings);
                 }
-                let finding = self.finding(path, &block, &hit, lines_before, layer);
+                let finding = self.finding(path, block, &hit, lines_before, layer);
                 // The overlap is looked at twice.
                 let place = finding.place().map(|place| format!("{:?}:{:?}", place.line, place.column));
                 if seen.insert((finding.id.clone(), place.unwrap_or_default())) {
@@ -144,11 +145,11 @@ impl Scanner {
         found.map(|(rule, _)| secret(rule, path, None, None, layer, rule.description.clone())).collect()
     }
 
-    fn hits(&self, path: &str, text: &[u8], work: &mut Work) -> Vec<Hit> {
+    fn hits(&self, path: &str, text: &[u8], marks: &mut Marks) -> Vec<Hit> {
         let mut hits = Vec::new();
-        work.done.clear();
-        work.whole.clear();
-        let Work { folded, done, whole } = work;
+        marks.done.clear();
+        marks.whole.clear();
+        let Marks { folded, done, whole } = marks;
         self.keywords.find(text, folded, |keyword, at| {
             for number in &self.of_keyword[keyword] {
                 let (rule, of) = &self.rules[*number];

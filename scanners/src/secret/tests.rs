@@ -4,7 +4,7 @@
 use super::*;
 
 fn found(scanner: &Scanner, path: &str, text: &[u8]) -> Vec<String> {
-    let findings = scanner.scan(path, text, None, &mut Stats::default()).unwrap();
+    let findings = scanner.scan(path, text, None, &mut Work::default()).unwrap();
     let at = |finding: &crate::finding::Finding| {
         let place = finding.place().unwrap();
         format!("{} {}:{}", finding.id, place.line.unwrap_or(0), place.column.unwrap_or(0))
@@ -109,7 +109,7 @@ fn secrets_are_hidden_and_told_apart() {
     let scanner = Scanner::new(Rules::built_in());
     let (one, other) = (token("ghp_", 36), token("ghp_A", 35));
     let text = format!("{one}\n{other}\n");
-    let findings = scanner.scan("a", text.as_bytes(), None, &mut Stats::default()).unwrap();
+    let findings = scanner.scan("a", text.as_bytes(), None, &mut Work::default()).unwrap();
     let shown = serde_json::to_string(&findings).unwrap();
     assert!(!shown.contains(&one[4..12]) && shown.contains("ghp_…"), "{shown}");
     assert_ne!(findings[0].summary, findings[1].summary);
