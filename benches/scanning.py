@@ -15,9 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-OURS = str(Path(sys.argv[1]).resolve())
-ARCHIVES = sorted(Path(sys.argv[2]).glob("*.tar"))
-PARTS = sys.argv[3:] or ["sets", "speed"]
+OURS, ARCHIVES = "", []
 TRIVY = os.environ.get("TRIVY") or shutil.which("trivy")
 SYFT = os.environ.get("SYFT") or shutil.which("syft")
 RUNS = int(os.environ.get("RUNS", "11"))
@@ -134,6 +132,44 @@ def speed():
             row("syft", SLOW_RUNS, lambda: syft(archive))
 
 
+def rows(base):
+    """The rows of `make bench`: an image of the 450 MB class beside Trivy and Syft, whose package sets are compared first."""
+    global OURS
+    import measuring
+    if not measuring.wanted("inventory-archive", "inventory-kept", "inventory-daemon", "inventory-memory"):
+        return
+    measuring.run(["cargo", "build", "--release", "--locked", "-p", "scanners", "--example", "inventory"], cwd=measuring.ROOT)
+    OURS = str(Path(os.environ.get("CARGO_TARGET_DIR", measuring.ROOT / "target")) / "release/examples/inventory")
+    archive, kept, cache = base / "image.tar", str(base / "kept"), base / "trivy"
+    measuring.run(["docker", "save", measuring.IMAGE, "--output", str(archive)])
+    answer = base / "image.json"
+    answer.write_text(measuring.run(["docker", "inspect", measuring.IMAGE])[2])
+    found = our_set(ours(archive)[2])
+    if TRIVY and (theirs := trivy_set(trivy(archive, cache)[2])) != found:
+        raise SystemExit(f"Trivy finds other packages: {sorted(theirs ^ found, key=str)[:20]}")
+
+    def cold():
+        shutil.rmtree(cache, ignore_errors=True)
+        return trivy(archive, cache, "cyclonedx")[0]
+
+    def daemon():
+        with answer.open() as text:
+            return run([OURS, "overlay", "-"], text)[0]
+    size = archive.stat().st_size / 1e6
+    print(f"inventory: {size:.0f} MB, {len(found)} packages")
+    measuring.compare("inventory-archive", "≤ 130 ms", lambda: ours(archive)[0],
+                      cold if TRIVY else None, "trivy", unit="ms", scale=1000, runs=11)
+    measuring.compare("inventory-archive-syft", "", lambda: ours(archive)[0], (lambda: syft(archive)[0]) if SYFT else None, "syft",
+                      unit="ms", scale=1000, runs=11, rival_runs=3)
+    measuring.compare("inventory-kept", "≤ 20 ms", lambda: ours(archive, kept)[0],
+                      (lambda: trivy(archive, cache, "cyclonedx")[0]) if TRIVY else None, "trivy, warm", unit="ms", scale=1000, runs=11)
+    if os.geteuid() == 0:
+        measuring.compare("inventory-daemon", "≤ 250 ms", daemon, unit="ms", scale=1000, runs=11)
+    measuring.compare("inventory-memory", "≤ 40 MB", lambda: ours(archive)[1], unit="MiB", runs=3)
+
+
 if __name__ == "__main__":
-    for part in PARTS:
+    OURS = str(Path(sys.argv[1]).resolve())
+    ARCHIVES = sorted(Path(sys.argv[2]).glob("*.tar"))
+    for part in sys.argv[3:] or ["sets", "speed"]:
         {"sets": sets, "speed": speed}[part]()

@@ -62,6 +62,8 @@ pub(crate) fn installed(path: &str, executable: bool) -> Option<Kind> {
         "rpmdb.sqlite-wal" if is_rpm(folder) => Some(Kind::RpmLog),
         "Packages.db" if is_rpm(folder) => Some(Kind::RpmNdb),
         "Packages" if is_rpm(folder) => Some(Kind::RpmBerkeley),
+        // Programs of Rust mostly do not say what is in them. Of the sources of others Cargo ignores it.
+        "Cargo.lock" if !folder.contains("registry/src/") => Some(Kind::Lock(LockFile::Cargo)),
         name => by_ending(folder, name),
     };
     kind.or_else(|| executable.then_some(Kind::Program))
@@ -136,6 +138,8 @@ mod tests {
             ("opt/App.WAR", Some(Kind::Jar)),
             ("srv/vendor/composer/installed.json", Some(Kind::ComposerInstalled)),
             ("home/app/package-lock.json", None),
+            ("home/app/Cargo.lock", Some(Kind::Lock(LockFile::Cargo))),
+            ("root/.cargo/registry/src/index.crates.io-0/serde-1.0.200/Cargo.lock", None),
         ] {
             assert_eq!(installed(path, false), expected, "{path}");
         }
