@@ -30,7 +30,7 @@ TRIVY_TYPES = {"debian": "deb", "alpine": "apk", "alma": "rpm", "rocky": "rpm", 
 
 
 def run(command, stdin=None):
-    """Wall seconds, peak memory in MiB and standard output."""
+    """Wall seconds, peak memory in MiB (no less than this program's own) and standard output."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
         child = subprocess.Popen(command, stdout=out, stderr=errors, stdin=stdin or subprocess.DEVNULL)
@@ -46,6 +46,12 @@ def run(command, stdin=None):
 
 def ours(archive, *more):
     return run([OURS, "archive", str(archive), *more])
+
+
+def our_memory(archive):
+    """In MiB, as the process itself saw it."""
+    told = subprocess.run([OURS, "archive", str(archive)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
+    return int(told.split()[-2]) / 1024
 
 
 def trivy(archive, cache, form="json"):
@@ -120,6 +126,7 @@ def speed():
         with tempfile.TemporaryDirectory() as cache:
             ours(archive, cache)
             row("ours, layers kept", RUNS, lambda: ours(archive, cache))
+            print(f"  ours, memory               {our_memory(archive):9.1f} MiB")
         if TRIVY:
             def cold():
                 with tempfile.TemporaryDirectory() as cache:
@@ -165,7 +172,7 @@ def rows(base):
                       (lambda: trivy(archive, cache, "cyclonedx")[0]) if TRIVY else None, "trivy, warm", unit="ms", scale=1000, runs=11)
     if os.geteuid() == 0:
         measuring.compare("inventory-daemon", "≤ 250 ms", daemon, unit="ms", scale=1000, runs=11)
-    measuring.compare("inventory-memory", "≤ 40 MB", lambda: ours(archive)[1], unit="MiB", runs=3)
+    measuring.compare("inventory-memory", "≤ 40 MB", lambda: our_memory(archive), unit="MiB", runs=3)
 
 
 if __name__ == "__main__":

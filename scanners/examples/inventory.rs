@@ -13,6 +13,12 @@ use std::time::Instant;
 use scanners::inventory::{Options, read};
 use scanners::source::{OverlayImage, Source};
 
+/// The most memory that this process had, in KiB. What a parent measures includes its own.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (form, path) = (arguments.next().unwrap_or_default(), PathBuf::from(arguments.next().unwrap_or_default()));
@@ -47,7 +53,12 @@ fn main() -> ExitCode {
     };
     match read(source, &options) {
         Ok(inventory) => {
-            eprintln!("{} packages in {:?}", inventory.packages.len(), begun.elapsed());
+            eprintln!(
+                "{} packages in {:?}, {} KiB",
+                inventory.packages.len(),
+                begun.elapsed(),
+                peak_kib().unwrap_or(0)
+            );
             println!("{}", serde_json::to_string(&inventory).unwrap_or_default());
             if inventory.unread.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) }
         }
