@@ -24,6 +24,10 @@ fn check(layers: &[&[Item<'_>]], expected: &[&str]) {
     let inventory = read(source, &Options::default()).unwrap();
     assert_eq!(lines(&inventory), expected, "as a layout");
     assert!(inventory.unread.is_empty(), "{:?}", inventory.unread);
+    let mut packed = tar::Builder::new(Vec::new());
+    packed.append_dir_all(".", folder.path()).unwrap();
+    let inventory = read_archive(&packed.into_inner().unwrap(), &Options::default()).unwrap();
+    assert_eq!(lines(&inventory), expected, "as a layout in an archive");
 }
 
 #[test]
