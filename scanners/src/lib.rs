@@ -22,6 +22,7 @@ pub mod report;
 mod rule_finding;
 pub mod secret;
 pub mod source;
+pub mod terraform;
 pub mod version;
 pub mod vex;
 mod yaml;

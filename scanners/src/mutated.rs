@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
-use crate::{coverage, dockerfile, import, policy, secret, vex};
+use crate::{coverage, dockerfile, import, policy, secret, terraform, vex};
 
 /// Files that are right; each reader gets all of them, changed.
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
+    "resource \"aws_iam_policy\" \"é\" {\n  policy = jsonencode({ Statement = [{ Effect = \"Allow\", Action = \"*\", Resource = \"*\" }] })\n  # tfsec:ignore:x:exp:2026-01-01\n  b = \"${var.x == \"y\" ? \"{\" : 1}\"\n  dynamic \"ingress\" { content { cidr_blocks = [\"::/0\"] } }\n  d = <<-EOF\n x\n EOF\n}\nvariable \"db_password\" { default = \"a\" }\n",
     "gate:\n  fail-on: [high, cvss>=9, kev, epss>=0.5]\n  grace: {critical: 0d}\n  baseline: {image: x, mode: only-new}\n  ignore:\n    - {id: CVE-1, purl: \"pkg:deb/debian/a%2Bb@1:1?arch=x\", reason: é, expires: 2027-01-31, owner: a@b}\n  vex: [a/*.json]\n",
     r#"{"@context":"https://openvex.dev/ns/v0.2.0","timestamp":"2026-01-01T00:00:00Z","statements":[{"vulnerability":{"name":"CVE-2023-45853"},"products":[{"@id":"pkg:deb/debian/zlib1g@1%3A1","subcomponents":[{"@id":"pkg:npm/@a/b"}]}],"status":"not_affected","justification":"x"}]}"#,
     r#"{"bomFormat":"CycloneDX","components":[{"bom-ref":"z","purl":"pkg:deb/debian/zlib1g","components":[{}]}],"vulnerabilities":[{"id":"CVE-2023-45853","analysis":{"state":"resolved"},"affects":[{"ref":"urn:cdx:a/1#z"}]}]}"#,
@@ -98,6 +99,7 @@ proptest! {
         let _ = import::read("r.json", &bytes);
         let _ = coverage::Coverage::default().read(&bytes, "/w");
         let _ = dockerfile::check("Dockerfile", &text);
+        let _ = terraform::check(&[terraform::File { path: "a.tf", text: &text }], jiff::civil::date(2026, 11, 22));
     }
 }
 
