@@ -67,8 +67,9 @@ fn compare(folder: &str, inventory: &str, runs: usize) -> Result<(), Box<dyn Err
         let index = Index::open(&path)?;
         opened.push(begun.elapsed());
         let begun = Instant::now();
-        last = Some(index.matching(&inventory)?);
+        let found = index.matching(&inventory)?;
         matched.push(begun.elapsed());
+        last = Some(found);
     }
     let found = last.unwrap_or_default();
     eprintln!(

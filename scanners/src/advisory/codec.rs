@@ -238,7 +238,6 @@ pub(crate) struct Row<'a> {
     pub(crate) rating: Option<Rating>,
     pub(crate) fix_seen: Option<i64>,
     pub(crate) spans: Vec<Span<'a>>,
-    pub(crate) versions: Vec<&'a str>,
     pub(crate) fixed: Vec<&'a str>,
 }
 
@@ -272,9 +271,10 @@ pub(crate) fn row(bytes: &[u8]) -> Option<Row<'_>> {
         let count = reader.length()?;
         (0..count).map(|_| reader.text()).collect::<Option<Vec<_>>>()
     };
-    let versions = list()?;
+    // The versions beside the intervals: `row_is` reads them.
+    list()?;
     let fixed = list()?;
-    Some(Row { offset, length, will_not_fix: flags & WILL_NOT_FIX != 0, rating, fix_seen, spans, versions, fixed })
+    Some(Row { offset, length, will_not_fix: flags & WILL_NOT_FIX != 0, rating, fix_seen, spans, fixed })
 }
 
 /// Shares are kept in steps of 0.00001, as FIRST publishes them.
@@ -326,7 +326,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (row(&bytes), advisory(&bytes), epss(&bytes), kev(&bytes));
+            let _ = (row(&bytes), row_is(&bytes, |_| false, |_| false), advisory(&bytes), epss(&bytes), kev(&bytes));
         }
     }
 
@@ -355,6 +355,9 @@ mod tests {
         assert_eq!(row.rating, affected.rating);
         assert!(row.spans[0].ends_with_fix && row.spans[0].to == Some(("1.0", false)) && row.spans[0].from.is_none());
         assert!(row.spans[1].from == Some(("2", true)) && row.spans[1].to.is_none());
-        assert_eq!((row.versions, row.fixed), (vec!["0.5-odd"], vec!["3"]));
+        assert_eq!(row.fixed, ["3"]);
+        assert_eq!(row_is(&bytes, |_| false, |listed| listed == "0.5-odd"), Some(true));
+        assert_eq!(row_is(&bytes, |span| span.to.is_none(), |_| false), Some(true));
+        assert_eq!(row_is(&bytes, |_| false, |_| false), Some(false));
     }
 }

@@ -14,7 +14,7 @@ use super::codec::{self, Row, Span};
 use super::error::IndexError;
 use super::index::{Index, Known, Page, Window, key};
 use super::model::Advisory;
-use super::{merge, model, names, severity};
+use super::{merge, names, severity};
 use crate::finding::{AffectedPackage, Finding, Rating, Severity, SeveritySource};
 use crate::package::{Ecosystem, Inventory, Package};
 use crate::version::Scheme;
@@ -69,23 +69,16 @@ pub(super) struct Hit {
     pub(super) fix_seen: Option<i64>,
     /// Versions with the fix, as far as they are later than the one that is installed.
     pub(super) fixed: Vec<String>,
-    spans: Vec<OwnedSpan>,
-    versions: Vec<String>,
-}
-
-struct OwnedSpan {
-    from: Option<(String, bool)>,
-    to: Option<(String, bool)>,
+    /// The row as it lies in the index.
+    row: Vec<u8>,
 }
 
 impl Hit {
     /// Whether the advisory applies to this version too.
     pub(super) fn applies_to(&self, scheme: Scheme, version: &str) -> bool {
-        fn bound(bound: &Option<(String, bool)>) -> Option<(&str, bool)> {
-            bound.as_ref().map(|(text, inclusive)| (text.as_str(), *inclusive))
-        }
-        self.versions.iter().any(|listed| scheme.compare(listed, version) == Ordering::Equal)
-            || self.spans.iter().any(|span| model::contains(scheme, version, bound(&span.from), bound(&span.to)))
+        let applies = |span: Span<'_>| same_stream(scheme, &span, version) && span.contains(scheme, version);
+        let equals = |listed: &str| scheme.compare(listed, version) == Ordering::Equal;
+        codec::row_is(&self.row, applies, equals).unwrap_or(false)
     }
 }
 
@@ -105,11 +98,30 @@ impl Index {
         let mut matches = Matches::default();
         let mut lookups = self.lookups(inventory, &mut matches);
         lookups.sort_by(|left, right| left.key.cmp(&right.key));
+        let mut found = self.compared(inventory, &lookups)?;
+        found.sort_by_key(|(package, _)| *package);
+        let mut ends = Vec::with_capacity(found.len());
+        for (_, findings) in found {
+            matches.findings.extend(findings);
+            ends.push(matches.findings.len());
+        }
+        self.add_known(&mut matches.findings, true)?;
+        let mut start = 0;
+        for end in ends {
+            matches.findings[start..end]
+                .sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.id.cmp(&right.id)));
+            start = end;
+        }
+        Ok(matches)
+    }
+
+    /// The findings of some packages, with the number of each package.
+    fn compared(&self, inventory: &Inventory, lookups: &[Lookup]) -> Result<Vec<(usize, Vec<Finding>)>, IndexError> {
         let mut page = Page::default();
         let mut advisories: HashMap<u64, Rc<Advisory>> = HashMap::new();
         let mut window = Window::default();
         let mut found: Vec<(usize, Vec<Finding>)> = Vec::new();
-        for lookup in &lookups {
+        for lookup in lookups {
             let package = &inventory.packages[lookup.package];
             let scheme = Scheme::of(package.ecosystem);
             let mut hits: Vec<(u64, usize, Hit)> = Vec::new();
@@ -120,7 +132,7 @@ impl Index {
                 };
                 match codec::row_is(bytes, applies, equals) {
                     Some(true) => codec::row(bytes)
-                        .map(|row| hits.push((row.offset, row.length, hit(scheme, &row, &lookup.version))))
+                        .map(|row| hits.push((row.offset, row.length, hit(scheme, &row, bytes, &lookup.version))))
                         .is_some(),
                     other => other.is_some(),
                 }
@@ -146,20 +158,7 @@ impl Index {
                 merge::findings(scheme, &subject(package, inventory), &lookup.version, &complete),
             ));
         }
-        found.sort_by_key(|(package, _)| *package);
-        let mut ends = Vec::with_capacity(found.len());
-        for (_, findings) in found {
-            matches.findings.extend(findings);
-            ends.push(matches.findings.len());
-        }
-        self.add_known(&mut matches.findings, true)?;
-        let mut start = 0;
-        for end in ends {
-            matches.findings[start..end]
-                .sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.id.cmp(&right.id)));
-            start = end;
-        }
-        Ok(matches)
+        Ok(found)
     }
 
     /// Adds what is known about attacks to findings that did not come from here, such as imported ones.
@@ -245,20 +244,17 @@ fn add_ratings(finding: &mut Finding, ratings: &[Rating]) {
 }
 
 /// What is kept of a row that applies to the version.
-fn hit(scheme: Scheme, row: &Row<'_>, version: &str) -> Hit {
+fn hit(scheme: Scheme, row: &Row<'_>, bytes: &[u8], version: &str) -> Hit {
     let ends = row.spans.iter().filter(|span| span.ends_with_fix && same_stream(scheme, span, version));
     let ends = ends.filter_map(|span| span.to.map(|(text, _)| text));
     let later = |fixed: &&str| scheme.compare(fixed, version) == Ordering::Greater;
-    let own = |bound: Option<(&str, bool)>| bound.map(|(text, inclusive)| (text.to_owned(), inclusive));
-    let kept = row.spans.iter().filter(|span| same_stream(scheme, span, version));
     Hit {
         advisory: Rc::new(Advisory::default()),
         will_not_fix: row.will_not_fix,
         rating: row.rating.clone(),
         fix_seen: row.fix_seen,
         fixed: ends.chain(row.fixed.iter().copied()).filter(later).map(str::to_owned).collect(),
-        spans: kept.map(|span| OwnedSpan { from: own(span.from), to: own(span.to) }).collect(),
-        versions: row.versions.iter().map(|version| (*version).to_owned()).collect(),
+        row: bytes.to_vec(),
     }
 }
 
