@@ -7,12 +7,17 @@ use super::elf;
 use super::facts::{Facts, Found, PathDigest, Said};
 use super::formats;
 use super::rpm;
-use super::wanted::{self, Kind};
+use super::wanted::{self, Kind, LockFile};
+use super::yarn;
 use crate::package::Unread;
 use crate::source::{Content, Limits, Node, Random, Visitor};
 
 /// Faults that are told of one layer.
 const UNREAD_MAX: usize = 1000;
+
+/// Yarn's lock files of one repository that are open until its manifests are known; of more, all packages count.
+const YARN_FILES_MAX: usize = 100;
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// What counts in what is walked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,9 @@ pub(crate) struct Collector<'a> {
     /// Databases of rpm and SQLite's logs beside them, by path.
     databases: Vec<(String, Random)>,
     logs: HashMap<String, Random>,
+    /// Yarn's lock files and the `package.json` of repositories, by path: one is understood with the other.
+    yarn: Vec<(String, Random)>,
+    manifests: HashMap<String, Vec<u8>>,
     pub(crate) entries: u64,
 }
 
@@ -53,6 +61,8 @@ impl<'a> Collector<'a> {
             links: Vec::new(),
             databases: Vec::new(),
             logs: HashMap::new(),
+            yarn: Vec::new(),
+            manifests: HashMap::new(),
             entries: 0,
         }
     }
@@ -61,6 +71,24 @@ impl<'a> Collector<'a> {
         match self.scope {
             Scope::Installed => wanted::installed(path, executable),
             Scope::LockFiles { .. } => wanted::lock_file(path),
+        }
+    }
+
+    fn development(&self) -> bool {
+        matches!(self.scope, Scope::LockFiles { development: true })
+    }
+
+    /// Reads Yarn's lock files beside what their projects ask for.
+    fn read_yarn(&mut self) {
+        for (path, lock) in std::mem::take(&mut self.yarn) {
+            let folder = path.strip_suffix("yarn.lock").unwrap_or_default();
+            let manifest = self.manifests.get(&format!("{folder}package.json")).map(Vec::as_slice);
+            let lock = if lock.length() <= self.limits.file_bytes { lock.bytes(0, lock.length()).ok() } else { None };
+            let said = match lock {
+                Some(lock) => yarn::parse(&lock, manifest, self.development()),
+                None => Said::unread(format!("it cannot be read, or is larger than {} bytes", self.limits.file_bytes)),
+            };
+            self.keep(&path, said);
         }
     }
 
@@ -89,9 +117,14 @@ impl<'a> Collector<'a> {
             self.databases.push((path.to_owned(), content));
         } else if kind == Kind::RpmLog {
             self.logs.insert(path.to_owned(), content);
+        } else if kind == Kind::Lock(LockFile::Yarn) && self.yarn.len() < YARN_FILES_MAX {
+            self.yarn.push((path.to_owned(), content));
+        } else if kind == Kind::NodePackage && matches!(self.scope, Scope::LockFiles { .. }) {
+            if content.length() <= MANIFEST_BYTES_MAX {
+                self.manifests.insert(path.to_owned(), content.bytes(0, content.length())?);
+            }
         } else {
-            let development = matches!(self.scope, Scope::LockFiles { development: true });
-            let said = formats::read(kind, path, &content, self.limits, development);
+            let said = formats::read(kind, path, &content, self.limits, self.development());
             self.keep(path, said);
         }
         Ok(())
@@ -128,6 +161,7 @@ impl<'a> Collector<'a> {
 
     /// What was found out, and what was not.
     pub(crate) fn finish(mut self) -> Facts {
+        self.read_yarn();
         for (path, database) in std::mem::take(&mut self.databases) {
             if database.length() > self.limits.random_bytes {
                 self.unread(&path, format!("it has {} bytes, more than are read", database.length()));

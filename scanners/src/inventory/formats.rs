@@ -52,7 +52,7 @@ fn understand(kind: Kind, path: &str, content: &Random, limits: &Limits, develop
 fn locked(lock: LockFile, text: &[u8], development: bool) -> Said {
     match lock {
         LockFile::Npm => npm_lock::parse(text, development),
-        LockFile::Yarn => yarn::parse(text),
+        LockFile::Yarn => yarn::parse(text, None, development),
         LockFile::Pnpm => pnpm::parse(text, development),
         LockFile::Requirements => python_lock::requirements(text),
         LockFile::Poetry => python_lock::poetry(text, development),

@@ -100,6 +100,8 @@ pub(crate) fn lock_file(path: &str) -> Option<Kind> {
     let lock = match name {
         "package-lock.json" | "npm-shrinkwrap.json" => LockFile::Npm,
         "yarn.lock" => LockFile::Yarn,
+        // No lock file, but it tells what of Yarn's is for development.
+        "package.json" => return Some(Kind::NodePackage),
         "pnpm-lock.yaml" => LockFile::Pnpm,
         "poetry.lock" => LockFile::Poetry,
         "uv.lock" => LockFile::Uv,

@@ -17,14 +17,19 @@ fn a_repository_is_its_lock_files() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     put(root, "services/a/requirements.txt", "flask==0.12\n");
-    put(root, "services/a/package.json", r#"{"name":"shop","version":"1"}"#);
+    put(
+        root,
+        "services/a/package.json",
+        r#"{"name":"shop","version":"1","dependencies":{"a":"1"},"devDependencies":{"t":"1"}}"#,
+    );
+    put(root, "services/a/yarn.lock", "a@1:\n  version \"1.0.0\"\n\nt@1:\n  version \"1.0.0\"\n");
     put(root, "node_modules/x/package-lock.json", r#"{"packages":{"node_modules/x":{"version":"1"}}}"#);
     put(root, ".git/requirements.txt", "flask==0.1\n");
     std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", root.join("poetry.lock")).unwrap();
     let inventory = read(Source::at(root, None), &Options::default()).unwrap();
-    assert_eq!(lines(&inventory), ["pypi flask 0.12"]);
-    let location = &inventory.packages[0].locations[0];
+    assert_eq!(lines(&inventory), ["npm a 1.0.0", "pypi flask 0.12"]);
+    let location = &inventory.packages[1].locations[0];
     assert_eq!((location.path.as_str(), location.line, location.layer), ("services/a/requirements.txt", Some(1), None));
     assert!(inventory.unread.is_empty(), "{:?}", inventory.unread);
     let none = read(Source::Repository(root.join("gone")), &Options::default());
