@@ -5,6 +5,7 @@
 
 pub mod advisory;
 pub mod attest;
+pub mod code;
 pub mod coverage;
 pub mod dockerfile;
 pub mod finding;

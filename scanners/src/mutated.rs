@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{coverage, dockerfile, import, policy, secret, terraform, vex};
+use crate::{code, coverage, dockerfile, import, policy, secret, terraform, vex};
 
 /// Files that are right; each reader gets all of them, changed.
 const FILES: [&str; 15] = [
@@ -22,6 +22,10 @@ const FILES: [&str; 15] = [
     "# escape=`\nARG V\nFROM é:$V AS a\nENV A=1 B=$A TOKEN=x\nCOPY --from=a x y /é\nRUN --mount=type=cache cd /x && curl 'é' | sh `\n  && apt-get install a\nRUN <<-EOF\n\tpip install x\nEOF\nEXPOSE 80-90/tcp\nUSER root\n",
     "[extend]\nuseDefault = true\n[[rules]]\nid = 'é'\nregex = '''(?i)shop_[a-z]{4,9}'''\nkeywords = ['shop_']\n[allowlist]\nregexes = ['''^x''']\n\"password\": \"q8Zr2Lw9Xc4Vb7Nm1\"\npostgres://é:q8Zr2Lw9Xc@db ghp_ -----BEGIN PRIVATE KEY-----\n",
 ];
+
+std::thread_local! {
+    static CODE: code::Scanner = code::Scanner::default();
+}
 
 #[derive(Debug, Clone)]
 enum Change {
@@ -99,6 +103,7 @@ proptest! {
         let _ = import::read("r.json", &bytes);
         let _ = coverage::Coverage::default().read(&bytes, "/w");
         let _ = dockerfile::check("Dockerfile", &text);
+        let _ = CODE.with(|scanner| [scanner.check("a.py", &text), scanner.check("a.ts", &text)]);
         let _ = terraform::check(&[terraform::File { path: "a.tf", text: &text }], jiff::civil::date(2026, 11, 22));
     }
 }

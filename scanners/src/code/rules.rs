@@ -1,0 +1,208 @@
+//! The rules themselves: each is one statement that is wrong, and what makes it right.
+
+use regex::Regex;
+
+use super::Language::{self, JavaScript, Python};
+use super::Rule;
+use crate::finding::Severity::{self, High, Low, Medium};
+
+/// Id, weakness, severity, language, expression, what makes it right, words.
+type Row = (&'static str, &'static str, Severity, Language, &'static str, &'static str, &'static str);
+
+const ROWS: [Row; 21] = [
+    (
+        "python-shell",
+        "CWE-78",
+        High,
+        Python,
+        r#"\b(subprocess\.(run|call|check_call|check_output|Popen)\([^#]*?\bshell\s*=\s*True|os\.(system|popen)\(\s*(f["']|[^"')\s]|["'][^"'\n]*["']\s*[%+]))"#,
+        "",
+        "a shell takes the text apart; give a list of words",
+    ),
+    ("python-eval", "CWE-95", High, Python, r#"(^|[^\w.])(eval|exec)\(\s*[^"'\s)]"#, "", "text is run as code"),
+    (
+        "python-pickle",
+        "CWE-502",
+        High,
+        Python,
+        r"\b(pickle|cPickle|dill|shelve|marshal)\.(loads?|open|Unpickler)\(",
+        "",
+        "what is read can run code; use JSON",
+    ),
+    (
+        "python-yaml-load",
+        "CWE-502",
+        High,
+        Python,
+        r"\byaml\.(load|load_all|unsafe_load|full_load)\(",
+        r"SafeLoader|BaseLoader",
+        "what is read can make any object; use yaml.safe_load",
+    ),
+    (
+        "python-sql",
+        "CWE-89",
+        High,
+        Python,
+        r#"\.(execute|executemany|raw)\(\s*(f["'][^"'\n]*\{|["']{1,3}[^"'\n]*["']{1,3}\s*(%|\+|\.format\())"#,
+        "",
+        "the statement is put together from text; give values as parameters",
+    ),
+    (
+        "python-unchecked-tls",
+        "CWE-295",
+        High,
+        Python,
+        r"\bverify\s*=\s*False\b|\bssl\._create_unverified_context\(|\bCERT_NONE\b",
+        "",
+        "whoever answers is believed",
+    ),
+    (
+        "python-debug",
+        "CWE-489",
+        Medium,
+        Python,
+        r"\.run\([^)]*\bdebug\s*=\s*True",
+        "",
+        "the debugger lets visitors run code",
+    ),
+    (
+        "python-weak-digest",
+        "CWE-327",
+        Low,
+        Python,
+        r"\bhashlib\.(md5|sha1)\(",
+        r"usedforsecurity\s*=\s*False",
+        "the digest can be forged; use sha256, and for passwords argon2",
+    ),
+    (
+        "python-temporary-name",
+        "CWE-377",
+        Medium,
+        Python,
+        r"\btempfile\.mktemp\(",
+        "",
+        "somebody else can be first to make the file; use mkstemp",
+    ),
+    (
+        "python-no-escape",
+        "CWE-79",
+        Medium,
+        Python,
+        r"\bautoescape\s*=\s*False|\bmark_safe\(\s*[^\x22'\s)]|\|\s*safe\b.*render_template_string",
+        "",
+        "text of visitors becomes HTML",
+    ),
+    (
+        "python-every-origin",
+        "CWE-942",
+        Medium,
+        Python,
+        r#"allow_origins\s*=\s*\[\s*["']\*["']\s*\][^#]*allow_credentials\s*=\s*True"#,
+        "",
+        "any page can act as the visitor",
+    ),
+    (
+        "js-shell",
+        "CWE-78",
+        High,
+        JavaScript,
+        r#"(^|[^\w.]|child_process\.|cp\.)(exec|execSync)\(\s*(`[^`]*\$\{|["'][^"'\n]*["']\s*\+|[A-Za-z_$][\w$]*\s*\+)"#,
+        "",
+        "a shell takes the text apart; use execFile with a list",
+    ),
+    (
+        "js-eval",
+        "CWE-95",
+        High,
+        JavaScript,
+        r#"(^|[^\w.$])(eval\(\s*[^"'`\s)]|new\s+Function\(\s*[^"'`\s)])"#,
+        "",
+        "text is run as code",
+    ),
+    (
+        "js-html",
+        "CWE-79",
+        Medium,
+        JavaScript,
+        r#"\.(innerHTML|outerHTML)\s*\+?=\s*([^"'`=\s]|`[^`]*\$\{|["'][^"'\n]*["']\s*\+)|\bdocument\.write(ln)?\(\s*[^"'`\s)]|dangerouslySetInnerHTML"#,
+        r"DOMPurify|sanitize",
+        "text of visitors becomes HTML",
+    ),
+    (
+        "js-sql",
+        "CWE-89",
+        High,
+        JavaScript,
+        r#"\.(query|execute|raw|\$queryRawUnsafe|\$executeRawUnsafe)\(\s*(`\s*(?i:select|insert|update|delete|with)\b[^`]*\$\{|["']\s*(?i:select|insert|update|delete)\b[^"'\n]*["']\s*\+)"#,
+        "",
+        "the statement is put together from text; give values as parameters",
+    ),
+    (
+        "js-unchecked-tls",
+        "CWE-295",
+        High,
+        JavaScript,
+        r#"\brejectUnauthorized\s*:\s*false|NODE_TLS_REJECT_UNAUTHORIZED["'\]]*\s*=\s*["']?0"#,
+        "",
+        "whoever answers is believed",
+    ),
+    (
+        "js-weak-digest",
+        "CWE-327",
+        Low,
+        JavaScript,
+        r#"\bcreateHash\(\s*["'](md5|sha1)["']"#,
+        "",
+        "the digest can be forged; use sha256, and for passwords argon2 or scrypt",
+    ),
+    (
+        "js-weak-random",
+        "CWE-338",
+        Medium,
+        JavaScript,
+        r"(?i:token|secret|password|nonce|session|otp|api_?key)\w*\s*[:=][^\n;]*\bMath\.random\(\)",
+        "",
+        "it can be guessed; use crypto.randomBytes",
+    ),
+    (
+        "js-unsigned-token",
+        "CWE-347",
+        High,
+        JavaScript,
+        r#"\balgorithms?\s*:\s*\[?\s*["']none["']|\bignoreExpiration\s*:\s*true"#,
+        "",
+        "a token that anybody can write is taken",
+    ),
+    (
+        "js-every-origin",
+        "CWE-942",
+        Medium,
+        JavaScript,
+        r#"\borigin\s*:\s*(["']\*["']|true)[^}]*\bcredentials\s*:\s*true"#,
+        "",
+        "any page can act as the visitor",
+    ),
+    (
+        "js-post-message",
+        "CWE-346",
+        Low,
+        JavaScript,
+        r#"\.postMessage\([^;\n]*,\s*["']\*["']\s*\)"#,
+        "",
+        "any page can read the message; name the origin",
+    ),
+];
+
+pub(super) fn built_in() -> Vec<Rule> {
+    let compile = |expression: &str| Regex::new(expression).expect("our own expressions compile, which a test watches");
+    let rule = |(id, cwe, severity, language, expression, unless, words): Row| Rule {
+        id,
+        cwe,
+        severity,
+        language,
+        expression: compile(expression),
+        unless: (!unless.is_empty()).then(|| compile(unless)),
+        words,
+    };
+    ROWS.into_iter().map(rule).collect()
+}
