@@ -93,6 +93,6 @@ fn status(folder: &str) -> Result<(), Box<dyn Error>> {
 
 fn median(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
-    let slowest = times.last().copied().unwrap_or_default();
-    format!("{:?} (median of {}, slowest {slowest:?})", times[times.len() / 2], times.len())
+    let (fastest, slowest) = (times[0], times[times.len() - 1]);
+    format!("{:?} (median of {}, fastest {fastest:?}, slowest {slowest:?})", times[times.len() / 2], times.len())
 }
