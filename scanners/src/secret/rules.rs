@@ -1,7 +1,6 @@
 //! Our rules: token formats that their issuers document, and what else is surely a secret by its form.
 //!
-//! A rule here is a prefix with an expression that begins there; where a service documents no format it has no rule. The
-//! address of each format's page is beside it in docs/scanning.md.
+//! A rule here is a prefix with an expression that begins there; where a service documents no format it has no rule.
 
 use regex::bytes::{Regex, RegexBuilder};
 

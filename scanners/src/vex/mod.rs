@@ -1,16 +1,19 @@
 //! Statements of vendors and teams that a vulnerability does or does not concern a product (VEX).
 //!
-//! OpenVEX and CycloneDX VEX are read into one form. It does not look for the files and decides nothing: `policy` does.
+//! OpenVEX and CycloneDX VEX are read into one form. It decides nothing: `policy` does.
 //! Follows <https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md> and
 //! <https://cyclonedx.org/docs/1.6/json/#vulnerabilities_items_analysis>.
 
 mod cyclonedx;
+mod load;
 mod openvex;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
+
+pub use load::{Loaded, load};
 
 use crate::finding::{AffectedPackage, Finding};
 use crate::purl_pattern::{Match, PurlPattern};
