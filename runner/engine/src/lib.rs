@@ -25,7 +25,7 @@ pub mod mirror;
 pub mod notice;
 pub mod notify;
 pub mod oidc;
-mod outbound;
+pub mod outbound;
 pub mod placement;
 pub mod registration;
 pub mod reporting;

@@ -3,6 +3,8 @@
 //!
 //! Addresses come from the server's configuration only; nothing that a repository or a run says becomes a host.
 
+mod getter;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
+
+pub use getter::{Getter, Got};
 
 use crate::reporting::{Outcome, Scope};
 
