@@ -2,5 +2,7 @@
 
 pub mod action;
 pub mod docker;
+pub mod scan;
 
+pub use action::scan::ScanFolders;
 pub use action::{built_in, built_in_with};

@@ -5,6 +5,7 @@
 pub mod changes;
 pub mod docker_build;
 pub mod health_check;
+pub mod scan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,12 +42,13 @@ const fn required(name: &'static str, description: &'static str) -> InputFacts {
 /// All built-in actions, `actions/checkout` among them.
 #[must_use]
 pub fn built_in() -> BuiltInActions {
-    built_in_with(BTreeMap::new())
+    built_in_with(BTreeMap::new(), scan::ScanFolders::default())
 }
 
-/// The same; containers that actions start carry `labels` (those of the owner), so that clean-up finds them.
+/// The same; containers that actions start carry `labels` (those of the owner), so that clean-up finds them, and scans
+/// have these folders.
 #[must_use]
-pub fn built_in_with(labels: BTreeMap<String, String>) -> BuiltInActions {
+pub fn built_in_with(labels: BTreeMap<String, String>, folders: scan::ScanFolders) -> BuiltInActions {
     let mut all = BuiltInActions::default();
     all.add(Arc::new(Checkout));
     all.add(Arc::new(UploadArtifact));
@@ -61,6 +63,9 @@ pub fn built_in_with(labels: BTreeMap<String, String>) -> BuiltInActions {
     let lasting =
         labels.iter().filter(|(name, _)| Owner::lasts(name)).map(|(name, value)| (name.clone(), value.clone()));
     all.add(Arc::new(docker_build::DockerBuild { labels: lasting.collect() }));
+    for name in ["pipe/scan", "aquasecurity/trivy-action"] {
+        all.add(Arc::new(scan::Scan { name, folders: folders.clone(), labels: labels.clone() }));
+    }
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all
 }

@@ -26,6 +26,7 @@ mod render;
 mod report;
 mod repository;
 mod run;
+mod scan;
 mod secret_file;
 mod select;
 mod serve;
@@ -92,7 +93,12 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Restore(_)
         | Command::Remote(_)
         | Command::Serve(_) => {}
-        Command::Plan(_) | Command::List(_) | Command::Graph(_) | Command::Check(_) | Command::Doctor(_) => {
+        Command::Plan(_)
+        | Command::List(_)
+        | Command::Graph(_)
+        | Command::Check(_)
+        | Command::Scan(_)
+        | Command::Doctor(_) => {
             self::run::leftovers::remove(&cli.global);
         }
     }
@@ -106,6 +112,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args, &cli.global),
+        Command::Scan(args) => scan::run(*args, &cli.global),
         Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),
         Command::Backup(args) => backup::run(&args, &cli.global),

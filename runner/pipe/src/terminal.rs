@@ -97,6 +97,12 @@ fn ci(value: Option<&str>) -> bool {
     value.is_some_and(|value| !matches!(value, "false" | "0"))
 }
 
+/// How many columns the terminal has, if one is there.
+pub fn columns() -> Option<usize> {
+    let (_, columns) = console::Term::stdout().size_checked()?;
+    Some(usize::from(columns))
+}
+
 /// A variable that is set and not empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

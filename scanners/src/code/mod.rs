@@ -91,6 +91,12 @@ fn finding(rule: &Rule, path: &str, number: usize, before: usize) -> Finding {
     finding
 }
 
+/// Whether there are rules for a file of this name.
+#[must_use]
+pub fn is_known(path: &str) -> bool {
+    language(path).is_some()
+}
+
 fn language(path: &str) -> Option<Language> {
     let (stem, ending) = path.rsplit_once('.')?;
     match ending {

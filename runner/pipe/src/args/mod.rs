@@ -13,6 +13,7 @@ mod people;
 mod remote;
 mod repo;
 mod run;
+mod scan;
 mod serve;
 
 pub use act::{ActFlags, Answer};
@@ -28,6 +29,7 @@ pub use remote::{
 };
 pub use repo::{HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoOneArgs};
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
+pub use scan::{ScanArgs, ScanCommand, ScanDbCommand, ScanDiffArgs, ScanHow, ScanStatusArgs, ScanUpdateArgs, Scanner};
 pub use serve::ServeArgs;
 
 use std::path::PathBuf;
@@ -98,6 +100,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Serve: take hooks, run workflows, keep everything
     Serve(ServeArgs),
+    /// Find what is wrong with images and sources, and decide whether they may go on
+    Scan(Box<ScanArgs>),
     /// Check this machine: Docker, images, git, disk, settings
     Doctor(DoctorArgs),
     /// Make a plain repository tell a server of each push

@@ -210,7 +210,7 @@ async fn parts(
         clock: Arc::new(SystemClock),
         docker,
         docker_problem,
-        built_in: pipelines::built_in_with(owner.own_labels()),
+        built_in: pipelines::built_in_with(owner.own_labels(), crate::scan::folders(data)),
         folders: Folders { state: data.to_path_buf(), runtime: runtime(data, &owner) },
         host: Arc::new(HostPlacement::new(owner, agent, data.join("agents"))),
         labels: engine::runner_label::RunnerLabels::default(),

@@ -13,5 +13,6 @@ mod left;
 mod look;
 mod remote;
 mod run;
+mod scan;
 mod serve;
 mod world;

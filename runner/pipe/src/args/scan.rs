@@ -1,0 +1,165 @@
+//! `pipe scan`: images, archives, folders; the advisories; what two scans differ in.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `pipe scan`.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "TARGET is an image of the local Docker, an archive of `docker save`, an OCI layout, a folder with a file \
+                  system, or sources; `image:`, `archive:`, `oci:`, `rootfs:` or `dir:` in front says which.\n\
+                  Exit codes: 0 the gate lets it pass, 1 it does not, 2 the result cannot be trusted (or usage)."
+)]
+pub struct ScanArgs {
+    /// Advisories and comparisons
+    #[command(subcommand)]
+    pub command: Option<ScanCommand>,
+    /// What to scan [default: the sources in this folder]
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// How
+    #[command(flatten)]
+    pub how: ScanHow,
+    /// The form of the report on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = format)]
+    pub format: String,
+    /// Write the report to this file as well, in this form; may be repeated
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report)]
+    pub reports: Vec<(String, PathBuf)>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+/// What `pipe scan` and `pipe scan diff` share.
+#[derive(Debug, Clone, Args)]
+pub struct ScanHow {
+    /// The policy that decides [default: .pipe/gate.yml where it is, else what is critical fails]
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+    /// Folder with advisories, as `pipe scan db update` or osv-scanner keep them
+    #[arg(long, value_name = "DIR")]
+    pub db: Option<PathBuf>,
+    /// The Dockerfile that the image was built from, so that findings name its lines
+    #[arg(long, value_name = "FILE")]
+    pub dockerfile: Option<PathBuf>,
+    /// The stage of the Dockerfile
+    #[arg(long, value_name = "NAME", requires = "dockerfile")]
+    pub stage: Option<String>,
+    /// What is looked for
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_enum, default_values_t = Scanner::ALL)]
+    pub scanners: Vec<Scanner>,
+    /// Compare with this image, archive, folder or JSON report, instead of what the policy names
+    #[arg(long, value_name = "TARGET")]
+    pub baseline: Option<String>,
+    /// Packages for development count as well
+    #[arg(long)]
+    pub dev: bool,
+    /// Read every layer anew
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scanner {
+    /// Advisories for packages.
+    #[value(alias = "vuln")]
+    Vulnerabilities,
+    /// Credentials in files of sources.
+    #[value(alias = "secret")]
+    Secrets,
+    /// Rules for Dockerfiles and Terraform.
+    #[value(aliases = ["misconfig", "config"])]
+    Misconfigurations,
+    /// Rules for source code.
+    #[value(alias = "sast")]
+    Code,
+}
+
+impl Scanner {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Vulnerabilities, Self::Secrets, Self::Misconfigurations, Self::Code];
+}
+
+/// Below `pipe scan`.
+#[derive(Debug, Subcommand)]
+pub enum ScanCommand {
+    /// Advisories on this machine
+    #[command(subcommand)]
+    Db(ScanDbCommand),
+    /// What two targets differ in: packages, and what is wrong with them
+    Diff(ScanDiffArgs),
+}
+
+/// `pipe scan db`.
+#[derive(Debug, Subcommand)]
+pub enum ScanDbCommand {
+    /// Fetch what is new
+    Update(ScanUpdateArgs),
+    /// What there is, how old it is, and whether it is whole
+    Status(ScanStatusArgs),
+}
+
+/// `pipe scan db update`.
+#[derive(Debug, Args)]
+pub struct ScanUpdateArgs {
+    /// Where advisories are kept
+    #[arg(long, value_name = "DIR")]
+    pub db: Option<PathBuf>,
+    /// Only these ecosystems, as OSV names them (npm, PyPI, Go, Debian…); may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub ecosystem: Vec<String>,
+    /// A mirror of OSV's archives
+    #[arg(long, value_name = "URL")]
+    pub osv_url: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe scan db status`.
+#[derive(Debug, Args)]
+pub struct ScanStatusArgs {
+    /// Where advisories are kept
+    #[arg(long, value_name = "DIR")]
+    pub db: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe scan diff`.
+#[derive(Debug, Args)]
+pub struct ScanDiffArgs {
+    /// What there was
+    #[arg(value_name = "OLD")]
+    pub old: String,
+    /// What there is
+    #[arg(value_name = "NEW")]
+    pub new: String,
+    /// How
+    #[command(flatten)]
+    pub how: ScanHow,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn format(text: &str) -> Result<String, String> {
+    let known = || scanners::report::Format::ALL.map(scanners::report::Format::as_str);
+    if scanners::report::Format::parse(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let near = workflow::diagnostic::suggest(text, known());
+    let hint =
+        near.map_or_else(|| format!("there are {}", known().join(", ")), |near| format!("did you mean `{near}`?"));
+    Err(format!("there is no form `{text}`; {hint}"))
+}
+
+fn report(text: &str) -> Result<(String, PathBuf), String> {
+    let (form, file) = text.split_once('=').ok_or("it is written FORMAT=FILE, such as sarif=scan.sarif")?;
+    Ok((format(form)?, PathBuf::from(file)))
+}

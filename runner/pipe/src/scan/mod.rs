@@ -1,0 +1,247 @@
+//! `pipe scan`: what is in an image or folder, what is wrong with it, and whether the gate lets it pass.
+//!
+//! Asks no network; only `pipe scan db update` does. What a scan is, is [`pipelines::scan`]'s.
+
+mod db;
+mod diff;
+mod fetch;
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use pipelines::scan::{self, Dockerfile, Order, Scanned, Scanners, Standing, Target, TargetError};
+use scanners::advisory::Database;
+use scanners::package::Inventory;
+use scanners::policy::{self, Outcome, Policy};
+use scanners::report::{Format, Terminal as Page};
+use scanners::source::SourceError;
+use sha2::{Digest as _, Sha256};
+use workflow::source::{SourceFile, SourceMap};
+
+use crate::args::{Global, ScanArgs, ScanCommand, ScanHow, Scanner};
+use crate::config::Paths;
+use crate::exit::{Exit, Failure};
+use crate::render;
+use crate::terminal::{self, Terminal};
+
+/// Where a repository keeps its policy.
+const GATE_FILE: &str = ".pipe/gate.yml";
+/// Longest policy.
+const GATE_BYTES_MAX: u64 = 1 << 20;
+/// Longest report that is compared with.
+const REPORT_BYTES_MAX: u64 = 1 << 30;
+/// Width of a report where there is no terminal.
+const WIDTH: usize = 120;
+
+/// Runs the command.
+///
+/// # Errors
+/// The target, the policy or an argument is wrong.
+pub fn run(args: ScanArgs, global: &Global) -> Result<Exit, Failure> {
+    match args.command {
+        Some(ScanCommand::Db(command)) => db::run(&command, global),
+        Some(ScanCommand::Diff(args)) => diff::run(&args, global),
+        None => scan(&args, global),
+    }
+}
+
+fn scan(args: &ScanArgs, global: &Global) -> Result<Exit, Failure> {
+    let target = args.target.as_deref().unwrap_or(".");
+    let scanned = perform(target, &args.how, global)?;
+    let report = scanned.report();
+    for (form, file) in &args.reports {
+        let format = Format::parse(form).ok_or_else(|| Failure::usage(format!("there is no form `{form}`")))?;
+        let text = report.write(format, Page::PLAIN);
+        std::fs::write(file, text)
+            .map_err(|error| Failure::environment(format!("cannot write `{}`: {error}", file.display())))?;
+    }
+    let format = if args.json { Format::Json } else { Format::parse(&args.format).unwrap_or(Format::Table) };
+    let mut output = terminal::results();
+    output.write_all(report.write(format, page(global)).as_bytes())?;
+    output.flush()?;
+    // The table says it at its end; other forms are for programs.
+    if format != Format::Table && !global.quiet {
+        terminal::note(Terminal::stderr(global.color), &scanned.verdict.sentence());
+    }
+    Ok(exit(scanned.verdict.outcome))
+}
+
+fn exit(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Pass => Exit::Success,
+        Outcome::Fail => Exit::Failure,
+        Outcome::Untrusted => Exit::Usage,
+    }
+}
+
+fn page(global: &Global) -> Page {
+    let terminal = Terminal::stdout(global.color);
+    let width = terminal::variable("COLUMNS").and_then(|text| text.parse().ok());
+    let width = width.or_else(|| terminal.interactive.then(terminal::columns).flatten());
+    Page { width: width.unwrap_or(WIDTH), colour: terminal.color }
+}
+
+/// One scan, with the policy and the baseline that are wanted.
+fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Failure> {
+    let paths = Paths::from_environment(&terminal::variable);
+    let (policy, policy_folder) = gate(how.gate.as_deref(), global)?;
+    let parsed = Target::parse(target);
+    let has = |scanner| how.scanners.contains(&scanner);
+    let order = Order {
+        target: target.to_owned(),
+        repository: match &parsed {
+            Target::Repository(folder) => Some(folder.clone()),
+            Target::Image(_) | Target::Archive { .. } | Target::Layout { .. } | Target::Root(_) => None,
+        },
+        scanners: Scanners {
+            vulnerabilities: has(Scanner::Vulnerabilities),
+            secrets: has(Scanner::Secrets),
+            misconfigurations: has(Scanner::Misconfigurations),
+            code: has(Scanner::Code),
+        },
+        database: database(how.db.as_deref())?,
+        cache: (!how.no_cache).then(|| paths.cache.join("scan/layers")),
+        dockerfile: how.dockerfile.as_deref().map(dockerfile).transpose()?,
+        stage: how.stage.clone(),
+        development: how.dev,
+        policy,
+        policy_folder,
+        now: Timestamp::now(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::environment(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let (standing, leftover) = standing(how.baseline.as_deref(), &order.policy).await;
+        let opened = scan::open(parsed, labels()).await.map_err(of_target)?;
+        let (source, own) = opened.take();
+        let scanned = tokio::task::spawn_blocking(move || scan::examine(source, &order, standing)).await;
+        for leftover in [Some(own), leftover].into_iter().flatten() {
+            if let Err(problem) = leftover.remove().await {
+                terminal::warning(Terminal::stderr(global.color), &problem);
+            }
+        }
+        scanned.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map_err(|error| of_source(&error))
+    })
+}
+
+/// Where scans of runs have their advisories: below this folder, unless `PIPE_DB` says where.
+pub fn folders(below: &Path) -> pipelines::ScanFolders {
+    let advisories = terminal::variable("PIPE_DB").map_or_else(|| below.join("advisories"), PathBuf::from);
+    pipelines::ScanFolders { advisories, cache: below.join("scan") }
+}
+
+/// Labels of containers that are made to be read, by which the next command removes what a killed one left.
+fn labels() -> HashMap<String, String> {
+    let paths = Paths::from_environment(&terminal::variable);
+    let mut labels: HashMap<String, String> =
+        engine::placement::Owner::new(&paths.state).own_labels().into_iter().collect();
+    labels.insert("dev.pipe.role".to_owned(), "scan".to_owned());
+    labels
+}
+
+fn of_target(error: TargetError) -> Failure {
+    match &error {
+        TargetError::NoImage(_) => Failure::usage(error.to_string()),
+        TargetError::Docker(_) | TargetError::Unreadable { .. } => Failure::environment(error.to_string()),
+    }
+}
+
+fn of_source(error: &SourceError) -> Failure {
+    Failure::usage(error.to_string())
+}
+
+/// The policy that is named, or the repository's, or the built-in one; and its folder.
+fn gate(named: Option<&Path>, global: &Global) -> Result<(Policy, PathBuf), Failure> {
+    let here = PathBuf::from(".");
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None if Path::new(GATE_FILE).is_file() => PathBuf::from(GATE_FILE),
+        None => return Ok((Policy::built_in(), here)),
+    };
+    let cannot = |reason: String| Failure::usage(format!("cannot read the policy `{}`: {reason}", path.display()));
+    let length = std::fs::metadata(&path).map_err(|error| cannot(error.to_string()))?.len();
+    if length > GATE_BYTES_MAX {
+        return Err(cannot(format!("it is longer than {GATE_BYTES_MAX} bytes")));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| cannot(error.to_string()))?;
+    let name = crate::files::display_name(&path, None);
+    let file = SourceFile::new(name.clone(), text);
+    match policy::read(&file) {
+        // Its paths are those of the repository that it lies in, `.pipe/` left aside.
+        Ok(policy) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&here);
+            let folder = if folder.ends_with(".pipe") { folder.parent().unwrap_or(&here) } else { folder };
+            let folder = if folder.as_os_str().is_empty() { &here } else { folder };
+            Ok((policy, folder.to_owned()))
+        }
+        Err(diagnostics) => {
+            let mut sources = SourceMap::default();
+            sources.add(file);
+            let finding = render::Finding { file: &name, sources: &sources, diagnostics: &diagnostics };
+            let text = render::text::render(&finding, Terminal::stderr(global.color));
+            let rest = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+            Err(Failure::usage(rest.trim_end().to_owned()).help("docs/scanning.md shows a policy with all of its keys"))
+        }
+    }
+}
+
+/// Advisories in a folder that is named are read as they lie there; the index of one that has none is kept with other
+/// things that can be made again.
+fn database(named: Option<&Path>) -> Result<Database, Failure> {
+    let paths = Paths::from_environment(&terminal::variable);
+    let Some(folder) = named else { return Ok(Database::at(&paths.cache.join("advisories"))) };
+    let missing = |error| Failure::usage(format!("there are no advisories in `{}`: {error}", folder.display()));
+    let whole = folder.canonicalize().map_err(missing)?;
+    let own = Database::at(&whole);
+    if own.index_path().is_file() {
+        return Ok(own);
+    }
+    let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
+    let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(own.with_index(&paths.cache.join("scan").join(format!("{name}.index"))))
+}
+
+fn dockerfile(path: &Path) -> Result<Dockerfile, Failure> {
+    let text = std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("cannot read the Dockerfile `{}`: {error}", path.display())))?;
+    let path = crate::files::display_name(path, None);
+    Ok(Dockerfile { path, text: String::from_utf8_lossy(&text).into_owned() })
+}
+
+/// What is compared with: what is named here counts more than what the policy names.
+async fn standing(named: Option<&str>, policy: &Policy) -> (Standing, Option<scan::Leftover>) {
+    let Some(name) = named.or(policy.baseline.as_ref().map(|rule| rule.image.as_str())) else {
+        return (Standing::NotAsked, None);
+    };
+    if Path::new(name).extension().is_some_and(|ending| ending == "json") && Path::new(name).is_file() {
+        return (report(Path::new(name)), None);
+    }
+    match scan::open(Target::parse(name), labels()).await {
+        Ok(opened) => {
+            let (source, leftover) = opened.take();
+            (Standing::Source { name: name.to_owned(), source }, Some(leftover))
+        }
+        Err(error) => (Standing::Unavailable(error.to_string()), None),
+    }
+}
+
+/// The inventory in a report of ours.
+fn report(path: &Path) -> Standing {
+    let read = || -> Result<Inventory, String> {
+        let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if length > REPORT_BYTES_MAX {
+            return Err(format!("it is longer than {REPORT_BYTES_MAX} bytes"));
+        }
+        let text = std::fs::read(path).map_err(|error| error.to_string())?;
+        let mut json: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        let inventory = json.get_mut("inventory").map(serde_json::Value::take);
+        let inventory = inventory.ok_or("it is no report of `pipe scan --json`")?;
+        serde_json::from_value(inventory).map_err(|error| error.to_string())
+    };
+    match read() {
+        Ok(inventory) => Standing::Report(Box::new(inventory)),
+        Err(reason) => Standing::Unavailable(format!("{} cannot be read: {reason}", path.display())),
+    }
+}

@@ -1,0 +1,111 @@
+//! `pipe scan`: sources and advisories in folders, what fails and what cannot be trusted.
+
+use crate::world::World;
+
+const ADVISORY: &str = r#"{"schema_version": "1.6.0", "id": "GHSA-p6mc-m468-83gw", "aliases": ["CVE-2020-8203"],
+  "modified": "2024-01-01T00:00:00Z", "published": "2020-07-15T00:00:00Z", "summary": "Prototype pollution",
+  "database_specific": {"severity": "CRITICAL"},
+  "affected": [{"package": {"ecosystem": "npm", "name": "lodash"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "4.17.20"}]}]}]}"#;
+
+fn lock(version: &str) -> String {
+    format!(
+        r#"{{"name": "shop", "version": "1.0.0", "lockfileVersion": 3,
+            "packages": {{"": {{"name": "shop", "version": "1.0.0"}}, "node_modules/lodash": {{"version": "{version}"}}}}}}"#
+    )
+}
+
+fn world() -> World {
+    World::new(&[
+        ("advisories/lodash.json", ADVISORY),
+        ("old/package-lock.json", &lock("4.17.15")),
+        ("new/package-lock.json", &lock("4.17.21")),
+    ])
+}
+
+#[test]
+fn the_gate_decides_the_exit_code() {
+    let world = world();
+    let run = |words: &[&str]| {
+        let output = world.output(&[&["scan", "--db", "advisories"], words].concat(), "");
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, text) = run(&["old"]);
+    assert_eq!(code, Some(1), "{text}");
+    for part in ["CVE-2020-8203", "4.17.15", "4.17.20", "package-lock.json", "fail: 1 of 1"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(run(&["new"]).0, Some(0));
+    world.write("gate.yml", b"gate:\n  fail-on: critical\n  ignroe: []\n");
+    let (code, text) = run(&["old", "--gate", "gate.yml"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("gate.yml:3:3") && text.contains("did you mean `ignore`?"), "{text}");
+    world.write(
+        "gate.yml",
+        b"gate:\n  fail-on: critical\n  ignore:\n    - {id: CVE-2020-8203, reason: never parsed, owner: ada, expires: 2999-01-01}\n",
+    );
+    assert_eq!(run(&["old", "--gate", "gate.yml"]).0, Some(0));
+    let (code, text) = run(&["new", "--gate", "gate.yml"]);
+    assert!(code == Some(0) && text.contains("gate.yml:4"), "an exception that is about nothing is said: {text}");
+}
+
+#[test]
+fn what_is_not_known_is_no_pass() {
+    let world = world();
+    let code = |words: &[&str]| world.output(words, "").status.code();
+    assert_eq!(code(&["scan", "new"]), Some(2), "no advisories");
+    assert_eq!(code(&["scan", "new", "--db", "nowhere"]), Some(2));
+    assert_eq!(code(&["scan", "new", "--scanners", "secrets"]), Some(0), "none are needed");
+    assert_eq!(code(&["scan", "new", "--db", "advisories", "--format", "tabel"]), Some(2));
+    world.write("advisories/broken.json", b"{");
+    assert_eq!(code(&["scan", "new", "--db", "advisories"]), Some(2));
+    let output = world.output(&["scan", "db", "status", "--db", "advisories"], "");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && told.contains("broken.json"), "{told}");
+}
+
+#[test]
+fn reports_for_programs() {
+    let world = world();
+    let words = [
+        "scan",
+        "old",
+        "--db",
+        "advisories",
+        "--json",
+        "--report",
+        "sarif=old.sarif",
+        "--report",
+        "cyclonedx=old.cdx.json",
+    ];
+    let output = world.output(&words, "");
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["outcome"], &json["exit-code"]), (&"fail".into(), &1.into()));
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(world.root().join(name)).unwrap()).unwrap()
+    };
+    assert_eq!(read("old.sarif")["version"], "2.1.0");
+    assert_eq!(read("old.cdx.json")["vulnerabilities"][0]["id"], "CVE-2020-8203");
+    // What stands is compared with from its report, and is no reason to stop.
+    world.write("old.json", &output.stdout);
+    world.write("gate.yml", b"gate:\n  fail-on: critical\n  baseline: {image: production, mode: only-new}\n");
+    let scan = ["scan", "old", "--db", "advisories", "--gate", "gate.yml", "--baseline", "old.json"];
+    assert_eq!(world.output(&scan, "").status.code(), Some(0));
+    let status = world.output(&["scan", "db", "status", "--db", "advisories", "--json"], "");
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["advisories"], 1, "{status}");
+}
+
+#[test]
+fn two_targets_are_compared() {
+    let world = world();
+    let output = world.output(&["scan", "diff", "old", "new", "--db", "advisories"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("~ npm lodash 4.17.15 → 4.17.21\ngone: critical CVE-2020-8203"), "{text}");
+    let output = world.output(&["scan", "diff", "new", "old", "--db", "advisories", "--json"], "");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((json["new"].as_array().unwrap().len(), json["gone"].as_array().unwrap().len()), (1, 0), "{json}");
+}
