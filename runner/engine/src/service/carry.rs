@@ -97,10 +97,7 @@ async fn carry_on(
         Carried::Aside { until, waits_for_review } => {
             // Jobs beside those that wait may have been the last to say how the run is.
             if waits_for_review {
-                let row = inner.store.run_row(run).await?;
-                if row.is_some_and(|row| row.status != RunStatus::Waiting) {
-                    inner.store.set_waiting(run).await?;
-                }
+                say_waiting(inner, run).await?;
             }
             Ok(Some(until))
         }
@@ -110,6 +107,15 @@ async fn carry_on(
             Ok(None)
         }
     }
+}
+
+/// Writes down that a run waits, unless that stands there.
+async fn say_waiting(inner: &Inner, run: RunId) -> Result<(), StoreError> {
+    let row = inner.store.run_row(run).await?;
+    if row.is_some_and(|row| row.status != RunStatus::Waiting) {
+        inner.store.set_waiting(run).await?;
+    }
+    Ok(())
 }
 
 /// A run has ended: what it was for later runs is settled. `counts`: it was of all jobs, and trusted.
