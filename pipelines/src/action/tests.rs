@@ -70,7 +70,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
             ("cache-primary-key", "The key that was asked for"),
             ("cache-matched-key", "The key that was found"),
         ]),
-        "actions/checkout" => facts(&checkout::OUTPUTS),
+        "actions/checkout" => facts(checkout::OUTPUTS),
         "actions/download-artifact" => facts(&[("download-path", "The folder with the files")]),
         "actions/upload-artifact" => facts(&[
             ("artifact-id", "The artifact's number"),
