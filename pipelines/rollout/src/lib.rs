@@ -4,6 +4,7 @@
 //! performs the calls and observes. The states follow ARCHITECTURE.md; blue is what stands when a rollout begins, green what
 //! it brings, as in <https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-steps-ecs.html>.
 
+pub mod analysis;
 pub mod call;
 pub mod fact;
 mod hash;
