@@ -9,16 +9,19 @@ pub mod call;
 pub mod fact;
 mod hash;
 pub mod lock;
+pub mod machine;
 pub mod observation;
 pub mod order;
 pub mod plan;
 pub mod read;
+pub mod simulated;
 #[cfg(test)]
 mod tests;
 pub mod view;
 
 pub use call::{Call, Stage};
 pub use fact::{Cause, Fact, Outcome};
+pub use machine::{Decision, Illegal, Rollout};
 pub use observation::{Counters, Observation, Side};
 pub use order::Order;
 pub use plan::{Plan, Schedule, Step, Weight};
