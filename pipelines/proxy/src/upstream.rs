@@ -1,0 +1,261 @@
+//! Connections to backends: driven by whoever uses them, kept for the next request, looked at before they are used again.
+//!
+//! hyper's connections are usually driven by a task of their own, which costs two hops between tasks for each request.
+//! Here the request's own task drives its connection, so an idle one is driven by nobody; what happened to it meanwhile is
+//! found out when it is taken.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::body::{Progress, SendBody};
+use crate::nested::Nested;
+
+/// Head of an answer.
+const HEAD_BYTES_MAX: usize = 256 * 1_024;
+
+/// A stream that tells whether anything was read.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    stream: TcpStream,
+    has_heard: Arc<AtomicBool>,
+}
+
+type Driven = Connection<TokioIo<Heard>, SendBody>;
+
+/// A connection to a backend, with at most one request on it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    sender: SendRequest<SendBody>,
+    /// `None` once it has ended.
+    connection: Option<Pin<Box<Driven>>>,
+    nested: Nested,
+    has_heard: Arc<AtomicBool>,
+    idle_since: Instant,
+    /// The backend's own word for how long it keeps an idle connection.
+    keep_alive: Option<Duration>,
+    /// How far the body of its request is.
+    progress: Arc<Progress>,
+}
+
+/// A connection, not yet made one of requests.
+pub(crate) async fn connect(address: SocketAddr, time: Duration) -> Result<TcpStream, String> {
+    let connected = tokio::time::timeout(time, TcpStream::connect(address)).await;
+    let stream = connected.map_err(|_| format!("no connection within {} ms", time.as_millis()))?;
+    let stream = stream.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+/// How requests are written to it.
+pub(crate) fn http() -> Builder {
+    let mut http = Builder::new();
+    // As in front: hyper's hundred headers, one piece.
+    http.writev(false).max_header_size(HEAD_BYTES_MAX).max_buf_size(2 * HEAD_BYTES_MAX);
+    http
+}
+
+impl Upstream {
+    /// A new connection.
+    pub(crate) async fn connect(address: SocketAddr, time: Duration) -> Result<Self, String> {
+        let stream = connect(address, time).await?;
+        let has_heard = Arc::new(AtomicBool::new(false));
+        let heard = Heard { stream, has_heard: Arc::clone(&has_heard) };
+        let made = http().handshake(TokioIo::new(heard)).await;
+        let (sender, connection) = made.map_err(|error| error.to_string())?;
+        let connection = Some(Box::pin(connection));
+        let idle_since = Instant::now();
+        let progress = Progress::done();
+        Ok(Self {
+            address,
+            sender,
+            connection,
+            nested: Nested::new(),
+            has_heard,
+            idle_since,
+            keep_alive: None,
+            progress,
+        })
+    }
+
+    /// Whether nothing of an answer has come.
+    pub(crate) fn is_unheard(&self) -> bool {
+        !self.has_heard.load(Ordering::Acquire)
+    }
+
+    /// What tells how far the body of the next request is.
+    pub(crate) fn expect(&mut self, progress: &Arc<Progress>) {
+        self.progress = Arc::clone(progress);
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) {
+        let Some(connection) = &mut self.connection else { return };
+        if self.nested.poll(context, |context| connection.as_mut().poll(context)).is_ready() {
+            self.connection = None;
+        }
+    }
+
+    /// Drives it until there is a piece of its answer's body.
+    pub(crate) fn drive_for(
+        &mut self,
+        context: &mut Context<'_>,
+        body: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let (connection, nested) = (&mut self.connection, &self.nested);
+        nested.poll(context, |context| {
+            if let Some(driven) = connection
+                && driven.as_mut().poll(context).is_ready()
+            {
+                *connection = None;
+            }
+            Pin::new(&mut *body).poll_frame(context)
+        })
+    }
+
+    /// Sends a request and waits until its answer begins. The request comes back if nothing of it was sent.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<SendBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<SendBody>>> {
+        self.has_heard.store(false, Ordering::Release);
+        let mut sent = pin!(self.sender.try_send_request(request));
+        let (connection, nested) = (&mut self.connection, &self.nested);
+        let answer = std::future::poll_fn(|context| {
+            nested.poll(context, |context| {
+                if let Some(driven) = connection
+                    && driven.as_mut().poll(context).is_ready()
+                {
+                    *connection = None;
+                }
+                sent.as_mut().poll(context)
+            })
+        })
+        .await?;
+        self.keep_alive = keep_alive(&answer);
+        Ok(answer)
+    }
+
+    /// Whether another request can be sent.
+    fn is_usable(&mut self, kept: Duration) -> bool {
+        let kept = self.keep_alive.map_or(kept, |theirs| kept.min(theirs.saturating_sub(Duration::from_secs(1))));
+        if self.idle_since.elapsed() > kept {
+            return false;
+        }
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}
+
+/// `Keep-Alive: timeout=5`, as Node and Apache say it.
+fn keep_alive(answer: &Response<Incoming>) -> Option<Duration> {
+    let value = answer.headers().get("keep-alive")?.to_str().ok()?;
+    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Idle connections of one worker.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle: Mutex<BTreeMap<SocketAddr, Vec<Upstream>>>,
+    each_max: usize,
+    kept: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(each_max: usize, kept: Duration) -> Self {
+        Self { idle: Mutex::default(), each_max, kept }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Vec<Upstream>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that was used last, if one is left that was used within `kept`.
+    pub(crate) fn take(&self, address: SocketAddr, kept: Duration) -> Option<Upstream> {
+        loop {
+            let mut upstream = self.idle().get_mut(&address)?.pop()?;
+            if upstream.is_usable(kept) {
+                return Some(upstream);
+            }
+        }
+    }
+
+    /// For the next request.
+    pub(crate) fn give(&self, mut upstream: Upstream) {
+        // One whose answer came before its request was sent cannot be used again.
+        if upstream.connection.is_none() || upstream.sender.is_closed() || !upstream.progress.is_sent() {
+            return;
+        }
+        upstream.idle_since = Instant::now();
+        let mut idle = self.idle();
+        let waiting = idle.entry(upstream.address).or_default();
+        if waiting.len() < self.each_max {
+            waiting.push(upstream);
+        }
+    }
+
+    /// Ends what nobody has used for long, and what the other side has ended.
+    pub(crate) fn sweep(&self) {
+        let mut idle = self.idle();
+        idle.retain(|_, waiting| {
+            waiting.retain_mut(|upstream| upstream.is_usable(self.kept));
+            !waiting.is_empty()
+        });
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.has_heard.store(true, Ordering::Release);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
