@@ -42,17 +42,17 @@ impl Chain {
     pub(super) fn verify(path: &Path, connection: &Connection, accept_loss: bool) -> Result<Self, StoreError> {
         let name = beside(path, "head");
         let failed = |error: std::io::Error| database_error(path, &format!("use {}: {error}", name.display()));
-        let found = last(connection).map_err(|error| database_error(path, &error))?;
+        let found = last(connection).map_err(|error| unreadable(path, &error))?;
         let file = File::options().create(true).truncate(false).read(true).write(true).open(&name).map_err(failed)?;
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut std::io::Read::take(&file, 2 * RECORD_BYTES as u64), &mut text)
             .map_err(failed)?;
-        let kept = text.chunks_exact(RECORD_BYTES).filter_map(Link::parse).max_by_key(|link| link.seq);
+        let kept = newest(&text);
         if kept.is_none() && found.seq > 0 {
             tracing::warn!(file = %name.display(), "nothing proves that the database is whole: the file is new or was emptied");
         }
         if let Some(kept) = kept {
-            let known = head_of(connection, kept.seq).map_err(|error| database_error(path, &error))?;
+            let known = head_of(connection, kept.seq).map_err(|error| unreadable(path, &error))?;
             let is_whole = kept == Link::default() || known == Some(kept.head);
             if !is_whole && !accept_loss {
                 return Err(StoreError::Lost {
@@ -117,6 +117,23 @@ impl Link {
         let link = Self { seq, head: bytes.get(16..48)?.try_into().ok()? };
         (link.bytes() == bytes).then_some(link)
     }
+}
+
+/// Why a database cannot be read: with a WAL that was cut, pages that were moved already may not fit together.
+pub(super) fn unreadable(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let is_damaged = matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    );
+    let kept = std::fs::read(beside(path, "head")).ok().and_then(|text| newest(&text));
+    match kept.filter(|kept| is_damaged && kept.seq > 0) {
+        Some(kept) => StoreError::Lost { path: path.display().to_string(), acknowledged: kept.seq, found: 0 },
+        None => database_error(path, error),
+    }
+}
+
+fn newest(text: &[u8]) -> Option<Link> {
+    text.chunks_exact(RECORD_BYTES).filter_map(Link::parse).max_by_key(|link| link.seq)
 }
 
 const fn record_at(seq: u64) -> u64 {

@@ -101,7 +101,10 @@ impl Database {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let lock = lock::take(path, options.sharing)?;
-        let mut connection = connect(path, options).map_err(|error| database_error(path, &error))?;
+        let mut connection = connect(path, options).map_err(|error| match options.sharing {
+            Sharing::Alone => chain::unreadable(path, &error),
+            Sharing::Shared => database_error(path, &error),
+        })?;
         let chain = match options.sharing {
             Sharing::Alone => Some(chain::Chain::verify(path, &connection, options.accept_loss)?),
             Sharing::Shared => None,
