@@ -15,6 +15,7 @@ pub mod people;
 pub mod rekey;
 pub mod reports;
 pub mod repositories;
+pub mod rollouts;
 mod runs;
 pub mod schedules;
 pub mod secrets;

@@ -74,7 +74,9 @@ impl SqliteStore {
         Self { database }
     }
 
-    pub(crate) const fn database(&self) -> &Database {
+    /// The database that they are in.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
         &self.database
     }
 
