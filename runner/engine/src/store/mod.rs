@@ -21,6 +21,7 @@ pub mod schedules;
 pub mod secrets;
 mod sqlite;
 pub mod tokens;
+pub mod verdicts;
 
 #[cfg(test)]
 pub(crate) use database::Moment;

@@ -18,6 +18,7 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::database::Database;
+use super::verdicts::Verdicts;
 use super::{RunId, StoreError};
 use crate::reports::{Outcome, Totals};
 
@@ -163,6 +164,12 @@ impl Reports {
     #[must_use]
     pub fn on(database: Database) -> Self {
         Self { database }
+    }
+
+    /// What gates said, which lies in the same database.
+    #[must_use]
+    pub fn verdicts(&self) -> Verdicts {
+        Verdicts::on(self.database.clone())
     }
 
     /// What is known of the tests of a run.

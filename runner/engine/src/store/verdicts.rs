@@ -1,0 +1,251 @@
+//! What gates said of images, by the digests of image, advisories and policy, so that a deployment can ask before it begins.
+//!
+//! What a finding is, is not known here. A verdict is a repository's own: what one repository calls clean by its policy says
+//! nothing to another. Of an image the last word counts.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::database::Database;
+use super::{RunId, StoreError};
+
+/// The word of a gate that lets something pass.
+const PASS: &str = "pass";
+/// Most verdicts of one list.
+pub const VERDICTS_LISTED_MAX: usize = 200;
+
+/// A verdict about an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ImageVerdict {
+    /// `owner/name`.
+    pub repository: String,
+    /// `sha256:…` of its configuration.
+    pub image: String,
+    /// As it was named.
+    pub target: String,
+    /// The run that asked.
+    pub run: RunId,
+    /// Key of its job run.
+    pub job: String,
+    /// Which step of the job.
+    pub step: u64,
+    /// `pass`, `fail` or `untrusted`.
+    pub outcome: String,
+    /// In words.
+    pub sentence: String,
+    /// Digest of the advisories that it was compared with.
+    pub advisories: Option<String>,
+    /// When their sources were asked.
+    pub advisories_at: Option<Timestamp>,
+    /// Digest of the policy.
+    pub policy: String,
+    /// Its file.
+    pub policy_name: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an environment asks of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanRule {
+    /// A verdict that is older is none.
+    pub age_max: Option<SignedDuration>,
+}
+
+/// Whether an image may be deployed where scans are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Its last verdict passes.
+    Passed(Box<ImageVerdict>),
+    /// It does not, or there is none; a sentence that says what to do.
+    Refused(String),
+}
+
+/// The verdicts of a folder. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Verdicts {
+    database: Database,
+}
+
+impl Verdicts {
+    /// Those of this database.
+    #[must_use]
+    pub const fn on(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Keeps a verdict; one of the same step is replaced.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn record(&self, verdict: ImageVerdict) -> Result<(), StoreError> {
+        let record = move |transaction: &rusqlite::Transaction<'_>| {
+            // A new number: it is the last word.
+            transaction.prepare_cached(
+                "INSERT OR REPLACE INTO verdicts (repository, image, target, run, job, step, outcome, sentence, advisories,
+                 advisories_at, policy, policy_name, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                verdict.repository,
+                verdict.image,
+                verdict.target,
+                verdict.run.0,
+                verdict.job,
+                verdict.step,
+                verdict.outcome,
+                verdict.sentence,
+                verdict.advisories,
+                verdict.advisories_at.map(Timestamp::as_millisecond),
+                verdict.policy,
+                verdict.policy_name,
+                verdict.at.as_millisecond(),
+            ])
+            .map(drop)
+        };
+        self.database.write_surely(record).await
+    }
+
+    /// The last verdicts about an image, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn of_image(&self, repository: &str, image: &str, limit: usize) -> Result<Vec<ImageVerdict>, StoreError> {
+        let (repository, image) = (repository.to_owned(), image.to_owned());
+        let read = move |connection: &rusqlite::Connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT * FROM verdicts WHERE image = ?1 AND repository = ?2 ORDER BY id DESC LIMIT ?3",
+            )?;
+            select.query_map(params![image, repository, limit.min(VERDICTS_LISTED_MAX)], verdict)?.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// Whether an image may be deployed: its last verdict passes, and is not too old.
+    ///
+    /// # Errors
+    /// The store cannot be read; whoever asks must not take that for a pass.
+    pub async fn standing(
+        &self,
+        repository: &str,
+        image: &str,
+        rule: ScanRule,
+        now: Timestamp,
+    ) -> Result<Standing, StoreError> {
+        let Some(last) = self.of_image(repository, image, 1).await?.pop() else {
+            let words = format!("no scan has looked at {image}: let `pipe/scan` look at it before it is deployed");
+            return Ok(Standing::Refused(words));
+        };
+        if last.outcome != PASS {
+            let words = format!("the scan of {image} in run {} says {}", last.run, last.sentence);
+            return Ok(Standing::Refused(words));
+        }
+        let age = now.duration_since(last.at);
+        if let Some(most) = rule.age_max.filter(|most| age > *most) {
+            let words = format!(
+                "the scan of {image} in run {} is {} hours old and {} are allowed: let `pipe/scan` look at it again",
+                last.run,
+                age.as_hours(),
+                most.as_hours()
+            );
+            return Ok(Standing::Refused(words));
+        }
+        Ok(Standing::Passed(Box::new(last)))
+    }
+
+    /// Removes verdicts that are older; gives how many. The last word about each image stays.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn prune(&self, before: Timestamp) -> Result<usize, StoreError> {
+        let before = before.as_millisecond();
+        let prune = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute(
+                "DELETE FROM verdicts WHERE at < ?1 AND EXISTS (SELECT 1 FROM verdicts AS later WHERE later.image =
+                 verdicts.image AND later.repository = verdicts.repository AND later.id > verdicts.id)",
+                [before],
+            )
+        };
+        self.database.write_surely(prune).await
+    }
+}
+
+fn verdict(row: &Row<'_>) -> rusqlite::Result<ImageVerdict> {
+    let time = |milliseconds: i64| Timestamp::from_millisecond(milliseconds).unwrap_or_default();
+    Ok(ImageVerdict {
+        repository: row.get("repository")?,
+        image: row.get("image")?,
+        target: row.get("target")?,
+        run: RunId(row.get("run")?),
+        job: row.get("job")?,
+        step: row.get("step")?,
+        outcome: row.get("outcome")?,
+        sentence: row.get("sentence")?,
+        advisories: row.get("advisories")?,
+        advisories_at: row.get::<_, Option<i64>>("advisories_at")?.map(time),
+        policy: row.get("policy")?,
+        policy_name: row.get("policy_name")?,
+        at: time(row.get("at")?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::database::Options;
+    use super::*;
+
+    const IMAGE: &str = "sha256:0a5e";
+
+    fn said(run: u64, outcome: &str, at: i64) -> ImageVerdict {
+        ImageVerdict {
+            repository: "shop/web".into(),
+            image: IMAGE.into(),
+            target: "shop/web:1".into(),
+            run: RunId(run),
+            job: "scan".into(),
+            step: 2,
+            outcome: outcome.into(),
+            sentence: format!("{outcome}: 1 of 1 findings"),
+            advisories: Some("sha256:ad".into()),
+            advisories_at: Some(Timestamp::from_second(at).unwrap()),
+            policy: "sha256:90".into(),
+            policy_name: ".pipe/gate.yml".into(),
+            at: Timestamp::from_second(at).unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_word_about_an_image_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
+        let verdicts = Verdicts::on(database);
+        let ask = async |repository: &str, hours: Option<i64>| {
+            let rule = ScanRule { age_max: hours.map(SignedDuration::from_hours) };
+            let now = Timestamp::from_second(100 * 3600).unwrap();
+            match verdicts.standing(repository, IMAGE, rule, now).await.unwrap() {
+                Standing::Passed(verdict) => format!("passed in {}", verdict.run),
+                Standing::Refused(words) => words,
+            }
+        };
+        assert!(ask("shop/web", None).await.starts_with("no scan has looked at sha256:0a5e"));
+        verdicts.record(said(1, "pass", 3600)).await.unwrap();
+        assert_eq!(ask("shop/web", None).await, "passed in 1");
+        assert_eq!(ask("Shop/Web", Some(99)).await, "passed in 1");
+        assert!(ask("shop/web", Some(98)).await.contains("99 hours old and 98 are allowed"));
+        assert!(ask("else/where", None).await.starts_with("no scan has looked"), "each repository for itself");
+        verdicts.record(said(2, "fail", 7200)).await.unwrap();
+        assert_eq!(ask("shop/web", None).await, "the scan of sha256:0a5e in run 2 says fail: 1 of 1 findings");
+        verdicts.record(said(3, "untrusted", 7300)).await.unwrap();
+        assert!(ask("shop/web", None).await.contains("says untrusted"));
+        // A step that is taken up says it again, last.
+        verdicts.record(said(1, "pass", 7400)).await.unwrap();
+        assert_eq!(ask("shop/web", None).await, "passed in 1");
+        assert_eq!(
+            verdicts.of_image("shop/web", IMAGE, 9).await.unwrap(),
+            [said(1, "pass", 7400), said(3, "untrusted", 7300), said(2, "fail", 7200)]
+        );
+        assert_eq!(verdicts.prune(Timestamp::from_second(90_000).unwrap()).await.unwrap(), 2, "the last word stays");
+        assert_eq!(ask("shop/web", None).await, "passed in 1");
+    }
+}
