@@ -10,7 +10,7 @@ pub struct RolePlace {
     /// Only in this repository
     #[arg(long, value_name = "OWNER/NAME")]
     pub repo: Option<String>,
-    /// An approver only for this environment
+    /// An approver or deployer only for this environment
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: Option<String>,
 }

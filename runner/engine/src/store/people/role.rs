@@ -46,7 +46,7 @@ impl Role {
         match self {
             Self::Viewer => "sees runs, logs and deployments",
             Self::Developer => "also stops runs, runs them again and starts them",
-            Self::Deployer => "a developer who is meant to deploy",
+            Self::Deployer => "a developer who also promotes, pauses, aborts and takes back rollouts",
             Self::Approver => "sees runs, approves and rejects deployments",
             Self::Maintainer => "also sets secrets, registers repositories and replays hooks",
             Self::Admin => "may do everything, people and tokens included",
@@ -91,7 +91,7 @@ pub struct Assignment {
     pub role: Role,
     /// Only in this repository; empty: in all.
     pub repository: String,
-    /// Reviews only of deployments to this environment; empty: to all.
+    /// Reviews and orders only about deployments to this environment; empty: to all.
     pub environment: String,
 }
 
@@ -120,8 +120,12 @@ impl Assignment {
         if is_of_all && !self.repository.is_empty() {
             return Some(format!("the role `{role}` is for all repositories"));
         }
-        if self.role != Role::Approver && !self.environment.is_empty() {
-            return Some(format!("only the role `approver` is for one environment, not `{role}`"));
+        let is_of_one = match self.role {
+            Role::Approver | Role::Deployer => true,
+            Role::Viewer | Role::Developer | Role::Maintainer | Role::Admin | Role::Auditor => false,
+        };
+        if !is_of_one && !self.environment.is_empty() {
+            return Some(format!("only the roles `approver` and `deployer` are for one environment, not `{role}`"));
         }
         let is_name = self.repository.split('/').filter(|part| !part.is_empty()).count() == 2;
         if !self.repository.is_empty() && (!is_name || self.repository.contains(char::is_whitespace)) {
@@ -184,7 +188,8 @@ mod tests {
         check(Role::Auditor, "octo/shop", "", false);
         check(Role::Approver, "octo/shop", "production", true);
         check(Role::Approver, "", "production", true);
-        check(Role::Deployer, "octo/shop", "production", false);
+        check(Role::Deployer, "octo/shop", "production", true);
+        check(Role::Maintainer, "octo/shop", "production", false);
         check(Role::Viewer, "shop", "", false);
         check(Role::Viewer, "octo/", "", false);
         check(Role::Viewer, "octo/the shop", "", false);

@@ -35,7 +35,7 @@ pub struct Assigned {
     pub role: Role,
     /// Only in this repository; empty: in all.
     pub repository: String,
-    /// Reviews only of deployments to this environment; empty: to all.
+    /// Reviews and orders only about deployments to this environment; empty: to all.
     pub environment: String,
     /// `local`, or `oidc` for what the last login there said.
     pub source: String,

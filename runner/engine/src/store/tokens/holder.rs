@@ -13,7 +13,7 @@ pub struct Grant {
     pub scopes: Scopes,
     /// Only for these; empty: for all.
     pub repositories: Vec<String>,
-    /// Reviews only of deployments to these; empty: to all.
+    /// Reviews and orders only about deployments to these; empty: to all.
     pub environments: Vec<String>,
 }
 
@@ -90,7 +90,17 @@ impl Holder {
     /// Whether deployments of a repository to an environment may be approved and rejected.
     #[must_use]
     pub fn may_review(&self, repository: &str, environment: &str) -> bool {
-        let mut grants = self.grants.iter().filter(|grant| grant.scopes.allow(Scope::ReviewsWrite));
+        self.may_at(Scope::ReviewsWrite, repository, environment)
+    }
+
+    /// Whether rollouts of a repository to an environment may be steered: promoted, paused, aborted, rolled back.
+    #[must_use]
+    pub fn may_deploy(&self, repository: &str, environment: &str) -> bool {
+        self.may_at(Scope::Deploy, repository, environment)
+    }
+
+    fn may_at(&self, scope: Scope, repository: &str, environment: &str) -> bool {
+        let mut grants = self.grants.iter().filter(|grant| grant.scopes.allow(scope));
         grants.any(|grant| names(&grant.repositories, repository) && names(&grant.environments, environment))
     }
 
@@ -140,6 +150,7 @@ mod tests {
             grant(Scope::RunsRead, &[], &[]),
             grant(Scope::RunsWrite, &["octo/shop"], &[]),
             grant(Scope::ReviewsWrite, &["octo/shop"], &["staging"]),
+            grant(Scope::Deploy, &["octo/shop"], &["staging"]),
             grant(Scope::RunsWrite, &["octo/till"], &[]),
         ];
         let bound = |scope| holder.clone().bound_to(scope).map(|holder| holder.repositories);
@@ -149,5 +160,6 @@ mod tests {
         assert!(holder.may(Scope::RunsWrite, "Octo/Shop") && !holder.may(Scope::RunsWrite, "octo/other"));
         assert!(holder.may_review("octo/shop", "Staging") && !holder.may_review("octo/shop", "production"));
         assert!(!holder.may_review("octo/till", "staging"));
+        assert!(holder.may_deploy("octo/shop", "Staging") && !holder.may_deploy("octo/shop", "production"));
     }
 }

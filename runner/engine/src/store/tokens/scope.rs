@@ -13,7 +13,7 @@ pub enum Scope {
     ReviewsWrite,
     /// Start runs by hand.
     Dispatch,
-    /// Start runs that deploy.
+    /// Steer rollouts: promote, pause, abort, roll back.
     Deploy,
     /// See and replay deliveries.
     Deliveries,
