@@ -51,6 +51,8 @@ pub(super) struct Mail {
     wording: Wording,
     /// The server's own address, where links let people without an account decide.
     links_at: Option<String>,
+    /// What belongs together, if not what is of one run.
+    thread: Option<String>,
 }
 
 impl Mail {
@@ -79,13 +81,33 @@ impl Mail {
         if let Some((user, password)) = relay.login {
             builder = builder.credentials(Credentials::new(user, password.expose().to_owned()));
         }
-        Ok(Self { transport: builder.build(), name: name.to_owned(), from, to, wording, links_at: None })
+        Ok(Self { transport: builder.build(), name: name.to_owned(), from, to, wording, links_at: None, thread: None })
     }
 
     /// With links that let the one who gets the mail decide, once. `url`: the server's own address.
     pub(super) fn with_links(mut self, url: Option<String>) -> Self {
         self.links_at = url.map(|url| url.trim_end_matches('/').to_owned());
         self
+    }
+
+    /// In a thread of its own. Only a digest of the name is written: it may be anything.
+    pub(super) fn in_thread(mut self, name: Option<&str>) -> Self {
+        self.thread = name.map(|name| Sha256::digest(name)[..12].iter().map(|byte| format!("{byte:02x}")).collect());
+        self
+    }
+
+    /// What it says, without its head.
+    pub(super) fn text(&self, announcement: &Announcement) -> String {
+        let letter = letter(announcement, self.wording.own(announcement).as_deref(), &[]);
+        format!("Subject: {}\n\n{}", letter.subject, letter.text)
+    }
+
+    /// One attempt to one of them, without links.
+    pub(super) async fn send_to(&self, message: &Message, announcement: &Announcement, to: &Address) -> Outcome {
+        match self.write(message, announcement, to, &[]) {
+            Err(problem) => Outcome::Refused { problem, for_now: false },
+            Ok(mail) => self.hand_in(mail).await.map_or_else(|outcome| outcome, |()| Outcome::Arrived { remote: None }),
+        }
     }
 
     /// The mail to one of them.
@@ -99,7 +121,10 @@ impl Mail {
         let own = self.wording.own(announcement);
         let letter = letter(announcement, own.as_deref(), extra);
         let domain = self.from.email.domain();
-        let thread = announcement.run.as_ref().map(|run| format!("<run.{}@{domain}>", run.id));
+        let thread = match &self.thread {
+            Some(thread) => Some(format!("<thread.{thread}@{domain}>")),
+            None => announcement.run.as_ref().map(|run| format!("<run.{}@{domain}>", run.id)),
+        };
         let whom: String = Sha256::digest(to.to_string())[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         let raw = |name: &'static str, value: String| HeaderValue::new(HeaderName::new_from_ascii_str(name), value);
         let mut builder = lettre::Message::builder()

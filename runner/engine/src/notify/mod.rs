@@ -7,6 +7,7 @@
 
 mod announcement;
 mod audience;
+mod direct;
 mod forms;
 mod herald;
 mod mail;
@@ -23,6 +24,7 @@ mod text;
 
 pub use announcement::{Announcement, Author, Deployed, Gathered, ReviewWanted, RunToldOf};
 pub use audience::Audience;
+pub use direct::{Direct, MailServer, Unsent};
 pub use herald::{Channel, Herald, Notice, TellError};
 pub use occasion::Occasion;
 pub use table::{EmailLink, Form, MailTls, NotifyTable};
