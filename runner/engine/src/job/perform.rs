@@ -40,6 +40,9 @@ const HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Where the number of an action's step stands in the name of its command; below it stands that of the job's step.
 const INNER_SHIFT: u32 = 16;
 
+/// Added to the name of a command whose program was not found, for the one that is tried in its place.
+const OTHER_PROGRAM: u64 = 1 << 31;
+
 /// How many steps the actions of one step may run, and how many steps a job may have at which they do.
 pub(super) const INNER_MAX: u32 = (1 << 15) - 1;
 
@@ -202,7 +205,7 @@ impl StepTask {
         log.matching.cwd = Some(script.request.cwd.clone());
         let timeout = script.request.timeout;
         let other = script.shell.other_argv(&script.request.argv).map(|argv| ExecRequest {
-            id: Some(ExecId(ExecId::CHOSEN_MAX / 2 + self.exec_id())),
+            id: Some(ExecId(OTHER_PROGRAM + self.exec_id())),
             argv,
             ..script.request.clone()
         });
