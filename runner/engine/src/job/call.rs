@@ -23,6 +23,7 @@ const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 35);
 /// What an action is called with, and what it leaves.
 struct Called {
     inputs: CompleteInputs,
+    env: IndexMap<String, String>,
     outputs: BTreeMap<String, String>,
     state: BTreeMap<String, String>,
     summary: String,
@@ -31,7 +32,8 @@ struct Called {
 
 impl Called {
     fn with(inputs: CompleteInputs, state: BTreeMap<String, String>) -> Self {
-        Self { inputs, outputs: BTreeMap::new(), state, summary: String::new(), post: None }
+        let (env, outputs) = (IndexMap::new(), BTreeMap::new());
+        Self { inputs, env, outputs, state, summary: String::new(), post: None }
     }
 }
 
@@ -40,7 +42,7 @@ impl StepTask {
     pub(super) async fn built_in(
         &self,
         action: &Arc<dyn BuiltInAction>,
-        given: IndexMap<String, String>,
+        (given, env): (IndexMap<String, String>, IndexMap<String, String>),
         limit: Option<Duration>,
         log: &mut StepLog,
     ) -> StepEnd {
@@ -57,7 +59,7 @@ impl StepTask {
         for warning in &inputs.warnings {
             log.warning(warning).await;
         }
-        let mut called = Called::with(inputs, BTreeMap::new());
+        let mut called = Called { env, ..Called::with(inputs, BTreeMap::new()) };
         let mut end = self.call(&**action, &mut called, limit, Part::Main, log).await;
         if let Some(when) = called.post {
             let post = PostAction {
@@ -108,6 +110,8 @@ impl StepTask {
             workspace: &tools.workspace,
             repository: &tools.repository,
             job: &tools.handle,
+            env: called.env.clone(),
+            has_bash: tools.has_bash,
             log,
             masker: &tools.masker,
             secrets: &tools.secrets,

@@ -144,8 +144,8 @@ impl StepTask {
         };
         let Performed { mut end, exec } = match work {
             Work::Script(script) => self.script(*script, log).await,
-            Work::BuiltIn { action, inputs, timeout } => {
-                Performed::without_command(self.built_in(&action, inputs, timeout, log).await)
+            Work::BuiltIn { action, inputs, env, timeout } => {
+                Performed::without_command(self.built_in(&action, (inputs, env), timeout, log).await)
             }
             // Its steps have told what became of them.
             Work::Local(local) => return Performed::without_command(Box::pin(self.local(*local, log)).await),
@@ -178,7 +178,10 @@ impl StepTask {
         };
         let Ready { kind, mut env, timeout, shown_env: shown } = ready;
         let work = match kind {
-            ReadyKind::BuiltIn { action, inputs } => Work::BuiltIn { action, inputs, timeout },
+            ReadyKind::BuiltIn { action, inputs } => {
+                env.extend(files.variables().map(|(variable, _, path)| (variable.to_owned(), path)));
+                Work::BuiltIn { action, inputs, env, timeout }
+            }
             ReadyKind::Local(local) => Work::Local(local),
             ReadyKind::Posts(posts) => Work::Posts(posts),
             ReadyKind::Script { text, shell, cwd } => {
@@ -306,7 +309,12 @@ impl StepTask {
 /// A step whose files are written.
 pub(super) enum Work {
     Script(Box<Script>),
-    BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String>, timeout: Option<Duration> },
+    BuiltIn {
+        action: Arc<dyn BuiltInAction>,
+        inputs: IndexMap<String, String>,
+        env: IndexMap<String, String>,
+        timeout: Option<Duration>,
+    },
     Local(Box<LocalAction>),
     Posts(Vec<PostAction>),
 }

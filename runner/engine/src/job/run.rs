@@ -24,7 +24,7 @@ use super::log_file::{LOG_BYTES_MAX, LogPlace};
 use super::matchers::JobMatchers;
 use super::perform::StepTools;
 use super::place::Place;
-use super::placed::Placed;
+use super::placed::{Placed, PlacedRecord};
 use super::steps::Stepper;
 use super::{Begun, EnvironmentSecrets, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::kept::{Keeper, Kept};
@@ -314,11 +314,6 @@ impl PlacedJobs {
         job.github.insert("event_path", Value::String(Arc::from(placed.paths.event.as_str())));
         let github = Value::Object(Arc::new(job.github.clone()));
         let base_env = environment::defaults(&github, &placed.paths, &runner);
-        let text = |name: &str| github.get(name).map(|value| value.to_display_string().to_string()).unwrap_or_default();
-        let path = |keys: &[&str]| {
-            let value = keys.iter().try_fold(github.clone(), |value, key| value.get(key).cloned());
-            value.map(|value| value.to_display_string().to_string()).unwrap_or_default()
-        };
         let workspace = placed.workspace.clone();
         let hashed = workspace.host.clone();
         let workflow_defaults = order.workflow_defaults.clone();
@@ -333,22 +328,7 @@ impl PlacedJobs {
             built_in: settings.built_in.clone(),
             workspace,
             repository: settings.repository.clone(),
-            run: RunFactsForAction {
-                id: order.run,
-                job: order.key.to_string(),
-                workflow: order.facts.workflow.path.clone(),
-                git_ref: text("ref"),
-                sha: text("sha"),
-                event: text("event_name"),
-                base_ref: text("base_ref"),
-                default_branch: path(&["event", "repository", "default_branch"]),
-                fork: path(&["event", "pull_request", "head", "repo", "fork"]) == "true",
-                home: placed.paths.home.clone().or_else(|| std::env::var("HOME").ok()).unwrap_or_default(),
-                state: settings.state.clone(),
-                kept: settings.kept.clone(),
-                keeper: settings.keeper.clone(),
-                reports: settings.reports.clone(),
-            },
+            run: self.run_facts(order, placed, &github),
             secrets: secrets
                 .as_object()
                 .into_iter()
@@ -363,6 +343,34 @@ impl PlacedJobs {
             has_bash: placed.has_bash,
             debug,
             journal,
+        }
+    }
+
+    /// What an action may know of the run.
+    fn run_facts(&self, order: &JobOrder, placed: &PlacedRecord, github: &Value) -> RunFactsForAction {
+        let settings = &*self.0;
+        let text = |name: &str| github.get(name).map(|value| value.to_display_string().to_string()).unwrap_or_default();
+        let path = |keys: &[&str]| {
+            let value = keys.iter().try_fold(github.clone(), |value, key| value.get(key).cloned());
+            value.map(|value| value.to_display_string().to_string()).unwrap_or_default()
+        };
+        RunFactsForAction {
+            id: order.run,
+            job: order.key.to_string(),
+            environment: order.environment.clone().and_then(Result::ok),
+            actor: text("actor"),
+            workflow: order.facts.workflow.path.clone(),
+            git_ref: text("ref"),
+            sha: text("sha"),
+            event: text("event_name"),
+            base_ref: text("base_ref"),
+            default_branch: path(&["event", "repository", "default_branch"]),
+            fork: path(&["event", "pull_request", "head", "repo", "fork"]) == "true",
+            home: placed.paths.home.clone().or_else(|| std::env::var("HOME").ok()).unwrap_or_default(),
+            state: settings.state.clone(),
+            kept: settings.kept.clone(),
+            keeper: settings.keeper.clone(),
+            reports: settings.reports.clone(),
         }
     }
 }

@@ -88,6 +88,10 @@ pub struct ActionCall<'a> {
     pub repository: &'a RepositoryFacts,
     /// The placed job, for actions that act inside it.
     pub job: &'a Arc<dyn JobHandle>,
+    /// Variables of the step, PATH and paths of its files among them, for scripts that it runs in the job.
+    pub env: IndexMap<String, String>,
+    /// Whether the job has a bash.
+    pub has_bash: bool,
     /// The step's log.
     pub log: &'a mut StepLog,
     /// What hides secrets.
@@ -127,6 +131,10 @@ pub struct RunFactsForAction {
     pub id: RunId,
     /// Key of the job run.
     pub job: String,
+    /// Name of the job's environment.
+    pub environment: Option<String>,
+    /// `github.actor`.
+    pub actor: String,
     /// Path of the workflow.
     pub workflow: String,
     /// `github.ref`.

@@ -1,10 +1,11 @@
 //! Running a built-in action by itself, without a workflow: for tests of actions, here and in other crates.
 //!
-//! Has no container: an action that wants to act inside the job is told that there is none.
+//! Has no container unless one is given: an action that wants to act inside the job is told that there is none. Files that
+//! it writes there are kept, so that a test can look at them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,6 +32,10 @@ pub struct Trial {
     pub run: RunFactsForAction,
     /// Secrets of the job; they are hidden in the log.
     pub secrets: Vec<Secret>,
+    /// The placed job; `None`: one in which nothing can be done.
+    pub job: Option<Arc<dyn JobHandle>>,
+    /// Whether a killed process had begun it.
+    pub again: bool,
     /// Stops the action.
     pub cancel: CancellationToken,
     /// Folder of the log.
@@ -46,6 +51,8 @@ pub struct Tried {
     pub outputs: BTreeMap<String, String>,
     /// Its log, masked.
     pub log: String,
+    /// What it wrote into the job, by its path there.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Trial {
@@ -62,6 +69,8 @@ impl Trial {
             run: RunFactsForAction {
                 id: RunId(1),
                 job: "job".into(),
+                environment: None,
+                actor: "somebody".into(),
                 workflow: ".github/workflows/ci.yml".into(),
                 git_ref: "refs/heads/main".into(),
                 sha: String::new(),
@@ -76,6 +85,8 @@ impl Trial {
                 state: scratch.join("state"),
             },
             secrets: Vec::new(),
+            job: None,
+            again: false,
             cancel: CancellationToken::new(),
             logs: scratch.join("logs"),
         }
@@ -90,8 +101,10 @@ impl Trial {
         let given = inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut outputs = BTreeMap::new();
         let mut log = StepLog::alone(&self.logs, Arc::clone(&masker));
+        let alone = Arc::new(NoJob::default());
+        let job: Arc<dyn JobHandle> = Arc::clone(&alone) as Arc<dyn JobHandle>;
         let result = match CompleteInputs::of(action, given) {
-            Ok(inputs) => self.call(action, inputs, &mut log, &masker, &mut outputs).await,
+            Ok(inputs) => self.call(action, inputs, &mut log, &masker, (&mut outputs, &job)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &result {
@@ -99,7 +112,8 @@ impl Trial {
         }
         log.finish().await;
         let log = std::fs::read_to_string(self.logs.join(StepLog::ALONE)).unwrap_or_default();
-        Tried { result, outputs, log }
+        let files = std::mem::take(&mut *alone.files.lock().unwrap_or_else(PoisonError::into_inner));
+        Tried { result, outputs, log, files }
     }
 
     async fn call(
@@ -108,15 +122,16 @@ impl Trial {
         inputs: CompleteInputs,
         log: &mut StepLog,
         masker: &Arc<SharedMasker>,
-        outputs: &mut BTreeMap<String, String>,
+        (outputs, job): (&mut BTreeMap<String, String>, &Arc<dyn JobHandle>),
     ) -> Result<(), ActionError> {
-        let job: Arc<dyn JobHandle> = Arc::new(NoJob(JobFacts::default()));
         let mut call = ActionCall {
             inputs: inputs.values.into_iter().collect::<IndexMap<_, _>>(),
             defaulted: inputs.defaulted,
             workspace: &self.workspace,
             repository: &self.repository,
-            job: &job,
+            job: self.job.as_ref().unwrap_or(job),
+            env: IndexMap::new(),
+            has_bash: true,
             log,
             masker,
             secrets: &self.secrets,
@@ -125,7 +140,7 @@ impl Trial {
             summary: &mut String::new(),
             step: 1,
             post: None,
-            again: false,
+            again: self.again,
             cancel: self.cancel.clone(),
             run: self.run.clone(),
         };
@@ -133,8 +148,11 @@ impl Trial {
     }
 }
 
-#[derive(Debug)]
-struct NoJob(JobFacts);
+#[derive(Debug, Default)]
+struct NoJob {
+    facts: JobFacts,
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+}
 
 impl NoJob {
     fn none<T>() -> Result<T, PlacementError> {
@@ -145,7 +163,7 @@ impl NoJob {
 #[async_trait]
 impl JobHandle for NoJob {
     fn facts(&self) -> &JobFacts {
-        &self.0
+        &self.facts
     }
 
     async fn exec(&self, _request: ExecRequest) -> Result<Exec, PlacementError> {
@@ -164,8 +182,9 @@ impl JobHandle for NoJob {
         Self::none()
     }
 
-    async fn write_file(&self, _path: &str, _content: Bytes, _mode: u32) -> Result<(), PlacementError> {
-        Self::none()
+    async fn write_file(&self, path: &str, content: Bytes, _mode: u32) -> Result<(), PlacementError> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), content.to_vec());
+        Ok(())
     }
 
     async fn read_file(&self, _path: &str, _bytes_max: u64) -> Result<Option<Bytes>, PlacementError> {
