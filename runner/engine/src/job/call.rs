@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
 use workflow::expression::Status;
 use workflow::run::steps::StepFact;
 use workflow::run::{Conclusion, StepIndex};
@@ -104,6 +105,7 @@ impl StepTask {
         log: &mut StepLog,
     ) -> StepEnd {
         let tools = &*self.tools;
+        let stop = self.cancel.child_token();
         let mut call = ActionCall {
             inputs: called.inputs.values.clone(),
             defaulted: called.inputs.defaulted.clone(),
@@ -121,17 +123,23 @@ impl StepTask {
             step: self.exec_id(),
             post: None,
             again: self.again.is_some(),
-            cancel: self.cancel.clone(),
+            cancel: stop.clone(),
             run: tools.run.clone(),
         };
+        let mut work = part.of(action, &mut call);
         let result = tokio::select! {
-            result = part.of(action, &mut call) => result,
-            () = self.cancel.cancelled() => Err(ActionError::Cancelled),
+            result = &mut work => result,
+            () = self.cancel.cancelled() => {
+                leave_in_order(action, &stop, &mut work).await;
+                Err(ActionError::Cancelled)
+            }
             () = tokio::time::sleep(limit.unwrap_or(FOREVER)) => {
+                leave_in_order(action, &stop, &mut work).await;
                 let minutes = minutes(limit.unwrap_or_default());
                 Err(ActionError::Failed(format!("The action '{}' has timed out after {minutes} minutes.", self.name)))
             }
         };
+        drop(work);
         called.post = call.post;
         match result {
             Ok(()) => StepEnd::plain(Conclusion::Success, None),
@@ -179,6 +187,18 @@ impl Stepper {
     }
 }
 
+/// Tells it to stop, and gives it the time that it asks for to do so in order.
+async fn leave_in_order<T>(
+    action: &dyn BuiltInAction,
+    stop: &CancellationToken,
+    work: &mut (impl Future<Output = T> + Unpin),
+) {
+    stop.cancel();
+    if !action.grace().is_zero() {
+        let _what_it_says_is_in_its_log = tokio::time::timeout(action.grace(), work).await;
+    }
+}
+
 /// Which part of an action.
 #[derive(Debug, Clone, Copy)]
 enum Part {
@@ -187,10 +207,14 @@ enum Part {
 }
 
 impl Part {
-    async fn of(self, action: &dyn BuiltInAction, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+    fn of<'a>(
+        self,
+        action: &'a dyn BuiltInAction,
+        call: &'a mut ActionCall<'_>,
+    ) -> impl Future<Output = Result<(), ActionError>> + Send + Unpin + 'a {
         match self {
-            Self::Main => action.run(call).await,
-            Self::Post => action.post(call).await,
+            Self::Main => action.run(call),
+            Self::Post => action.post(call),
         }
     }
 }

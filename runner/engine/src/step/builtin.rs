@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
@@ -26,6 +27,16 @@ pub trait BuiltInAction: Send + Sync + std::fmt::Debug {
 
     /// Its inputs.
     fn inputs(&self) -> &'static [InputFacts];
+
+    /// Whether inputs that it does not have are an error, and not only warned of as on GitHub.
+    fn refuses_unknown_inputs(&self) -> bool {
+        false
+    }
+
+    /// How long it may go on after `call.cancel` has fired, to leave things in order. Then it is dropped where it is.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Does it. Outputs go to `call.outputs`, progress to `call.log`.
     ///
@@ -110,7 +121,7 @@ pub struct ActionCall<'a> {
     pub post: Option<PostWhen>,
     /// Whether a process that was killed had begun it: what it did then is done again.
     pub again: bool,
-    /// Fires when the step should stop.
+    /// Fires when the step should stop: it was cancelled, or its time is up.
     pub cancel: CancellationToken,
     /// The run.
     pub run: RunFactsForAction,
@@ -229,7 +240,7 @@ impl CompleteInputs {
     /// Completes what is given.
     ///
     /// # Errors
-    /// A required input is missing or empty.
+    /// A required input is missing or empty, or there is one that the action refuses.
     pub fn of(action: &dyn BuiltInAction, given: IndexMap<String, String>) -> Result<Self, ActionError> {
         let known = action.inputs();
         let mut this = Self::default();
@@ -241,7 +252,11 @@ impl CompleteInputs {
                     || format!("it takes {}", known.iter().map(|input| input.name).collect::<Vec<_>>().join(", ")),
                     |near| format!("did you mean `{near}`?"),
                 );
-                this.warnings.push(format!("{} has no input `{name}`; {hint}", action.name()));
+                let text = format!("{} has no input `{name}`; {hint}", action.name());
+                if action.refuses_unknown_inputs() {
+                    return Err(ActionError::Failed(text));
+                }
+                this.warnings.push(text);
             }
             this.values.insert(lower, value);
         }
