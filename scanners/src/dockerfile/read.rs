@@ -18,6 +18,15 @@ pub struct Instruction {
     pub stage: Option<usize>,
 }
 
+impl Instruction {
+    /// The first line of its here-documents that says something: what builders write into an image's history.
+    #[must_use]
+    pub(crate) fn document(&self) -> Option<&str> {
+        let mut lines = self.heredoc.lines().map(str::trim);
+        lines.find(|line| !line.is_empty() && !line.starts_with('#'))
+    }
+}
+
 /// A file that was read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dockerfile {

@@ -1,20 +1,9 @@
 //! The instructions of a Dockerfile that lead to its image, with their lines.
 //!
-//! Only what it takes to find the line of a layer: stages, continued lines, comments, here-documents.
+//! Only what it takes to find the line of a layer: which stages an image is made of.
 //! Follows <https://docs.docker.com/reference/dockerfile/>.
 
-/// One instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Instruction {
-    /// Of its first word, from 1.
-    pub(crate) line: u32,
-    /// In capitals.
-    pub(crate) keyword: String,
-    /// All that follows, in one line.
-    pub(crate) rest: String,
-    /// The first line of its here-documents that says something.
-    pub(crate) document: Option<String>,
-}
+use crate::dockerfile::{Instruction, read};
 
 #[derive(Debug)]
 struct Stage {
@@ -54,60 +43,4 @@ fn stages(text: &str) -> Vec<Stage> {
         }
     }
     stages
-}
-
-fn read(text: &str) -> Vec<Instruction> {
-    let escape = escape(text);
-    let mut found = Vec::new();
-    let mut lines = (1_u32..).zip(text.lines()).peekable();
-    while let Some((line, first)) = lines.next() {
-        let trimmed = first.trim();
-        if trimmed.is_empty() || trimmed.starts_with('#') {
-            continue;
-        }
-        let mut whole = String::new();
-        let mut part = trimmed.to_owned();
-        while let Some(begun) = part.strip_suffix(escape) {
-            whole.push_str(begun);
-            whole.push(' ');
-            // Comments and empty lines within are passed over.
-            let next = lines.find(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-            match next {
-                Some((_, next)) => part = next.trim().to_owned(),
-                None => part = String::new(),
-            }
-        }
-        whole.push_str(&part);
-        let (keyword, rest) = whole.split_once(char::is_whitespace).unwrap_or((&whole, ""));
-        let keyword = keyword.to_ascii_uppercase();
-        let ends = if matches!(keyword.as_str(), "RUN" | "COPY" | "ADD") { heredocs(rest) } else { Vec::new() };
-        let mut document = None;
-        for end in &ends {
-            // Up to its end, or the text's.
-            for (_, line) in lines.by_ref().take_while(|(_, line)| line.trim() != end) {
-                let says_something = !line.trim().is_empty() && !line.trim_start().starts_with('#');
-                document = document.or_else(|| says_something.then(|| line.trim().to_owned()));
-            }
-        }
-        found.push(Instruction { line, keyword, rest: rest.trim().to_owned(), document });
-    }
-    found
-}
-
-/// `# escape=` at the top.
-fn escape(text: &str) -> char {
-    let directives = text.lines().take_while(|line| line.starts_with('#')).filter_map(|line| line[1..].split_once('='));
-    let escape = directives.filter(|(key, _)| key.trim().eq_ignore_ascii_case("escape")).map(|(_, value)| value.trim());
-    escape.last().and_then(|value| value.chars().next()).unwrap_or('\\')
-}
-
-/// The words that end the here-documents of an instruction: `<<EOF`, `<<-"EOF"`.
-fn heredocs(rest: &str) -> Vec<String> {
-    let begun = rest.split_whitespace().filter_map(|word| word.split_once("<<").map(|(_, after)| after));
-    let names = begun.map(|name| name.trim_start_matches('-').trim_matches(['"', '\'']));
-    let is_name = |name: &&str| {
-        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    names.filter(is_name).map(str::to_owned).collect()
 }

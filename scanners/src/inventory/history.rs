@@ -4,7 +4,8 @@
 //! Both are gone through from their ends; the base image's part begins where they no longer agree. An instruction whose
 //! text depends on variables counts as the same when its keyword is.
 
-use super::dockerfile::{self, Instruction};
+use super::dockerfile;
+use crate::dockerfile::Instruction;
 use crate::package::Layer;
 use crate::source::HistoryEntry;
 
@@ -97,7 +98,7 @@ impl<'a> Made<'a> {
         if self.keyword != instruction.keyword {
             return false;
         }
-        match (self.keyword, &instruction.document) {
+        match (self.keyword, instruction.document()) {
             ("RUN", Some(document)) => plain(self.text).contains(&plain(document)),
             ("RUN", None) => {
                 let wanted = plain(without_flags(&instruction.rest));
