@@ -105,11 +105,17 @@ impl Scanner {
         let (mut lines_before, mut kept) = (0_u64, 0_usize);
         let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
         loop {
-            let read = file.by_ref().take((BLOCK_BYTES - kept) as u64).read_to_end(block)?;
-            *bytes += read as u64;
-            if lines_before == 0 && kept == 0 && is_binary(block) {
-                *skipped += 1;
-                return Ok(findings);
+            if lines_before == 0 && kept == 0 {
+                // Of what is no text the beginning is enough.
+                *bytes += file.by_ref().take(SNIFF_BYTES as u64).read_to_end(block)? as u64;
+                if is_binary(block) {
+                    *skipped += 1;
+                    return Ok(findings);
+                }
+            }
+            let left = (BLOCK_BYTES - block.len()) as u64;
+            if block.len() >= SNIFF_BYTES {
+                *bytes += file.by_ref().take(left).read_to_end(block)? as u64;
             }
             let is_last = block.len() < BLOCK_BYTES;
             for hit in self.hits(path, block, marks) {
