@@ -26,6 +26,7 @@ pub mod source;
 pub mod terraform;
 pub mod version;
 pub mod vex;
+pub mod workflows;
 mod yaml;
 
 pub use purl_pattern::{Match, PurlError, PurlPattern};
