@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod docker;
+pub mod pieces;
 pub mod scan;
 
 pub use action::scan::ScanFolders;

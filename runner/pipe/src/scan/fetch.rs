@@ -1,13 +1,12 @@
 //! Advisories over HTTP: TLS with the certificates of this machine, a proxy is not spoken to, redirects are followed a few
 //! times to https only.
 
-use std::io::{self, Read};
 use std::time::Duration;
 
 use engine::outbound::Getter;
+use pipelines::pieces::Pieces;
 use scanners::advisory::{Answer, Fetch, FetchError, Request};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 /// How long nothing may come.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -45,7 +44,7 @@ impl Fetch for Http {
         if status == 304 {
             return Ok(Answer::NotModified);
         }
-        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let (sender, pieces) = Pieces::of(PIECES_MAX);
         self.runtime.spawn(async move {
             let mut got = got;
             loop {
@@ -58,31 +57,11 @@ impl Fetch for Http {
                 }
             }
         });
-        let body: Box<dyn Read> = Box::new(Pieces { pieces, rest: bytes::Bytes::new() });
+        let body = Box::new(pieces);
         match status {
             200 => Ok(Answer::Whole { etag, length, body }),
             206 => Ok(Answer::Rest { etag, length, body }),
             other => Err(failed(format!("the server says {other}"))),
         }
-    }
-}
-
-struct Pieces {
-    pieces: mpsc::Receiver<Result<bytes::Bytes, String>>,
-    rest: bytes::Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(Ok(piece)) => self.rest = piece,
-                Some(Err(error)) => return Err(io::Error::other(error)),
-                None => return Ok(0),
-            }
-        }
-        let count = buffer.len().min(self.rest.len());
-        buffer[..count].copy_from_slice(&self.rest.split_to(count));
-        Ok(count)
     }
 }
