@@ -5,6 +5,7 @@
 pub mod changes;
 pub mod docker_build;
 pub mod health_check;
+mod paths;
 pub mod scan;
 
 use std::collections::BTreeMap;

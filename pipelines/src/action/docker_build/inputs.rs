@@ -2,11 +2,12 @@
 //! Follows <https://github.com/docker/build-push-action#inputs>.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use engine::step::{ActionCall, InputFacts};
 use workflow::secret::Secret;
 
+use super::super::paths::below;
 use super::super::{OutputFacts, input};
 
 /// Its inputs.
@@ -214,23 +215,7 @@ fn inside(input: &str, text: &str, workspace: &str) -> Result<PathBuf, String> {
             "`{input}: {text}`: only folders of the workspace can be built from; check the repository out first"
         ));
     }
-    let relative = text.strip_prefix(workspace).map_or(text, |rest| rest.trim_start_matches('/'));
-    let mut path = PathBuf::new();
-    for part in Path::new(relative).components() {
-        let stays = match part {
-            Component::Normal(name) => {
-                path.push(name);
-                true
-            }
-            Component::CurDir => true,
-            Component::ParentDir => path.pop(),
-            Component::RootDir | Component::Prefix(_) => false,
-        };
-        if !stays {
-            return Err(format!("`{input}: {text}` is outside of the workspace ({workspace})"));
-        }
-    }
-    Ok(path)
+    below(input, text, workspace)
 }
 
 #[cfg(test)]
