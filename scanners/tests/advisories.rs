@@ -6,6 +6,8 @@ mod damage;
 mod pairs;
 #[path = "advisory/real.rs"]
 mod real;
+#[path = "advisory/stand_ins.rs"]
+mod stand_ins;
 #[path = "advisory/updates.rs"]
 mod updates;
 #[path = "advisory/world.rs"]
