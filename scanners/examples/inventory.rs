@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use scanners::inventory::{Options, read};
-use scanners::source::{OverlayImage, Source};
+use scanners::source::{Held, OverlayImage, Source};
 
 /// The most memory that this process had, in KiB. What a parent measures includes its own.
 fn peak_kib() -> Option<u64> {
@@ -30,10 +30,21 @@ fn main() -> ExitCode {
     };
     let begun = Instant::now();
     let source = match form.as_str() {
-        "archive" => Source::Archive { file: path, name: None },
-        "layout" => Source::OciLayout { folder: path, name: None },
-        "root" => Source::RootFolder(path),
-        "repository" => Source::Repository(path),
+        "archive" | "layout" | "root" | "repository" => {
+            let held = match Held::at(&path) {
+                Ok(held) => held,
+                Err(error) => {
+                    eprintln!("{}: {error}", path.display());
+                    return ExitCode::from(2);
+                }
+            };
+            match form.as_str() {
+                "archive" => Source::Archive { file: held, name: None },
+                "layout" => Source::OciLayout { folder: held, name: None },
+                "root" => Source::RootFolder(held),
+                _ => Source::Repository(held),
+            }
+        }
         "export" => Source::Export(Box::new(std::io::stdin())),
         "overlay" => {
             let mut text = String::new();

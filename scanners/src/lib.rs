@@ -8,6 +8,7 @@ pub mod attest;
 pub mod code;
 pub mod coverage;
 pub mod dockerfile;
+pub mod files;
 pub mod finding;
 pub mod import;
 pub mod inventory;

@@ -1,10 +1,14 @@
 //! What findings are compared with: what stands in production, as it is judged with the advisories of today.
 
+use std::collections::HashMap;
+
 use scanners::advisory::Index;
 use scanners::inventory;
 use scanners::package::Inventory;
-use scanners::policy::{Baseline, BaselineState};
+use scanners::policy::{Baseline, BaselineState, Policy};
 use scanners::source::Source;
+
+use super::target::{self, Leftover, Target};
 
 /// Where the baseline comes from.
 #[derive(Debug)]
@@ -24,6 +28,23 @@ pub enum Standing {
     Report(Box<Inventory>),
     /// It could not be had, and why: everything counts as new.
     Unavailable(String),
+}
+
+/// The name of what is compared with: what is named here counts more than what the policy names.
+#[must_use]
+pub fn compared_with<'a>(named: Option<&'a str>, policy: &'a Policy) -> Option<&'a str> {
+    named.or(policy.baseline.as_ref().map(|rule| rule.image.as_str()))
+}
+
+/// Opens what is compared with, and gives what is to be removed afterwards.
+pub async fn standing(name: &str, target: Target, labels: HashMap<String, String>) -> (Standing, Option<Leftover>) {
+    match target::open(target, labels).await {
+        Ok(opened) => {
+            let (source, leftover) = opened.take();
+            (Standing::Source { name: name.to_owned(), source }, Some(leftover))
+        }
+        Err(error) => (Standing::Unavailable(error.to_string()), None),
+    }
 }
 
 /// What is known of it.

@@ -5,23 +5,23 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use scanners::advisory::{Database, Index};
+use scanners::files::{Ask, FileScanners};
 use scanners::finding::Finding;
 use scanners::package::Inventory;
 use scanners::policy::{self, Input, Policy, Verdict, decide};
 use scanners::report::Report;
-use scanners::source::{Source, SourceError};
+use scanners::source::{Held, Source, SourceError};
 use scanners::vex;
 use scanners::{dockerfile, inventory};
 
 use super::baseline::{self, Standing};
-use super::files;
 
 /// Which scanners are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scanners {
     /// Advisories for packages.
     pub vulnerabilities: bool,
-    /// Credentials in files of a repository.
+    /// Credentials in files of a repository, and in layers of an image.
     pub secrets: bool,
     /// Rules for Dockerfiles and Terraform.
     pub misconfigurations: bool,
@@ -43,8 +43,8 @@ pub struct Dockerfile {
 pub struct Order {
     /// What the user named, for reports.
     pub target: String,
-    /// Where sources lie whose files are looked at one by one.
-    pub repository: Option<PathBuf>,
+    /// Id of the image, where the daemon has it.
+    pub image: Option<String>,
     /// Who is asked.
     pub scanners: Scanners,
     /// Where advisories are.
@@ -59,8 +59,8 @@ pub struct Order {
     pub development: bool,
     /// What decides.
     pub policy: Policy,
-    /// What the policy's paths are relative to.
-    pub policy_folder: PathBuf,
+    /// What the policy's paths are relative to; none where it cannot be reached.
+    pub policy_folder: Option<Held>,
     /// When it is.
     pub now: Timestamp,
 }
@@ -99,19 +99,23 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
         development: order.development,
         ..inventory::Options::default()
     };
-    let inventory = inventory::read(source, &options)?;
-    let (mut findings, mut doubts) = (Vec::new(), Vec::new());
+    let Scanners { vulnerabilities: _, secrets, misconfigurations, code } = order.scanners;
+    let today = order.now.to_zoned(TimeZone::UTC).date();
+    let files = FileScanners::new(Ask { secrets, misconfigurations, code }, today);
+    let (mut inventory, looked) = inventory::read_with(source, &options, Some(&files))?;
+    inventory.image_id = inventory.image_id.or_else(|| order.image.clone());
+    let (mut findings, mut doubts) = (Vec::new(), looked.doubts);
     let (database, index) = compare(order, &inventory, &mut findings, &mut doubts);
     if order.scanners.misconfigurations
         && let Some(file) = &order.dockerfile
     {
         findings.extend(dockerfile::check(&file.path, &file.text));
     }
-    if let Some(folder) = &order.repository {
-        let today = order.now.to_zoned(TimeZone::UTC).date();
-        files::look(folder, order.scanners, today, &mut findings, &mut doubts);
-    }
-    let vex = vex::load(&order.policy_folder, &order.policy.vex, &order.policy.name);
+    findings.extend(looked.findings);
+    let vex = match &order.policy_folder {
+        Some(folder) => vex::load(folder, &order.policy.vex, &order.policy.name),
+        None => vex::Loaded::without_folder(&order.policy.vex, &order.policy.name),
+    };
     doubts.extend(vex.doubts);
     let baseline = baseline::known(standing, index.as_ref(), &options);
     let mut verdict = decide(&Input {

@@ -1,15 +1,14 @@
 //! A scan from a target to a verdict: what `pipe scan` and `pipe/scan` share.
 //!
-//! Composition only. The crate `scanners` reads, compares and decides; here an image is asked of Docker, files of a
-//! repository are found, and what is missing becomes a doubt, never a pass.
+//! Composition only. The crate `scanners` reads, compares and decides; here an image is asked of Docker, and what
+//! is missing becomes a doubt, never a pass.
 
 mod baseline;
 mod examine;
-mod files;
 mod target;
 #[cfg(test)]
 mod tests;
 
-pub use baseline::Standing;
+pub use baseline::{Standing, compared_with, standing};
 pub use examine::{Dockerfile, Order, Scanned, Scanners, examine};
 pub use target::{Leftover, Opened, Target, TargetError, open};

@@ -5,25 +5,26 @@
 //! disk on the way, and nothing is pulled.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptionsBuilder};
-use bytes::Bytes;
 use futures_util::StreamExt as _;
-use scanners::source::{OverlayImage, Source};
-use tokio::sync::mpsc;
+use scanners::source::{Held, OverlayImage, Source, SourceError};
 
 use crate::docker::{Docker, words};
+use crate::pieces::Pieces;
 
 /// Pieces of a stream that wait to be read.
 const PIECES_MAX: usize = 8;
+
 /// What is scanned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// An image of the local daemon, by name, tag, digest or id.
     Image(String),
+    /// An image too, since nothing lies at a path of that name.
+    Guessed(String),
     /// A file that `docker save` or the like made; `name` chooses among several images.
     Archive {
         /// The file.
@@ -50,12 +51,26 @@ pub enum TargetError {
     /// Docker is not there, or its address is none.
     #[error("{0}")]
     Docker(String),
+    /// Docker is not there, and nobody said that it is an image.
+    #[error("{name} is no file or folder here, so it was taken for an image, and {reason}")]
+    NothingHere {
+        /// As named.
+        name: String,
+        /// Why Docker cannot be asked.
+        reason: String,
+    },
     /// No such image.
-    #[error(
-        "there is no image {0} here: pull or build it first, or give an archive of `docker save`; a file or folder of \
-         that name there is not either"
-    )]
+    #[error("there is no image {0} here: pull or build it first, or give an archive of `docker save`")]
     NoImage(String),
+    /// No such image, and nobody said that it is one.
+    #[error(
+        "{0} is no file or folder here, and there is no image of that name either: pull or build it first, or give an \
+         archive of `docker save`"
+    )]
+    Nothing(String),
+    /// A file or folder is not there, or may not be read.
+    #[error("{0}")]
+    Files(String),
     /// Docker said no.
     #[error("the image {image} cannot be read: {reason}")]
     Unreadable {
@@ -71,6 +86,7 @@ pub enum TargetError {
 pub struct Opened {
     /// To be read once.
     pub source: Source,
+    image: Option<String>,
     container: Option<(Docker, String)>,
 }
 
@@ -83,8 +99,9 @@ impl Target {
             Some((path, name)) if !name.is_empty() => (PathBuf::from(path), Some(name.to_owned())),
             Some(_) | None => (PathBuf::from(rest), None),
         };
+        // No word here is one that an image may have before its tag, but for `image` itself: `docker:24-dind` is an image.
         match text.split_once(':') {
-            Some(("image" | "docker", rest)) => return Self::Image(rest.to_owned()),
+            Some(("image", rest)) => return Self::Image(rest.to_owned()),
             Some(("archive" | "docker-archive" | "oci-archive", rest)) => {
                 let (file, name) = named(rest);
                 return Self::Archive { file, name };
@@ -94,52 +111,73 @@ impl Target {
                 return Self::Layout { folder, name };
             }
             Some(("rootfs", rest)) => return Self::Root(PathBuf::from(rest)),
-            Some(("dir" | "repo", rest)) => return Self::Repository(PathBuf::from(rest)),
+            Some(("dir", rest)) => return Self::Repository(PathBuf::from(rest)),
             Some(_) | None => {}
         }
         let (path, name) = named(text);
-        Self::at(&path, name).unwrap_or_else(|| Self::Image(text.to_owned()))
+        Self::at(path, name).unwrap_or_else(|| Self::Guessed(text.to_owned()))
     }
 
     /// What lies at a path, if anything does.
     #[must_use]
-    pub fn at(path: &Path, name: Option<String>) -> Option<Self> {
-        if !path.exists() {
-            return None;
-        }
-        Some(match Source::at(path, name.as_deref()) {
-            Source::Archive { file, name } => Self::Archive { file, name },
-            Source::OciLayout { folder, name } => Self::Layout { folder, name },
-            Source::RootFolder(folder) => Self::Root(folder),
-            Source::Repository(folder) => Self::Repository(folder),
-            // No path is one of these.
-            Source::Export(_) | Source::Overlay(_) => return None,
+    pub fn at(path: PathBuf, name: Option<String>) -> Option<Self> {
+        Some(match Source::at(&path, name.as_deref()) {
+            Ok(Source::OciLayout { .. }) => Self::Layout { folder: path, name },
+            Ok(Source::RootFolder(_)) => Self::Root(path),
+            Ok(Source::Repository(_)) => Self::Repository(path),
+            // No path is one of the last two. What may not be read is said when it is opened.
+            Ok(Source::Archive { .. } | Source::Export(_) | Source::Overlay(_)) => Self::Archive { file: path, name },
+            Err(SourceError::NotFound { .. }) => return None,
+            Err(_unreadable) => Self::Archive { file: path, name },
         })
-    }
-
-    /// Whether it is sources and not something installed.
-    #[must_use]
-    pub const fn is_repository(&self) -> bool {
-        matches!(self, Self::Repository(_))
     }
 }
 
 /// Makes a target readable. Containers that it takes carry `labels`.
 ///
 /// # Errors
-/// Docker or the image is not there. Files are looked at when they are read.
+/// Docker, the image, the file or the folder is not there. What is in a file is looked at when it is read.
 pub async fn open(target: Target, labels: HashMap<String, String>) -> Result<Opened, TargetError> {
+    let held = |path: &Path| match Held::at(path) {
+        Ok(held) => Ok(held),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(TargetError::Files(format!("{} is not there", path.display())))
+        }
+        Err(error) => Err(TargetError::Files(format!("{} cannot be read: {error}", path.display()))),
+    };
     let source = match target {
         Target::Image(name) => return of_image(name, labels).await,
-        Target::Archive { file, name } => Source::Archive { file, name },
-        Target::Layout { folder, name } => Source::OciLayout { folder, name },
-        Target::Root(folder) => Source::RootFolder(folder),
-        Target::Repository(folder) => Source::Repository(folder),
+        Target::Guessed(name) => {
+            return of_image(name.clone(), labels).await.map_err(|error| match error {
+                TargetError::Docker(reason) => TargetError::NothingHere { name, reason },
+                TargetError::NoImage(name) => TargetError::Nothing(name),
+                error @ (TargetError::NothingHere { .. }
+                | TargetError::Nothing(_)
+                | TargetError::Files(_)
+                | TargetError::Unreadable { .. }) => error,
+            });
+        }
+        Target::Archive { file, name } => Source::Archive { file: held(&file)?, name },
+        Target::Layout { folder, name } => Source::OciLayout { folder: held(&folder)?, name },
+        Target::Root(folder) => Source::RootFolder(held(&folder)?),
+        Target::Repository(folder) => Source::Repository(held(&folder)?),
     };
-    Ok(Opened { source, container: None })
+    Ok(Opened::of(source))
 }
 
 impl Opened {
+    /// What is open already.
+    #[must_use]
+    pub const fn of(source: Source) -> Self {
+        Self { source, image: None, container: None }
+    }
+
+    /// Id of the image, where it is one of the daemon's.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.image.as_deref()
+    }
+
     /// The source, to be read; what is left is to be [`removed`](Leftover::remove) afterwards.
     #[must_use]
     pub fn take(self) -> (Source, Leftover) {
@@ -178,11 +216,11 @@ async fn of_image(name: String, labels: HashMap<String, String>) -> Result<Opene
     if let Some(image) = OverlayImage::from_inspect(&found)
         && image.folders.iter().all(|folder| std::fs::read_dir(folder).is_ok())
     {
-        return Ok(Opened { source: Source::Overlay(image), container: None });
+        return Ok(Opened { source: Source::Overlay(image), image: Some(id), container: None });
     }
     // By its id: a name may be moved in between.
     let body = ContainerCreateBody {
-        image: Some(id),
+        image: Some(id.clone()),
         cmd: Some(vec!["never-started".to_owned()]),
         labels: Some(labels),
         network_disabled: Some(true),
@@ -190,43 +228,21 @@ async fn of_image(name: String, labels: HashMap<String, String>) -> Result<Opene
     };
     let created = docker.client.create_container(None::<CreateContainerOptions>, body).await;
     let container = created.map_err(|error| unreadable(&error))?.id;
-    let stream = Exported::of(docker.clone(), container.clone());
-    Ok(Opened { source: Source::Export(Box::new(stream)), container: Some((docker, container)) })
+    let stream = exported(docker.clone(), container.clone());
+    Ok(Opened { source: Source::Export(Box::new(stream)), image: Some(id), container: Some((docker, container)) })
 }
 
 /// The stream of `docker export`, for code that waits.
-struct Exported {
-    pieces: mpsc::Receiver<Result<Bytes, String>>,
-    rest: Bytes,
-}
-
-impl Exported {
-    fn of(docker: Docker, container: String) -> Self {
-        let (sender, pieces) = mpsc::channel(PIECES_MAX);
-        tokio::spawn(async move {
-            let mut stream = Box::pin(docker.client.export_container(&container));
-            while let Some(piece) = stream.next().await {
-                // Whoever read has seen enough, or the stream has ended.
-                if sender.send(piece.map_err(|error| words(&error))).await.is_err() {
-                    break;
-                }
-            }
-        });
-        Self { pieces, rest: Bytes::new() }
-    }
-}
-
-impl Read for Exported {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(Ok(piece)) => self.rest = piece,
-                Some(Err(error)) => return Err(io::Error::other(error)),
-                None => return Ok(0),
+fn exported(docker: Docker, container: String) -> Pieces {
+    let (sender, pieces) = Pieces::of(PIECES_MAX);
+    tokio::spawn(async move {
+        let mut stream = Box::pin(docker.client.export_container(&container));
+        while let Some(piece) = stream.next().await {
+            // Whoever read has seen enough, or the stream has ended.
+            if sender.send(piece.map_err(|error| words(&error))).await.is_err() {
+                break;
             }
         }
-        let count = buffer.len().min(self.rest.len());
-        buffer[..count].copy_from_slice(&self.rest.split_to(count));
-        Ok(count)
-    }
+    });
+    pieces
 }

@@ -1,12 +1,10 @@
 //! Scans of small folders with advisories of their own.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use scanners::advisory::Database;
 use scanners::policy::{Outcome, Policy};
 use scanners::report::{Format, Terminal};
-use scanners::source::Source;
+use scanners::source::{Held, Source};
 use tempfile::TempDir;
 use workflow::source::SourceFile;
 
@@ -48,7 +46,7 @@ impl World {
         let folder = self.folder.path();
         Order {
             target: "src".into(),
-            repository: Some(folder.join("src")),
+            image: None,
             scanners: ALL,
             database: Database::at(&folder.join("db")),
             cache: None,
@@ -56,13 +54,13 @@ impl World {
             stage: None,
             development: false,
             policy,
-            policy_folder: folder.to_owned(),
+            policy_folder: Some(Held::at(folder).unwrap()),
             now: Timestamp::now(),
         }
     }
 
     fn scan(&self, order: &Order, standing: Standing) -> Scanned {
-        examine(Source::Repository(self.folder.path().join("src")), order, standing).unwrap()
+        examine(Source::Repository(Held::at(&self.folder.path().join("src")).unwrap()), order, standing).unwrap()
     }
 }
 
@@ -162,9 +160,12 @@ fn words_become_targets() {
     let path = |name: &str| folder.join(name);
     let text = |name: &str| path(name).display().to_string();
     for (given, expected) in [
-        ("shop/web:1".to_owned(), Target::Image("shop/web:1".into())),
+        ("shop/web:1".to_owned(), Target::Guessed("shop/web:1".into())),
+        ("docker:24-dind".to_owned(), Target::Guessed("docker:24-dind".into())),
+        ("repo:1".to_owned(), Target::Guessed("repo:1".into())),
+        ("image:docker:24-dind".to_owned(), Target::Image("docker:24-dind".into())),
         ("image:web.tar".to_owned(), Target::Image("web.tar".into())),
-        ("sha256:0a5e".to_owned(), Target::Image("sha256:0a5e".into())),
+        ("sha256:0a5e".to_owned(), Target::Guessed("sha256:0a5e".into())),
         (text("src"), Target::Repository(path("src"))),
         (text("root"), Target::Root(path("root"))),
         (format!("dir:{}", text("root")), Target::Repository(path("root"))),
@@ -174,5 +175,5 @@ fn words_become_targets() {
     ] {
         assert_eq!(Target::parse(&given), expected, "{given}");
     }
-    assert_eq!(Target::at(Path::new("/no/such/thing"), None), None);
+    assert_eq!(Target::at("/no/such/thing".into(), None), None);
 }

@@ -81,6 +81,14 @@ impl Inside {
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a plain file")) }
     }
 
+    /// The open folder, for whoever goes through it in another way.
+    ///
+    /// # Errors
+    /// This process has too many files open.
+    pub fn try_clone(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone()
+    }
+
     /// Names of what is in the folder, in order of their bytes.
     ///
     /// # Errors

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Found, PathDigest};
+use crate::files::Looked;
 
 /// Changes with what is read and how it is kept.
 const FORM: &[u8; 16] = b"pipe inventory 1";
 const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Changes with the rules for secrets, and with which files they are held against.
+const LOOK_FORM: &str = concat!("pipe secrets 1, ", env!("CARGO_PKG_VERSION"));
 
 /// Where a layer came from, as far as it matters for trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,7 @@ impl<'a> Cache<'a> {
         Self { folder, origin }
     }
 
-    fn path(&self, diff_id: &str) -> Option<PathBuf> {
+    fn path(&self, diff_id: &str, ending: &str) -> Option<PathBuf> {
         let hex = diff_id.strip_prefix("sha256:")?;
         if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -54,11 +57,11 @@ impl<'a> Cache<'a> {
             Origin::Daemon => "daemon",
             Origin::File => "file",
         };
-        Some(self.folder?.join(format!("{origin}-{hex}.facts")))
+        Some(self.folder?.join(format!("{origin}-{hex}.{ending}")))
     }
 
     pub(crate) fn get(&self, diff_id: &str) -> Option<Facts> {
-        let path = self.path(diff_id)?;
+        let path = self.path(diff_id, "facts")?;
         if fs::metadata(&path).ok()?.len() > FILE_BYTES_MAX {
             return None;
         }
@@ -70,18 +73,50 @@ impl<'a> Cache<'a> {
         if !facts.unread.is_empty() {
             return;
         }
-        let Some(path) = self.path(diff_id) else { return };
-        let Some(folder) = path.parent() else { return };
-        let Some(bytes) = to_bytes(facts) else { return };
+        if let Some(bytes) = to_bytes(facts) {
+            self.write(self.path(diff_id, "facts"), &bytes);
+        }
+    }
+
+    /// What scanners of files said of a layer.
+    pub(crate) fn looked(&self, diff_id: &str) -> Option<Looked> {
+        let path = self.path(diff_id, "looked")?;
+        if fs::metadata(&path).ok()?.len() > FILE_BYTES_MAX {
+            return None;
+        }
+        let kept: KeptLook = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        (kept.form == LOOK_FORM).then_some(kept.looked)
+    }
+
+    /// Keeps it, where nothing is in doubt. Findings of secrets do not hold them.
+    pub(crate) fn put_looked(&self, diff_id: &str, looked: &Looked) {
+        if !looked.doubts.is_empty() {
+            return;
+        }
+        let kept = KeptLook { form: LOOK_FORM.to_owned(), looked: looked.clone() };
+        if let Ok(bytes) = serde_json::to_vec(&kept) {
+            self.write(self.path(diff_id, "looked"), &bytes);
+        }
+    }
+
+    fn write(&self, path: Option<PathBuf>, bytes: &[u8]) {
+        let Some((path, folder)) = path.as_deref().and_then(|path| Some((path, path.parent()?))) else { return };
         let written = fs::create_dir_all(folder).and_then(|()| {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&bytes)?;
-            file.persist(&path).map_err(|error| error.error)
+            file.write_all(bytes)?;
+            file.persist(path).map_err(|error| error.error)
         });
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "what a layer holds was not kept");
         }
     }
+}
+
+/// The form of what scanners of files said.
+#[derive(Serialize, Deserialize)]
+struct KeptLook {
+    form: String,
+    looked: Looked,
 }
 
 fn to_bytes(facts: &Facts) -> Option<Vec<u8>> {
@@ -164,8 +199,8 @@ mod tests {
     #[test]
     fn names_of_layers_cannot_lead_elsewhere() {
         let cache = Cache::new(Some(Path::new("/cache")), Origin::File);
-        assert!(cache.path("sha256:../../etc/passwd").is_none());
-        assert!(cache.path("md5:00").is_none());
-        assert!(cache.path(&format!("sha256:{}", "0a".repeat(32))).is_some());
+        assert!(cache.path("sha256:../../etc/passwd", "facts").is_none());
+        assert!(cache.path("md5:00", "facts").is_none());
+        assert!(cache.path(&format!("sha256:{}", "0a".repeat(32)), "facts").is_some());
     }
 }

@@ -29,6 +29,7 @@ mod python_lock;
 mod rpm;
 mod rpm_header;
 mod wanted;
+mod watch;
 mod yarn;
 mod zip;
 
@@ -37,7 +38,7 @@ mod tests;
 
 use std::io;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,11 +47,13 @@ pub use self::facts::{Said, Stated};
 use self::cache::{Cache, Origin};
 use self::collect::{Collector, LinkTargets, Scope};
 use self::facts::Facts;
+use self::watch::Watch;
+use crate::files::{FileScanners, Look, Looked, Of};
 use crate::package::{Inventory, Layer, Unread};
 use crate::source::folder::{Manner, visit_folder};
 use crate::source::image::Image;
 use crate::source::layer::{visit_blob, visit_stream};
-use crate::source::{HistoryEntry, Limits, OverlayImage, Random, Source, SourceError, Store, Visitor, explain};
+use crate::source::{Held, HistoryEntry, Limits, OverlayImage, Random, Source, SourceError, Store, Visitor, explain};
 
 /// How an inventory is made.
 #[derive(Debug, Clone, Default)]
@@ -72,41 +75,74 @@ pub struct Options {
 /// # Errors
 /// When there is no image or folder to speak of. What is wrong with parts of it is in [`Inventory::unread`].
 pub fn read(source: Source, options: &Options) -> Result<Inventory, SourceError> {
+    read_with(source, options, None).map(|(inventory, _)| inventory)
+}
+
+/// Makes an inventory, and shows files to scanners on the way.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_with(
+    source: Source,
+    options: &Options,
+    files: Option<&FileScanners>,
+) -> Result<(Inventory, Looked), SourceError> {
     let mut inventory = Inventory { target: options.target.clone(), ..Inventory::default() };
-    match source {
+    let of_layers = files.filter(|files| files.looks_at_layers());
+    let looked = match source {
         Source::Archive { file, name } => {
             let store = Store::archive(&file, &options.limits)?;
-            of_image(Image::open(&store, name.as_deref())?, options, &mut inventory);
+            of_image(Image::open(&store, name.as_deref())?, options, of_layers, &mut inventory)
         }
         Source::OciLayout { folder, name } => {
-            let store = Store::folder(&folder)?;
-            of_image(Image::open(&store, name.as_deref())?, options, &mut inventory);
+            let store = Store::folder(folder)?;
+            of_image(Image::open(&store, name.as_deref())?, options, of_layers, &mut inventory)
         }
-        Source::Overlay(image) => of_overlay(image, options, &mut inventory)?,
-        Source::Export(mut stream) => {
-            let mut collector = Collector::new(Scope::Installed, &options.limits);
-            let walked = visit_stream(&mut stream, &options.limits, &mut collector);
-            if collector.entries == 0 {
-                let reason = walked.err().map_or_else(|| "nothing came".to_owned(), |error| explain(&error));
-                return Err(SourceError::not_an_image("the stream", reason));
-            }
-            let missing = collector.missing();
-            LinkTargets { collector: &mut collector, missing }
-                .give_up("it is a hard link to a file that was not kept; a stream cannot be read twice");
-            let facts = told(collector.finish(), "", walked);
-            merge::merge(&[facts], false, &mut inventory);
-        }
+        Source::Overlay(image) => of_overlay(image, options, of_layers, &mut inventory)?,
+        Source::Export(mut stream) => of_stream(&mut stream, options, of_layers, &mut inventory)?,
         Source::RootFolder(folder) => {
-            let facts = of_folder(&folder, Manner::Root, Scope::Installed, options)?;
-            merge::merge(&[facts], false, &mut inventory);
+            let look = of_layers.map(|files| Look::new(files, Of::Layer));
+            of_folder(&folder, Manner::Root, Scope::Installed, look, options, &mut inventory)?
         }
         Source::Repository(folder) => {
             let scope = Scope::LockFiles { development: options.development };
-            let facts = of_folder(&folder, Manner::Repository, scope, options)?;
-            merge::merge(&[facts], false, &mut inventory);
+            let look = files.map(|files| Look::new(files, Of::Sources));
+            of_folder(&folder, Manner::Repository, scope, look, options, &mut inventory)?
         }
+    };
+    Ok((inventory, looked))
+}
+
+fn of_stream(
+    stream: &mut dyn io::Read,
+    options: &Options,
+    files: Option<&FileScanners>,
+    inventory: &mut Inventory,
+) -> Result<Looked, SourceError> {
+    let look = files.map(|files| Look::new(files, Of::Layer));
+    let mut collector = Collector::new(Scope::Installed, &options.limits);
+    let (walked, looked) = watched(&mut collector, look, |visitor| visit_stream(stream, &options.limits, visitor));
+    if collector.entries == 0 {
+        let reason = walked.err().map_or_else(|| "nothing came".to_owned(), |error| explain(&error));
+        return Err(SourceError::not_an_image("the stream", reason));
     }
-    Ok(inventory)
+    let missing = collector.missing();
+    LinkTargets { collector: &mut collector, missing }
+        .give_up("it is a hard link to a file that was not kept; a stream cannot be read twice");
+    let facts = told(collector.finish(), "", walked);
+    merge::merge(&[facts], false, inventory);
+    Ok(looked)
+}
+
+/// Walks for a collector, and for scanners of files where there are any.
+fn watched(
+    collector: &mut Collector<'_>,
+    look: Option<Look<'_>>,
+    walk: impl FnOnce(&mut dyn Visitor) -> io::Result<()>,
+) -> (io::Result<()>, Looked) {
+    let mut watch = Watch { collector: Some(collector), look };
+    let walked = walk(&mut watch);
+    (walked, watch.looked())
 }
 
 /// What one file says, by its path from the root: of a repository (lock files) or of a file system (what is installed).
@@ -121,7 +157,7 @@ pub fn read_file(path: &str, content: Vec<u8>, is_repository: bool) -> Option<Sa
 /// Where a layer's entries come from.
 enum Layered {
     Blob { diff_id: String, blob: Random },
-    Folder { diff_id: String, folder: PathBuf },
+    Folder { diff_id: String, folder: Held },
 }
 
 impl Layered {
@@ -138,9 +174,9 @@ impl Layered {
         }
     }
 
-    fn read(&self, limits: &Limits) -> Facts {
+    fn read(&self, limits: &Limits, look: Option<Look<'_>>) -> (Facts, Looked) {
         let mut collector = Collector::new(Scope::Installed, limits);
-        let walked = self.visit(limits, &mut collector);
+        let (walked, looked) = watched(&mut collector, look, |visitor| self.visit(limits, visitor));
         let missing = collector.missing();
         if !missing.is_empty() {
             let mut targets = LinkTargets { collector: &mut collector, missing };
@@ -149,7 +185,18 @@ impl Layered {
             }
             targets.give_up("it is a hard link to a file that is not in its layer");
         }
-        told(collector.finish(), self.diff_id(), walked)
+        (told(collector.finish(), self.diff_id(), walked), looked)
+    }
+
+    /// What scanners of files say, where the inventory is known already.
+    fn look(&self, limits: &Limits, look: Look<'_>) -> Looked {
+        let mut watch = Watch { collector: None, look: Some(look) };
+        let walked = self.visit(limits, &mut watch);
+        let mut looked = watch.looked();
+        if let Err(error) = walked {
+            looked.doubts.push(format!("{} cannot be read: {}", self.diff_id(), explain(&error)));
+        }
+        looked
     }
 }
 
@@ -161,7 +208,7 @@ fn told(mut facts: Facts, path: &str, walked: io::Result<()>) -> Facts {
     facts
 }
 
-fn of_image(image: Image, options: &Options, inventory: &mut Inventory) {
+fn of_image(image: Image, options: &Options, files: Option<&FileScanners>, inventory: &mut Inventory) -> Looked {
     inventory.image_id = Some(image.image_id);
     inventory.repository_digests = image.repository_digests;
     let new = |diff_id: &str| Layer {
@@ -172,32 +219,47 @@ fn of_image(image: Image, options: &Options, inventory: &mut Inventory) {
     };
     inventory.layers = image.layers.iter().map(|layer| new(&layer.diff_id)).collect();
     let layers = image.layers.into_iter().map(|layer| Layered::Blob { diff_id: layer.diff_id, blob: layer.blob });
-    of_layers(&layers.collect::<Vec<_>>(), Origin::File, &image.history, options, inventory);
+    of_layers(&layers.collect::<Vec<_>>(), Origin::File, &image.history, options, files, inventory)
 }
 
-fn of_overlay(image: OverlayImage, options: &Options, inventory: &mut Inventory) -> Result<(), SourceError> {
-    for folder in &image.folders {
-        std::fs::read_dir(folder).map_err(|cause| SourceError::from_io(folder.display(), cause))?;
-    }
-    if image.layers.len() != image.folders.len() {
-        let reason = format!("{} layers in {} folders", image.layers.len(), image.folders.len());
+fn of_overlay(
+    image: OverlayImage,
+    options: &Options,
+    files: Option<&FileScanners>,
+    inventory: &mut Inventory,
+) -> Result<Looked, SourceError> {
+    let folders = image.folders.iter();
+    let folders = folders.map(|path| Held::at(path).map_err(|cause| SourceError::from_io(path.display(), cause)));
+    let folders: Vec<Held> = folders.collect::<Result<_, _>>()?;
+    if image.layers.len() != folders.len() {
+        let reason = format!("{} layers in {} folders", image.layers.len(), folders.len());
         return Err(SourceError::not_an_image(&options.target, reason));
     }
     inventory.image_id = image.image_id;
     inventory.repository_digests = image.repository_digests;
-    let layers = image.layers.iter().zip(image.folders);
+    let layers = image.layers.iter().zip(folders);
     let layers = layers.map(|(layer, folder)| Layered::Folder { diff_id: layer.diff_id.clone(), folder });
     let layers: Vec<_> = layers.collect();
     inventory.layers = image.layers;
-    of_layers(&layers, Origin::Daemon, &image.history, options, inventory);
-    Ok(())
+    Ok(of_layers(&layers, Origin::Daemon, &image.history, options, files, inventory))
 }
 
-fn of_folder(folder: &Path, manner: Manner, scope: Scope, options: &Options) -> Result<Facts, SourceError> {
-    std::fs::read_dir(folder).map_err(|cause| SourceError::from_io(folder.display(), cause))?;
+fn of_folder(
+    folder: &Held,
+    manner: Manner,
+    scope: Scope,
+    look: Option<Look<'_>>,
+    options: &Options,
+    inventory: &mut Inventory,
+) -> Result<Looked, SourceError> {
+    if !folder.is_folder() {
+        return Err(SourceError::from_io(folder.what(), io::ErrorKind::NotADirectory.into()));
+    }
     let mut collector = Collector::new(scope, &options.limits);
-    let walked = visit_folder(folder, manner, &options.limits, &mut collector);
-    Ok(told(collector.finish(), "", walked))
+    let walk = |visitor: &mut dyn Visitor| visit_folder(folder, manner, &options.limits, visitor);
+    let (walked, looked) = watched(&mut collector, look, walk);
+    merge::merge(&[told(collector.finish(), "", walked)], false, inventory);
+    Ok(looked)
 }
 
 fn of_layers(
@@ -205,31 +267,34 @@ fn of_layers(
     origin: Origin,
     history: &[HistoryEntry],
     options: &Options,
+    files: Option<&FileScanners>,
     inventory: &mut Inventory,
-) {
+) -> Looked {
     let cache = Cache::new(options.cache.as_deref(), origin);
-    let facts = read_layers(layers, &cache, &options.limits);
+    let (facts, looked): (Vec<_>, Vec<_>) = read_layers(layers, &cache, &options.limits, files).into_iter().unzip();
     let dockerfile = options.dockerfile.as_deref().map(|text| (text, options.dockerfile_target.as_deref()));
     history::attribute(&mut inventory.layers, history, dockerfile);
     merge::merge(&facts, true, inventory);
+    Looked::of_layers(looked)
 }
 
 /// Layers know nothing of each other, so they are read side by side: unfolding them is what takes time.
-fn read_layers(layers: &[Layered], cache: &Cache<'_>, limits: &Limits) -> Vec<Facts> {
-    let read: Vec<Mutex<Facts>> = layers.iter().map(|_| Mutex::default()).collect();
+fn read_layers(
+    layers: &[Layered],
+    cache: &Cache<'_>,
+    limits: &Limits,
+    files: Option<&FileScanners>,
+) -> Vec<(Facts, Looked)> {
+    let read: Vec<Mutex<(Facts, Looked)>> = layers.iter().map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some((layer, place)) = {
             let number = next.fetch_add(1, Ordering::Relaxed);
             layers.get(number).zip(read.get(number))
         } {
-            let facts = cache.get(layer.diff_id()).unwrap_or_else(|| {
-                let facts = layer.read(limits);
-                cache.put(layer.diff_id(), &facts);
-                facts
-            });
+            let said = read_layer(layer, cache, limits, files);
             if let Ok(mut place) = place.lock() {
-                *place = facts;
+                *place = said;
             }
         }
     };
@@ -240,7 +305,32 @@ fn read_layers(layers: &[Layered], cache: &Cache<'_>, limits: &Limits) -> Vec<Fa
         }
         work();
     });
-    read.into_iter().map(|facts| facts.into_inner().unwrap_or_default()).collect()
+    read.into_iter().map(|said| said.into_inner().unwrap_or_default()).collect()
+}
+
+/// One layer, as far as the cache does not have it.
+fn read_layer(layer: &Layered, cache: &Cache<'_>, limits: &Limits, files: Option<&FileScanners>) -> (Facts, Looked) {
+    let look = || files.map(|files| Look::new(files, Of::Layer));
+    let known = files.and_then(|_| cache.looked(layer.diff_id()));
+    match (cache.get(layer.diff_id()), known) {
+        (Some(facts), Some(looked)) => (facts, looked),
+        (Some(facts), None) => {
+            let looked = look().map(|look| layer.look(limits, look)).unwrap_or_default();
+            if files.is_some() {
+                cache.put_looked(layer.diff_id(), &looked);
+            }
+            (facts, looked)
+        }
+        (None, known) => {
+            let (facts, looked) = layer.read(limits, if known.is_some() { None } else { look() });
+            cache.put(layer.diff_id(), &facts);
+            // What ended early is no whole look.
+            if files.is_some() && known.is_none() && facts.unread.is_empty() {
+                cache.put_looked(layer.diff_id(), &looked);
+            }
+            (facts, known.unwrap_or(looked))
+        }
+    }
 }
 
 /// More would take memory (each unfolds a layer) for what a disk does not give.

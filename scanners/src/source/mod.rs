@@ -6,6 +6,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod folder;
+mod held;
 pub(crate) mod image;
 mod input;
 pub(crate) mod layer;
@@ -18,8 +19,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use self::held::Held;
 pub use self::random::{Random, RandomReader};
 pub(crate) use self::store::{Store, explain};
+pub(crate) use self::walk::HEAD_BYTES;
 pub use self::walk::{Content, Node, Visitor};
 use crate::package::Layer;
 
@@ -27,17 +30,17 @@ use crate::package::Layer;
 pub enum Source {
     /// A file that `docker save`, `skopeo copy docker-archive:` or `oci-archive:` made; compressed as a whole or not.
     /// The name chooses among several images.
-    Archive { file: PathBuf, name: Option<String> },
+    Archive { file: Held, name: Option<String> },
     /// A folder with `index.json` and `blobs`.
-    OciLayout { folder: PathBuf, name: Option<String> },
+    OciLayout { folder: Held, name: Option<String> },
     /// The tar of one file system, once, in order, without layers: `docker export`.
     Export(Box<dyn Read + Send>),
     /// The folders of overlay2 from the lowest to the uppermost; reading them takes root.
     Overlay(OverlayImage),
     /// A file system that lies in a folder: what is installed counts.
-    RootFolder(PathBuf),
+    RootFolder(Held),
     /// Sources: lock files count, what they made (`node_modules`) does not.
-    Repository(PathBuf),
+    Repository(Held),
 }
 
 /// An image of a daemon that keeps layers as folders (Docker's overlay2).
@@ -78,21 +81,43 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// What a path most likely is: a file is an archive; a folder is a layout, a file system or a repository.
+    /// What most likely lies at a path: a file is an archive; a folder is a layout, a file system or a repository.
+    ///
+    /// # Errors
+    /// It is not there, or may not be read.
+    pub fn at(path: &Path, name: Option<&str>) -> Result<Self, SourceError> {
+        let open = Held::at(path).map_err(|cause| SourceError::from_io(path.display(), cause))?;
+        Ok(Self::of(open, name))
+    }
+
+    /// What an open file or folder most likely is.
     #[must_use]
-    pub fn at(path: &Path, name: Option<&str>) -> Self {
+    pub fn of(open: Held, name: Option<&str>) -> Self {
         let name = name.map(str::to_owned);
-        if !path.is_dir() {
-            return Self::Archive { file: path.to_owned(), name };
+        if !open.is_folder() {
+            return Self::Archive { file: open, name };
         }
-        if path.join("index.json").is_file() && path.join("blobs").is_dir() {
-            return Self::OciLayout { folder: path.to_owned(), name };
+        if open.file("index.json").is_ok() && open.has("blobs") {
+            return Self::OciLayout { folder: open, name };
         }
         let of_systems = ["etc/os-release", "usr/lib/os-release", "var/lib/dpkg", "lib/apk/db", "var/lib/rpm"];
-        if of_systems.iter().any(|sign| path.join(sign).symlink_metadata().is_ok()) {
-            return Self::RootFolder(path.to_owned());
+        if of_systems.iter().any(|sign| open.has(sign)) {
+            return Self::RootFolder(open);
         }
-        Self::Repository(path.to_owned())
+        Self::Repository(open)
+    }
+
+    /// The folder of the sources, where it is one: what is looked at file by file.
+    #[must_use]
+    pub const fn repository(&self) -> Option<&Held> {
+        match self {
+            Self::Repository(folder) => Some(folder),
+            Self::Archive { .. }
+            | Self::OciLayout { .. }
+            | Self::Export(_)
+            | Self::Overlay(_)
+            | Self::RootFolder(_) => None,
+        }
     }
 }
 

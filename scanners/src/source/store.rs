@@ -1,15 +1,12 @@
 //! The files of an image archive or layout, by name, without unpacking.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Read};
 
 use super::input::Jumping;
 use super::tar::{Entries, Kind, is_tar};
 use super::walk::{Content, clean};
-use super::{Limits, Random, SourceError};
+use super::{Held, Limits, Random, SourceError};
 
 /// Manifests and configurations; those of real images have some KiB.
 const JSON_BYTES_MAX: u64 = 16 << 20;
@@ -22,7 +19,7 @@ const LINKS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) enum Store {
     Archive { what: String, files: HashMap<String, Stored> },
-    Folder { what: String, folder: PathBuf },
+    Folder(Held),
 }
 
 #[derive(Debug)]
@@ -34,14 +31,11 @@ pub(crate) enum Stored {
 
 impl Store {
     /// Finds out what is where in an archive. A compressed one is unfolded into a temporary file.
-    pub(crate) fn archive(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
-        let what = path.display().to_string();
+    pub(crate) fn archive(file: &Held, limits: &Limits) -> Result<Self, SourceError> {
+        let what = file.what().to_owned();
         let at = |cause| SourceError::from_io(&what, cause);
-        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(at)?;
-        if !file.metadata().map_err(at)?.is_file() {
-            return Err(SourceError::not_an_image(&what, "it is not a file"));
-        }
-        let archive = unfold(file, limits).map_err(at)?;
+        let file = file.random().map_err(|error| SourceError::not_an_image(&what, error))?;
+        let archive = unfold(&file, limits).map_err(at)?;
         let mut head = vec![0; 512];
         let length = archive.read_at(0, &mut head).map_err(at)?;
         if !is_tar(&head[..length]) {
@@ -70,17 +64,17 @@ impl Store {
         Ok(Self::Archive { what, files })
     }
 
-    pub(crate) fn folder(folder: &Path) -> Result<Self, SourceError> {
-        let what = folder.display().to_string();
-        if !folder.is_dir() {
-            return Err(SourceError::NotFound { what });
+    pub(crate) fn folder(folder: Held) -> Result<Self, SourceError> {
+        if !folder.is_folder() {
+            return Err(SourceError::not_an_image(folder.what(), "it is no folder"));
         }
-        Ok(Self::Folder { what, folder: folder.to_owned() })
+        Ok(Self::Folder(folder))
     }
 
     pub(crate) fn what(&self) -> &str {
         match self {
-            Self::Archive { what, .. } | Self::Folder { what, .. } => what,
+            Self::Archive { what, .. } => what,
+            Self::Folder(folder) => folder.what(),
         }
     }
 
@@ -100,16 +94,12 @@ impl Store {
                 }
                 Err(SourceError::not_an_image(self.what(), format!("{name} is a link that leads nowhere")))
             }
-            Self::Folder { folder, .. } => {
-                let path = folder.join(&name);
-                // A layout's own files are files: a link could name any file of this machine.
-                let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
-                match OpenOptions::new().read(true).custom_flags(flags).open(&path).and_then(Random::whole) {
-                    Ok(random) => Ok(Some(random)),
-                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-                    Err(cause) => Err(SourceError::from_io(path.display(), cause)),
-                }
-            }
+            // A layout's own files are files: a link could name any file of this machine.
+            Self::Folder(folder) => match folder.file(&name) {
+                Ok(random) => Ok(Some(random)),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(cause) => Err(SourceError::from_io(format!("{}/{name}", folder.what()), cause)),
+            },
         }
     }
 
@@ -126,14 +116,14 @@ impl Store {
 }
 
 /// An archive as it is, or unfolded where it is compressed as a whole.
-fn unfold(mut file: File, limits: &Limits) -> io::Result<Random> {
-    let mut head = Vec::new();
-    (&mut file).take(4).read_to_end(&mut head)?;
-    file.rewind()?;
-    let mut unfolded: Box<dyn Read> = match head.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(file)?),
-        _ => return Random::whole(file),
+fn unfold(file: &Random, limits: &Limits) -> io::Result<Random> {
+    let mut head = [0; 4];
+    let length = file.read_at(0, &mut head)?;
+    let reader = || BufReader::with_capacity(1 << 17, file.reader());
+    let mut unfolded: Box<dyn Read> = match &head[..length] {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(reader())),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::with_buffer(reader())?),
+        _ => return Ok(file.clone()),
     };
     let mut plain = tempfile::tempfile()?;
     let copied = io::copy(&mut (&mut unfolded).take(limits.layer_bytes), &mut plain)?;

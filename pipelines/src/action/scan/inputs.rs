@@ -1,8 +1,6 @@
 //! Inputs of `pipe/scan`: ours, and those of aquasecurity/trivy-action under their own names
 //! (<https://github.com/aquasecurity/trivy-action#inputs>).
 
-use std::path::PathBuf;
-
 use engine::step::{ActionCall, InputFacts};
 use scanners::finding::Severity;
 use scanners::policy::{Policy, Stance, Threshold};
@@ -21,7 +19,7 @@ pub const INPUTS: &[InputFacts] = &[
     input("dockerfile", "", "The Dockerfile in the workspace that made the image, so that findings name its lines"),
     input("stage", "", "The stage of the Dockerfile"),
     input("baseline", "", "An image to compare with, instead of the one that the policy names"),
-    input("db", "", "Folder with advisories; empty: that of this machine (`pipe scan db update`)"),
+    input("db", "", "Folder with advisories in the workspace; empty: that of this machine (`pipe scan db update`)"),
     input("scanners", "", "vuln, secret, misconfig and code, with commas; empty: all"),
     input("severity", "", "What fails without a policy: the lowest of these and all above it, such as HIGH,CRITICAL"),
     input("ignore-unfixed", "false", "Without a policy: what nobody has fixed yet does not fail"),
@@ -39,9 +37,7 @@ pub const INPUTS: &[InputFacts] = &[
     input("version", "", "There is no other program to choose"),
 ];
 
-/// Inputs that a step may have and that change nothing here; those in the second row deserve a word.
-const SILENT: [&str; 7] =
-    ["list-all-pkgs", "hide-progress", "cache-dir", "cache", "skip-setup-trivy", "version", "vuln-type"];
+/// Of the inputs that a step may have and that change nothing here those that deserve a word.
 const SAID: [(&str, &str); 2] = [
     ("timeout", "`timeout` is not used: write `timeout-minutes` at the step"),
     (
@@ -66,38 +62,38 @@ pub struct Wish {
     /// What is scanned.
     pub subject: Subject,
     /// The policy's file, as written.
-    pub gate: Option<PathBuf>,
+    pub gate: Option<String>,
     /// Without a policy's file.
     pub policy: Policy,
     /// In the workspace.
-    pub dockerfile: Option<PathBuf>,
+    pub dockerfile: Option<String>,
     /// Of the Dockerfile.
     pub stage: Option<String>,
     /// An image.
     pub baseline: Option<String>,
     /// Advisories elsewhere.
-    pub db: Option<PathBuf>,
+    pub db: Option<String>,
     /// Who is asked.
     pub scanners: Scanners,
     /// Whether the step fails where the gate says so.
     pub fails: bool,
     /// Form and place of the report.
-    pub report: Option<(Format, PathBuf)>,
+    pub report: Option<(Format, String)>,
     /// What was written and does nothing.
     pub warnings: Vec<String>,
 }
 
-/// What is scanned.
+/// What is scanned. Paths are as they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// Of the local Docker.
     Image(String),
     /// An archive or layout in the workspace.
-    Archive(PathBuf),
+    Archive(String),
     /// Sources in the workspace.
-    Sources(PathBuf),
+    Sources(String),
     /// A file system in the workspace.
-    Root(PathBuf),
+    Root(String),
 }
 
 impl Wish {
@@ -117,11 +113,11 @@ impl Wish {
         is_default: &dyn Fn(&str) -> bool,
     ) -> Result<Self, String> {
         let kind = text("scan-type");
-        let folder = PathBuf::from(text("scan-ref"));
+        let folder = text("scan-ref");
         let subject = match (kind.as_str(), some("image-ref"), some("input")) {
             (_, Some(_), Some(_)) => return Err("`image-ref` and `input` exclude each other".to_owned()),
             ("image" | "", Some(image), None) => Subject::Image(image),
-            ("image" | "", None, Some(file)) => Subject::Archive(PathBuf::from(file)),
+            ("image" | "", None, Some(file)) => Subject::Archive(file),
             // Who names a folder and no image means the folder.
             ("image" | "", None, None) if !is_default("scan-ref") => Subject::Sources(folder),
             ("image" | "", None, None) => {
@@ -137,18 +133,17 @@ impl Wish {
         let form = Format::parse(&format)
             .ok_or_else(|| format!("`format: {format}` is none of {}", Format::ALL.map(Format::as_str).join(", ")))?;
         let warnings = SAID.iter().filter(|(name, _)| some(name).is_some()).map(|(_, said)| (*said).to_owned());
-        debug_assert!(SILENT.iter().all(|name| INPUTS.iter().any(|input| input.name == *name)), "inputs are known");
         Ok(Self {
             subject,
-            gate: some("gate").map(PathBuf::from),
+            gate: some("gate"),
             policy: policy(some("severity").as_deref(), truth(&text("ignore-unfixed"), "ignore-unfixed")?)?,
-            dockerfile: some("dockerfile").map(PathBuf::from),
+            dockerfile: some("dockerfile"),
             stage: some("stage"),
             baseline: some("baseline"),
-            db: some("db").map(PathBuf::from),
+            db: some("db"),
             scanners: scanners(&text("scanners"), kind == "config")?,
             fails: text("exit-code") != "0",
-            report: some("output").map(|path| (form, PathBuf::from(path))),
+            report: some("output").map(|path| (form, path)),
             warnings: warnings.collect(),
         })
     }

@@ -1,40 +1,42 @@
 //! `pipe/scan`: what is wrong with an image or sources, and whether the gate lets it pass. Also under the name of
 //! aquasecurity/trivy-action, whose inputs it takes.
 //!
-//! Files of the workspace are read below it only, without following links. What the gate stops fails the step with what to
+//! Files of the workspace are read below it only, without following links, and the report is written by the job. What the gate stops fails the step with what to
 //! mend; what cannot be trusted fails it too, whatever `exit-code` says.
 
 pub mod inputs;
+#[cfg(test)]
+mod tests;
+mod workspace;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
-use engine::inside::Inside;
+use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use jiff::Timestamp;
 use scanners::advisory::Database;
 use scanners::finding::Finding;
 use scanners::policy::{self, Judged, Outcome, Policy};
 use scanners::report::{Format, Terminal};
+use scanners::source::Source;
 use workflow::command::{Annotation, AnnotationLevel};
 use workflow::source::{SourceFile, SourceMap};
 
 pub use self::inputs::{INPUTS, OUTPUTS};
 
 use self::inputs::{Subject, Wish};
-use crate::scan::{self, Dockerfile, Leftover, Order, Scanned, Standing, Target};
+use self::workspace::Workspace;
+use super::paths;
+use crate::scan::{self, Dockerfile, Leftover, Opened, Order, Scanned, Standing, Target};
 
 /// Where a repository keeps its policy.
 const GATE_FILE: &str = ".pipe/gate.yml";
 /// Findings that become annotations; GitHub shows no more of a step.
 const ANNOTATIONS_MAX: usize = 10;
-/// A policy or Dockerfile, at most.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Where advisories are, and where what was read of layers is kept.
+/// Where advisories are, where what was read of layers is kept, and who asks for scans.
 #[derive(Debug, Clone, Default)]
 pub struct ScanFolders {
     /// As `pipe scan db update` fills it.
@@ -75,8 +77,9 @@ impl BuiltInAction for Scan {
         }
         let scanned = self.perform(call, &wish).await?;
         if let Some((format, path)) = &wish.report {
-            write(call, path, &scanned.report().write(*format, Terminal::PLAIN)).map_err(ActionError::Failed)?;
-            call.outputs.insert("report".into(), path.display().to_string());
+            let report = scanned.report().write(*format, Terminal::PLAIN);
+            write(call, path, report).await.map_err(ActionError::Failed)?;
+            call.outputs.insert("report".into(), path.clone());
         }
         tell(call, &scanned).await;
         let sentence = scanned.verdict.sentence();
@@ -90,39 +93,40 @@ impl BuiltInAction for Scan {
 
 impl Scan {
     async fn perform(&self, call: &mut ActionCall<'_>, wish: &Wish) -> Result<Scanned, ActionError> {
-        let workspace = Inside::workspace(&call.workspace.host)
-            .map_err(|error| ActionError::Failed(format!("cannot open the workspace: {error}")))?;
-        let policy = gate(&workspace, wish).map_err(ActionError::Failed)?;
-        let (target, shown) = target(&call.workspace.host, &wish.subject).map_err(ActionError::Failed)?;
-        let dockerfile = wish.dockerfile.as_deref().map(|path| dockerfile(&workspace, path)).transpose();
-        let database = wish.db.as_ref().map_or_else(
-            || Database::at(&self.folders.advisories),
-            |folder| {
-                Database::at(&call.workspace.host.join(folder)).with_index(&self.folders.cache.join("advisories.index"))
-            },
-        );
+        let failed = ActionError::Failed;
+        let workspace = Workspace::open(call).map_err(failed)?;
+        let policy = gate(&workspace, wish, call).await.map_err(failed)?;
+        let dockerfile = match wish.dockerfile.as_deref() {
+            Some(path) => Some(dockerfile(&workspace, path, call).await.map_err(failed)?),
+            None => None,
+        };
+        let advisories = wish.db.as_deref().map(|path| workspace.advisories(path, &self.folders.cache)).transpose();
+        let advisories = advisories.map_err(failed)?;
+        let own = || Database::at(&self.folders.advisories);
+        let (opened, shown) = self.opened(&workspace, &wish.subject, call).await.map_err(failed)?;
         let order = Order {
             target: shown.clone(),
-            repository: match &target {
-                Target::Repository(folder) => Some(folder.clone()),
-                Target::Image(_) | Target::Archive { .. } | Target::Layout { .. } | Target::Root(_) => None,
-            },
+            image: opened.image().map(str::to_owned),
             scanners: wish.scanners,
-            database,
+            database: advisories.as_ref().map_or_else(own, |copy| Database::at(copy.path())),
             // Archives of a job may claim any digest for a layer: only what Docker holds shares a cache.
-            cache: matches!(target, Target::Image(_)).then(|| self.folders.cache.join("layers")),
-            dockerfile: dockerfile.map_err(ActionError::Failed)?,
+            cache: opened.image().map(|_| self.folders.cache.join("layers")),
+            dockerfile,
             stage: wish.stage.clone(),
             development: false,
             policy,
-            policy_folder: call.workspace.host.clone(),
+            policy_folder: workspace.root().map_err(failed)?,
             now: Timestamp::now(),
         };
         call.log.line(&format!("Scanning {shown}")).await;
         let (standing, leftover) = self.standing(wish.baseline.as_deref(), &order.policy, call).await;
-        let opened = scan::open(target, self.labels_of(call)).await;
-        let (source, own) = opened.map_err(|error| ActionError::Failed(error.to_string()))?.take();
-        let work = tokio::task::spawn_blocking(move || scan::examine(source, &order, standing));
+        let (source, own) = opened.take();
+        let work = tokio::task::spawn_blocking(move || {
+            let scanned = scan::examine(source, &order, standing);
+            // Lives as long as somebody reads in it, also after the step was cancelled.
+            drop(advisories);
+            scanned
+        });
         let scanned = tokio::select! {
             scanned = work => scanned,
             () = call.cancel.cancelled() => {
@@ -133,6 +137,31 @@ impl Scan {
         remove(call, [Some(own), leftover]).await;
         let scanned = scanned.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         scanned.map_err(|error| ActionError::Failed(error.to_string()))
+    }
+
+    /// What is scanned, and how it is called.
+    async fn opened(
+        &self,
+        workspace: &Workspace,
+        subject: &Subject,
+        call: &ActionCall<'_>,
+    ) -> Result<(Opened, String), String> {
+        let of = |source, path: &str| (Opened::of(source), path.to_owned());
+        Ok(match subject {
+            Subject::Image(name) => {
+                let opened = scan::open(Target::Image(name.clone()), self.labels_of(call)).await;
+                (opened.map_err(|error| error.to_string())?, name.clone())
+            }
+            Subject::Archive(path) => {
+                let held = workspace.held("input", path)?;
+                let is_folder = held.is_folder();
+                let layout = |folder| Source::OciLayout { folder, name: None };
+                let archive = |file| Source::Archive { file, name: None };
+                of(if is_folder { layout(held) } else { archive(held) }, path)
+            }
+            Subject::Sources(path) => of(Source::Repository(workspace.held("scan-ref", path)?), path),
+            Subject::Root(path) => of(Source::RootFolder(workspace.held("scan-ref", path)?), path),
+        })
     }
 
     fn labels_of(&self, call: &ActionCall<'_>) -> std::collections::HashMap<String, String> {
@@ -150,15 +179,9 @@ impl Scan {
         policy: &Policy,
         call: &ActionCall<'_>,
     ) -> (Standing, Option<Leftover>) {
-        let Some(image) = named.or(policy.baseline.as_ref().map(|rule| rule.image.as_str())) else {
-            return (Standing::NotAsked, None);
-        };
-        match scan::open(Target::Image(image.to_owned()), self.labels_of(call)).await {
-            Ok(opened) => {
-                let (source, leftover) = opened.take();
-                (Standing::Source { name: image.to_owned(), source }, Some(leftover))
-            }
-            Err(error) => (Standing::Unavailable(error.to_string()), None),
+        match scan::compared_with(named, policy) {
+            Some(image) => scan::standing(image, Target::Image(image.to_owned()), self.labels_of(call)).await,
+            None => (Standing::NotAsked, None),
         }
     }
 }
@@ -172,15 +195,15 @@ async fn remove(call: &mut ActionCall<'_>, all: [Option<Leftover>; 2]) {
 }
 
 /// The policy of the workspace, or that of the inputs.
-fn gate(workspace: &Inside, wish: &Wish) -> Result<Policy, String> {
-    let path = match &wish.gate {
-        Some(path) => path.clone(),
-        None if workspace.file(Path::new(GATE_FILE)).is_ok() => PathBuf::from(GATE_FILE),
-        None => return Ok(wish.policy.clone()),
+async fn gate(workspace: &Workspace, wish: &Wish, call: &ActionCall<'_>) -> Result<Policy, String> {
+    let path = wish.gate.as_deref().unwrap_or(GATE_FILE);
+    let read = workspace.text(call, "gate", path).await;
+    let text = match read.map_err(|error| format!("the policy {path} cannot be read: {error}"))? {
+        Some(text) => text,
+        None if wish.gate.is_none() => return Ok(wish.policy.clone()),
+        None => return Err(format!("there is no policy {path} in the workspace")),
     };
-    let text =
-        text(workspace, &path).map_err(|error| format!("the policy {} cannot be read: {error}", path.display()))?;
-    let file = SourceFile::new(path.display().to_string(), text);
+    let file = SourceFile::new(path.to_owned(), text);
     policy::read(&file).map_err(|diagnostics| {
         let mut sources = SourceMap::default();
         sources.add(file);
@@ -195,63 +218,22 @@ fn gate(workspace: &Inside, wish: &Wish) -> Result<Policy, String> {
     })
 }
 
-fn text(workspace: &Inside, path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let file = workspace.file(path).map_err(|error| error.to_string())?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("it is longer than {FILE_BYTES_MAX} bytes"));
+async fn dockerfile(workspace: &Workspace, path: &str, call: &ActionCall<'_>) -> Result<Dockerfile, String> {
+    let text = workspace.text(call, "dockerfile", path).await;
+    let text = text.map_err(|error| format!("the Dockerfile {path} cannot be read: {error}"))?;
+    let text = text.ok_or_else(|| format!("there is no Dockerfile {path} in the workspace"))?;
+    Ok(Dockerfile { path: path.to_owned(), text })
+}
+
+/// Writes a report into the job, as one of its steps would: the job alone decides what its paths lead to.
+async fn write(call: &ActionCall<'_>, path: &str, text: String) -> Result<(), String> {
+    let below = paths::below("output", path, &call.workspace.inside)?;
+    if below.as_os_str().is_empty() {
+        return Err(format!("`output: {path}` is no file"));
     }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
-}
-
-fn dockerfile(workspace: &Inside, path: &Path) -> Result<Dockerfile, String> {
-    let text =
-        text(workspace, path).map_err(|error| format!("the Dockerfile {} cannot be read: {error}", path.display()))?;
-    Ok(Dockerfile { path: path.display().to_string(), text })
-}
-
-/// What is scanned, and how it is called. Paths lie in the workspace, wherever links lead.
-fn target(workspace: &Path, subject: &Subject) -> Result<(Target, String), String> {
-    let below = |path: &Path| {
-        let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
-        let whole = workspace.join(path).canonicalize().map_err(failed)?;
-        let root = workspace.canonicalize().map_err(failed)?;
-        if !whole.starts_with(&root) {
-            return Err(format!("{} lies outside of the workspace", path.display()));
-        }
-        Ok(whole)
-    };
-    Ok(match subject {
-        Subject::Image(name) => (Target::Image(name.clone()), name.clone()),
-        Subject::Archive(path) => {
-            let whole = below(path)?;
-            let target = if whole.is_dir() {
-                Target::Layout { folder: whole, name: None }
-            } else {
-                Target::Archive { file: whole, name: None }
-            };
-            (target, path.display().to_string())
-        }
-        Subject::Sources(path) => (Target::Repository(below(path)?), path.display().to_string()),
-        Subject::Root(path) => (Target::Root(below(path)?), path.display().to_string()),
-    })
-}
-
-/// A report of the step, made new: what lies there is replaced and no link is followed.
-fn write(call: &ActionCall<'_>, path: &Path, text: &str) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("`output: {}` cannot be written: {error}", path.display());
-    let name = path.file_name().ok_or_else(|| format!("`output: {}` is no file", path.display()))?;
-    let parent = path.parent().unwrap_or(Path::new(""));
-    let folder = call.workspace.host.join(parent).canonicalize().map_err(failed)?;
-    if !folder.starts_with(call.workspace.host.canonicalize().map_err(failed)?) {
-        return Err(format!("`output: {}` lies outside of the workspace", path.display()));
-    }
-    let mut part = tempfile::NamedTempFile::new_in(&folder).map_err(failed)?;
-    std::io::Write::write_all(&mut part, text.as_bytes()).map_err(failed)?;
-    part.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
-    part.persist(folder.join(name)).map_err(|error| failed(error.error))?;
-    Ok(())
+    let inside = format!("{}/{}", call.workspace.inside, below.display());
+    let written = call.job.write_file(&inside, Bytes::from(text), 0o644).await;
+    written.map_err(|error| format!("`output: {path}` cannot be written: {error}"))
 }
 
 async fn tell(call: &mut ActionCall<'_>, scanned: &Scanned) {

@@ -16,7 +16,7 @@ use scanners::advisory::Database;
 use scanners::package::Inventory;
 use scanners::policy::{self, Outcome, Policy};
 use scanners::report::{Format, Terminal as Page};
-use scanners::source::SourceError;
+use scanners::source::{Held, SourceError};
 use sha2::{Digest as _, Sha256};
 use workflow::source::{SourceFile, SourceMap};
 
@@ -89,12 +89,9 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
     let (policy, policy_folder) = gate(how.gate.as_deref(), global)?;
     let parsed = Target::parse(target);
     let has = |scanner| how.scanners.contains(&scanner);
-    let order = Order {
+    let mut order = Order {
         target: target.to_owned(),
-        repository: match &parsed {
-            Target::Repository(folder) => Some(folder.clone()),
-            Target::Image(_) | Target::Archive { .. } | Target::Layout { .. } | Target::Root(_) => None,
-        },
+        image: None,
         scanners: Scanners {
             vulnerabilities: has(Scanner::Vulnerabilities),
             secrets: has(Scanner::Secrets),
@@ -107,7 +104,7 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
         stage: how.stage.clone(),
         development: how.dev,
         policy,
-        policy_folder,
+        policy_folder: Some(policy_folder),
         now: Timestamp::now(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -115,6 +112,7 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
     runtime.block_on(async {
         let (standing, leftover) = standing(how.baseline.as_deref(), &order.policy).await;
         let opened = scan::open(parsed, labels()).await.map_err(of_target)?;
+        order.image = opened.image().map(str::to_owned);
         let (source, own) = opened.take();
         let scanned = tokio::task::spawn_blocking(move || scan::examine(source, &order, standing)).await;
         for leftover in [Some(own), leftover].into_iter().flatten() {
@@ -143,7 +141,9 @@ fn labels() -> HashMap<String, String> {
 
 fn of_target(error: TargetError) -> Failure {
     match &error {
-        TargetError::NoImage(_) => Failure::usage(error.to_string()),
+        TargetError::NoImage(_) | TargetError::Nothing(_) | TargetError::NothingHere { .. } | TargetError::Files(_) => {
+            Failure::usage(error.to_string())
+        }
         TargetError::Docker(_) | TargetError::Unreadable { .. } => Failure::environment(error.to_string()),
     }
 }
@@ -153,7 +153,15 @@ fn of_source(error: &SourceError) -> Failure {
 }
 
 /// The policy that is named, or the repository's, or the built-in one; and its folder.
-fn gate(named: Option<&Path>, global: &Global) -> Result<(Policy, PathBuf), Failure> {
+fn gate(named: Option<&Path>, global: &Global) -> Result<(Policy, Held), Failure> {
+    let (policy, folder) = policy_of(named, global)?;
+    let held = Held::at(&folder);
+    let held =
+        held.map_err(|error| Failure::usage(format!("cannot read the folder `{}`: {error}", folder.display())))?;
+    Ok((policy, held))
+}
+
+fn policy_of(named: Option<&Path>, global: &Global) -> Result<(Policy, PathBuf), Failure> {
     let here = PathBuf::from(".");
     let path = match named {
         Some(path) => path.to_owned(),
@@ -210,21 +218,13 @@ fn dockerfile(path: &Path) -> Result<Dockerfile, Failure> {
     Ok(Dockerfile { path, text: String::from_utf8_lossy(&text).into_owned() })
 }
 
-/// What is compared with: what is named here counts more than what the policy names.
+/// What is compared with; it may be a report of ours as well.
 async fn standing(named: Option<&str>, policy: &Policy) -> (Standing, Option<scan::Leftover>) {
-    let Some(name) = named.or(policy.baseline.as_ref().map(|rule| rule.image.as_str())) else {
-        return (Standing::NotAsked, None);
-    };
+    let Some(name) = scan::compared_with(named, policy) else { return (Standing::NotAsked, None) };
     if Path::new(name).extension().is_some_and(|ending| ending == "json") && Path::new(name).is_file() {
         return (report(Path::new(name)), None);
     }
-    match scan::open(Target::parse(name), labels()).await {
-        Ok(opened) => {
-            let (source, leftover) = opened.take();
-            (Standing::Source { name: name.to_owned(), source }, Some(leftover))
-        }
-        Err(error) => (Standing::Unavailable(error.to_string()), None),
-    }
+    scan::standing(name, Target::parse(name), labels()).await
 }
 
 /// The inventory in a report of ours.

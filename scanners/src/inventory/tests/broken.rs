@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 
 use super::make::{self, Item, STATUS, file};
-use super::{lines, read_archive};
+use super::{held, lines, read_archive};
 use crate::inventory::{Options, read};
 use crate::source::{Limits, Source, SourceError};
 
@@ -43,8 +43,7 @@ fn compressed_layers_are_held_against_their_digest() {
     make::oci_layout(folder.path(), std::slice::from_ref(&good));
     let packed = make::gzip(&good);
     let blob = folder.path().join("blobs/sha256").join(&make::digest(&packed)[7..]);
-    let open =
-        || read(Source::OciLayout { folder: folder.path().to_owned(), name: None }, &Options::default()).unwrap();
+    let open = || read(Source::OciLayout { folder: held(folder.path()), name: None }, &Options::default()).unwrap();
     for (content, expected) in [
         (make::gzip(&make::layer(&[file("b", "")])), "but the image names it sha256:"),
         (packed[..packed.len() - 10].to_vec(), "cut off"),
@@ -55,8 +54,7 @@ fn compressed_layers_are_held_against_their_digest() {
         assert!(unread.iter().any(|unread| unread.reason.contains(expected)), "{expected}: {unread:?}");
     }
     std::fs::remove_file(&blob).unwrap();
-    let error =
-        read(Source::OciLayout { folder: folder.path().to_owned(), name: None }, &Options::default()).unwrap_err();
+    let error = read(Source::OciLayout { folder: held(folder.path()), name: None }, &Options::default()).unwrap_err();
     assert!(error.to_string().contains("is missing"), "{error}");
 }
 

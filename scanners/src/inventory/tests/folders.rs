@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::lines;
+use super::{held, lines};
 use crate::inventory::{Options, read};
 use crate::source::{Source, SourceError};
 
@@ -27,13 +27,14 @@ fn a_repository_is_its_lock_files() {
     put(root, ".git/requirements.txt", "flask==0.1\n");
     std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", root.join("poetry.lock")).unwrap();
-    let inventory = read(Source::at(root, None), &Options::default()).unwrap();
+    let inventory = read(Source::at(root, None).unwrap(), &Options::default()).unwrap();
     assert_eq!(lines(&inventory), ["npm a 1.0.0", "pypi flask 0.12"]);
     let location = &inventory.packages[1].locations[0];
     assert_eq!((location.path.as_str(), location.line, location.layer), ("services/a/requirements.txt", Some(1), None));
     assert!(inventory.unread.is_empty(), "{:?}", inventory.unread);
-    let none = read(Source::Repository(root.join("gone")), &Options::default());
-    assert!(matches!(none, Err(SourceError::NotFound { .. })));
+    assert!(matches!(Source::at(&root.join("gone"), None), Err(SourceError::NotFound { .. })));
+    let file = Source::Repository(held(&root.join("services/a/yarn.lock")));
+    assert!(matches!(read(file, &Options::default()), Err(SourceError::Unreadable { .. })));
 }
 
 #[test]
@@ -44,8 +45,8 @@ fn a_root_folder_is_what_is_installed() {
     put(root, "lib/apk/db/installed", "P:musl\nV:1.2.4-r2\n\n");
     put(root, "srv/package-lock.json", r#"{"packages":{"node_modules/x":{"version":"1"}}}"#);
     put(root, "proc/1/root/srv/node_modules/x/package.json", r#"{"name":"x","version":"1"}"#);
-    assert!(matches!(Source::at(root, None), Source::RootFolder(_)));
-    let inventory = read(Source::at(root, None), &Options::default()).unwrap();
+    assert!(matches!(Source::at(root, None).unwrap(), Source::RootFolder(_)));
+    let inventory = read(Source::at(root, None).unwrap(), &Options::default()).unwrap();
     assert_eq!(lines(&inventory), ["apk musl 1.2.4-r2"]);
     assert_eq!(inventory.os.unwrap().version, "3.19.1");
 }

@@ -1,9 +1,9 @@
 //! Images: layers over each other, in all forms they come in.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::make::{self, Item, STATUS, file};
-use super::{lines, read_archive};
+use super::{held, lines, read_archive};
 use crate::inventory::{Options, read};
 use crate::package::Layer;
 use crate::source::{OverlayImage, Source, SourceError};
@@ -20,7 +20,7 @@ fn check(layers: &[&[Item<'_>]], expected: &[&str]) {
     // Compressed layers, and folders.
     let folder = tempfile::tempdir().unwrap();
     make::oci_layout(folder.path(), &layers);
-    let source = Source::OciLayout { folder: folder.path().to_owned(), name: Some("shop:1".to_owned()) };
+    let source = Source::OciLayout { folder: held(folder.path()), name: Some("shop:1".to_owned()) };
     let inventory = read(source, &Options::default()).unwrap();
     assert_eq!(lines(&inventory), expected, "as a layout");
     assert!(inventory.unread.is_empty(), "{:?}", inventory.unread);
@@ -156,14 +156,14 @@ fn the_right_one_of_several_images_is_read() {
     let saved = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(saved.path(), archive).unwrap();
     let open = |name: Option<&str>| {
-        read(Source::Archive { file: saved.path().to_owned(), name: name.map(str::to_owned) }, &Options::default())
+        read(Source::Archive { file: held(saved.path()), name: name.map(str::to_owned) }, &Options::default())
     };
     assert_eq!(open(Some("docker.io/shop/test:1")).unwrap().packages.len(), 1);
     let error = open(Some("shop/other")).unwrap_err();
     assert!(matches!(error, SourceError::NoSuchImage { .. }));
     assert!(error.to_string().ends_with("has no image shop/other; it holds shop/test:1"), "{error}");
-    let missing = Source::Archive { file: PathBuf::from("/does/not/exist.tar"), name: None };
-    assert!(matches!(read(missing, &Options::default()), Err(SourceError::NotFound { .. })));
+    let missing = Source::at(Path::new("/does/not/exist.tar"), None);
+    assert!(matches!(missing, Err(SourceError::NotFound { .. })));
 }
 
 #[test]

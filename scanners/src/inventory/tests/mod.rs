@@ -4,12 +4,15 @@ mod broken;
 mod files;
 mod folders;
 mod images;
+mod looked;
 mod make;
 mod mutated;
 
+use std::path::Path;
+
 use super::{Options, Stated, read};
 use crate::package::{Inventory, Package};
-use crate::source::{Source, SourceError};
+use crate::source::{Held, Source, SourceError};
 
 /// One line for a package: `npm lodash 4.17.21`.
 fn line(package: &Package) -> String {
@@ -27,8 +30,12 @@ fn lines(inventory: &Inventory) -> Vec<String> {
     inventory.packages.iter().map(line).collect()
 }
 
+fn held(path: &Path) -> Held {
+    Held::at(path).unwrap()
+}
+
 fn read_archive(bytes: &[u8], options: &Options) -> Result<Inventory, SourceError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
-    read(Source::Archive { file: file.path().to_owned(), name: None }, options)
+    read(Source::Archive { file: held(file.path()), name: None }, options)
 }
