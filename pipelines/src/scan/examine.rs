@@ -15,6 +15,7 @@ use scanners::vex;
 use scanners::{dockerfile, inventory};
 
 use super::baseline::{self, Standing};
+use super::foreign::{self, Foreign};
 
 /// Which scanners are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Order {
     pub stage: Option<String>,
     /// Whether packages for development count.
     pub development: bool,
+    /// What other tools found and measured.
+    pub foreign: Foreign,
     /// What decides.
     pub policy: Policy,
     /// What the policy's paths are relative to; none where it cannot be reached.
@@ -102,6 +105,7 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
     let Scanners { vulnerabilities: _, secrets, misconfigurations, code } = order.scanners;
     let today = order.now.to_zoned(TimeZone::UTC).date();
     let files = FileScanners::new(Ask { secrets, misconfigurations, code }, today);
+    let is_repository = source.repository().is_some();
     let (mut inventory, looked) = inventory::read_with(source, &options, Some(&files))?;
     inventory.image_id = inventory.image_id.or_else(|| order.image.clone());
     let (mut findings, mut doubts) = (Vec::new(), looked.doubts);
@@ -112,6 +116,9 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
         findings.extend(dockerfile::check(&file.path, &file.text));
     }
     findings.extend(looked.findings);
+    findings.extend(foreign::imported(&order.foreign, index.as_ref(), &mut doubts));
+    let mut warnings = Vec::new();
+    findings.extend(foreign::covered(&order.foreign, &order.policy, is_repository, &mut doubts, &mut warnings));
     let vex = match &order.policy_folder {
         Some(folder) => vex::load(folder, &order.policy.vex, &order.policy.name),
         None => vex::Loaded::without_folder(&order.policy.vex, &order.policy.name),
@@ -129,7 +136,7 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
         dockerfile: order.dockerfile.as_ref().map(|file| file.path.as_str()),
         now: order.now,
     });
-    verdict.warnings.extend(vex.warnings);
+    verdict.warnings.extend(vex.warnings.into_iter().chain(warnings));
     Ok(Scanned { inventory, findings, verdict })
 }
 

@@ -5,10 +5,12 @@
 
 mod baseline;
 mod examine;
+mod foreign;
 mod target;
 #[cfg(test)]
 mod tests;
 
 pub use baseline::{Standing, compared_with, standing};
 pub use examine::{Dockerfile, Order, Scanned, Scanners, examine};
+pub use foreign::Foreign;
 pub use target::{Leftover, Opened, Target, TargetError, open};

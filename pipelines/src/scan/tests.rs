@@ -53,6 +53,7 @@ impl World {
             dockerfile: None,
             stage: None,
             development: false,
+            foreign: Foreign::default(),
             policy,
             policy_folder: Some(Held::at(folder).unwrap()),
             now: Timestamp::now(),
@@ -127,6 +128,38 @@ fn what_stands_already_does_not_fail() {
     assert_eq!(scanned.verdict.outcome, Outcome::Fail, "nothing stands there: everything is new");
     let scanned = world.scan(&world.order(policy), Standing::Unavailable("the image is gone".into()));
     assert_ne!(scanned.verdict.outcome, Outcome::Pass, "{:?}", scanned.verdict);
+}
+
+#[test]
+fn other_tools_and_coverage_have_the_same_gate() {
+    let world = World::new();
+    world.write("src/package-lock.json", &lock("4.17.21"));
+    let held = |path: &str| Held::at(&world.folder.path().join(path)).unwrap();
+    let policy = "gate:\n  fail-on: high\n  coverage: {lines: 80}\n";
+    let scan = |reports: &[&str], coverage: &[&str]| {
+        let foreign = Foreign {
+            reports: reports.iter().map(|path| held(path)).collect(),
+            coverage: coverage.iter().map(|path| held(path)).collect(),
+            workspace: String::new(),
+        };
+        world.scan(&Order { foreign, ..world.order(policy) }, Standing::NotAsked).verdict
+    };
+    assert_eq!(scan(&[], &[]).outcome, Outcome::Fail, "what nobody measured is too little");
+    world.write("cov.info", "SF:a.rs\nDA:1,1\nDA:2,1\nDA:3,1\nDA:4,1\nDA:5,0\nend_of_record\n");
+    assert_eq!(scan(&[], &["cov.info"]).outcome, Outcome::Pass);
+    world.write("less.info", "SF:b.rs\nDA:1,0\nend_of_record\n");
+    assert_eq!(scan(&[], &["cov.info", "less.info"]).outcome, Outcome::Fail);
+    world.write(
+        "tool.sarif",
+        r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "other"}}, "results": [{"ruleId": "R1", "level": "error",
+            "message": {"text": "bad"}, "locations": [{"physicalLocation": {"artifactLocation": {"uri": "a.py"},
+            "region": {"startLine": 3}}}]}]}]}"#,
+    );
+    assert_eq!(scan(&["tool.sarif"], &["cov.info"]).outcome, Outcome::Fail);
+    world.write("tool.sarif", "{");
+    assert_eq!(scan(&["tool.sarif"], &["cov.info"]).outcome, Outcome::Untrusted);
+    world.write("cov.info", "SF:a.rs\nDA:1,1\n");
+    assert_eq!(scan(&[], &["cov.info"]).outcome, Outcome::Untrusted);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::policy::{Measured, Rate};
 
 /// Longest report that is read.
-const FILE_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const FILE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Most lines of all files together.
 const LINES_MAX: usize = 20_000_000;
 

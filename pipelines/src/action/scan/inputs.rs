@@ -20,6 +20,12 @@ pub const INPUTS: &[InputFacts] = &[
     input("stage", "", "The stage of the Dockerfile"),
     input("baseline", "", "An image to compare with, instead of the one that the policy names"),
     input("db", "", "Folder with advisories in the workspace; empty: that of this machine (`pipe scan db update`)"),
+    input(
+        "import",
+        "",
+        "Reports of other tools in the workspace, one a line: SARIF, JSON of Trivy, Grype, Snyk, Semgrep or ZAP",
+    ),
+    input("coverage", "", "Reports of coverage in the workspace, one a line, for policies that ask for it"),
     input("scanners", "", "vuln, secret, misconfig and code, with commas; empty: all"),
     input("severity", "", "What fails without a policy: the lowest of these and all above it, such as HIGH,CRITICAL"),
     input("ignore-unfixed", "false", "Without a policy: what nobody has fixed yet does not fail"),
@@ -73,6 +79,10 @@ pub struct Wish {
     pub baseline: Option<String>,
     /// Advisories elsewhere.
     pub db: Option<String>,
+    /// Reports of other tools, and of coverage.
+    pub import: Vec<String>,
+    /// The same.
+    pub coverage: Vec<String>,
     /// Who is asked.
     pub scanners: Scanners,
     /// Whether the step fails where the gate says so.
@@ -141,12 +151,18 @@ impl Wish {
             stage: some("stage"),
             baseline: some("baseline"),
             db: some("db"),
+            import: lines(&text("import")),
+            coverage: lines(&text("coverage")),
             scanners: scanners(&text("scanners"), kind == "config")?,
             fails: text("exit-code") != "0",
             report: some("output").map(|path| (form, path)),
             warnings: warnings.collect(),
         })
     }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 fn truth(text: &str, name: &str) -> Result<bool, String> {

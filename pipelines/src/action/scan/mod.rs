@@ -29,7 +29,7 @@ pub use self::inputs::{INPUTS, OUTPUTS};
 use self::inputs::{Subject, Wish};
 use self::workspace::Workspace;
 use super::paths;
-use crate::scan::{self, Dockerfile, Leftover, Opened, Order, Scanned, Standing, Target};
+use crate::scan::{self, Dockerfile, Foreign, Leftover, Opened, Order, Scanned, Standing, Target};
 
 /// Where a repository keeps its policy.
 const GATE_FILE: &str = ".pipe/gate.yml";
@@ -100,6 +100,14 @@ impl Scan {
             Some(path) => Some(dockerfile(&workspace, path, call).await.map_err(failed)?),
             None => None,
         };
+        let held = |input: &str, paths: &[String]| -> Result<Vec<_>, String> {
+            paths.iter().map(|path| workspace.held(input, path)).collect()
+        };
+        let foreign = Foreign {
+            reports: held("import", &wish.import).map_err(failed)?,
+            coverage: held("coverage", &wish.coverage).map_err(failed)?,
+            workspace: call.workspace.inside.clone(),
+        };
         let advisories = wish.db.as_deref().map(|path| workspace.advisories(path, &self.folders.cache)).transpose();
         let advisories = advisories.map_err(failed)?;
         let own = || Database::at(&self.folders.advisories);
@@ -114,6 +122,7 @@ impl Scan {
             dockerfile,
             stage: wish.stage.clone(),
             development: false,
+            foreign,
             policy,
             policy_folder: workspace.root().map_err(failed)?,
             now: Timestamp::now(),

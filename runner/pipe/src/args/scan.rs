@@ -54,6 +54,12 @@ pub struct ScanHow {
     /// Compare with this image, archive, folder or JSON report, instead of what the policy names
     #[arg(long, value_name = "TARGET")]
     pub baseline: Option<String>,
+    /// A report of another tool that the gate judges too: SARIF, JSON of Trivy, Grype, Snyk, Semgrep or ZAP; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub import: Vec<PathBuf>,
+    /// A report of coverage, for policies that ask for it; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub coverage: Vec<PathBuf>,
     /// Packages for development count as well
     #[arg(long)]
     pub dev: bool,

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pipelines::scan::{self, Dockerfile, Order, Scanned, Scanners, Standing, Target, TargetError};
+use pipelines::scan::{self, Dockerfile, Foreign, Order, Scanned, Scanners, Standing, Target, TargetError};
 use scanners::advisory::Database;
 use scanners::package::Inventory;
 use scanners::policy::{self, Outcome, Policy};
@@ -103,6 +103,7 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
         dockerfile: how.dockerfile.as_deref().map(dockerfile).transpose()?,
         stage: how.stage.clone(),
         development: how.dev,
+        foreign: foreign(how)?,
         policy,
         policy_folder: Some(policy_folder),
         now: Timestamp::now(),
@@ -122,6 +123,18 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
         }
         scanned.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map_err(|error| of_source(&error))
     })
+}
+
+/// Reports of other tools.
+fn foreign(how: &ScanHow) -> Result<Foreign, Failure> {
+    let held = |paths: &[PathBuf]| -> Result<Vec<Held>, Failure> {
+        let open = |path: &PathBuf| {
+            Held::at(path).map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", path.display())))
+        };
+        paths.iter().map(open).collect()
+    };
+    let workspace = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
+    Ok(Foreign { reports: held(&how.import)?, coverage: held(&how.coverage)?, workspace })
 }
 
 /// Where scans of runs have their advisories: below this folder, unless `PIPE_DB` says where.
