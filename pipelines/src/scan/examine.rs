@@ -77,6 +77,8 @@ pub struct Scanned {
     pub findings: Vec<Finding>,
     /// What the gate says.
     pub verdict: Verdict,
+    /// Whether it is an image that the daemon vouches for: an archive may name itself by any digest.
+    pub is_of_daemon: bool,
 }
 
 impl Scanned {
@@ -84,7 +86,7 @@ impl Scanned {
     #[must_use]
     pub fn report(&self) -> Report<'_> {
         let version = env!("CARGO_PKG_VERSION");
-        let Self { inventory, findings, verdict } = self;
+        let Self { inventory, findings, verdict, is_of_daemon: _ } = self;
         Report { inventory, findings, verdict: Some(verdict), made: verdict.decided, version }
     }
 }
@@ -137,7 +139,7 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
         now: order.now,
     });
     verdict.warnings.extend(vex.warnings.into_iter().chain(warnings));
-    Ok(Scanned { inventory, findings, verdict })
+    Ok(Scanned { inventory, findings, verdict, is_of_daemon: order.image.is_some() })
 }
 
 /// Findings of advisories, and with which.

@@ -6,6 +6,7 @@
 mod baseline;
 mod examine;
 mod foreign;
+mod require;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -13,4 +14,5 @@ mod tests;
 pub use baseline::{Standing, compared_with, standing};
 pub use examine::{Dockerfile, Order, Scanned, Scanners, examine};
 pub use foreign::Foreign;
+pub use require::RequireScan;
 pub use target::{Leftover, Opened, Target, TargetError, open};

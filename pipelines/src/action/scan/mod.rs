@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
+use engine::store::verdicts::ImageVerdict;
 use jiff::Timestamp;
 use scanners::advisory::Database;
 use scanners::finding::Finding;
@@ -29,7 +30,7 @@ pub use self::inputs::{INPUTS, OUTPUTS};
 use self::inputs::{Subject, Wish};
 use self::workspace::Workspace;
 use super::paths;
-use crate::scan::{self, Dockerfile, Foreign, Leftover, Opened, Order, Scanned, Standing, Target};
+use crate::scan::{self, Dockerfile, Foreign, Leftover, Opened, Order, RequireScan, Scanned, Standing, Target};
 
 /// Where a repository keeps its policy.
 const GATE_FILE: &str = ".pipe/gate.yml";
@@ -43,6 +44,8 @@ pub struct ScanFolders {
     pub advisories: PathBuf,
     /// May be lost.
     pub cache: PathBuf,
+    /// What environments ask of images before they are deployed.
+    pub require: RequireScan,
 }
 
 /// The action.
@@ -82,6 +85,7 @@ impl BuiltInAction for Scan {
             call.outputs.insert("report".into(), path.clone());
         }
         tell(call, &scanned).await;
+        record(call, &scanned).await;
         let sentence = scanned.verdict.sentence();
         match scanned.verdict.outcome {
             Outcome::Pass => Ok(()),
@@ -270,6 +274,36 @@ async fn tell(call: &mut ActionCall<'_>, scanned: &Scanned) {
         ("advisories", advisories.unwrap_or_default()),
     ] {
         call.outputs.insert(name.to_owned(), value);
+    }
+}
+
+/// Keeps what was said of an image of Docker's, for deployments that ask. Who may not write to the repository says nothing: its
+/// policy may be theirs.
+async fn record(call: &mut ActionCall<'_>, scanned: &Scanned) {
+    let (verdict, run) = (&scanned.verdict, &call.run);
+    let (Some(image), Some(reports)) = (verdict.image_id.clone(), run.reports.clone()) else { return };
+    if !run.keeper.trusted || !scanned.is_of_daemon {
+        return;
+    }
+    let advisories = verdict.advisories.as_ref();
+    let said = ImageVerdict {
+        repository: call.repository.name.clone(),
+        image,
+        target: verdict.target.clone(),
+        run: run.id,
+        job: run.job.clone(),
+        step: call.step,
+        outcome: verdict.outcome.as_str().to_owned(),
+        sentence: verdict.sentence(),
+        advisories: advisories.map(|advisories| advisories.digest.clone()),
+        advisories_at: advisories.map(|advisories| advisories.updated),
+        policy: verdict.policy_digest.clone(),
+        policy_name: verdict.policy.clone(),
+        at: verdict.decided,
+    };
+    if let Err(error) = reports.verdicts().record(said).await {
+        let text = format!("the verdict was not kept, so environments that ask for one will refuse the image: {error}");
+        call.log.warning(&text).await;
     }
 }
 

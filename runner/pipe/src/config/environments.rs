@@ -1,7 +1,10 @@
 //! `[environments.NAME]`: the rules of environments, in a server's `pipe.toml` and in a repository's own file.
 
+use engine::store::verdicts::ScanRule;
 use indexmap::IndexMap;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use pipelines::scan::RequireScan;
 use serde::Deserialize;
 use workflow::run::{Environments, Freeze, Protection, REVIEW_DAYS_MAX};
 
@@ -31,6 +34,33 @@ pub struct EnvironmentTable {
     pub branches: Vec<String>,
     /// When nothing is deployed.
     pub freeze: Vec<FreezeTable>,
+    /// Whether only images are deployed that a scan has let pass: `true`, or how many hours ago at most.
+    pub require_scan: RequireScanTable,
+}
+
+/// `require-scan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`require-scan` is true, false or a number of hours")]
+pub enum RequireScanTable {
+    /// Whenever that was.
+    Asked(bool),
+    /// So many hours ago at most.
+    Hours(u32),
+}
+
+impl Default for RequireScanTable {
+    fn default() -> Self {
+        Self::Asked(false)
+    }
+}
+
+impl RequireScanTable {
+    fn rule(self) -> Option<ScanRule> {
+        match self {
+            Self::Asked(asked) => asked.then(ScanRule::default),
+            Self::Hours(hours) => Some(ScanRule { age_max: Some(SignedDuration::from_hours(i64::from(hours))) }),
+        }
+    }
 }
 
 /// One of `freeze`.
@@ -104,6 +134,11 @@ pub fn problem(tables: &IndexMap<String, EnvironmentTable>) -> Option<(&'static 
     tables.iter().find_map(|(name, table)| table.problem(name))
 }
 
+/// What environments ask of images before they are deployed.
+pub fn require_scan(tables: &IndexMap<String, EnvironmentTable>) -> RequireScan {
+    RequireScan::new(tables.iter().filter_map(|(name, table)| Some((name.clone(), table.require_scan.rule()?))))
+}
+
 /// As runs of a server take them. Where any environment is named, there are no others.
 pub fn rules(tables: &IndexMap<String, EnvironmentTable>) -> Environments {
     let rules = tables.iter().map(|(name, table)| (name.to_lowercase(), table.rules(true))).collect();
@@ -117,4 +152,25 @@ pub fn local_rules(tables: &IndexMap<String, EnvironmentTable>) -> Environments 
         (name.to_lowercase(), rules)
     });
     Environments { rules: rules.collect(), closed: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scans_are_required_whenever_or_lately() {
+        for (text, expected) in [
+            ("require-scan = true", Some(Some(ScanRule::default()))),
+            ("require-scan = 24", Some(Some(ScanRule { age_max: Some(SignedDuration::from_hours(24)) }))),
+            ("require-scan = false", Some(None)),
+            ("", Some(None)),
+            ("require-scan = 'yes'", None),
+            ("require-scan = -1", None),
+        ] {
+            let table = toml::from_str::<EnvironmentTable>(text).ok();
+            let rule = table.map(|table| require_scan(&IndexMap::from([("Prod".to_owned(), table)])).rule("prod"));
+            assert_eq!(rule, expected, "{text}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod file;
 mod paths;
 mod size;
 
-pub use environments::{EnvironmentTable, local_rules, problem as environments_problem, rules};
+pub use environments::{EnvironmentTable, local_rules, problem as environments_problem, require_scan, rules};
 pub use file::Size;
 pub use paths::Paths;
 

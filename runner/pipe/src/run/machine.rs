@@ -35,7 +35,8 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         SqliteStore::open(&folders.database()).map_err(|error| Failure::environment(format!("cannot {error}")))?;
     let agent = agent(settings)?;
     let owner = Owner::new(&paths.state);
-    let built_in = pipelines::built_in_with(owner.own_labels(), crate::scan::folders(&paths.cache));
+    let scans = crate::scan::folders(&paths.cache, crate::config::require_scan(&settings.environments));
+    let built_in = pipelines::built_in_with(owner.own_labels(), scans);
     let (docker, docker_problem) = match docker(settings).await {
         Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
         Err(error) => (None, Some(error.to_string())),

@@ -11,7 +11,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pipelines::scan::{self, Dockerfile, Foreign, Order, Scanned, Scanners, Standing, Target, TargetError};
+use pipelines::scan::{
+    self, Dockerfile, Foreign, Order, RequireScan, Scanned, Scanners, Standing, Target, TargetError,
+};
 use scanners::advisory::Database;
 use scanners::package::Inventory;
 use scanners::policy::{self, Outcome, Policy};
@@ -138,9 +140,10 @@ fn foreign(how: &ScanHow) -> Result<Foreign, Failure> {
 }
 
 /// Where scans of runs have their advisories: below this folder, unless `PIPE_DB` says where.
-pub fn folders(below: &Path) -> pipelines::ScanFolders {
+/// What environments ask for comes from `require`.
+pub fn folders(below: &Path, require: RequireScan) -> pipelines::ScanFolders {
     let advisories = terminal::variable("PIPE_DB").map_or_else(|| below.join("advisories"), PathBuf::from);
-    pipelines::ScanFolders { advisories, cache: below.join("scan") }
+    pipelines::ScanFolders { advisories, cache: below.join("scan"), require }
 }
 
 /// Labels of containers that are made to be read, by which the next command removes what a killed one left.

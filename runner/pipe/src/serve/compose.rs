@@ -205,12 +205,13 @@ async fn parts(
             (None, Some(error.to_string()))
         }
     };
+    let scans = crate::scan::folders(data, crate::config::require_scan(&config.environments));
     let mut parts = ServiceParts {
         database: database.clone(),
         clock: Arc::new(SystemClock),
         docker,
         docker_problem,
-        built_in: pipelines::built_in_with(owner.own_labels(), crate::scan::folders(data)),
+        built_in: pipelines::built_in_with(owner.own_labels(), scans),
         folders: Folders { state: data.to_path_buf(), runtime: runtime(data, &owner) },
         host: Arc::new(HostPlacement::new(owner, agent, data.join("agents"))),
         labels: engine::runner_label::RunnerLabels::default(),

@@ -109,6 +109,9 @@ impl House {
             Ok(removed) => tracing::info!(removed, "reports that were kept long enough are removed"),
             Err(error) => tracing::warn!(%error, "old reports cannot be removed"),
         }
+        if let Err(error) = Reports::on(self.database.clone()).verdicts().prune(before).await {
+            tracing::warn!(%error, "old verdicts of scans cannot be removed");
+        }
     }
 
     async fn make_room(&self) {
