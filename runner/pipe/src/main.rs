@@ -20,6 +20,7 @@ mod labels;
 mod list;
 mod plan;
 mod planning;
+mod proxy;
 mod reading;
 mod remote;
 mod render;
@@ -92,6 +93,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Gc(_)
         | Command::Restore(_)
         | Command::Remote(_)
+        | Command::Proxy(_)
         | Command::Serve(_) => {}
         Command::Plan(_)
         | Command::List(_)
@@ -112,6 +114,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args, &cli.global),
+        Command::Proxy(args) => self::proxy::run(&args, &cli.global),
         Command::Scan(args) => scan::run(*args, &cli.global),
         Command::Doctor(args) => doctor::run(&args, &cli.global),
         Command::Hook(args) => hook::run(&args),

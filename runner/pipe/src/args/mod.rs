@@ -10,6 +10,7 @@ mod insights;
 mod keeping;
 mod notify;
 mod people;
+mod proxy;
 mod remote;
 mod repo;
 mod run;
@@ -23,6 +24,7 @@ pub use insights::{CostsArgs, CostsBy, DeploymentCommand, DoraArgs, WindowArgs};
 pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use notify::NotifyCommand;
 pub use people::{AliasCommand, RolePlace, TeamCommand, UserCommand};
+pub use proxy::{ProxyArgs, ProxyCommand, ProxyStatusArgs};
 pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
     OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs, WatchArgs,
@@ -100,6 +102,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Serve: take hooks, run workflows, keep everything
     Serve(ServeArgs),
+    /// Stand before a service's colours: split requests, count answers, lose none
+    Proxy(Box<ProxyArgs>),
     /// Find what is wrong with images and sources, and decide whether they may go on
     Scan(Box<ScanArgs>),
     /// Check this machine: Docker, images, git, disk, settings

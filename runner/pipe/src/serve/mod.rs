@@ -111,7 +111,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// Each client and each job takes some; what a process may have at first is often 1,024.
-fn open_many_files() {
+pub fn open_many_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         let wanted = OPEN_FILES_MAX.min(hard);
@@ -123,7 +123,7 @@ fn open_many_files() {
 }
 
 /// Our own diagnostics as `key=value` lines. `PIPE_LOG` chooses what, as `RUST_LOG` does elsewhere.
-fn log_to_stderr(global: &Global) {
+pub fn log_to_stderr(global: &Global) {
     let default = match (global.quiet, global.verbose) {
         (true, _) => "warn",
         (false, 0) => "info",
