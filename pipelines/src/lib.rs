@@ -3,6 +3,7 @@
 pub mod action;
 pub mod docker;
 pub mod pieces;
+pub mod rollout;
 pub mod scan;
 
 pub use action::scan::ScanFolders;
