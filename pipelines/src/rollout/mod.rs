@@ -5,6 +5,8 @@
 
 mod call;
 pub mod driver;
+pub mod journal;
+pub mod keeper;
 pub mod ports;
 mod recover;
 #[cfg(test)]
@@ -13,4 +15,6 @@ pub(crate) mod simulated;
 mod tests;
 
 pub use driver::Driver;
+pub use journal::StoredJournal;
+pub use keeper::{Asked, Back, Keeper, KeeperError, Orphans};
 pub use ports::{CallError, CallOrder, Claim, Hooks, Journal, JournalError, OrderGiven, Subject, Target};
