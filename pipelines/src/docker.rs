@@ -64,6 +64,12 @@ impl Docker {
         }
     }
 
+    /// Whether it is on this machine.
+    #[must_use]
+    pub const fn is_here(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
+
     /// A connection of its own, for what is not plain HTTP.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod docker;
 pub mod pieces;
 pub mod rollout;
 pub mod scan;
+pub mod target;
 
 pub use action::scan::ScanFolders;
 pub use action::{built_in, built_in_with};

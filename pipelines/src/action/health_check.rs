@@ -5,7 +5,7 @@
 
 mod container;
 mod inputs;
-mod probe;
+pub(crate) mod probe;
 #[cfg(test)]
 mod tests;
 

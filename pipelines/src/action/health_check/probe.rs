@@ -14,15 +14,15 @@ const SHOWN_CHARACTERS_MAX: usize = 200;
 
 /// Where to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(crate) struct Url {
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// With the query.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 impl Url {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let uri: hyper::Uri = text.parse().map_err(|error| format!("`url: {text}`: {error}"))?;
         match uri.scheme_str() {
             Some("http") => {}
@@ -51,21 +51,21 @@ impl std::fmt::Display for Url {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The start of the body, on one line.
-    pub(super) fn start(&self) -> String {
+    pub(crate) fn start(&self) -> String {
         let line = self.body.split_whitespace().collect::<Vec<_>>().join(" ");
         if line.is_empty() { "no body".to_owned() } else { line.chars().take(SHOWN_CHARACTERS_MAX).collect() }
     }
 }
 
 /// Asks once.
-pub(super) async fn ask(url: &Url, limit: Duration) -> Result<Answer, String> {
+pub(crate) async fn ask(url: &Url, limit: Duration) -> Result<Answer, String> {
     tokio::time::timeout(limit, exchange(url))
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {:.1} s", limit.as_secs_f64())))

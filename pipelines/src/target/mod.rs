@@ -1,0 +1,3 @@
+//! Where services are deployed to: the forms of [`crate::rollout::Target`].
+
+pub mod local;
