@@ -1,6 +1,7 @@
 //! The shipped pipelines and the built-in actions behind them. See ARCHITECTURE.md.
 
 pub mod action;
+mod deploying;
 pub mod docker;
 pub mod pieces;
 pub mod rollout;
@@ -9,3 +10,4 @@ pub mod target;
 
 pub use action::scan::ScanFolders;
 pub use action::{built_in, built_in_with};
+pub use deploying::Deploying;

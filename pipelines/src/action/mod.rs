@@ -3,6 +3,7 @@
 //! Each has a page in `actions/<name>/action.yml` for readers and editors; a test holds the two equal.
 
 pub mod changes;
+pub mod deploy_local;
 pub mod docker_build;
 pub mod health_check;
 mod paths;
@@ -16,6 +17,8 @@ use engine::step::checkout::Checkout;
 use engine::step::kept::{Cache, DownloadArtifact, RestoreCache, SaveCache, UploadArtifact};
 use engine::step::report::{CoverageReport, TestReport};
 use engine::step::{BuiltInActions, InputFacts};
+
+pub(crate) use crate::Deploying;
 
 /// An output of an action.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +46,17 @@ const fn required(name: &'static str, description: &'static str) -> InputFacts {
 /// All built-in actions, `actions/checkout` among them.
 #[must_use]
 pub fn built_in() -> BuiltInActions {
-    built_in_with(BTreeMap::new(), scan::ScanFolders::default())
+    built_in_with(BTreeMap::new(), scan::ScanFolders::default(), None)
 }
 
-/// The same; containers that actions start carry `labels` (those of the owner), so that clean-up finds them, and scans
-/// have these folders.
+/// The same; containers that actions start carry `labels` (those of the owner), so that clean-up finds them, scans
+/// have these folders, and what deploys has these means.
 #[must_use]
-pub fn built_in_with(labels: BTreeMap<String, String>, folders: scan::ScanFolders) -> BuiltInActions {
+pub fn built_in_with(
+    labels: BTreeMap<String, String>,
+    folders: scan::ScanFolders,
+    deploying: Option<Deploying>,
+) -> BuiltInActions {
     let mut all = BuiltInActions::default();
     all.add(Arc::new(Checkout));
     all.add(Arc::new(UploadArtifact));
@@ -67,6 +74,7 @@ pub fn built_in_with(labels: BTreeMap<String, String>, folders: scan::ScanFolder
     for name in ["pipe/scan", "aquasecurity/trivy-action"] {
         all.add(Arc::new(scan::Scan { name, folders: folders.clone(), labels: labels.clone() }));
     }
+    all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all
 }

@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 13] = [
+const PAGES: [(&str, &str, &str); 14] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -51,6 +51,11 @@ const PAGES: [(&str, &str, &str); 13] = [
         "pipe/coverage-report",
         "coverage-report",
         "Which lines tests reach, kept with the run and compared with the last green one",
+    ),
+    (
+        "pipe/deploy-local",
+        "deploy-local",
+        "An image behind this machine's proxy, a share of the traffic at a time; it goes back by itself",
     ),
     ("pipe/docker-build", "docker-build", "An image from a Dockerfile, by the engine's BuildKit"),
     ("pipe/health-check", "health-check", "A service, or an image once started, answers as it should"),
@@ -79,6 +84,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         ]),
         "pipe/changes" => changes::OUTPUTS.to_vec(),
         "pipe/coverage-report" => facts(&report::COVERAGE_OUTPUTS),
+        "pipe/deploy-local" => deploy_local::OUTPUTS.to_vec(),
         "pipe/docker-build" => docker_build::OUTPUTS.to_vec(),
         "pipe/health-check" => health_check::OUTPUTS.to_vec(),
         "pipe/scan" | "aquasecurity/trivy-action" => scan::OUTPUTS.to_vec(),

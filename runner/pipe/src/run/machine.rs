@@ -1,6 +1,6 @@
 //! The machine of local runs: its folders, store, containers and built-in actions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::agent_binary;
@@ -10,7 +10,11 @@ use engine::groups::SharedGroups;
 use engine::machine::Machine;
 use engine::placement::{DockerPlacement, DockerSettings, HostPlacement, Owner, Placement, TransportChoice};
 use engine::slots::Slots;
-use engine::store::SqliteStore;
+use engine::store::{Database, SqliteStore};
+use pipelines::Deploying;
+use pipelines::rollout::Orphans;
+use pipelines::target::local::Starter;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -35,8 +39,12 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         SqliteStore::open(&folders.database()).map_err(|error| Failure::environment(format!("cannot {error}")))?;
     let agent = agent(settings)?;
     let owner = Owner::new(&paths.state);
+    let deploying = deploying(store.database().clone(), &paths.state, &owner);
+    let keeper = deploying.keeper.clone();
+    // For as long as this process lives: what a killed one left goes back, as its job is not taken up.
+    tokio::spawn(async move { keeper.serve(Orphans::Cancel, CancellationToken::new()).await });
     let scans = crate::scan::folders(&paths.cache, crate::config::require_scan(&settings.environments));
-    let built_in = pipelines::built_in_with(owner.own_labels(), scans);
+    let built_in = pipelines::built_in_with(owner.own_labels(), scans, Some(deploying));
     let (docker, docker_problem) = match docker(settings).await {
         Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
         Err(error) => (None, Some(error.to_string())),
@@ -52,6 +60,11 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         slots: Slots::new(parallel),
         groups: SharedGroups::across(paths.state.join("groups"), waits),
     })
+}
+
+/// What deploys from a folder of state.
+pub fn deploying(database: Database, state: &Path, owner: &Owner) -> Deploying {
+    Deploying::new(database, state, owner.installation(), Starter::default(), Arc::new(SystemClock))
 }
 
 /// Told when a run waits for one of another process.

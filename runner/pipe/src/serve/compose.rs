@@ -27,6 +27,8 @@ use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use engine::triggering::{Sources, Triggering};
+use pipelines::Deploying;
+use pipelines::rollout::Orphans;
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess, Registry};
 use web::{Entrance, FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
@@ -38,6 +40,7 @@ use super::lifetime::{Background, Composed};
 use super::steering::ServiceSteering;
 use crate::args::ServeArgs;
 use crate::exit::Failure;
+use crate::run::machine;
 use crate::terminal;
 
 /// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
@@ -68,7 +71,8 @@ pub async fn compose(
     let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust);
     let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
-    let parts = parts(&data, &config, &database, (settings.clone(), sources.folders())).await?;
+    let deploying = machine::deploying(database.clone(), &data, &Owner::new(&data));
+    let parts = parts(&data, &config, (&database, &deploying), (settings.clone(), sources.folders())).await?;
     let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
     let stop = CancellationToken::new();
     let house = House::new(data.clone(), parts.kept(), database.clone(), parts.docker.clone(), &config.retention);
@@ -109,17 +113,21 @@ pub async fn compose(
     };
     let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone()));
     let routes = routes.merge(telling.numbers).merge(api.routes());
-    let options = options(&config);
-    Ok(Composed {
-        database,
-        runs,
-        routes,
-        options,
-        background: vec![telling.background, pumping, Box::pin(keep_up), keeping, noting, checkpoints],
-        stop,
-        drain: config.drain(),
-        first,
-        local,
+    let keep_up: Background = Box::pin(keep_up);
+    let rollouts = rollouts(deploying, &stop);
+    let background = vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts];
+    let (options, drain) = (options(&config), config.drain());
+    Ok(Composed { database, runs, routes, options, background, stop, drain, first, local })
+}
+
+/// What a start of the machine ended is started again, and rollouts that nobody carries are carried.
+fn rollouts(deploying: Deploying, stop: &CancellationToken) -> Background {
+    let stop = stop.clone();
+    Box::pin(async move {
+        for problem in deploying.local.restore().await {
+            tracing::warn!(problem, "a proxy that should run does not");
+        }
+        deploying.keeper.serve(Orphans::CarryOn, stop).await;
     })
 }
 
@@ -182,7 +190,7 @@ fn processor(triggering: &Triggering, runs: &RunService, deliveries: &Deliveries
 async fn parts(
     data: &Path,
     config: &ServerConfig,
-    database: &Database,
+    (database, deploying): (&Database, &Deploying),
     (settings, repositories): (Settings, Arc<dyn RunRepository>),
 ) -> Result<ServiceParts, Failure> {
     let agent = agent_binary::install(&data.join("agent"))
@@ -211,7 +219,7 @@ async fn parts(
         clock: Arc::new(SystemClock),
         docker,
         docker_problem,
-        built_in: pipelines::built_in_with(owner.own_labels(), scans),
+        built_in: pipelines::built_in_with(owner.own_labels(), scans, Some(deploying.clone())),
         folders: Folders { state: data.to_path_buf(), runtime: runtime(data, &owner) },
         host: Arc::new(HostPlacement::new(owner, agent, data.join("agents"))),
         labels: engine::runner_label::RunnerLabels::default(),

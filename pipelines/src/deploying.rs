@@ -1,0 +1,36 @@
+//! What a process needs to deploy: who carries its rollouts, and the targets that it knows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::clock::Clock;
+use engine::store::Database;
+use engine::store::rollouts::Rollouts;
+
+use crate::rollout::{Keeper, Target};
+use crate::target::local::{Local, Starter};
+
+/// Folder of the files by which processes know who carries a rollout.
+const LOCKS_FOLDER: &str = "rollouts";
+
+/// The means to deploy. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Deploying {
+    /// Carries rollouts.
+    pub keeper: Keeper,
+    /// This machine.
+    pub local: Local,
+}
+
+impl Deploying {
+    /// With the rollouts of a database. `state` is the installation's folder of state; proxies are started by `starter`.
+    #[must_use]
+    pub fn new(database: Database, state: &Path, installation: &str, starter: Starter, clock: Arc<dyn Clock>) -> Self {
+        let local = Local::new(installation, state, starter);
+        let target: Arc<dyn Target> = Arc::new(local.clone());
+        let targets = BTreeMap::from([(Local::NAME, target)]);
+        let keeper = Keeper::new(Rollouts::on(database), state.join(LOCKS_FOLDER), targets, clock);
+        Self { keeper, local }
+    }
+}
