@@ -6,8 +6,12 @@ pub mod changes;
 pub mod deploy_local;
 pub mod docker_build;
 pub mod health_check;
+#[cfg(test)]
+mod job_here;
+pub mod migrate;
 mod paths;
 pub mod scan;
+mod script;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use engine::step::checkout::Checkout;
 use engine::step::kept::{Cache, DownloadArtifact, RestoreCache, SaveCache, UploadArtifact};
 use engine::step::report::{CoverageReport, TestReport};
 use engine::step::{BuiltInActions, InputFacts};
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use crate::Deploying;
 
@@ -41,6 +46,12 @@ const fn input(name: &'static str, default: &'static str, description: &'static 
 
 const fn required(name: &'static str, description: &'static str) -> InputFacts {
     InputFacts { name, default: "", required: true, description }
+}
+
+/// SHA-256 of a plan, as outputs and pages have it.
+fn plan_hash(plan: &serde_json::Value) -> String {
+    let digest = Sha256::digest(plan.to_string());
+    digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// All built-in actions, `actions/checkout` among them.
@@ -74,7 +85,10 @@ pub fn built_in_with(
     for name in ["pipe/scan", "aquasecurity/trivy-action"] {
         all.add(Arc::new(scan::Scan { name, folders: folders.clone(), labels: labels.clone() }));
     }
+    let keeper = deploying.as_ref().map(|deploying| deploying.keeper.clone());
+    let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
+    all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all
 }
