@@ -2,6 +2,7 @@
 //!
 //! Each has a page in `actions/<name>/action.yml` for readers and editors; a test holds the two equal.
 
+pub mod approve;
 pub mod changes;
 pub mod deploy_local;
 pub mod docker_build;
@@ -88,6 +89,7 @@ pub fn built_in_with(
     let keeper = deploying.as_ref().map(|deploying| deploying.keeper.clone());
     let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
+    all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all

@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 15] = [
+const PAGES: [(&str, &str, &str); 16] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -46,6 +46,7 @@ const PAGES: [(&str, &str, &str); 15] = [
         "trivy-action",
         "What is wrong with an image or sources; as pipe/scan, for workflows that name it",
     ),
+    ("pipe/approve", "approve", "A job waits until a person says that it goes on"),
     ("pipe/changes", "changes", "Which parts of the repository changed since the last green run"),
     (
         "pipe/coverage-report",
@@ -83,6 +84,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
             ("artifact-url", "Where it is had, where the server knows its address"),
             ("artifact-digest", "SHA-256 of its content"),
         ]),
+        "pipe/approve" => approve::OUTPUTS.to_vec(),
         "pipe/changes" => changes::OUTPUTS.to_vec(),
         "pipe/coverage-report" => facts(&report::COVERAGE_OUTPUTS),
         "pipe/deploy-local" => deploy_local::OUTPUTS.to_vec(),

@@ -1,0 +1,85 @@
+//! Inputs of `pipe/approve`, checked.
+
+use engine::step::{ActionCall, InputFacts};
+use jiff::SignedDuration;
+
+use super::super::{OutputFacts, input};
+
+/// Its inputs.
+pub const INPUTS: &[InputFacts] = &[
+    input("subject", "", "What is approved, in a sentence or more; another subject is another approval"),
+    input("name", "", "Its name, where a job has several"),
+    input("environment", "", "Who may deploy there may approve; the job's environment where absent"),
+    input("reviewers", "", "Only these people; separated by commas. Else all who may deploy there"),
+    input("approvals", "1", "How many of them have to"),
+    input("prevent-self-review", "false", "Whether who started the run may not approve"),
+    input("timeout", "24h", "How long it waits; then the step fails"),
+    input("dry-run", "false", "Only say who would be asked for what"),
+];
+
+/// Its outputs.
+pub const OUTPUTS: &[OutputFacts] = &[
+    OutputFacts::new("approval-id", "Its number, for `pipe deploy` and the API"),
+    OutputFacts::new("approved-by", "Who approved, separated by commas"),
+    OutputFacts::new("comment", "What the last of them said"),
+    OutputFacts::new("plan-hash", "SHA-256 of what is approved"),
+];
+
+/// People that can be named.
+const REVIEWERS_MAX: usize = 50;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) subject: String,
+    /// The gate's name, as pages and commands have it.
+    pub(super) gate: String,
+    pub(super) environment: String,
+    pub(super) reviewers: Vec<String>,
+    pub(super) approvals: usize,
+    pub(super) prevents_self_review: bool,
+    pub(super) timeout: SignedDuration,
+    pub(super) dry_run: bool,
+}
+
+impl Wanted {
+    pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
+        let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
+        let given = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
+        let switch = |name: &str| match text(name) {
+            "true" => Ok(true),
+            "false" | "" => Ok(false),
+            other => Err(format!("`{name}` must be `true` or `false`, not `{other}`")),
+        };
+        let environment = given("environment").or_else(|| call.run.environment.clone());
+        let environment = environment.ok_or("pipe/approve needs `environment`: who may deploy there may approve")?;
+        let reviewers: Vec<String> = text("reviewers")
+            .split([',', '\n'])
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let approvals = text("approvals").parse().ok().filter(|count| (1..=REVIEWERS_MAX).contains(count));
+        let approvals =
+            approvals.ok_or_else(|| format!("`approvals` must be a number from 1, not `{}`", text("approvals")))?;
+        let prevents_self_review = switch("prevent-self-review")?;
+        let can =
+            reviewers.iter().filter(|one| !(prevents_self_review && one.eq_ignore_ascii_case(&call.run.actor))).count();
+        if reviewers.len() > REVIEWERS_MAX || !reviewers.is_empty() && can < approvals {
+            let need = if approvals == 1 { "one has".to_owned() } else { format!("{approvals} have") };
+            return Err(format!("nobody can satisfy this gate: {need} to approve, and {can} of `reviewers` may"));
+        }
+        let timeout = rollout::read::duration(text("timeout")).map_err(|problem| format!("`timeout`: {problem}"))?;
+        let masked = |text: &str| call.masker.mask(text);
+        Ok(Self {
+            subject: masked(text("subject")),
+            gate: format!("gate:{}", given("name").unwrap_or_else(|| call.run.job.clone())),
+            environment,
+            reviewers,
+            approvals,
+            prevents_self_review,
+            timeout,
+            dry_run: switch("dry-run")?,
+        })
+    }
+}
