@@ -10,6 +10,7 @@ pub mod health_check;
 #[cfg(test)]
 mod job_here;
 pub mod migrate;
+pub mod notify;
 mod paths;
 pub mod scan;
 mod script;
@@ -89,6 +90,7 @@ pub fn built_in_with(
     let keeper = deploying.as_ref().map(|deploying| deploying.keeper.clone());
     let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
+    all.add(Arc::new(notify::Notify));
     all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
     all.add(Arc::new(health_check::HealthCheck { labels }));

@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 16] = [
+const PAGES: [(&str, &str, &str); 17] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -61,6 +61,7 @@ const PAGES: [(&str, &str, &str); 16] = [
     ("pipe/docker-build", "docker-build", "An image from a Dockerfile, by the engine's BuildKit"),
     ("pipe/health-check", "health-check", "A service, or an image once started, answers as it should"),
     ("pipe/migrate", "migrate", "A database follows the code: expand before a rollout, contract after it"),
+    ("pipe/notify", "notify", "People are told what happened, by Slack, Teams, Discord, a hook or mail"),
     ("pipe/scan", "scan", "What is wrong with an image or sources, and whether the gate lets it pass"),
     ("pipe/test-report", "test-report", "Results of tests, kept with the run; failures become annotations"),
 ];
@@ -91,6 +92,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         "pipe/docker-build" => docker_build::OUTPUTS.to_vec(),
         "pipe/health-check" => health_check::OUTPUTS.to_vec(),
         "pipe/migrate" => migrate::OUTPUTS.to_vec(),
+        "pipe/notify" => notify::OUTPUTS.to_vec(),
         "pipe/scan" | "aquasecurity/trivy-action" => scan::OUTPUTS.to_vec(),
         "pipe/test-report" => facts(&report::TEST_OUTPUTS),
         _ => Vec::new(),
