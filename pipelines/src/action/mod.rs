@@ -12,6 +12,7 @@ mod job_here;
 pub mod migrate;
 pub mod notify;
 mod paths;
+pub mod rollback;
 pub mod scan;
 mod script;
 
@@ -91,6 +92,7 @@ pub fn built_in_with(
     let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
     all.add(Arc::new(notify::Notify));
+    all.add(Arc::new(rollback::Rollback { keeper }));
     all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
     all.add(Arc::new(health_check::HealthCheck { labels }));

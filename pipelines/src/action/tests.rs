@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 17] = [
+const PAGES: [(&str, &str, &str); 18] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -62,6 +62,7 @@ const PAGES: [(&str, &str, &str); 17] = [
     ("pipe/health-check", "health-check", "A service, or an image once started, answers as it should"),
     ("pipe/migrate", "migrate", "A database follows the code: expand before a rollout, contract after it"),
     ("pipe/notify", "notify", "People are told what happened, by Slack, Teams, Discord, a hook or mail"),
+    ("pipe/rollback", "rollback", "A service goes back to what stood before"),
     ("pipe/scan", "scan", "What is wrong with an image or sources, and whether the gate lets it pass"),
     ("pipe/test-report", "test-report", "Results of tests, kept with the run; failures become annotations"),
 ];
@@ -93,6 +94,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         "pipe/health-check" => health_check::OUTPUTS.to_vec(),
         "pipe/migrate" => migrate::OUTPUTS.to_vec(),
         "pipe/notify" => notify::OUTPUTS.to_vec(),
+        "pipe/rollback" => rollback::OUTPUTS.to_vec(),
         "pipe/scan" | "aquasecurity/trivy-action" => scan::OUTPUTS.to_vec(),
         "pipe/test-report" => facts(&report::TEST_OUTPUTS),
         _ => Vec::new(),
