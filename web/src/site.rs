@@ -8,6 +8,7 @@ use engine::store::deployments::Deployments;
 use engine::store::listing::Listing;
 use engine::store::outbox::Outbox;
 use engine::store::repositories::Repositories;
+use engine::store::rollouts::Rollouts;
 
 use crate::api::Api;
 use crate::api::follow::Follow;
@@ -23,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) outbox: Outbox,
     pub(crate) approvals: Approvals,
     pub(crate) repositories: Repositories,
+    pub(crate) rollouts: Rollouts,
     pub(crate) once: Once,
     pub(crate) follow: Follow,
     pub(crate) store: SqliteStore,
@@ -41,6 +43,7 @@ impl Site {
             outbox: Outbox::on(database()),
             approvals: Approvals::on(database()),
             repositories: Repositories::on(database()),
+            rollouts: api.rollouts.clone(),
             once: Once::new(Answers::on(database())),
             follow: Follow::new(listing.clone(), api.folders.clone(), api.stop.clone()),
             logs: Logs::default(),

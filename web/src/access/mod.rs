@@ -58,7 +58,7 @@ macro_rules! needs {
     )* };
 }
 
-needs!(RunsRead, RunsWrite, ReviewsWrite, Dispatch, Deliveries, SecretsWrite, Repositories, AuditRead, Admin);
+needs!(RunsRead, RunsWrite, ReviewsWrite, Dispatch, Deploy, Deliveries, SecretsWrite, Repositories, AuditRead, Admin);
 
 /// No scope: it is about whoever asks.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::answer::{self, Query, store};
+use super::answer::{self, Query, bad, store};
+use super::rollouts::{newest, standing};
 use super::values::OfRepository;
 use crate::Problem;
 use crate::access::{self, Allowed};
@@ -25,10 +26,25 @@ const LISTED: usize = 50;
 pub(super) async fn list(
     State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
-    Query(filter): Query<OfRepository>,
+    Query(query): Query<EnvironmentQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer::json(&headers, &json!({ "environments": environments(&shared, &allowed, filter).await? }))
+    let EnvironmentQuery { repository, by } = query;
+    let is_by_name = match by.as_deref() {
+        None => false,
+        Some("name") => true,
+        Some(_) => return Err(bad("query", "`by` is `name` or is left out".to_owned())),
+    };
+    let listed = environments(&shared, &allowed, OfRepository { repository }).await?;
+    let listed = if is_by_name { by_name(listed) } else { listed };
+    answer::json(&headers, &json!({ "environments": listed }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EnvironmentQuery {
+    repository: Option<String>,
+    by: Option<String>,
 }
 
 /// What the list holds, by name and repository.
@@ -45,7 +61,7 @@ pub(crate) async fn environments(
             json!({
                 "name": name, "repository": repository, "secrets": 0, "variables": 0, "reviewers": [], "wait_minutes": 0,
                 "required_reviewers": 0, "prevent_self_review": false, "branches": [], "frozen": null, "deployed": null,
-                "lag": null,
+                "lag": null, "services": [],
             })
         });
         change(one);
@@ -71,14 +87,62 @@ pub(crate) async fn environments(
             }
         }
     }
-    let standing = shared.deployments.standing(filter.repository).await.map_err(|error| store(&error))?;
-    for deployed in standing.iter().filter(|deployed| allowed.may_see(&deployed.repository)) {
+    let is_wanted = |own: &str| filter.repository.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
+    for seen in newest(shared, &allowed.holder, None).await? {
+        if is_wanted(&seen.row.repository) {
+            let stands = json!(standing(&seen));
+            entry(&seen.row.environment, &seen.row.repository, &|one| {
+                one["services"].as_array_mut().into_iter().for_each(|services| services.push(stands.clone()));
+            });
+        }
+    }
+    let deployed = shared.deployments.standing(filter.repository.clone()).await.map_err(|error| store(&error))?;
+    for deployed in deployed.iter().filter(|deployed| allowed.may_see(&deployed.repository)) {
         let lag = lag(shared, deployed).await;
         entry(&deployed.environment, &deployed.repository, &|one| {
             (one["deployed"], one["lag"]) = (json!(deployed), json!(lag));
         });
     }
     Ok(found.into_values().collect())
+}
+
+/// Rules that are for all repositories.
+const OF_ALL: [&str; 6] =
+    ["reviewers", "required_reviewers", "prevent_self_review", "wait_minutes", "branches", "frozen"];
+
+/// The same by name: each environment once, with its rules, and in `stands` what stands there: services that were rolled
+/// out, and of repositories without any what was deployed.
+pub(crate) fn by_name(listed: Vec<Json>) -> Vec<Json> {
+    let mut found: BTreeMap<String, Json> = BTreeMap::new();
+    for one in listed {
+        let name = one["name"].as_str().unwrap_or_default().to_lowercase();
+        let whole = found.entry(name).or_insert_with(|| {
+            let mut whole = one.clone();
+            if let Json::Object(fields) = &mut whole {
+                fields.retain(|field, _| !["repository", "deployed", "lag", "services"].contains(&field.as_str()));
+            }
+            (whole["secrets"], whole["variables"], whole["stands"]) = (0.into(), 0.into(), json!([]));
+            whole
+        });
+        if one["repository"] == "" {
+            OF_ALL.iter().for_each(|key| whole[*key] = one[*key].clone());
+        }
+        for count in ["secrets", "variables"] {
+            whole[count] = (whole[count].as_u64().unwrap_or_default() + one[count].as_u64().unwrap_or_default()).into();
+        }
+        let services = one["services"].as_array().into_iter().flatten();
+        let mut stands: Vec<Json> = services
+            .map(|service| json!({ "repository": one["repository"], "service": service["service"], "rolled": service, "deployed": null, "lag": null }))
+            .collect();
+        if stands.is_empty() && !one["deployed"].is_null() {
+            stands.push(json!({
+                "repository": one["repository"], "service": one["deployed"]["service"], "rolled": null,
+                "deployed": one["deployed"], "lag": one["lag"],
+            }));
+        }
+        whole["stands"].as_array_mut().into_iter().for_each(|list| list.append(&mut stands));
+    }
+    found.into_values().collect()
 }
 
 /// How far what stands somewhere is from the default branch; `None` where that is not known.

@@ -24,6 +24,7 @@ pub(crate) mod people;
 mod reported;
 pub(crate) mod repositories;
 pub(crate) mod reviews;
+pub(crate) mod rollouts;
 pub(crate) mod runs;
 mod steering;
 pub(crate) mod values;
@@ -31,7 +32,7 @@ pub(crate) mod view;
 
 pub use local::LocalAccess;
 pub use repositories::Registry;
-pub use steering::{Dispatch, Rerun, Review, SteerError, Steering};
+pub use steering::{Dispatch, Rerun, Review, Rollback, SteerError, Steering};
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ use engine::folders::Folders;
 use engine::notify::Herald;
 use engine::store::Database;
 use engine::store::audit::Audit;
+use engine::store::rollouts::Rollouts;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use tokio::sync::Notify;
@@ -72,6 +74,8 @@ pub struct Api {
     pub registry: Option<Registry>,
     /// Environments with rules.
     pub environments: Arc<Environments>,
+    /// Rollouts; the same value that whoever drives them has, so that orders wake it.
+    pub rollouts: Rollouts,
     /// Carries out what is asked.
     pub steering: Arc<dyn Steering>,
     /// Tells people, where a server runs.
@@ -130,6 +134,7 @@ impl Api {
             .merge(insights::routes())
             .merge(reported::routes())
             .merge(notifications::routes())
+            .merge(rollouts::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))
             .method_not_allowed_fallback(async || {
                 let detail = "this page takes another method; /api/v1/openapi.json lists them";

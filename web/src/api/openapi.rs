@@ -6,6 +6,7 @@ mod insights;
 mod notifications;
 mod people;
 mod reported;
+mod rollouts;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -192,15 +193,6 @@ pub(super) const PAGES: &[Page] = &[
         ..page("delete", "/repositories", Scope::Repositories, "Forget a repository; its runs stay")
     },
     Page {
-        query: OF_REPOSITORY,
-        answer: (
-            200,
-            JSON,
-            "environments: name, repository, rules, how many secrets and variables, what stands there; lag: commits that are not there yet",
-        ),
-        ..page("get", "/environments", Scope::RunsRead, "Deployment environments")
-    },
-    Page {
         query: &[
             ("repository", "owner/name"),
             ("environment", "only to this one"),
@@ -305,8 +297,13 @@ pub(super) async fn document(headers: HeaderMap) -> Result<Response, Problem> {
 /// The document.
 fn reference() -> Json {
     let mut paths = Map::new();
-    for page in
-        PAGES.iter().chain(people::PAGES).chain(reported::PAGES).chain(notifications::PAGES).chain(insights::PAGES)
+    for page in PAGES
+        .iter()
+        .chain(people::PAGES)
+        .chain(reported::PAGES)
+        .chain(notifications::PAGES)
+        .chain(insights::PAGES)
+        .chain(rollouts::PAGES)
     {
         let entry = paths.entry(format!("/api/v1{}", page.path)).or_insert_with(|| json!({}));
         entry[page.method] = operation(page);

@@ -30,6 +30,21 @@ pub struct Review {
     pub subject: Option<String>,
 }
 
+/// What stands somewhere and is to be taken back, after its rollout has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// Where.
+    pub environment: String,
+    /// What.
+    pub service: String,
+    /// `owner/name`.
+    pub repository: String,
+    /// The rollout whose revision shall stand; `None`: what stood before the one that stands.
+    pub to: Option<u64>,
+    /// Why, possibly empty.
+    pub comment: String,
+}
+
 /// A run that somebody starts by hand.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dispatch {
@@ -117,6 +132,18 @@ pub trait Steering: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The repository, the workflow or the ref is not there, or an input is wrong.
     async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError>;
+
+    /// Takes back what stands: a rollout of its own, whose number is given.
+    ///
+    /// # Errors
+    /// Nothing stood before, a migration cannot be undone, or nobody here can do it.
+    async fn rollback(&self, rollback: Rollback, by: &str) -> Result<u64, SteerError> {
+        let Rollback { environment, service, .. } = rollback;
+        let text = format!(
+            "nobody here can take back {service} in {environment} for {by}: start the server with `pipe serve`"
+        );
+        Err(SteerError::Conflict(text))
+    }
 
     /// What can be run by hand at a ref of a repository, its default branch where none is given.
     ///

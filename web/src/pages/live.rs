@@ -17,35 +17,49 @@ use crate::Problem;
 use crate::site::Site;
 
 /// A silent stream says that it lives.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What was sent of a page so far, by digest.
 #[derive(Debug, Default)]
-pub(super) struct Parts(HashMap<&'static str, [u8; 32]>);
+pub(crate) struct Parts(HashMap<String, [u8; 32]>);
 
 impl Parts {
+    /// The page has this part already.
+    pub(crate) fn has(&mut self, target: &str, html: &str) {
+        self.0.insert(target.to_owned(), Sha256::digest(html.as_bytes()).into());
+    }
+
     /// Those that differ, for htmx: each says where it belongs, and what stays is left alone.
-    pub(super) fn changed<const N: usize>(&mut self, parts: [(&'static str, String); N]) -> String {
+    pub(crate) fn changed<Target: Into<String>>(
+        &mut self,
+        parts: impl IntoIterator<Item = (Target, String)>,
+    ) -> String {
         let mut changed = String::new();
         for (target, html) in parts {
-            let digest = Sha256::digest(html.as_bytes()).into();
-            if self.0.insert(target, digest) != Some(digest) {
+            let (target, digest) = (target.into(), Sha256::digest(html.as_bytes()).into());
+            if self.0.get(&target) != Some(&digest) {
                 changed.push_str("<hx-partial hx-target=\"");
-                changed.push_str(target);
+                changed.push_str(&target);
                 changed.push_str("\" hx-swap=\"outerMorph\">");
                 changed.push_str(&html);
                 changed.push_str("</hx-partial>");
+                self.0.insert(target, digest);
             }
         }
         changed
     }
 }
 
+/// Short for a part, so that a page can say which form of it it has.
+pub(crate) fn mark(html: &str) -> String {
+    Sha256::digest(html.as_bytes())[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A place among those who follow. Browsers say where a request comes from; another site gets no stream (U09).
 ///
 /// # Errors
 /// It comes from another site, or too many follow.
-pub(super) fn place(site: &Site, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) fn place(site: &Site, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Problem> {
     let origin = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if origin.is_some_and(|origin| origin != b"same-origin") {
         return Err(Problem::new(StatusCode::FORBIDDEN, "origin", "streams are for pages of this server"));
@@ -58,7 +72,7 @@ pub(super) fn place(site: &Site, headers: &HeaderMap) -> Result<OwnedSemaphorePe
 }
 
 /// Somebody's look at a page that changes.
-pub(super) trait Watch: Send + 'static {
+pub(crate) trait Watch: Send + 'static {
     /// Waits until there may be something new; false: never again. It may be dropped meanwhile and asked again.
     fn wait(&mut self) -> impl Future<Output = bool> + Send;
 
@@ -67,7 +81,7 @@ pub(super) trait Watch: Send + 'static {
 }
 
 /// Asks again and again until the last part, or until the server ends.
-pub(super) fn stream(place: OwnedSemaphorePermit, watch: impl Watch, stop: CancellationToken) -> Response {
+pub(crate) fn stream(place: OwnedSemaphorePermit, watch: impl Watch, stop: CancellationToken) -> Response {
     let begin = (watch, place, stop, false);
     let bytes = futures_util::stream::unfold(begin, |(mut watch, place, stop, mut is_over)| async move {
         if is_over {
@@ -100,7 +114,7 @@ pub(super) fn stream(place: OwnedSemaphorePermit, watch: impl Watch, stop: Cance
 }
 
 /// An event without a name.
-pub(super) fn event(text: &str) -> String {
+pub(crate) fn event(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
@@ -114,7 +128,7 @@ pub(super) fn event(text: &str) -> String {
     event
 }
 
-pub(super) fn as_stream(body: Body) -> Response {
+pub(crate) fn as_stream(body: Body) -> Response {
     let mut response = body.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

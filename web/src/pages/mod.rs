@@ -16,7 +16,7 @@ mod filters;
 mod forms;
 mod insights;
 mod job;
-mod live;
+pub(crate) mod live;
 pub(crate) mod log;
 mod login;
 mod markdown;

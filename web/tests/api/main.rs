@@ -15,6 +15,7 @@ mod pages;
 mod people;
 mod probing;
 mod reported;
+mod rollouts;
 mod routes;
 mod runs;
 mod settings;

@@ -16,6 +16,7 @@ use engine::store::audit::{Actor, Audit, AuditFilter};
 use engine::store::deliveries::{Deliveries, NewDelivery};
 use engine::store::outbox::Outbox;
 use engine::store::people::Cost;
+use engine::store::rollouts::Rollouts;
 use engine::store::secrets::Settings;
 use engine::store::tokens::{NewToken, Scope, Tokens};
 use engine::store::{Database, NewRun, Options, RunId, RunLog as _, SqliteStore};
@@ -27,7 +28,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use web::Entrance;
-use web::api::{Api, Dispatch, Rerun, Review, SteerError, Steering};
+use web::api::{Api, Dispatch, Rerun, Review, Rollback, SteerError, Steering};
 use workflow::event::Forge;
 use workflow::run::{Conclusion, EVENT_VERSION, JobRunKey, Leg, Recorded, RunEvent, StepIndex, StepResult};
 
@@ -75,6 +76,12 @@ impl Steering for Asked {
         Ok(vec![RunId(98)])
     }
 
+    async fn rollback(&self, rollback: Rollback, by: &str) -> Result<u64, SteerError> {
+        let Rollback { environment, service, repository, to, comment } = rollback;
+        self.note(format!("rollback {repository} {service} {environment} {to:?} by {by}: {comment}"));
+        Ok(97)
+    }
+
     async fn offers(&self, repository: &str, git_ref: Option<&str>) -> Result<Offers, SteerError> {
         if git_ref == Some("nowhere") {
             return Err(SteerError::NotFound("No ref found for: nowhere".into()));
@@ -113,6 +120,7 @@ pub(crate) struct World {
     pub(crate) entrance: Entrance,
     pub(crate) outbox: Outbox,
     pub(crate) approvals: Approvals,
+    pub(crate) rollouts: Rollouts,
     _folder: tempfile::TempDir,
 }
 
@@ -133,6 +141,7 @@ impl World {
         let audit = Audit::open(database.clone(), &*vault).await.unwrap();
         let tokens = Tokens::on(database.clone(), audit.clone());
         let folders = Folders { state: folder.path().to_owned(), runtime: folder.path().join("runtime") };
+        let rollouts = Rollouts::on(database.clone());
         let (asked, stop) = (Arc::new(Asked::default()), CancellationToken::new());
         let entrance = change(Entrance::on(database.clone(), audit.clone()).with_cost(Cost::TEST));
         let api = Api {
@@ -143,6 +152,7 @@ impl World {
             audit: audit.clone(),
             registry: None,
             environments: Arc::default(),
+            rollouts: rollouts.clone(),
             settings: Settings::on(database.clone(), vault, audit.clone()),
             steering: asked.clone(),
             herald: Some(crate::notifications::herald(&database)),
@@ -154,6 +164,7 @@ impl World {
             asked,
             outbox: Outbox::on(database.clone()),
             approvals: Approvals::on(database.clone()),
+            rollouts,
             store: SqliteStore::on(database.clone()),
             tokens,
             audit,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::folders::Folders;
 use engine::mirror::{MirrorOptions, Mirrors};
+use engine::placement::Owner;
 use engine::registration::{Registrar, StoredCredentials};
 use engine::sealing::{KeySource, Vault};
 use engine::service::Reviewer;
@@ -14,10 +15,11 @@ use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::{Holder, Scope, Tokens};
 use engine::store::{Database, Options, RunId, StoreError};
+use pipelines::Deploying;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use web::Entrance;
-use web::api::{Api, Dispatch, LocalAccess, Registry, Rerun, Review, SteerError, Steering};
+use web::api::{Api, Dispatch, LocalAccess, Registry, Rerun, Review, Rollback, SteerError, Steering};
 use workflow::secret::Secret;
 
 use super::client::Client;
@@ -148,16 +150,18 @@ impl Opened {
         let token = tokens
             .pass(holder)
             .map_err(|error| Failure::environment(format!("the system gives no random bytes: {error}")))?;
+        let deploying = crate::run::machine::deploying(self.database.clone(), folder, &Owner::new(folder));
         let api = Api {
             entrance: Entrance::on(self.database.clone(), self.audit.clone()),
             registry,
             environments: Arc::default(),
+            rollouts: deploying.keeper.rollouts().clone(),
             settings: Settings::on(self.database.clone(), self.vault, self.audit.clone()),
             database: self.database,
             folders: folders(folder),
             tokens,
             audit: self.audit,
-            steering: Arc::new(Nobody(nobody)),
+            steering: Arc::new(Nobody { why: nobody, deploying }),
             herald: None,
             arrivals: Arc::new(Notify::new()),
             stop: CancellationToken::new(),
@@ -176,13 +180,16 @@ pub fn person() -> Actor {
     Actor { who: name.unwrap_or_else(|| "somebody".to_owned()), origin: "command line".to_owned() }
 }
 
-/// Where no server runs nobody can be told.
+/// Where no server runs nobody can be told about runs. What stands is taken back by the command itself.
 #[derive(Debug)]
-struct Nobody(&'static str);
+struct Nobody {
+    why: &'static str,
+    deploying: Deploying,
+}
 
 impl Nobody {
     fn refuse<T>(&self) -> Result<T, SteerError> {
-        Err(SteerError::Conflict(self.0.to_owned()))
+        Err(SteerError::Conflict(self.why.to_owned()))
     }
 }
 
@@ -202,6 +209,14 @@ impl Steering for Nobody {
 
     async fn review(&self, _run: RunId, _review: Review, _by: &Reviewer) -> Result<(), SteerError> {
         self.refuse()
+    }
+
+    async fn rollback(&self, rollback: Rollback, by: &str) -> Result<u64, SteerError> {
+        let keeper = &self.deploying.keeper;
+        let id = crate::serve::go_back(keeper, rollback, by).await?;
+        // Whoever carries it is this process.
+        keeper.until_ended(id).await.map_err(|error| SteerError::Conflict(error.to_string()))?;
+        Ok(id)
     }
 
     async fn dispatch(&self, _dispatch: Dispatch, _by: &str) -> Result<Vec<RunId>, SteerError> {

@@ -106,8 +106,9 @@ pub async fn compose(
         audit,
         settings,
         environments,
+        rollouts: deploying.keeper.rollouts().clone(),
         herald: Some(telling.herald),
-        steering: Arc::new(ServiceSteering { runs: runs.clone(), triggering }),
+        steering: Arc::new(ServiceSteering { runs: runs.clone(), triggering, keeper: deploying.keeper.clone() }),
         arrivals,
         stop: stop.clone(),
     };

@@ -12,6 +12,8 @@ mod oidc;
 mod reporting;
 mod steering;
 
+pub use steering::go_back;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;

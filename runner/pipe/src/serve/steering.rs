@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use engine::service::{Rerun, Reviewer, RunService, ServiceError, Verdict};
 use engine::store::RunId;
 use engine::triggering::{Offers, Triggering};
-use web::api::{self, Dispatch, Review, SteerError, Steering};
+use pipelines::rollout::{Back, Keeper, KeeperError};
+use web::api::{self, Dispatch, Review, Rollback, SteerError, Steering};
 
 /// The service as the API sees it.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct ServiceSteering {
     pub runs: RunService,
     /// Finds workflows.
     pub triggering: Triggering,
+    /// Carries rollouts.
+    pub keeper: Keeper,
 }
 
 #[async_trait]
@@ -55,6 +58,10 @@ impl Steering for ServiceSteering {
         Ok(())
     }
 
+    async fn rollback(&self, rollback: Rollback, by: &str) -> Result<u64, SteerError> {
+        go_back(&self.keeper, rollback, by).await
+    }
+
     async fn dispatch(&self, dispatch: Dispatch, by: &str) -> Result<Vec<RunId>, SteerError> {
         web::dispatch(&self.triggering, &self.runs, dispatch, by).await
     }
@@ -81,4 +88,20 @@ fn refused(error: ServiceError) -> SteerError {
         ServiceError::NotReviewer { .. } | ServiceError::OwnRun { .. } => SteerError::Forbidden(text),
         ServiceError::Store(error) => SteerError::Store(error),
     }
+}
+
+/// Takes back what stands; the number of the rollout that does it.
+///
+/// # Errors
+/// There is nothing to go back to, or it cannot be gone back; the text says what to do.
+pub async fn go_back(keeper: &Keeper, rollback: Rollback, by: &str) -> Result<u64, SteerError> {
+    let Rollback { environment, service, repository: _, to, comment } = rollback;
+    let by = by.to_owned();
+    let back = Back { environment, service, to, by, comment, key: None, run: None, job: String::new() };
+    keeper.go_back(back).await.map_err(|error| match error {
+        KeeperError::Unknown(_) => SteerError::NotFound(error.to_string()),
+        KeeperError::NoTarget(..) | KeeperError::Refused(_) => SteerError::Conflict(error.to_string()),
+        KeeperError::Store(error) => SteerError::Store(error),
+        KeeperError::Journal(_) => SteerError::Conflict(error.to_string()),
+    })
 }

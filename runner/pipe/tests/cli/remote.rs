@@ -11,6 +11,7 @@ use engine::job::log_path;
 use engine::sealing::{KeySource, Vault};
 use engine::service::Reviewer;
 use engine::store::audit::Audit;
+use engine::store::rollouts::Rollouts;
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use engine::store::{Database, NewRun, Options, RunId, RunLog as _, SqliteStore};
@@ -79,6 +80,7 @@ impl Running {
             folders: Folders { state: data.to_owned(), runtime: data.join("runtime") },
             registry: None,
             environments: Arc::default(),
+            rollouts: Rollouts::on(database.clone()),
             settings: Settings::on(database.clone(), vault, audit.clone()),
             tokens,
             audit,
