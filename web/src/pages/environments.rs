@@ -9,14 +9,13 @@ use axum::response::Response;
 use engine::store::deployments::DeploymentFilter;
 use minijinja::context;
 use minijinja::value::Serde;
-use serde_json::Value as Json;
 
 use super::filters::encoded;
 use super::render::page;
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::answer::{Query, store};
-use crate::api::environments::environments;
+use crate::api::environments::{by_name, environments};
 use crate::api::values::OfRepository;
 use crate::site::Site;
 
@@ -27,30 +26,9 @@ pub(super) async fn list(
     State(site): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
 ) -> Result<Response, Problem> {
-    let listed = with_rules(environments(&site, &allowed, OfRepository::default()).await?);
+    let listed = by_name(environments(&site, &allowed, OfRepository::default()).await?);
     let context = context! { title => "Environments", active => "environments", environments => Serde(&listed) };
     page(&allowed.holder, "environments.html", context)
-}
-
-/// Rules are for all repositories: they are shown beside what stands there, and by themselves where nothing does.
-fn with_rules(listed: Vec<Json>) -> Vec<Json> {
-    const OF_ALL: [&str; 6] =
-        ["reviewers", "required_reviewers", "prevent_self_review", "wait_minutes", "branches", "frozen"];
-    let name = |one: &Json| one["name"].as_str().unwrap_or_default().to_lowercase();
-    let is_of_all = |one: &Json| one["repository"] == "";
-    let (of_all, mut shown): (Vec<_>, Vec<_>) = listed.into_iter().partition(is_of_all);
-    for rules in of_all {
-        let mut is_used = false;
-        for one in shown.iter_mut().filter(|one| name(one) == name(&rules)) {
-            is_used = true;
-            OF_ALL.iter().for_each(|key| one[*key] = rules[*key].clone());
-        }
-        if !is_used || rules["secrets"] != 0 || rules["variables"] != 0 {
-            shown.push(rules);
-        }
-    }
-    shown.sort_by_key(|one| (name(one), one["repository"].as_str().unwrap_or_default().to_owned()));
-    shown
 }
 
 pub(super) async fn deployments(

@@ -23,6 +23,7 @@ mod markdown;
 mod outside;
 mod render;
 mod review;
+mod rollout;
 mod run;
 mod runs;
 mod settings;
@@ -64,6 +65,12 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/a/{id}", get(approval::show).post(approval::decide))
         .route("/dispatch", get(dispatch::form).post(dispatch::start))
         .route("/environments", get(environments::list))
+        .route("/environments/{name}", get(rollout::environment))
+        .route("/environments/{name}/live", get(rollout::follow_environment))
+        .route("/environments/{name}/rollback", post(rollout::rollback))
+        .route("/rollouts/{id}", get(rollout::show))
+        .route("/rollouts/{id}/live", get(rollout::follow))
+        .route("/rollouts/{id}/order", post(rollout::order))
         .route("/deployments", get(environments::deployments))
         .route("/deployments/{id}", get(deployment::show))
         .route("/deployments/{id}/mark", post(deployment::mark))

@@ -9,10 +9,18 @@ use serde::Serialize;
 use workflow::plan::{JobIndex, Plan, layout};
 
 use crate::pages::filters::{duration, plain};
+use crate::pages::rollout::Shown;
 use crate::pages::shown::ShownJob;
 
 /// How bad each word is, the worst first: a box with many legs shows the worst.
 const WORST: [&str; 7] = ["failure", "waiting", "in_progress", "queued", "cancelled", "success", "skipped"];
+
+/// How far a split bar is from the sides of its box, and its upper edge from the box's lower one.
+const SPLIT_INSET: f64 = 8.0;
+const SPLIT_BELOW: f64 = 3.0;
+/// What of a box is not for the text in its second line, and the width of a character there.
+const BESIDE_INSET: f64 = 34.0;
+const BESIDE_WIDTH: f64 = 5.8;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Graph {
@@ -34,6 +42,25 @@ struct Node {
     /// How many legs are over, of how many; or how long it took.
     beside: String,
     link: String,
+    /// How the traffic is split by a rollout of the job.
+    split: Option<Split>,
+}
+
+/// A bar at the lower edge of a box.
+#[derive(Debug, Serialize)]
+struct Split {
+    x: f64,
+    y: f64,
+    blue: f64,
+    green: f64,
+}
+
+impl Split {
+    fn of(rollout: &Shown, node: &workflow::plan::Node) -> Self {
+        let whole = node.w - 2.0 * SPLIT_INSET;
+        let green = whole * f64::from(rollout.share.green) / 1_000.0;
+        Self { x: node.x + SPLIT_INSET, y: node.y + node.h - SPLIT_BELOW, blue: whole - green, green }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -48,7 +75,7 @@ pub(super) fn planned_id(key: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-pub(super) fn draw(plan: &Plan, jobs: &[ShownJob], run: RunId) -> Graph {
+pub(super) fn draw(plan: &Plan, jobs: &[ShownJob], rollouts: &[Shown], run: RunId) -> Graph {
     let layout = layout(plan);
     let of = |index: JobIndex| {
         let id = plan.job(index).id.as_str();
@@ -73,7 +100,12 @@ pub(super) fn draw(plan: &Plan, jobs: &[ShownJob], run: RunId) -> Graph {
             }
         };
         let label = plain(&node.label);
-        Node { x: node.x, y: node.y, w: node.w, h: node.h, label, is_group: node.is_group, word, beside, link }
+        // The newest: a job may roll out several services, one after the other.
+        let rollout = rollouts.iter().rev().find(|rollout| legs.iter().any(|job| job.key == rollout.job()));
+        let beside =
+            rollout.map_or(beside, |rollout| rollout.beside(((node.w - BESIDE_INSET) / BESIDE_WIDTH) as usize));
+        let split = rollout.filter(|_| !node.is_group).map(|rollout| Split::of(rollout, node));
+        Node { split, x: node.x, y: node.y, w: node.w, h: node.h, label, is_group: node.is_group, word, beside, link }
     };
     let critical = |index: JobIndex| of(index).any(|job| job.is_critical);
     let redundant = redundant(plan);

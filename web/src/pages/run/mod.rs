@@ -25,16 +25,20 @@ use workflow::plan::Plan;
 
 use super::live::{self, Parts, Watch};
 use super::render::{self, page, part};
+use super::rollout::Shown;
 use super::shown::{self, Run, ShownJob};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::answer::{Path, store};
+use crate::api::rollouts::{Seen, of_run};
 use crate::api::runs::visible;
 use crate::api::view::Jobs;
 use crate::site::Site;
 
 /// Least time between two parts of a page.
 const PAUSE: Duration = Duration::from_millis(300);
+/// How often rollouts are looked at, which change without a fact of the run.
+const EVERY_ROLLOUT: Duration = Duration::from_millis(500);
 
 pub(super) async fn show(
     State(site): State<Arc<Site>>,
@@ -45,9 +49,10 @@ pub(super) async fn show(
     let planned = Planned::read(&site, run.id).await;
     let title = format!("{} #{}", Run::of(run.clone(), Timestamp::now()).name, run.number);
     let left = left::left(&site, &run).await?;
+    let rollouts = of_run(&site, &allowed.holder, run.id).await?;
     let context = context! {
         title, active => "runs", is_live => false, live => format!("/runs/{id}/live"), problem => planned.problem.clone(),
-        ..merge_maps([left, parts(&site, &allowed.holder, run, &planned).await?])
+        ..merge_maps([left, parts(&site, &allowed.holder, run, &planned, rollouts).await?])
     };
     page(&allowed.holder, "run.html", context)
 }
@@ -86,7 +91,13 @@ impl Planned {
 }
 
 /// What changes while somebody looks.
-async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) -> Result<Value, Problem> {
+async fn parts(
+    site: &Site,
+    holder: &Holder,
+    run: RunListed,
+    planned: &Planned,
+    rollouts: Vec<Seen>,
+) -> Result<Value, Problem> {
     let now = Timestamp::now();
     let jobs = Jobs::read(&site.listing, run.id).await.map_err(|error| store(&error))?;
     let attempts = site.listing.attempts(run.id).await.map_err(|error| store(&error))?;
@@ -95,13 +106,14 @@ async fn parts(site: &Site, holder: &Holder, run: RunListed, planned: &Planned) 
     planned.name(&mut listed);
     let run = Run::of(run, now);
     times::lay_out(&mut listed, &run, planned.plan.as_ref(), now);
-    let graph = planned.plan.as_ref().map(|plan| graph::draw(plan, &listed, run.run.id));
+    let rollouts: Vec<Shown> = rollouts.into_iter().map(|seen| Shown::of(seen, holder, now, false)).collect();
+    let graph = planned.plan.as_ref().map(|plan| graph::draw(plan, &listed, &rollouts, run.run.id));
     let failed = listed.iter().filter(|job| job.word == "failure" || job.word == "cancelled").count();
     Ok(context! {
         me => render::me(holder),
         run => Serde(&run), jobs => Serde(&listed), graph => Serde(graph), failed, waiting,
         attempts => Serde(attempts.iter().map(|one| (one.id, one.attempt)).collect::<Vec<_>>()),
-        refused => jobs.refused, cancelled_by => jobs.cancelled_by, held => jobs.held,
+        rollouts => Serde(&rollouts), refused => jobs.refused, cancelled_by => jobs.cancelled_by, held => jobs.held,
         released_by => jobs.released_by,
     })
 }
@@ -126,6 +138,7 @@ pub(super) async fn follow(
         planned,
         news,
         left: (0, String::new()),
+        has_rollouts: true,
         sent: Parts::default(),
     };
     Ok(live::stream(place, look, stop))
@@ -139,13 +152,17 @@ struct Look {
     news: watch::Receiver<u64>,
     /// How many jobs had ended when what was left was looked for, and what it was.
     left: (usize, String),
+    has_rollouts: bool,
     sent: Parts,
 }
 
 impl Watch for Look {
     async fn wait(&mut self) -> bool {
         tokio::time::sleep(PAUSE).await;
-        self.news.changed().await.is_ok()
+        tokio::select! {
+            changed = self.news.changed() => changed.is_ok(),
+            () = tokio::time::sleep(EVERY_ROLLOUT), if self.has_rollouts => true,
+        }
     }
 
     async fn look(&mut self) -> Result<(String, bool), Problem> {
@@ -159,8 +176,10 @@ impl Watch for Look {
             let left = merge_maps([listed, left::left(&self.site, &run).await?]);
             self.left = (ended, part("run-left.html", left)?);
         }
+        let rollouts = of_run(&self.site, &self.holder, run.id).await?;
+        self.has_rollouts = rollouts.iter().any(Seen::is_active);
         let live = context! { is_live => true };
-        let context = merge_maps([live, parts(&self.site, &self.holder, run, &self.planned).await?]);
+        let context = merge_maps([live, parts(&self.site, &self.holder, run, &self.planned, rollouts).await?]);
         let (head, body) = (part("run-head.html", context.clone())?, part("run-body.html", context)?);
         let parts = [("#run-head", head), ("#run-body", body), ("#run-left", self.left.1.clone())];
         Ok((self.sent.changed(parts), is_over))
