@@ -6,6 +6,7 @@
 mod act;
 mod actrc;
 mod artifacts;
+mod deploy;
 mod insights;
 mod keeping;
 mod notify;
@@ -20,6 +21,7 @@ mod serve;
 pub use act::{ActFlags, Answer};
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
+pub use deploy::{DeployCommand, EnvCommand, OrderArgs, WhichRollout};
 pub use insights::{CostsArgs, CostsBy, DeploymentCommand, DoraArgs, WindowArgs};
 pub use keeping::{AuditCommand, BackupArgs, GcArgs, Place, RestoreArgs, SecretCommand, TokenCommand, VarCommand};
 pub use notify::NotifyCommand;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    ArtifactsCommand, AuditCommand, CostsArgs, DeploymentCommand, DoraArgs, NotifyCommand, RepoArgs, SecretCommand,
-    TeamCommand, TokenCommand, UserCommand, VarCommand,
+    ArtifactsCommand, AuditCommand, CostsArgs, DeployCommand, DeploymentCommand, DoraArgs, EnvCommand, NotifyCommand,
+    RepoArgs, SecretCommand, TeamCommand, TokenCommand, UserCommand, VarCommand,
 };
 
 /// Verbs that ask the API.
@@ -33,6 +33,12 @@ pub enum RemoteCommand {
     Reject(ReviewArgs),
     /// Start runs by hand
     Dispatch(DispatchArgs),
+    /// Rollouts: how far they are, and orders to them
+    #[command(subcommand)]
+    Deploy(DeployCommand),
+    /// Environments: what stands there, what goes on
+    #[command(subcommand)]
+    Env(EnvCommand),
     /// List deployments, newest first
     Deployments(DeploymentsArgs),
     /// List environments and what stands there

@@ -1,4 +1,4 @@
-//! `pipe deployments`, `pipe environments`, `pipe messages`.
+//! `pipe deployments`, `pipe environments`, `pipe env`, `pipe messages`.
 
 use axum::http::Method;
 use serde_json::Value as Json;
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::client::query;
 use super::connect::connect;
 use super::{print, shown};
-use crate::args::{DeploymentsArgs, EnvironmentsArgs, Global, MessagesCommand};
+use crate::args::{DeploymentsArgs, EnvCommand, EnvironmentsArgs, Global, MessagesCommand};
 use crate::exit::{Exit, Failure};
 use crate::table;
 use crate::terminal::Terminal;
@@ -52,6 +52,67 @@ pub(super) async fn environments(args: &EnvironmentsArgs, global: &Global) -> Re
         let heading = ["ENVIRONMENT", "REPOSITORY", "COMMIT", "STATE", "RUN", "SINCE", "REVIEWERS"];
         table::render(&heading, &rows, terminal)
     })
+}
+
+pub(super) async fn env(command: EnvCommand, global: &Global) -> Result<Exit, Failure> {
+    let EnvCommand::Ls { repo, connect: place } = command;
+    let client = connect(&place).await?;
+    let query = query(&[("by", Some("name")), ("repository", repo.as_deref())]);
+    let value = client.get(&format!("/environments{query}")).await?;
+    let terminal = Terminal::stdout(global.color);
+    print(place.json, &value, |value| {
+        let rows: Vec<_> = value["environments"].as_array().into_iter().flatten().flat_map(rows_of).collect();
+        if rows.is_empty() {
+            return "no environments\n".to_owned();
+        }
+        let heading = ["ENVIRONMENT", "SERVICE", "REPOSITORY", "VERSION", "COMMIT", "STATE", "SINCE", "RULES"];
+        table::render(&heading, &rows, terminal)
+    })
+}
+
+/// Rows of an environment, its name in the first one only.
+fn rows_of(one: &Json) -> Vec<Vec<String>> {
+    let mut rules = one["reviewers"].as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(", ");
+    if !one["frozen"].is_null() {
+        rules = format!("frozen until {}", shown(&one["frozen"]["until"]));
+    }
+    let stands = one["stands"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut rows: Vec<Vec<String>> = stands.iter().map(row_of).collect();
+    if rows.is_empty() {
+        rows.push(vec![
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            "nothing yet".to_owned(),
+            String::new(),
+        ]);
+    }
+    for (at, row) in rows.iter_mut().enumerate() {
+        row.insert(0, if at == 0 { shown(&one["name"]) } else { String::new() });
+        row.push(if at == 0 { std::mem::take(&mut rules) } else { String::new() });
+    }
+    rows
+}
+
+/// Service, repository, version, commit, state, since.
+fn row_of(place: &Json) -> Vec<String> {
+    let (rolled, deployed) = (&place["rolled"], &place["deployed"]);
+    let mut row = ["service", "repository"].map(|field| shown(&place[field])).to_vec();
+    if rolled.is_null() {
+        row.push(String::new());
+        row.extend(["sha", "state", "started_at"].map(|field| cell(deployed, field)));
+        return row;
+    }
+    let revision = &rolled["revision"];
+    row.push(shown(&revision["version"]));
+    row.push(shown(&revision["commit"]).chars().take(7).collect());
+    row.push(match shown(&rolled["outcome"]).as_str() {
+        "" => format!("{}, green {} %", shown(&rolled["phase"]), rolled["weight"].as_f64().unwrap_or_default() / 10.0),
+        outcome => outcome.to_owned(),
+    });
+    row.push(shown(&rolled["since"]));
+    row
 }
 
 pub(super) async fn messages(command: MessagesCommand, global: &Global) -> Result<Exit, Failure> {

@@ -7,6 +7,7 @@ mod client;
 mod connect;
 mod costs;
 mod deliveries;
+mod deploy;
 mod deployments;
 mod insights;
 mod left;
@@ -55,6 +56,8 @@ async fn perform(command: RemoteCommand, global: &Global) -> Result<Exit, Failur
         RemoteCommand::Dispatch(args) => steer::dispatch(&args, global).await,
         RemoteCommand::Deliveries(command) => deliveries::run(command, global).await,
         RemoteCommand::Notify(command) => notify::run(command, global).await,
+        RemoteCommand::Deploy(command) => deploy::run(command, global).await,
+        RemoteCommand::Env(command) => deployments::env(command, global).await,
         RemoteCommand::Deployments(args) => deployments::list(&args, global).await,
         RemoteCommand::Deployment(command) => insights::deployment(command, global).await,
         RemoteCommand::Costs(args) => costs::costs(&args, global).await,

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its own world is not as it made it")]
 
 mod check;
+mod deploy;
 mod eval;
 #[path = "../../../engine/tests/forge/fake.rs"]
 mod forge;
