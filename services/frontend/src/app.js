@@ -9,6 +9,7 @@ import { Away, createUpstream } from './upstream.js';
 const PUBLIC = fileURLToPath(new URL('../public', import.meta.url));
 const PAGE_PRODUCTS = '12';
 const PAGE_ORDERS = '20';
+const QUANTITY_MAX = 1_000;
 // Pages hold visitors' words, and no scripts: so no script may run on them, whatever else goes wrong.
 const HEADERS = {
   'Content-Security-Policy':
@@ -27,7 +28,7 @@ class Refusal extends Error {
   }
 }
 
-export function createApp({ config, log }) {
+export function createApp({ config, flags, log }) {
   const app = express();
   const metrics = createMetrics();
   const products = createUpstream('products', config.productsUrl, config.upstreamMillisecondsMax);
@@ -40,7 +41,7 @@ export function createApp({ config, log }) {
   });
   addProbes(app, { config, metrics, upstreams: [products, orders] });
   app.use(express.static(PUBLIC, { maxAge: '1h', index: false }));
-  addProducts(app, { products, orders });
+  addProducts(app, { products, orders, flags });
   addOrders(app, { orders });
   app.use(() => {
     throw new Refusal(404, 'Not found', 'There is no such page.');
@@ -65,7 +66,16 @@ function addProbes(app, { config, metrics, upstreams }) {
   });
 }
 
-function addProducts(app, { products, orders }) {
+function addProducts(app, { products, orders, flags }) {
+  const show = async (request, product, more = {}) => {
+    const context = { targetingKey: request.id, product_id: product.id };
+    const [twoSteps, open] = await Promise.all([
+      flags.isOn('new-checkout', false, context),
+      flags.isOn('take-orders', true, context),
+    ]);
+    return pages.productPage({ product, key: randomUUID(), twoSteps, open, ...more });
+  };
+
   app.get('/', async (request, response) => {
     const q = text(request.query.q).trim().slice(0, 100);
     const query = new URLSearchParams({ limit: PAGE_PRODUCTS, q });
@@ -75,8 +85,21 @@ function addProducts(app, { products, orders }) {
   });
 
   app.get('/products/:id', async (request, response) => {
+    send(response, await show(request, await readProduct(products, request)));
+  });
+
+  // The second step, with the sum that is to be paid. Who comes here while there is but one step is sent back to that.
+  app.get('/products/:id/checkout', async (request, response) => {
     const product = await readProduct(products, request);
-    send(response, pages.productPage({ product, key: randomUUID() }));
+    const quantity = Number(text(request.query.quantity));
+    if (!Number.isInteger(quantity) || quantity < 1 || quantity > QUANTITY_MAX) {
+      const errors = [`How many: must be a whole number, 1 to ${QUANTITY_MAX}`];
+      send(response.status(422), await show(request, product, { form: request.query, errors }));
+    } else if (await flags.isOn('new-checkout', false, { targetingKey: request.id, product_id: product.id })) {
+      send(response, pages.checkoutPage({ product, quantity, key: randomUUID() }));
+    } else {
+      response.redirect(303, `/products/${product.id}`);
+    }
   });
 
   app.post('/products/:id/order', express.urlencoded({ extended: false, limit: '8kb' }), async (request, response) => {
@@ -95,7 +118,7 @@ function addProducts(app, { products, orders }) {
     // Shown again with what was wrong. Another key, as this may become another order.
     const product = await readProduct(products, request);
     const errors = body.errors?.map((error) => forVisitor(error)) ?? [body.detail];
-    send(response.status(422), pages.productPage({ product, key: randomUUID(), form, errors }));
+    send(response.status(422), await show(request, product, { form, errors }));
   });
 }
 

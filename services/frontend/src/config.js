@@ -7,6 +7,9 @@ export function configFrom(environment) {
     host: environment.HOST || '0.0.0.0',
     port: number(environment, 'PORT', 8080),
     version: environment.GIT_SHA || 'unknown',
+    // The file of feature flags, and how often it is looked at. Without one, flags are what the code says.
+    flagsFile: environment.FLAGS_FILE,
+    flagsPollMilliseconds: number(environment, 'FLAGS_POLL_MILLISECONDS', 1_000),
     shutdownSecondsMax: number(environment, 'SHUTDOWN_SECONDS_MAX', 10),
     upstreamMillisecondsMax: number(environment, 'UPSTREAM_MILLISECONDS_MAX', 3_000),
   };

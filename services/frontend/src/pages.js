@@ -39,22 +39,53 @@ ${more && html`<p><a rel="next" href="${more}">More products</a></p>`}`,
   );
 }
 
-// `key` makes one order of a form that is sent twice. `errors` are what was wrong with it the last time.
-export function productPage({ product, key, form = {}, errors = [] }) {
+// `key` makes one order of a form that is sent twice. `errors` are what was wrong with it the last time. In two steps the
+// sum is shown before anything is ordered; while the shop is not `open` there is nothing to order with.
+export function productPage({ product, key, form = {}, errors = [], twoSteps = false, open = true }) {
   return layout(
     product.name,
     html`<p>${product.description}</p>
 <p class="price">${money(product.price_cents, product.currency)}</p>
 ${errors.length > 0 && html`<div class="error" role="alert"><p>The order was not placed:</p><ul>${errors.map((error) => html`<li>${error}</li>`)}</ul></div>`}
-<form method="post" action="/products/${product.id}/order">
-<input type="hidden" name="key" value="${key}">
-<input type="hidden" name="price_cents" value="${product.price_cents}">
-<p><label for="quantity">How many</label> <input id="quantity" name="quantity" type="number" min="1" max="1000" value="${form.quantity ?? 1}" required></p>
-<p><label for="customer">Your e-mail address</label> <input id="customer" name="customer" type="email" value="${form.customer}" autocomplete="email" required></p>
+${open ? orderForm({ product, key, form, twoSteps }) : html`<p class="closed">We take no orders for the moment. Please look in again.</p>`}`,
+  );
+}
+
+function orderForm({ product, key, form, twoSteps }) {
+  const quantity = html`<p><label for="quantity">How many</label> <input id="quantity" name="quantity" type="number" min="1" max="1000" value="${form.quantity ?? 1}" required></p>`;
+  if (twoSteps) {
+    return html`<form action="/products/${product.id}/checkout">
+${quantity}
+<p><button>To the checkout</button></p>
+</form>`;
+  }
+  return html`<form method="post" action="/products/${product.id}/order">
+${hidden({ key, price_cents: product.price_cents })}
+${quantity}
+${customerField(form.customer)}
 <p><button>Place the order</button></p>
+</form>`;
+}
+
+export function checkoutPage({ product, quantity, key }) {
+  return layout(
+    'Checkout',
+    html`<p>${quantity} × <a href="/products/${product.id}">${product.name}</a></p>
+<p class="price">Together ${money(quantity * product.price_cents, product.currency)}</p>
+<form method="post" action="/products/${product.id}/order">
+${hidden({ key, price_cents: product.price_cents, quantity })}
+${customerField()}
+<p><button>Order and pay ${money(quantity * product.price_cents, product.currency)}</button></p>
 </form>`,
   );
 }
+
+const hidden = (fields) =>
+  Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">
+`);
+
+const customerField = (value) =>
+  html`<p><label for="customer">Your e-mail address</label> <input id="customer" name="customer" type="email" value="${value}" autocomplete="email" required></p>`;
 
 export function orderPage(order) {
   return layout(

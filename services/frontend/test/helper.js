@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { createApp } from '../src/app.js';
 import { configFrom } from '../src/config.js';
+import { createFlags } from '../src/flags.js';
 import { createLog } from '../src/observe.js';
 import { listen } from '../src/server.js';
 
@@ -25,6 +26,12 @@ export const ORDER = {
   created_at: '2026-03-04T23:30:00.000Z',
   items: [{ product_id: 1, name: 'Blue mug', quantity: 2, unit_price_cents: 1450 }],
 };
+
+// A log that keeps its lines.
+export function keptLog() {
+  const lines = [];
+  return Object.assign(createLog({ write: (line) => lines.push(JSON.parse(line)) }), { lines });
+}
 
 // `routes` is a table from 'GET /path' (without the query) to `[status, body]`; `requests` keeps what was asked.
 async function startUpstream(routes) {
@@ -53,8 +60,8 @@ function stop(server) {
   server.closeAllConnections();
 }
 
-// `{get, post, products, orders, log, stop}`. `products` and `orders` are tables of routes, or null: nobody listens.
-export async function startShop({ products = {}, orders = {} } = {}) {
+// `{get, post, products, orders, flags, log, stop}`. `products` and `orders` are tables of routes, or null: nobody listens.
+export async function startShop({ products = {}, orders = {}, flagsFile } = {}) {
   const upstreams = {
     products: products && (await startUpstream(products)),
     orders: orders && (await startUpstream(orders)),
@@ -66,22 +73,26 @@ export async function startShop({ products = {}, orders = {} } = {}) {
     PORT: '0',
     GIT_SHA: '0123abc',
     UPSTREAM_MILLISECONDS_MAX: '200',
+    FLAGS_FILE: flagsFile,
+    FLAGS_POLL_MILLISECONDS: '20',
   });
-  const lines = [];
-  const log = createLog({ write: (line) => lines.push(JSON.parse(line)) });
-  const server = await listen(createApp({ config, log }), config);
+  const log = keptLog();
+  const flags = await createFlags({ ...config, log });
+  const server = await listen(createApp({ config, flags, log }), config);
   const call = async (path, options) => {
     const answer = await fetch(`http://127.0.0.1:${server.address().port}${path}`, { redirect: 'manual', ...options });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   };
   return {
-    lines,
+    lines: log.lines,
     products: upstreams.products?.requests,
     orders: upstreams.orders?.requests,
+    flags,
     get: (path, headers = {}) => call(path, { headers }),
     post: (path, form) => call(path, { method: 'POST', body: new URLSearchParams(form) }),
     stop() {
       stop(server);
+      flags.close();
       upstreams.products?.stop();
       upstreams.orders?.stop();
     },

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { MUG, ORDER, withShop } from './helper.js';
 
@@ -58,6 +61,54 @@ describe('a product', () => {
         assert.match(answer.text, /no such product/);
       }));
   }
+});
+
+describe('with flags', () => {
+  const products = { 'GET /products/1': [200, MUG] };
+  const flag = (on) => ({ state: 'ENABLED', variants: { on: true, off: false }, defaultVariant: on ? 'on' : 'off' });
+
+  async function withFlags(flags, work) {
+    const folder = await mkdtemp(join(tmpdir(), 'frontend-flags-'));
+    const flagsFile = join(folder, 'flags.json');
+    await writeFile(flagsFile, JSON.stringify({ flags }));
+    await withShop({ products, flagsFile }, (shop) => work(shop, flagsFile));
+    await rm(folder, { recursive: true });
+  }
+
+  it('the checkout has one step, and two once the flag is switched', () =>
+    withFlags({ 'new-checkout': flag(false) }, async (shop, flagsFile) => {
+      assert.match((await shop.get('/products/1')).text, /Place the order/);
+      assert.equal((await shop.get('/products/1/checkout?quantity=2')).headers.get('location'), '/products/1');
+      const switched = new Promise((resolve) => shop.flags.client.addHandler('PROVIDER_CONFIGURATION_CHANGED', resolve));
+      await writeFile(`${flagsFile}.new`, JSON.stringify({ flags: { 'new-checkout': flag(true) } }));
+      await rename(`${flagsFile}.new`, flagsFile);
+      await switched;
+      const { text } = await shop.get('/products/1');
+      assert.match(text, /<form action="\/products\/1\/checkout">/);
+      assert.doesNotMatch(text, /Place the order|name="customer"/);
+      const checkout = await shop.get('/products/1/checkout?quantity=2');
+      assert.match(checkout.text, /Order and pay €29\.00/);
+      assert.match(checkout.text, /name="price_cents" value="1450"/);
+      assert.match(checkout.text, /name="quantity" value="2"/);
+      assert.match(checkout.text, /name="key" value="[0-9a-f-]{36}"/);
+    }));
+
+  for (const quantity of ['', '0', '1001', '1.5', 'many']) {
+    it(`a checkout of ${quantity || 'nothing'} leads back`, () =>
+      withFlags({ 'new-checkout': flag(true) }, async (shop) => {
+        const { status, text } = await shop.get(`/products/1/checkout?quantity=${quantity}`);
+        assert.equal(status, 422);
+        assert.match(text, /How many: must be a whole number, 1 to 1000/);
+      }));
+  }
+
+  it('a shop that is closed has nothing to order with', () =>
+    withFlags({ 'take-orders': flag(false) }, async (shop) => {
+      const { status, text } = await shop.get('/products/1');
+      assert.equal(status, 200);
+      assert.match(text, /We take no orders for the moment/);
+      assert.doesNotMatch(text, /<button>(Place|To the)/);
+    }));
 });
 
 describe('ordering', () => {

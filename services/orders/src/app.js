@@ -8,8 +8,9 @@ import { answerProblem, Problem } from './problem.js';
 import * as validate from './validate.js';
 
 const CURRENCY_WITHOUT_CATALOGUE = 'EUR';
+const CLOSED_RETRY_SECONDS = '60';
 
-export function createApp({ config, pool, log }) {
+export function createApp({ config, pool, flags, log }) {
   const app = express();
   const metrics = createMetrics();
   const catalogue = createCatalogue(config);
@@ -21,7 +22,15 @@ export function createApp({ config, pool, log }) {
   app.post('/orders', async (request, response) => {
     const key = validate.idempotencyKey(request.get('idempotency-key'));
     const wanted = validate.newOrder(request.body, { catalogue: catalogue !== null });
-    const { order, replayed } = await place({ pool, catalogue, wanted, key, requestId: request.id });
+    // A key that is known answers with its order before anything else is asked: a retry must not fail, or cost more,
+    // because a price changed or orders are no longer taken.
+    const before = key && (await orders.findByKey(pool, key, orders.fingerprint(wanted)));
+    if (!before && !(await flags.isOn('take-orders', true, { targetingKey: wanted.customer, customer: wanted.customer }))) {
+      throw new Problem(503, 'no orders are taken for the moment', { headers: { 'Retry-After': CLOSED_RETRY_SECONDS } });
+    }
+    const { order, replayed } = before
+      ? { order: before, replayed: true }
+      : await place({ pool, catalogue, wanted, key, requestId: request.id });
     if (replayed) response.set('Idempotent-Replayed', 'true');
     response.status(201).location(`/orders/${order.id}`).json(order);
   });
@@ -55,12 +64,8 @@ function addProbes(app, { config, pool, metrics }) {
   });
 }
 
-// A key that is known answers with its order before the catalogue is asked: a retry must not fail, or cost more,
-// because a price changed in between.
 async function place({ pool, catalogue, wanted, key, requestId }) {
   const print = orders.fingerprint(wanted);
-  const before = key && (await orders.findByKey(pool, key, print));
-  if (before) return { order: before, replayed: true };
   const priced = catalogue
     ? await catalogue.price(wanted.items, requestId)
     : { currency: CURRENCY_WITHOUT_CATALOGUE, items: wanted.items };

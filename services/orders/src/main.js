@@ -2,6 +2,7 @@
 import { createApp } from './app.js';
 import { configFrom } from './config.js';
 import { connect, migrate } from './database.js';
+import { createFlags } from './flags.js';
 import { createLog } from './observe.js';
 import { listen, stopOnSignal } from './server.js';
 
@@ -11,9 +12,10 @@ const command = process.argv[2] ?? 'serve';
 
 if (command === 'serve') {
   const pool = connect(config.databaseUrl, log);
-  const server = await listen(createApp({ config, pool, log }), config);
+  const flags = await createFlags({ ...config, log });
+  const server = await listen(createApp({ config, pool, flags, log }), config);
   log.info({ version: config.version, port: server.address().port }, 'started');
-  stopOnSignal(server, { log, secondsMax: config.shutdownSecondsMax, close: () => pool.end() });
+  stopOnSignal(server, { log, secondsMax: config.shutdownSecondsMax, close: () => Promise.all([pool.end(), flags.close()]) });
 } else if (command === 'migrate') {
   await migrate(config.databaseUrl, log);
 } else {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createDatabase, startService } from './helper.js';
 
@@ -67,6 +70,32 @@ describe('creating an order', () => {
       assert.equal(answer.body.status, status);
     });
   }
+});
+
+describe('while no orders are taken', () => {
+  const closed = { flags: { 'take-orders': { state: 'ENABLED', variants: { on: true, off: false }, defaultVariant: 'off' } } };
+
+  it('new ones are refused, known ones answered, and the flag alone opens again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'orders-flags-'));
+    const path = join(folder, 'flags.json');
+    await writeFile(path, JSON.stringify(closed));
+    const known = await service.post('/orders', order(), { 'idempotency-key': 'before-closing' });
+    const other = await startService(database.url, { FLAGS_FILE: path, FLAGS_POLL_MILLISECONDS: '10' });
+    const refused = await other.post('/orders', order());
+    assert.equal(refused.status, 503);
+    assert.equal(refused.body.detail, 'no orders are taken for the moment');
+    assert.equal(refused.headers.get('retry-after'), '60');
+    const again = await other.post('/orders', order(), { 'idempotency-key': 'before-closing' });
+    assert.equal(again.body.id, known.body.id);
+    const opened = new Promise((resolve) => other.flags.client.addHandler('PROVIDER_CONFIGURATION_CHANGED', resolve));
+    closed.flags['take-orders'].defaultVariant = 'on';
+    await writeFile(`${path}.new`, JSON.stringify(closed));
+    await rename(`${path}.new`, path);
+    await opened;
+    assert.equal((await other.post('/orders', order())).status, 201);
+    await other.stop();
+    await rm(folder, { recursive: true });
+  });
 });
 
 describe('an idempotency key', () => {

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { createApp } from '../src/app.js';
 import { configFrom } from '../src/config.js';
 import { connect, migrate } from '../src/database.js';
+import { createFlags } from '../src/flags.js';
 import { createLog } from '../src/observe.js';
 import { listen } from '../src/server.js';
 
@@ -38,7 +39,8 @@ export async function startService(databaseUrl, environment = {}) {
   const config = configFrom({ DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0', GIT_SHA: '0123abc', ...environment });
   const log = keptLog();
   const pool = connect(config.databaseUrl, log);
-  const server = await listen(createApp({ config, pool, log }), config);
+  const flags = await createFlags({ ...config, log });
+  const server = await listen(createApp({ config, pool, flags, log }), config);
   const base = `http://127.0.0.1:${server.address().port}`;
   const call = async (path, options) => {
     const answer = await fetch(base + path, options);
@@ -50,6 +52,7 @@ export async function startService(databaseUrl, environment = {}) {
     base,
     log,
     pool,
+    flags,
     get: (path, headers = {}) => call(path, { headers }),
     post: (path, body, headers = {}) =>
       call(path, {
@@ -61,6 +64,7 @@ export async function startService(databaseUrl, environment = {}) {
       server.close();
       server.closeAllConnections();
       await pool.end();
+      await flags.close();
     },
   };
 }
