@@ -24,6 +24,7 @@ test: setup images lint ## run all tests and checks
 
 browser: setup ## run the tests of the pages in Chromium
 	cargo build --locked --package pipe
+	cargo build --locked --package tests --example stage
 	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe
 
 screenshots: setup ## make the pictures of docs/ui.md again

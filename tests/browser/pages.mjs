@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ROOT } from "./world.mjs";
 
 const NO_PAGE = new Map([
-  ["/live", "stream"], ["/runs/{id}/live", "stream"], ["/runs/{id}/jobs/{job}/live", "stream"],
+  ["/live", "stream"], ["/environments/{name}/live", "stream"], ["/rollouts/{id}/live", "stream"], ["/runs/{id}/live", "stream"], ["/runs/{id}/jobs/{job}/live", "stream"],
   ["/runs/{id}/jobs/{job}/lines", "part of a page"], ["/runs/{id}/jobs/{job}/search", "data"], ["/runs/{id}/jobs/{job}/raw", "plain text"],
   ["/runs/{id}/jobs/{job}/times", "data"], ["/runs/{id}/jobs/{job}/at", "leads to a line"],
   ["/runs/{id}/artifacts/{name}", "file"], ["/badge/{owner}/{name}/{workflow}", "picture"], ["/runs.atom", "feed"], ["/audit/export", "file"],
@@ -31,7 +31,7 @@ export function routes() {
 }
 
 /** What stands for the parts of routes in a world: `shown` has a run with a review, one that failed, and so on. */
-export function addresses({ failed, waiting, deployment, test, approval }) {
+export function addresses({ failed, waiting, deployment, test, approval, rollout, environments = ["production"] }) {
   const jobs = `/runs/${failed.id}/jobs`;
   return {
     "/": ["/", "/?status=cancelled"],
@@ -44,6 +44,7 @@ export function addresses({ failed, waiting, deployment, test, approval }) {
     "/a/{id}": approval ? [approval] : ["/a/1"],
     "/a/{approval}": approval ? [approval] : ["/a/1"],
     "/deployments/{id}": [`/deployments/${deployment}`],
-    "/environments/{name}": ["/environments/production"],
+    "/environments/{name}": environments.map((name) => `/environments/${encodeURIComponent(name)}`),
+    "/rollouts/{id}": rollout ? [`/rollouts/${rollout}`] : [],
   };
 }
