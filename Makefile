@@ -11,10 +11,11 @@ TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup images release ## run the shop's pipeline here, then on a server that is pushed to
-	@$(PIPE) run -W pipelines/shop.yml && scripts/demo-done.sh && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo
+demo: setup images release ## run the shop's pipeline here, then deploy it from a server, under load and with a bug
+	@$(PIPE) run -W pipelines/shop.yml --var SCAN_DB=services/advisories --var SCAN_GATE=services/advisories/gate.yml
+	@scripts/demo-done.sh && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo
 
-demo-stop: ## end the server that `make demo` left
+demo-stop: ## end and remove all that `make demo` left: server, proxies, containers
 	@scripts/demo-server.sh stop $(CARGO_TARGET_DIR)/demo
 
 test: setup images lint ## run all tests and checks

@@ -1,118 +1,66 @@
 #!/usr/bin/env bash
-# The second half of `make demo`: a server hears of a push to a bare repository, builds the shop, and waits for a person
-# before production. The server stays until `make demo-stop`, or until the next demo.
-# Usage: demo-server.sh PATH_TO_PIPE FOLDER     what is kept between demos lies in FOLDER
+# The second half of `make demo`: a server hears of pushes to a bare repository, and takes the shop from its files to its
+# users, three times. What it makes stays until `make demo-stop` or the next demo, which begins anew.
+# Usage: demo-server.sh PATH_TO_PIPE FOLDER     all that the demo keeps lies in FOLDER
 #        demo-server.sh stop FOLDER
+# At a terminal it waits for whoever sits there to approve production (PIPE_DEMO_APPROVE=yes approves without asking).
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$2
-repository=demo/shop
 mkdir -p "$folder"
 folder=$(realpath "$folder")
-data=$folder/server
-bare=$folder/shop.git
+source scripts/demo/lib.sh
 
-# Only a process that still is our server: a number may have gone to another one.
-stop() {
-    local server
-    [[ -e $folder/server.pid ]] || return 0
-    server=$(cat "$folder/server.pid")
-    if tr '\0' ' ' < "/proc/$server/cmdline" 2> /dev/null | grep --quiet --fixed-strings -- "serve --data $data "; then
-        kill -TERM "$server"
-        tail --pid="$server" --follow /dev/null
-    fi
-    rm -f "$folder/server.pid"
-}
-stop
 if [[ $1 == stop ]]; then
+    stop
     exit
 fi
 pipe=$(realpath "$1")
+stop
+begin
+trap 'end $?' EXIT
 
-# Here and not in the project: a demo must not change what it shows. Git asks nobody and uses no settings of the user.
-export GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
+title "1 of 4: the shop as it is goes out: dev, staging, and production once somebody approves"
+deploy first HEAD
+expect_versions v1
+echo "The shop is there: http://127.0.0.1:$PRODUCTION_PORT"
 
-if [[ ! -e $folder/ready-3 ]]; then
-    rm -rf "$data" "$bare" "$folder"/ready*
-    git init --quiet --bare --initial-branch=main "$bare"
-    (umask 077 && head -c 32 /dev/urandom | base64 -w 0 > "$folder/hook-secret")
-    "$pipe" repo add "$bare" --name "$repository" --forge push --secret-file "$folder/hook-secret" --data "$data" \
-        > /dev/null
-    (umask 077 && "$pipe" token create demo --scope runs:read --scope dispatch --data "$data" --json > "$folder/token.json" &&
-        sed -n 's/.*"token": *"\([^"]*\)".*/\1/p' "$folder/token.json" > "$folder/token")
-    printf on | "$pipe" var set PRODUCTION --data "$data" > /dev/null
-    printf '[environments.production]\nreviewers = ["*"]    # everybody whose role allows it\n' > "$data/pipe.toml"
-    touch "$folder/ready-3"
-fi
+title "2 of 4: a better version of orders goes out under load, in steps of 10, 50 and 100 %"
+commit v2 "orders: no cache keeps what somebody ordered"
+deploy v2 v2
+load_ends v2
+"$pipe" deploy explain production --service orders "${ask[@]}"
+expect_outcome succeeded
+expect_weights "10 50 100"
+expect_versions v2
+expect "$(figure failed)" 0 "requests that failed"
+expect "$(figure unexpected)" 0 "answers that nobody expected"
+expect_more "$(of_version v1 requests)" 0 "orders that the old version took"
+expect_more "$(of_version v2 requests)" 0 "orders that the new version took"
+told "$(figure requests) requests, $(figure failed) failed. Of the orders the old version took $(of_version v1 requests) and" \
+    "the new one $(of_version v2 requests); half of all answers came within $(figure milliseconds.p50) ms, 99 % within $(figure milliseconds.p99) ms"
 
-mkfifo "$folder/told.$$"
-setsid "$pipe" serve --data "$data" --listen 127.0.0.1:0 \
-    < /dev/null > "$folder/told.$$" 2> "$folder/server.log" &
-server=$!
-echo "$server" > "$folder/server.pid"
-exec 3< "$folder/told.$$"
-rm -f "$folder/told.$$"
-# It says where it listens as its first line, or ends. A second one is for who has never signed in.
-if ! read -r _ _ url <&3; then
-    cat "$folder/server.log" >&2
-    rm -f "$folder/server.pid"
-    exit 6
-fi
-first=
-read -r -t 2 first <&3 || true
-first=$(sed -n 's/.*"url": *"\([^"]*\)".*/\1/p' <<< "$first")
-ask=(--server "$url" --token-file "$folder/token")
+title "3 of 4: a version with a bug goes out: it fails for addresses with a plus, which 15 % of the buyers have"
+commit v3 "orders: the log says who ordered"
+deploy v3 v3 rolled-back
+load_ends v3
+expect_outcome rolled-back
+expect_weights "10"
+expect_versions v2
+bad=$(of_version v3 failed)
+expect_more "$bad" 0 "orders that failed by the new version"
+expect "$(figure failed)" "$bad" "requests that failed, all of them by the new version"
+expect "$(of_version v2 failed)" 0 "orders that failed by the old version"
+told "caught at 10 % and rolled back by itself: $(figure requests) requests, $bad failed, which are" \
+    "$(percent "$bad" "$(of_version v3 requests)") of the $(of_version v3 requests) that the new version took"
+told "why: $(rollout words)"
+"$pipe" deploy explain production --service orders "${ask[@]}"
 
-"$pipe" hook install "$bare" --server "$url" --repository "$repository" --secret-file "$folder/hook-secret" > /dev/null
-commit=$(git rev-parse HEAD)
-run_of_commit() {
-    "$pipe" runs "${ask[@]}" --sha "$commit" "$@" --json -n 1 | sed -n 's/.*"id": *\([0-9]*\).*/\1/p' | head -n 1
-}
-run=$(run_of_commit --status waiting)
-if [[ -z $run ]]; then
-    # What a demo before left waiting would keep this one waiting too: they are of one concurrency group.
-    for status in queued waiting in_progress; do
-        for old in $("$pipe" runs "${ask[@]}" --status "$status" --json -n 50 | sed -n 's/^ *"id": *\([0-9]*\).*/\1/p'); do
-            "$pipe" cancel "$old" --data "$data" > /dev/null
-        done
-    done
-fi
-[[ -n $run ]] || run=$(run_of_commit)
-if [[ -n $run ]]; then
-    printf '\nA server on %s has built %s before:\n' "$url" "${commit:0:7}"
-    "$pipe" show "$run" "${ask[@]}"
-else
-    printf '\nA server listens on %s. Pushing %s to it, as to any git server:\n' "$url" "${commit:0:7}"
-    git push --quiet --force "$bare" HEAD:refs/heads/main
-    # The push is told and kept before git returns; its run is there once the server has fetched the commit.
-    for _ in {1..200}; do
-        run=$(run_of_commit)
-        [[ -z $run ]] || break
-        sleep 0.1
-    done
-    if [[ -z $run ]]; then
-        echo "the server has no run of $commit:" >&2
-        cat "$folder/server.log" >&2
-        exit 1
-    fi
-    "$pipe" watch "$run" --until-review "${ask[@]}"
-fi
+title "4 of 4: a feature is switched on, without a deployment"
+expect_page "Place the order" "the checkout in one step"
+services/environment.sh flag production new-checkout on
+expect_page "To the checkout" "the checkout in two steps"
+expect_versions v2
+told "the next visitors had the new checkout, by the containers that were running"
 
-waits() { "$pipe" show "$run" "${ask[@]}" --json | grep --quiet '"status": *"waiting"'; }
-if ! waits; then
-    # What was approved before has changed nothing since: all of it is built again, as the button of the page does.
-    printf '\nNothing of it is left to be built, so the workflow is started by hand, for every service:\n'
-    run=$("$pipe" dispatch --repo "$repository" shop.yml --input all=true "${ask[@]}" --json |
-        tr -d ' \n' | sed -n 's/.*"runs":\[\([0-9]*\).*/\1/p')
-    "$pipe" watch "$run" --until-review "${ask[@]}"
-fi
-
-printf '\nThe server stays; `make demo-stop` ends it.\n'
-if [[ -n $first ]]; then
-    printf '  sign in once      %s\n' "$first"
-fi
-if waits; then
-    printf '  approve           %s/runs/%s/review/production\n' "$url" "$run"
-    printf '  then watch it     %s/runs/%s    or: %s watch %s %s\n' "$url" "$run" "$pipe" "$run" "${ask[*]}"
-else
-    printf '  the run           %s/runs/%s\n' "$url" "$run"
-fi
+where_to_look
