@@ -7,5 +7,7 @@ mod mistakes;
 #[cfg(test)]
 mod run_cases;
 #[cfg(test)]
+mod shop;
+#[cfg(test)]
 mod supply;
 mod tidy;
