@@ -1,4 +1,4 @@
-"""How long an index of advisories takes to make and an inventory to compare, on the size that issue 6 names.
+"""How long an index of advisories takes to make and an inventory to compare, on the size of the real ones.
 
 Usage: advisories.py PATH_TO_ADVISORIES [FOLDER_OF_JSONL_XZ]
 PATH_TO_ADVISORIES is the example `advisories` of the crate `scanners`, built with --release. To the real advisories it adds a
