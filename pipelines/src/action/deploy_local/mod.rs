@@ -7,8 +7,6 @@
 mod hooks;
 mod inputs;
 #[cfg(test)]
-mod job_here;
-#[cfg(test)]
 mod tests;
 mod told;
 

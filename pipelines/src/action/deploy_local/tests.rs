@@ -12,8 +12,8 @@ use engine::store::{Database, Options};
 use tokio_util::sync::CancellationToken;
 
 use super::DeployLocal;
-use super::job_here::JobHere;
 use crate::action::Deploying;
+use crate::action::job_here::JobHere;
 use crate::rollout::{Keeper, Target};
 use crate::scan::RequireScan;
 use crate::target::local::Local;
@@ -49,7 +49,7 @@ impl Place {
         trial.run.environment = Some(self.world.environment.clone());
         // Another step of another job, by which its rollout is known.
         trial.run.job = step.to_owned();
-        trial.job = Some(Arc::new(JobHere::default()));
+        trial.job = Some(Arc::new(JobHere::new(workspace)));
         trial
     }
 
@@ -162,8 +162,7 @@ async fn what_fails_goes_back_with_the_reason() {
     failed(&port, &["nothing listens at port 7070", "8080/tcp"]);
     let flaps =
         place.run("v5", &[("health-path", "/cgi-bin/flap"), ("health-threshold", "2"), ("start-period", "1s")]).await;
-    // What it answered last is a matter of the moment.
-    failed(&flaps, &["rejected", "is not healthy: GET http", "/cgi-bin/flap: HTTP "]);
+    failed(&flaps, &["rejected", "is not healthy: GET http", "/cgi-bin/flap: HTTP 503: warming up"]);
     let hook = place.run("v6", &[("hooks", "BeforeAllowTraffic: echo no stock left; exit 7")]).await;
     failed(&hook, &["the script of BeforeAllowTraffic ended with exit code 7", "no stock left"]);
     assert_eq!(place.world.containers(true), "orders-1-1");
