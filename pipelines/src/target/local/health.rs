@@ -1,7 +1,7 @@
 //! Asking containers whether they are healthy, all the time while somebody wants to know.
 //!
 //! A container counts as healthy once it was so several times in a row, and as ill once it was not so several times in a row.
-//! One that has run for long is believed at once: it was judged before, by a process that is gone.
+//! One that has run for long was judged before, by a process that is gone: it is asked as often, but without the time between.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,7 +14,8 @@ use crate::action::health_check::probe::{self, Answer, Url};
 
 /// The longest that one question may take.
 const QUESTION_MAX: Duration = Duration::from_secs(5);
-/// Between two questions until the first good answer: a container that starts is not waited for longer than it needs.
+/// Between two questions until the first good answer (a container that starts is not waited for longer than it needs), and
+/// until the verdict on one that has run for long.
 const START_PAUSE: Duration = Duration::from_millis(100);
 /// Nobody wants to know any more.
 const FORGOTTEN: Duration = Duration::from_secs(60);
@@ -45,25 +46,40 @@ pub(super) struct Health {
     /// It was healthy at some time.
     pub(super) was_healthy: bool,
     /// The last answer, in words.
-    pub(super) said: String,
+    said: String,
+    /// The last bad one.
+    bad: String,
     good_in_row: u32,
     bad_in_row: u32,
 }
 
 impl Health {
-    fn judge(&mut self, answer: Result<String, String>, threshold: u32, is_old: bool) {
+    fn judge(&mut self, answer: Result<String, String>, threshold: u32) {
         let is_good = answer.is_ok();
         self.asked += 1;
+        if let Err(error) = &answer {
+            self.bad.clone_from(error);
+        }
         self.said = answer.unwrap_or_else(|error| error);
         if is_good {
             (self.good_in_row, self.bad_in_row) = (self.good_in_row + 1, 0);
         } else {
             (self.good_in_row, self.bad_in_row) = (0, self.bad_in_row + 1);
         }
-        if self.good_in_row >= threshold || (is_good && is_old && self.asked == 1) {
+        if self.good_in_row >= threshold {
             (self.is_healthy, self.was_healthy) = (true, true);
         } else if self.bad_in_row >= threshold {
             self.is_healthy = false;
+        }
+    }
+
+    /// What it answers, for one that is not healthy: the last bad answer, and good ones since that are not enough.
+    pub(super) fn said(&self) -> String {
+        match (self.asked, self.good_in_row) {
+            (0, _) => "it has not answered yet".to_owned(),
+            (_, 0) => self.bad.clone(),
+            (_, good) if self.bad.is_empty() => format!("{}, {good} in a row so far", self.said),
+            (_, good) => format!("{}; since then {good} good in a row, which are not enough", self.bad),
         }
     }
 }
@@ -120,10 +136,10 @@ async fn keep_asking(question: Question, health: watch::Sender<Health>, wanted: 
     loop {
         let answer = ask(question.address, &question.path).await;
         let mut now = health.borrow().clone();
-        now.judge(answer, question.threshold, is_old);
-        let is_new = now.good_in_row == 0 && !now.was_healthy;
+        now.judge(answer, question.threshold);
+        let is_soon = !now.was_healthy && (is_old || now.good_in_row == 0);
         health.send_replace(now);
-        tokio::time::sleep(if is_new { START_PAUSE.min(question.interval) } else { question.interval }).await;
+        tokio::time::sleep(if is_soon { START_PAUSE.min(question.interval) } else { question.interval }).await;
         if wanted.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= limit {
             return;
         }
@@ -149,21 +165,37 @@ mod tests {
     #[test]
     fn healthy_in_a_row() {
         // `+` good, `-` bad; expected after each answer.
-        let check = |answers: &str, is_old: bool, expected: &str| {
+        let check = |answers: &str, expected: &str| {
             let mut health = Health::default();
             let mut shown = String::new();
             for answer in answers.chars() {
                 let answer = if answer == '+' { Ok("HTTP 200".to_owned()) } else { Err("HTTP 503".to_owned()) };
-                health.judge(answer, 3, is_old);
+                health.judge(answer, 3);
                 shown.push(if health.is_healthy { 'h' } else { '.' });
             }
-            assert_eq!(shown, expected, "{answers} {is_old}");
+            assert_eq!(shown, expected, "{answers}");
         };
-        check("+++", false, "..h");
-        check("++-+++", false, ".....h");
-        check("+-+-+-+-", false, "........");
-        check("+++--+--+++---", false, "..hhhhhhhhhhh.");
-        check("+", true, "h");
-        check("-+++", true, "...h");
+        check("+++", "..h");
+        check("++-+++", ".....h");
+        check("+-+-+-+-", "........");
+        check("+++--+--+++---", "..hhhhhhhhhhh.");
+    }
+
+    #[test]
+    fn one_that_flaps_is_told_by_its_bad_answer() {
+        let check = |answers: &[Result<&str, &str>], expected: &str| {
+            let mut health = Health::default();
+            for answer in answers {
+                health.judge(answer.map(str::to_owned).map_err(str::to_owned), 3);
+            }
+            assert_eq!(health.said(), expected);
+        };
+        check(&[], "it has not answered yet");
+        check(&[Ok("HTTP 200")], "HTTP 200, 1 in a row so far");
+        check(&[Ok("HTTP 200"), Err("HTTP 503")], "HTTP 503");
+        check(
+            &[Err("HTTP 503"), Ok("HTTP 200"), Ok("HTTP 200")],
+            "HTTP 503; since then 2 good in a row, which are not enough",
+        );
     }
 }

@@ -230,7 +230,8 @@ fn exposed(found: &ContainerInspectResponse) -> Vec<String> {
 
 fn words(health: &Health, address: SocketAddr, restarts: u64, exposed: &[String]) -> String {
     let mut hint = String::new();
-    if health.said.contains("refused") {
+    let said = health.said();
+    if said.contains("refused") {
         hint = format!("; nothing listens at port {} in it, or only at 127.0.0.1", address.port());
         let others: Vec<_> =
             exposed.iter().filter(|port| **port != format!("{}/tcp", address.port())).cloned().collect();
@@ -239,7 +240,6 @@ fn words(health: &Health, address: SocketAddr, restarts: u64, exposed: &[String]
         }
     }
     let again = if restarts > 0 { format!(" (started again {restarts} times)") } else { String::new() };
-    let said = if health.asked == 0 { "it has not answered yet" } else { &health.said };
     format!("is not healthy{again}: {said}{hint}")
 }
 
