@@ -221,7 +221,8 @@ impl Going {
             Some(Outcome::Succeeded | Outcome::RolledBack | Outcome::Rejected | Outcome::Stuck) => RolloutState::Ended,
         };
         let facts = vec![(now, serde_json::to_value(&fact)?)];
-        let addition = Addition { seq: self.seq, token: None, facts, view: serde_json::to_value(&view)?, state };
+        let addition =
+            Addition { seq: self.seq, token: None, facts, view: serde_json::to_value(&view)?, state, passing: None };
         rollouts.append(self.id, addition).await?;
         self.seq += 1;
         Ok(())

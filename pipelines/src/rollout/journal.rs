@@ -7,7 +7,7 @@ use engine::store::rollouts::{Addition, LockAnswer, NotAdded, RolloutState, Roll
 use jiff::Timestamp;
 use rollout::lock::Rival;
 use rollout::view::Phase;
-use rollout::{Fact, Order, View};
+use rollout::{Fact, Order, Plan, View};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
@@ -16,6 +16,8 @@ use super::{Claim, Journal, JournalError, OrderGiven};
 
 /// How often other processes are looked for: what they write wakes nobody here.
 const OTHERS_EVERY: Duration = Duration::from_secs(1);
+/// What was seen at each look: a few kB every second, of use only for as long as the rollout is carried.
+const LOOKS: &str = "observed";
 
 /// Facts, locks and orders in a database.
 #[derive(Debug)]
@@ -43,6 +45,15 @@ pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, JournalError>
 
 pub(super) fn written<T: serde::Serialize>(value: &T) -> Result<Value, JournalError> {
     serde_json::to_value(value).map_err(broken)
+}
+
+/// What a rollout was asked to do; `None`: there is no such rollout.
+pub(super) async fn planned(rollouts: &Rollouts, rollout: u64) -> Result<Option<Plan>, JournalError> {
+    match rollouts.first_fact(rollout).await.map_err(broken)?.map(read).transpose()? {
+        Some(Fact::Planned { plan, .. }) => Ok(Some(*plan)),
+        Some(_) => Err(broken(format!("rollout {rollout} does not begin with its plan"))),
+        None => Ok(None),
+    }
 }
 
 /// Its word as it is stored.
@@ -73,7 +84,7 @@ impl Journal for StoredJournal {
         };
         let facts = facts.iter().map(|(at, fact)| Ok((*at, written(fact)?)));
         let facts = facts.collect::<Result<_, JournalError>>()?;
-        let addition = Addition { seq: expected, token, facts, view: written(view)?, state };
+        let addition = Addition { seq: expected, token, facts, view: written(view)?, state, passing: Some(LOOKS) };
         self.rollouts.append(rollout, addition).await.map_err(|error| match error {
             NotAdded::Overtaken(_) => JournalError::Fenced,
             NotAdded::Store(error) => broken(error),

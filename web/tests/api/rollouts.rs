@@ -74,7 +74,7 @@ pub(crate) async fn end(rollouts: &Rollouts, id: u64, outcome: &str) {
     view["ended_at"] = "2026-01-01T00:15:00Z".into();
     view["orders"] = json!([]);
     let facts = vec![(Timestamp::now(), json!({ "fact": "ended" }))];
-    let addition = Addition { seq: row.seq, token: None, facts, view, state: RolloutState::Closed };
+    let addition = Addition { seq: row.seq, token: None, facts, view, state: RolloutState::Closed, passing: None };
     rollouts.append(id, addition).await.unwrap();
 }
 

@@ -107,7 +107,10 @@ impl Gate {
         let facts = vec![(at, serde_json::to_value(&fact)?)];
         let view: Value = serde_json::to_value(&self.view)?;
         self.rollouts
-            .append(self.id, Addition { seq: self.seq, token: None, facts, view, state: RolloutState::Closed })
+            .append(
+                self.id,
+                Addition { seq: self.seq, token: None, facts, view, state: RolloutState::Closed, passing: None },
+            )
             .await?;
         self.seq += 1;
         Ok(())

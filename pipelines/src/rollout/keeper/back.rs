@@ -4,11 +4,10 @@ use engine::store::RunId;
 use engine::store::rollouts::{RolloutFilter, RolloutRow, RolloutState};
 use jiff::SignedDuration;
 use rollout::plan::{Revision, Schedule, Step, Weight};
-use rollout::{Fact, Order, Outcome, Plan, View};
+use rollout::{Order, Outcome, Plan, View};
 
 use super::{Asked, Keeper, KeeperError};
-use crate::rollout::journal::read;
-use crate::rollout::{Journal as _, StoredJournal};
+use crate::rollout::journal::{planned, read};
 
 /// Where to go back.
 #[derive(Debug, Clone)]
@@ -99,13 +98,11 @@ impl Keeper {
 
     /// The plan of the newest one with what stood before: all of the traffic at once, what is warm is used again.
     async fn plan(&self, of: u64, to: &Revision) -> Result<Plan, KeeperError> {
-        let journal = StoredJournal::of(self.0.rollouts.clone());
-        let planned = async |id: u64| match journal.facts(id).await?.into_iter().next() {
-            Some((_, Fact::Planned { plan, .. })) => Ok(*plan),
-            _ => Err(KeeperError::Unknown(id)),
-        };
         // Its settings are those that it ran with.
-        let plan = planned(to.id).await.or(planned(of).await)?;
+        let plan = match planned(&self.0.rollouts, to.id).await? {
+            Some(plan) => plan,
+            None => planned(&self.0.rollouts, of).await?.ok_or(KeeperError::Unknown(of))?,
+        };
         let step = Step { weight: Weight::ALL, hold: SignedDuration::ZERO, analyse: false, pause: false };
         Ok(Plan {
             image: to.image.clone(),

@@ -4,13 +4,14 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use rollout::Fact;
+use engine::store::rollouts::RolloutState;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::scripts::LateScripts;
 use super::{Keeper, KeeperError};
-use crate::rollout::{Driver, Journal as _, StoredJournal};
+use crate::rollout::journal::planned;
+use crate::rollout::{Driver, StoredJournal};
 
 /// One of them. Dropping it lets go of it where it is.
 #[derive(Debug)]
@@ -72,12 +73,15 @@ async fn drive(
     scripts: Arc<LateScripts>,
     cancel: CancellationToken,
 ) -> Result<(), KeeperError> {
-    let journal = Arc::new(StoredJournal::of(keeper.0.rollouts.clone()));
-    let facts = journal.facts(id).await?;
-    let Some((_, Fact::Planned { plan, .. })) = facts.first() else { return Err(KeeperError::Unknown(id)) };
-    let target = keeper.target(&plan.target)?;
-    let driver = Driver { rollout: id, journal, target, hooks: scripts, clock: Arc::clone(&keeper.0.clock) };
-    driver.run(cancel).await?;
+    let rollouts = &keeper.0.rollouts;
+    let row = rollouts.get(id).await?.ok_or(KeeperError::Unknown(id))?;
+    if row.state != RolloutState::Closed {
+        let plan = planned(rollouts, id).await?.ok_or(KeeperError::Unknown(id))?;
+        let target = keeper.target(&plan.target)?;
+        let journal = Arc::new(StoredJournal::of(rollouts.clone()));
+        let driver = Driver { rollout: id, journal, target, hooks: scripts, clock: Arc::clone(&keeper.0.clock) };
+        driver.run(cancel).await?;
+    }
     // Nobody asks for its lock any more.
     let _harmless = std::fs::remove_file(keeper.0.locks.join(format!("{id}.lock")));
     Ok(())

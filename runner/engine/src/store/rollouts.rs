@@ -145,6 +145,8 @@ pub struct Addition {
     pub view: Value,
     /// How far it is.
     pub state: RolloutState,
+    /// The kind of facts (their field `fact`) that nobody asks for any more once nothing is left to do; they are forgotten then.
+    pub passing: Option<&'static str>,
 }
 
 /// Why facts were not taken.
@@ -242,7 +244,7 @@ impl Rollouts {
         Ok(())
     }
 
-    /// All facts of a rollout, in order.
+    /// All facts of a rollout, in order; without the passing ones if nothing is left to do.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -251,6 +253,20 @@ impl Rollouts {
             let mut select =
                 connection.prepare_cached("SELECT at, fact FROM rollout_facts WHERE rollout = ?1 ORDER BY seq")?;
             select.query_map([id], |row| Ok((micros(row.get(0)?), json(row, "fact")?)))?.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// The first fact of a rollout.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn first_fact(&self, id: u64) -> Result<Option<Value>, StoreError> {
+        let read = move |connection: &Connection| {
+            connection
+                .prepare_cached("SELECT fact FROM rollout_facts WHERE rollout = ?1 AND seq = 0")?
+                .query_row([id], |row| json(row, "fact"))
+                .optional()
         };
         self.database.read(read).await
     }

@@ -78,7 +78,7 @@ async fn end(rollouts: &Rollouts, id: u64, outcome: &str, words: &str) {
     (view["ended_at"], view["orders"]) = ("2026-01-01T10:05:30Z".into(), json!([]));
     let facts = vec![(Timestamp::UNIX_EPOCH, json!({ "fact": "ended" }))];
     rollouts
-        .append(id, Addition { seq: row.seq, token: None, facts, view, state: RolloutState::Closed })
+        .append(id, Addition { seq: row.seq, token: None, facts, view, state: RolloutState::Closed, passing: None })
         .await
         .unwrap();
 }

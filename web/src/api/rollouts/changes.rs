@@ -120,8 +120,8 @@ pub(crate) async fn changes(site: &Site, seen: &Seen) -> Result<Changes, Problem
 
 /// What was asked for; `None` where there is no such rollout any more.
 async fn planned(site: &Site, id: u64) -> Result<Option<Plan>, Problem> {
-    let facts = site.rollouts.facts(id).await.map_err(|error| store(&error))?;
-    let plan = facts.first().map(|(_, fact)| Plan::deserialize(&fact["plan"]));
+    let fact = site.rollouts.first_fact(id).await.map_err(|error| store(&error))?;
+    let plan = fact.map(|fact| Plan::deserialize(&fact["plan"]));
     Ok(plan.and_then(|plan| {
         plan.inspect_err(|error| tracing::warn!(%error, id, "the plan of a rollout cannot be read")).ok()
     }))

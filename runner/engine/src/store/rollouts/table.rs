@@ -69,6 +69,11 @@ pub(super) fn append(transaction: &Transaction<'_>, id: u64, addition: &Addition
     for (seq, (at, fact)) in (addition.seq..).zip(&addition.facts) {
         insert.execute(params![id, seq, at.as_microsecond(), fact.to_string()])?;
     }
+    if addition.state == RolloutState::Closed {
+        transaction
+            .prepare_cached("DELETE FROM rollout_facts WHERE rollout = ?1 AND seq > 0 AND fact ->> '$.fact' = ?2")?
+            .execute(params![id, addition.passing])?;
+    }
     Ok(true)
 }
 

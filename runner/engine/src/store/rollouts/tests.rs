@@ -32,6 +32,7 @@ fn addition(seq: u64, token: impl Into<Option<u64>>, fact: &str) -> Addition {
         facts: vec![(at(2), json!({ "fact": fact }))],
         view: json!({ "words": fact }),
         state: RolloutState::Active,
+        passing: Some("observed"),
     }
 }
 
@@ -62,6 +63,28 @@ async fn facts_continue_or_are_not_taken() {
     assert_eq!(facts, [(at(1), json!({"fact": "planned"})), (at(2), json!({"fact": "locked"}))]);
     let row = rollouts.get(id).await.unwrap().unwrap();
     assert_eq!((row.seq, &row.view["words"], row.updated_at), (2, &json!("locked"), at(2)));
+}
+
+#[tokio::test]
+async fn looks_are_forgotten_once_nothing_is_left_to_do() {
+    let (_folder, rollouts) = open();
+    let id = rollouts.create(new("a", "orders")).await.unwrap().id;
+    let kinds = async || {
+        let facts = rollouts.facts(id).await.unwrap().into_iter();
+        facts.map(|(_, fact)| fact["fact"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    for (seq, fact) in ["observed", "locked", "observed"].into_iter().enumerate() {
+        rollouts.append(id, addition(seq as u64 + 1, None, fact)).await.unwrap();
+    }
+    let ended = Addition { state: RolloutState::Ended, ..addition(4, None, "ended") };
+    rollouts.append(id, ended).await.unwrap();
+    assert_eq!(kinds().await, "planned observed locked observed ended");
+    let closed = Addition { state: RolloutState::Closed, ..addition(5, None, "stopped") };
+    rollouts.append(id, closed).await.unwrap();
+    assert_eq!(kinds().await, "planned locked ended stopped");
+    assert_eq!(rollouts.first_fact(id).await.unwrap(), Some(json!({"fact": "planned"})));
+    assert_eq!(rollouts.first_fact(id + 1).await.unwrap(), None);
+    assert_eq!(rollouts.get(id).await.unwrap().unwrap().seq, 6, "of all that happened");
 }
 
 #[tokio::test]
