@@ -33,7 +33,7 @@ const HEALTHY_FOR: SignedDuration = SignedDuration::from_millis(500);
 /// While green starts it is looked at this often.
 const START_TICK: SignedDuration = SignedDuration::from_millis(250);
 /// Where people are waited for it is looked at less and less often, and at least so often: such a wait may take days.
-const WAITING_TICK_MAX: SignedDuration = SignedDuration::from_secs(60);
+const WAITING_TICK_MAX: SignedDuration = SignedDuration::from_secs(15);
 /// So long nothing can be seen of the target before that is a reason to go back.
 pub(crate) const UNSEEN_MAX: SignedDuration = SignedDuration::from_secs(60);
 
