@@ -69,27 +69,48 @@ function away(cause) {
   return problem;
 }
 
+// Names of the files in migrations/ that this database has not seen, in order. Nothing is changed.
+export function pending(url) {
+  return withMigrations(url, async (client) => {
+    const { rows } = await client.query("SELECT to_regclass('migrations') IS NOT NULL AS known");
+    return rows[0].known ? unseen(client) : files();
+  });
+}
+
 // Runs the files in migrations/ that this database has not seen, in the order of their names, all or none. Several
 // instances may call it at once: the first does it, the rest wait.
 export async function migrate(url, log) {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MILLISECONDS_MAX });
-  await client.connect();
-  try {
+  await withMigrations(url, async (client) => {
     await client.query('BEGIN');
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query(
       'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
     );
-    const { rows } = await client.query('SELECT name FROM migrations');
-    const done = new Set(rows.map((row) => row.name));
-    const files = (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql')).sort();
-    for (const name of files.filter((file) => !done.has(file))) {
+    for (const name of await unseen(client)) {
       await client.query(await readFile(new URL(name, MIGRATIONS), 'utf8'));
       await client.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
       log.info({ migration: name }, 'migrated');
     }
     await client.query('COMMIT');
+  });
+}
+
+async function withMigrations(url, work) {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MILLISECONDS_MAX });
+  await client.connect();
+  try {
+    return await work(client);
   } finally {
     await client.end();
   }
+}
+
+async function unseen(client) {
+  const { rows } = await client.query('SELECT name FROM migrations');
+  const done = new Set(rows.map((row) => row.name));
+  return (await files()).filter((name) => !done.has(name));
+}
+
+async function files() {
+  return (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql')).sort();
 }

@@ -18,7 +18,7 @@ export function keptLog() {
   return Object.assign(createLog({ write: (line) => lines.push(JSON.parse(line)) }), { lines });
 }
 
-export async function createDatabase() {
+export async function createDatabase({ migrated = true } = {}) {
   if (!process.env.DATABASE_URL) throw new Error('DATABASE_URL must name a PostgreSQL whose role may create databases');
   const name = `orders_test_${randomUUID().slice(0, 8)}`;
   const asAdmin = async (statement) => {
@@ -30,7 +30,7 @@ export async function createDatabase() {
   await asAdmin(`CREATE DATABASE ${name}`);
   const url = new URL(process.env.DATABASE_URL);
   url.pathname = `/${name}`;
-  await migrate(url.href, keptLog());
+  if (migrated) await migrate(url.href, keptLog());
   return { url: url.href, drop: () => asAdmin(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 

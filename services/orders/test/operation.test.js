@@ -6,7 +6,7 @@ import { connect as connectSocket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { configFrom } from '../src/config.js';
-import { inTransaction, migrate } from '../src/database.js';
+import { inTransaction, migrate, pending } from '../src/database.js';
 import { createDatabase, keptLog, NOWHERE, startService } from './helper.js';
 
 let database;
@@ -130,6 +130,18 @@ describe('migrations', () => {
     await Promise.all([1, 2, 3].map(() => migrate(database.url, log)));
     assert.deepEqual(log.lines, []);
   });
+
+  it('that are pending are known before they run, also in a database that never saw one', async () => {
+    assert.deepEqual(await pending(database.url), []);
+    const empty = await createDatabase({ migrated: false });
+    try {
+      assert.deepEqual(await pending(empty.url), ['0001_orders.sql']);
+      await migrate(empty.url, keptLog());
+      assert.deepEqual(await pending(empty.url), []);
+    } finally {
+      await empty.drop();
+    }
+  });
 });
 
 describe('the program', () => {
@@ -145,6 +157,14 @@ describe('the program', () => {
 
   it('migrates', async () => {
     assert.deepEqual(await once(run(['migrate']), 'exit'), [0, null]);
+  });
+
+  it('prints what is pending and nothing else', async () => {
+    const program = run(['pending']);
+    let output = '';
+    program.stdout.on('data', (piece) => (output += piece));
+    assert.deepEqual(await once(program, 'close'), [0, null]);
+    assert.equal(output, '');
   });
 
   it('stops on SIGTERM, with idle connections open', { timeout: 10_000 }, async () => {

@@ -1,4 +1,8 @@
-"""The command line: `python -m products serve` answers requests, `python -m products migrate` updates the database."""
+"""The command line, `python -m products COMMAND`.
+
+`serve` answers requests, `migrate` updates the database, `pending` prints the migrations that it would apply, a line
+each.
+"""
 
 import sys
 
@@ -6,11 +10,13 @@ import uvicorn
 
 from products import logs
 from products.config import Config
-from products.database import migrate
+from products.database import migrate, pending
 
 
 def main(arguments: list[str]) -> int:
-    logs.configure()
+    # Logs go to standard output, where the list is to be alone.
+    if arguments != ["pending"]:
+        logs.configure()
     match arguments:
         case [] | ["serve"]:
             serve(Config.from_environment())
@@ -18,8 +24,11 @@ def main(arguments: list[str]) -> int:
         case ["migrate"]:
             migrate(Config.from_environment().database_url)
             return 0
+        case ["pending"]:
+            sys.stdout.writelines(f"{name}\n" for name in pending(Config.from_environment().database_url))
+            return 0
         case _:
-            sys.stderr.write("usage: python -m products [serve | migrate]\n")
+            sys.stderr.write("usage: python -m products [serve | migrate | pending]\n")
             return 2
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Engine, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -53,7 +55,25 @@ def connect(url: str) -> Engine:
 
 def migrate(url: str, revision: str = "head") -> None:
     """Brings the schema to `revision`. Several instances may call it at once: the first does it, the rest wait."""
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = alembic_config()
     config.attributes["url"] = url
     command.upgrade(config, revision)
+
+
+def pending(url: str) -> list[str]:
+    """Names of the files that `migrate` would apply, in order. Nothing is changed."""
+    engine = connect(url)
+    try:
+        with engine.connect() as connection:
+            here = MigrationContext.configure(connection).get_current_heads()
+    finally:
+        engine.dispose()
+    scripts = ScriptDirectory.from_config(alembic_config())
+    newest_first = scripts.iterate_revisions("heads", here or "base")
+    return [Path(script.path).name for script in reversed(list(newest_first))]
+
+
+def alembic_config() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 from products import __main__ as program
 from products import logs
 from products.config import Config
-from products.database import migrate
+from products.database import migrate, pending
 
 
 def test_health_and_ready(client: TestClient):
@@ -127,7 +127,11 @@ def test_migrations_go_up_twice_down_and_up_again(database: str):
     command.downgrade(config, "base")
     engine = create_engine(database)
     assert not inspect(engine).has_table("products")
+    assert pending(database) == ["0001_products.py", "0002_seed.py"]
+    migrate(database, "0001")
+    assert pending(database) == ["0002_seed.py"]
     migrate(database)
+    assert pending(database) == []
     command.check(config)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM products")) == 8
@@ -139,6 +143,8 @@ def test_command_line(database: str, monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setattr(program, "serve", served.append)
     monkeypatch.setattr(logs, "configure", lambda: None)
+    assert program.main(["pending"]) == 0
+    assert capsys.readouterr().out == ""
     assert program.main(["migrate"]) == 0
     assert program.main([]) == 0
     assert served[0].database_url == database
