@@ -80,7 +80,7 @@ begin() {
     git clone --quiet "file://$PWD" "$work" 2>/dev/null || git clone --quiet . "$work"
     (umask 077 && head -c 32 /dev/urandom | base64 -w 0 >"$folder/hook-secret")
     "$pipe" repo add "$bare" --name "$repository" --forge push --secret-file "$folder/hook-secret" --data "$data" >/dev/null
-    (umask 077 && "$pipe" token create demo --scope runs:read --scope runs:write --scope reviews:write --scope deploy \
+    (umask 077 && "$pipe" token create demo --scope runs:read --scope runs:write --scope reviews:write --scope dispatch --scope deploy \
         --data "$data" --json | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p' >"$folder/token")
     variable DEPLOY on
     variable ROLLOUT_STEPS "$STEPS"
@@ -164,6 +164,13 @@ deploy() {
     else
         ((code == 1)) || fail "the run $run should have failed by its roll-back, and ended with $code"
     fi
+}
+
+# Starts a workflow by hand, and follows its run to its end.
+dispatch() {
+    local less=()
+    [[ -t 1 ]] || less=(--quiet)
+    "$pipe" dispatch "$@" --repo "$repository" --watch ${less[@]+"${less[@]}"} "${ask[@]}" || fail "$1 failed"
 }
 
 # Live at a terminal; elsewhere the ends of jobs.
