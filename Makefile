@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 PIPE := $(CARGO_TARGET_DIR)/release/pipe
 # nextest where it is installed: it runs tests in parallel, each in a process of its own
-TEST := $(if $(shell command -v cargo-nextest),nextest run,test)
+TEST := $(if $(shell command -v cargo-nextest),nextest run $(if $(CI),--profile ci),test)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test browser screenshots lint images setup torture bench release
