@@ -1,7 +1,7 @@
 //! Going back after success: a rollout of its own, to what stood before.
 
 use engine::store::RunId;
-use engine::store::rollouts::{RolloutFilter, RolloutRow, RolloutState};
+use engine::store::rollouts::{LISTED_MAX, RolloutFilter, RolloutRow, RolloutState};
 use jiff::SignedDuration;
 use rollout::plan::{Revision, Schedule, Step, Weight};
 use rollout::{Order, Outcome, Plan, View};
@@ -76,7 +76,7 @@ impl Keeper {
         let filter = RolloutFilter {
             environment: Some(back.environment.clone()),
             service: Some(back.service.clone()),
-            limit: super::CARRIED_MAX,
+            limit: LISTED_MAX,
             ..RolloutFilter::default()
         };
         Ok(self.0.rollouts.list(filter).await?)

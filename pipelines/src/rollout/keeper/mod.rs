@@ -17,7 +17,7 @@ use std::time::Duration;
 use engine::clock::Clock;
 use engine::store::RunId;
 use engine::store::StoreError;
-use engine::store::rollouts::{NewRollout, RolloutFilter, RolloutRow, RolloutState, Rollouts};
+use engine::store::rollouts::{NewRollout, OpenRollout, RolloutState, Rollouts};
 use jiff::{SignedDuration, Timestamp};
 use rollout::{Fact, Order, Plan, View};
 use tokio::sync::watch;
@@ -34,8 +34,6 @@ const OTHERS_EVERY: Duration = Duration::from_secs(1);
 const ORPHANS_EVERY: Duration = Duration::from_secs(5);
 /// For so long a rollout of a job is left to the process that asks for it.
 const FRESH: SignedDuration = SignedDuration::from_secs(10);
-/// Rollouts that are carried at a time; more wait for the next look.
-const CARRIED_MAX: usize = 200;
 
 /// A rollout that is asked for.
 #[derive(Debug, Clone)]
@@ -229,7 +227,7 @@ impl Keeper {
         let mut changed = self.0.rollouts.changed();
         loop {
             changed.mark_unchanged();
-            match self.open().await {
+            match self.0.rollouts.open().await {
                 Ok(rows) => rows.iter().for_each(|row| self.take(row, orphans)),
                 Err(error) => tracing::warn!(%error, "cannot look for rollouts that nobody carries"),
             }
@@ -243,7 +241,7 @@ impl Keeper {
     }
 
     /// One that was just asked for belongs to whoever did.
-    fn take(&self, row: &RolloutRow, orphans: Orphans) {
+    fn take(&self, row: &OpenRollout, orphans: Orphans) {
         let is_fresh = self.now().duration_since(row.created_at) < FRESH;
         let is_carried = self.with_carried(|all| all.get(&row.id).is_some_and(|carried| !carried.is_over()));
         if is_carried || (is_fresh && row.run.is_some()) {
@@ -253,13 +251,6 @@ impl Keeper {
         if orphans == Orphans::Cancel && row.state == RolloutState::Active && row.run.is_some() {
             self.cancel(row.id);
         }
-    }
-
-    async fn open(&self) -> Result<Vec<RolloutRow>, StoreError> {
-        let filter = RolloutFilter { open: Some(true), limit: CARRIED_MAX, ..RolloutFilter::default() };
-        let mut rows = self.0.rollouts.list(filter).await?;
-        rows.reverse();
-        Ok(rows)
     }
 
     fn target(&self, kind: &str) -> Result<Arc<dyn Target>, KeeperError> {

@@ -5,9 +5,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_param
 use serde_json::Value;
 
 use super::{
-    Addition, LISTED_MAX, LockAnswer, NewRollout, OrderRow, RivalRow, RolloutFilter, RolloutRow, RolloutState,
+    Addition, LISTED_MAX, LockAnswer, NewRollout, OpenRollout, OrderRow, RivalRow, RolloutFilter, RolloutRow,
+    RolloutState,
 };
 use crate::store::RunId;
+
+/// More than one process can carry; the rest comes when these are closed.
+const OPEN_MAX: usize = 10_000;
 
 pub(super) fn create(transaction: &Transaction<'_>, new: &NewRollout) -> rusqlite::Result<RolloutRow> {
     let known = |transaction: &Transaction<'_>| {
@@ -120,6 +124,29 @@ pub(super) fn rivals(connection: &Connection, id: u64) -> rusqlite::Result<Vec<R
     select.query_map([id], rival)?.collect()
 }
 
+pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<OpenRollout>> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, run, state, created_at FROM rollouts WHERE state <> 'closed' ORDER BY id LIMIT ?1",
+    )?;
+    let one = |row: &Row<'_>| {
+        Ok(OpenRollout {
+            id: row.get("id")?,
+            run: run(row)?,
+            state: state(row)?,
+            created_at: micros(row.get("created_at")?),
+        })
+    };
+    select.query_map([OPEN_MAX], one)?.collect()
+}
+
+fn run(row: &Row<'_>) -> rusqlite::Result<Option<RunId>> {
+    Ok(Some(row.get::<_, u64>("run")?).filter(|run| *run > 0).map(RunId))
+}
+
+fn state(row: &Row<'_>) -> rusqlite::Result<RolloutState> {
+    Ok(RolloutState::of(&row.get::<_, String>("state")?))
+}
+
 pub(super) fn list(connection: &Connection, filter: &RolloutFilter) -> rusqlite::Result<Vec<RolloutRow>> {
     let mut select = connection.prepare_cached(
         "SELECT * FROM rollouts WHERE (:environment IS NULL OR environment = :environment)
@@ -142,11 +169,11 @@ pub(super) fn rollout(row: &Row<'_>) -> rusqlite::Result<RolloutRow> {
         environment: row.get("environment")?,
         service: row.get("service")?,
         repository: row.get("repository")?,
-        run: Some(row.get::<_, u64>("run")?).filter(|run| *run > 0).map(RunId),
+        run: run(row)?,
         job: row.get("job")?,
         actor: row.get("actor")?,
         plan_hash: row.get("plan_hash")?,
-        state: RolloutState::of(&row.get::<_, String>("state")?),
+        state: state(row)?,
         seq: row.get("seq")?,
         view: json(row, "view")?,
         created_at: micros(row.get("created_at")?),

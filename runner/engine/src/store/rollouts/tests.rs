@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::store::Options;
+use crate::store::{Options, RunId};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -137,6 +137,9 @@ async fn lists_are_of_places_and_states() {
     let two = rollouts.create(new("b", "orders")).await.unwrap().id;
     let other = rollouts.create(new("c", "products")).await.unwrap().id;
     rollouts.append(one, Addition { state: RolloutState::Closed, ..addition(1, None, "closed") }).await.unwrap();
+    let open = rollouts.open().await.unwrap();
+    assert_eq!(open.iter().map(|one| one.id).collect::<Vec<_>>(), [two, other], "the oldest first");
+    assert_eq!((open[0].run, open[0].state, open[0].created_at), (Some(RunId(7)), RolloutState::Active, at(1)));
     let ids = |all: Vec<RolloutRow>| all.into_iter().map(|row| row.id).collect::<Vec<_>>();
     let list = async |filter: RolloutFilter| ids(rollouts.list(filter).await.unwrap());
     let all = RolloutFilter { limit: 9, ..RolloutFilter::default() };
