@@ -1,6 +1,6 @@
 //! `pipe/health-check`: a service answers, or an image does once it is started.
 //!
-//! Asks again until it is healthy several times in a row or time is up. Plain HTTP; TLS is not spoken by this version.
+//! Asks again until it is healthy several times in a row or time is up. HTTP, or HTTPS with the certificates that this machine trusts.
 //! A container that it starts has no capabilities, writes nowhere but to memory, and is removed whatever happens.
 
 mod container;

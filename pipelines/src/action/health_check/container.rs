@@ -68,7 +68,7 @@ impl Started {
 
     /// Where it answers.
     pub(super) fn url(&self) -> Url {
-        Url { host: self.docker.host(), port: self.port, path: "/".to_owned() }
+        Url { is_tls: false, host: self.docker.host(), port: self.port, path: "/".to_owned() }
     }
 
     /// How it ended, when it has.

@@ -66,8 +66,10 @@ fn never_healthy() {
     fails(&[&quick[..], &[("url", &format!("http://{free}/"))]].concat(), "refused");
     fails(&[&quick[..], &[("url", &server(&[""]))]].concat(), "closed without an answer");
     fails(&[&quick[..], &[("url", &server(&["nonsense\r\n\r\n"]))]].concat(), "is not healthy after 0.2 s");
+    let plain = server(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup"]).replace("http:", "https:");
+    fails(&[&quick[..], &[("url", &plain)]].concat(), "corrupt message");
     fails(&[], "needs `url`, or `image` and `port`");
-    fails(&[("url", "https://a/")], "over http only");
+    fails(&[("url", "ftp://a/")], "must begin with http:// or https://");
     fails(&[("image", "a")], "`port` must be a number");
 }
 

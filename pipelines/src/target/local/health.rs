@@ -148,7 +148,7 @@ async fn keep_asking(question: Question, health: watch::Sender<Health>, wanted: 
 
 /// Asks once: `Ok` if healthy, either way in words.
 pub(super) async fn ask(address: SocketAddr, path: &str) -> Result<String, String> {
-    let url = Url { host: address.ip().to_string(), port: address.port(), path: path.to_owned() };
+    let url = Url::plain(address, path);
     let Answer { status, body } =
         probe::ask(&url, QUESTION_MAX).await.map_err(|error| format!("GET {url}: {error}"))?;
     let said = format!("GET {url}: HTTP {status}");

@@ -49,25 +49,37 @@ impl Getter {
     pub async fn get(&self, url: &str, headers: &[(&str, String)]) -> Result<Got, String> {
         let mut to = address(url).map_err(|error| format!("cannot {error}"))?;
         for _ in 0..=REDIRECTS_MAX {
-            let mut request =
-                Request::get(to.clone()).header(header::USER_AGENT, concat!("pipe/", env!("CARGO_PKG_VERSION")));
-            for (name, value) in headers {
-                request = request.header(*name, value);
+            let got = self.ask(&to, headers).await?;
+            if !matches!(got.status, 301 | 302 | 303 | 307 | 308) {
+                return Ok(got);
             }
-            let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-            let asked = tokio::time::timeout(ANSWER_TIME_MAX, self.client.request(request)).await;
-            let answer = asked
-                .map_err(|_| format!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))?
-                .map_err(|error| chain_of(&error))?;
-            let (head, body) = answer.into_parts();
-            let status = head.status.as_u16();
-            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                return Ok(Got { status, headers: head.headers, body });
-            }
-            let place = head.headers.get(header::LOCATION).and_then(|text| text.to_str().ok());
-            to = next(&to, place.unwrap_or_default())?;
+            to = next(&to, &got.header(header::LOCATION.as_str()).unwrap_or_default())?;
         }
         Err(format!("it leads elsewhere more than {REDIRECTS_MAX} times"))
+    }
+
+    /// Asks once: an answer that leads elsewhere is an answer as any other.
+    ///
+    /// # Errors
+    /// The address is none, or there is no answer; a sentence for a person.
+    pub async fn once(&self, url: &str, headers: &[(&str, String)]) -> Result<Got, String> {
+        self.ask(&address(url).map_err(|error| format!("cannot {error}"))?, headers).await
+    }
+
+    async fn ask(&self, to: &Uri, headers: &[(&str, String)]) -> Result<Got, String> {
+        let mut request = Request::get(to.clone());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let mut request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+        let agent = header::HeaderValue::from_static(concat!("pipe/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
+        let asked = tokio::time::timeout(ANSWER_TIME_MAX, self.client.request(request)).await;
+        let answer = asked
+            .map_err(|_| format!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))?
+            .map_err(|error| chain_of(&error))?;
+        let (head, body) = answer.into_parts();
+        Ok(Got { status: head.status.as_u16(), headers: head.headers, body })
     }
 }
 

@@ -224,7 +224,7 @@ impl World {
 
     async fn ask(&self, address: std::net::SocketAddr, path: &str) -> String {
         use crate::action::health_check::probe::{Url, ask};
-        let url = Url { host: address.ip().to_string(), port: address.port(), path: path.to_owned() };
+        let url = Url::plain(address, path);
         ask(&url, PATIENCE).await.map_or_else(|error| error, |answer| answer.body)
     }
 
