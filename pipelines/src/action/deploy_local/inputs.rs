@@ -10,8 +10,9 @@ use proxy::table::Affinity;
 use rollout::plan::{Analysis, Hook, OnActive, RollbackOn, Schedule};
 use rollout::read::duration;
 
+use super::values::{affinity, bytes, thousandths, variables};
 use crate::action::{OutputFacts, input, required};
-use crate::target::local::{DeadBlue, Settings};
+use crate::target::local::{AlarmSource, DeadBlue, Settings};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
@@ -51,6 +52,7 @@ pub const INPUTS: &[InputFacts] = &[
         "",
         "{ metrics: [errors, latency-p95, restarts], max-ratio: 1.2, alpha: 0.05, min-requests: 50, … }",
     ),
+    input("alarms", "", "Address of a Prometheus's or Alertmanager's alerts, names of alerts behind it; one a line"),
     input("rollback-on", "", "failure,alarm,analysis,cancel; empty: all of them"),
     input("hooks", "", "Scripts by stage, such as AfterAllowTestTraffic: ./smoke.sh; with bash -e in the job"),
     input("on-active-deployment", "wait", "While another deployment of the service goes on: wait, supersede or fail"),
@@ -201,8 +203,15 @@ impl Reader<'_> {
                 "replace" => Some(DeadBlue::Replace),
                 _ => None,
             }),
+            alarms: self.alarms(),
             ..Settings::default()
         }
+    }
+
+    fn alarms(&mut self) -> Vec<AlarmSource> {
+        let read = |line: &String| AlarmSource::read(line).map_err(|error| format!("`alarms`: {error}"));
+        let read = self.lines("alarms", &['\n']).iter().map(read).collect::<Result<_, _>>();
+        self.take(read, Vec::new())
     }
 }
 
@@ -260,49 +269,6 @@ fn usual_timeout(schedule: &Schedule, analysis: &Analysis, start: SignedDuration
         step.hold.saturating_add(extend).saturating_add(pause)
     });
     steps.fold(start.saturating_add(MARGIN), SignedDuration::saturating_add)
-}
-
-/// `NAME=value`, one a line; empty lines and those that begin with `#` are left out.
-fn variables(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut all = BTreeMap::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_end_matches('\r');
-        if line.trim().is_empty() || line.trim_start().starts_with('#') {
-            continue;
-        }
-        let name = line.split_once('=').map(|(name, value)| (name.trim(), value)).filter(|(name, _)| !name.is_empty());
-        // The line itself may be a part of a secret.
-        let (name, value) = name.ok_or_else(|| format!("line {} is not NAME=value", index + 1))?;
-        all.insert(name.to_owned(), value.to_owned());
-    }
-    Ok(all)
-}
-
-fn affinity(text: &str) -> Option<Affinity> {
-    match text.split_once(':') {
-        None if matches!(text, "none" | "") => Some(Affinity::None),
-        Some(("cookie", name)) if !name.is_empty() => Some(Affinity::Cookie(name.to_owned())),
-        Some(("header", name)) if !name.is_empty() => Some(Affinity::Header(name.to_owned())),
-        Some(_) | None => None,
-    }
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(lower.len());
-    let shift = match &lower[digits..] {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        _ => return None,
-    };
-    lower[..digits].parse::<u64>().ok()?.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
-}
-
-fn thousandths(text: &str) -> Option<u64> {
-    let share: f64 = text.parse().ok().filter(|share| (0.001..=1_000.0).contains(share))?;
-    format!("{:.0}", share * 1_000.0).parse().ok()
 }
 
 #[cfg(test)]
@@ -371,6 +337,7 @@ mod tests {
             ("secrets", "word"),
             ("steps", "- { weight: 50 }\n- { weight: 10 }"),
             ("on-active-deployment", "queue"),
+            ("alarms", "orders-5xx"),
         ]);
         let error = error.unwrap_err();
         for expected in [
@@ -386,6 +353,7 @@ mod tests {
             "`secrets`: line 1 is not NAME=value",
             "steps[2].weight",
             "on-active-deployment",
+            "`alarms`: ",
         ] {
             assert!(error.contains(expected), "{expected}\n{error}");
         }

@@ -9,6 +9,7 @@ mod inputs;
 #[cfg(test)]
 mod tests;
 mod told;
+mod values;
 
 use std::io::Read as _;
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! Containers have addresses of their own for as long as they live and are started again with the machine, so the proxy's
 //! table stays right. What stands is told by the table and the labels of containers; nothing else is kept here.
 
+mod alarms;
 mod containers;
 mod effects;
 mod health;
@@ -30,6 +31,7 @@ use rollout::{Call, Observation};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use self::alarms::AlarmSource;
 pub use self::image::{id, pin, tag};
 pub use self::proxies::Starter;
 pub use self::secrets::Held;

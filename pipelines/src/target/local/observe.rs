@@ -13,6 +13,7 @@ use proxy::table::Table;
 use rollout::{Counters, Observation, Side};
 
 use super::Inner;
+use super::alarms;
 use super::containers::{Containers, Known};
 use super::health::{Health, Question};
 use super::routes::{self, Share};
@@ -90,8 +91,13 @@ impl Inner {
         let (service, environment) = (&subject.plan.service, &subject.plan.environment);
         let containers = self.containers(environment).await?;
         let client = self.proxies.client(environment);
-        let (all, stats, table) = tokio::join!(containers.all(), client.stats(), self.proxies.table(environment));
-        let (all, table) = (all?, table?);
+        let (all, stats, table, alarms) = tokio::join!(
+            containers.all(),
+            client.stats(),
+            self.proxies.table(environment),
+            alarms::firing(&settings.alarms)
+        );
+        let (all, table, alarms) = (all?, table?, alarms.map_err(CallError::transient)?);
         let stats = stats.map_err(|error| CallError::transient(error.to_string()))?;
         let share = share(subject);
         let side = |revision: u64, wanted: Option<u32>| {
@@ -111,7 +117,7 @@ impl Inner {
             }
         };
         let weight = weight(&share, &table);
-        Ok(Observation { at: Timestamp::now(), weight, blue, green, alarms: Vec::new() })
+        Ok(Observation { at: Timestamp::now(), weight, blue, green, alarms })
     }
 
     async fn side(

@@ -8,7 +8,7 @@ use rollout::plan::Revision;
 use super::Inner;
 use super::containers::{Containers, Known};
 use super::settings::{DeadBlue, Settings};
-use super::{health, image, observe, routes};
+use super::{alarms, health, image, observe, routes};
 use crate::rollout::{CallError, Subject};
 
 /// Lines of a log that people see of what is dead.
@@ -29,12 +29,14 @@ impl Inner {
                  of this one only. Run `pipe` there",
             ));
         }
-        let (image, proxy) = tokio::join!(
+        let (image, proxy, alarms) = tokio::join!(
             image::ensure(&containers.docker, &plan.image),
             self.proxies.ensure(&plan.environment, settings.proxy_port, settings.test_port),
+            alarms::firing(&settings.alarms),
         );
         image?;
         proxy?;
+        quiet(subject, alarms.map_err(CallError::transient)?)?;
         let table = self.proxies.table(&plan.environment).await?;
         let all = containers.all().await?;
         let mine: Vec<_> = all.into_iter().filter(|one| one.service == plan.service).collect();
@@ -54,6 +56,18 @@ impl Inner {
         };
         Ok(Found { green_is_warm: plan.reuse.as_ref().is_some_and(is_warm), blue })
     }
+}
+
+/// With an alarm that is on already, nobody could tell what the new one does. What goes back must not wait for that.
+fn quiet(subject: &Subject, alarms: Vec<String>) -> Result<(), CallError> {
+    let goes_by_them = subject.plan.rollback_on.alarm && subject.plan.rollback_of.is_none();
+    if alarms.is_empty() || !goes_by_them {
+        return Ok(());
+    }
+    Err(CallError::last(format!(
+        "before anything was changed, alarms are on: {}. See to them first, or leave `alarm` out of `rollback-on`",
+        alarms.join(", ")
+    )))
 }
 
 /// What stands and answers; an error if what the proxy's table says and what runs differ, or it is dead.

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use proxy::table::Affinity;
 use serde::{Deserialize, Serialize};
 
+use super::alarms::AlarmSource;
 use crate::rollout::CallError;
 
 /// What is done if what stands is dead.
@@ -73,6 +74,9 @@ pub struct Settings {
     pub cpu_thousandths: Option<u64>,
     /// What is done if what stands is dead.
     pub dead_blue: DeadBlue,
+    /// Whose alerts are alarms; none is added to the hash of a plan without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmSource>,
 }
 
 impl Default for Settings {
@@ -102,6 +106,7 @@ impl Default for Settings {
             memory_bytes: None,
             cpu_thousandths: None,
             dead_blue: DeadBlue::Fail,
+            alarms: Vec::new(),
         }
     }
 }
@@ -144,6 +149,7 @@ mod tests {
             env: [("A".to_owned(), "b".to_owned())].into(),
             affinity: Affinity::Cookie("session".to_owned()),
             memory_bytes: Some(1 << 28),
+            alarms: vec![AlarmSource { url: "http://a/api/v1/alerts".to_owned(), alerts: vec!["A".to_owned()] }],
             ..Settings::default()
         };
         let json = serde_json::to_value(&settings).unwrap();

@@ -7,7 +7,7 @@ use rollout::Call;
 use super::weight;
 use super::world::{World, docker};
 use crate::rollout::{Subject, Target as _};
-use crate::target::local::{DeadBlue, Settings, Starter};
+use crate::target::local::{AlarmSource, DeadBlue, Settings, Starter};
 
 fn mode(mode: &'static str) -> impl Fn(&mut Settings) {
     move |settings| {
@@ -70,6 +70,57 @@ async fn images_that_are_not_there() {
     };
     check("pipe-tests/never-made:1", &["is not on this machine", "build it first (`pipe/docker-build`)"]).await;
     check("127.0.0.1:1/never-made:1", &["is not on this machine and cannot be pulled"]).await;
+}
+
+/// A monitoring that answers with what is in `alerts`, as Alertmanager does.
+fn monitoring(alerts: std::sync::Arc<std::sync::Mutex<&'static str>>) -> std::net::SocketAddr {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut seen, mut piece) = (Vec::new(), [0; 1024]);
+            while !seen.ends_with(b"\r\n\r\n") {
+                let count = stream.read(&mut piece).unwrap();
+                assert!(count > 0, "it asks to the end");
+                seen.extend_from_slice(&piece[..count]);
+            }
+            let body = *alerts.lock().unwrap();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_that_are_on() {
+    const ON: &str = r#"[{"labels":{"alertname":"orders-5xx"},"status":{"state":"active"}},
+        {"labels":{"alertname":"disk"},"status":{"state":"active"}}]"#;
+    let world = World::new("alarm").await;
+    let alerts = std::sync::Arc::new(std::sync::Mutex::new("[]"));
+    let address = monitoring(std::sync::Arc::clone(&alerts));
+    let source = |line: &str| AlarmSource::read(line).unwrap();
+    let watch = |settings: &mut Settings| {
+        settings.alarms = vec![source(&format!("http://{address}/api/v2/alerts orders-5xx, orders-p95"))];
+    };
+    let first = world.subject(1, None, watch);
+    world.deploy(&first).await;
+    assert_eq!(world.local.observe(&first).await.unwrap().alarms, Vec::<String>::new());
+    *alerts.lock().unwrap() = ON;
+    assert_eq!(world.local.observe(&first).await.unwrap().alarms, ["orders-5xx"], "and not those of others");
+    let second = world.subject(2, Some(&first), watch);
+    world.refused(&second, Call::Preflight, &["alarms are on: orders-5xx", "`rollback-on`"]).await;
+    let mut careless = second.clone();
+    let rollback_on = rollout::plan::RollbackOn { alarm: false, ..rollout::plan::RollbackOn::ALL };
+    careless.plan = std::sync::Arc::new(rollout::Plan { rollback_on, ..(*second.plan).clone() });
+    world.perform(&careless, Call::Preflight).await.unwrap();
+
+    let gone = |settings: &mut Settings| settings.alarms = vec![source("http://127.0.0.1:1/api/v1/alerts")];
+    let blind = world.subject(2, Some(&first), gone);
+    let error =
+        world.refused(&blind, Call::Preflight, &["the alarms of http://127.0.0.1:1/api/v1/alerts", "refused"]).await;
+    assert!(error.is_transient, "it may be there again soon");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
