@@ -84,10 +84,10 @@ async fn forward(door: &Door, mut request: Request<Incoming>, busy: Busy) -> Res
     let of_client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
     let request = forward.prepare(request, &door.peer).await?;
     let (mut answer, upstream) = forward.send(request, protocol.as_ref()).await?;
-    let (colour, is_test) = (forward.colour(), forward.ticket.is_test());
+    let (colour, is_test) = (forward.way.colour(), forward.way.ticket.is_test());
     let (colour, revision) = (colour.name.clone(), Arc::clone(&colour.tally.revision));
     let is_whole = forward.is_whole();
-    let ticket = forward.ticket;
+    let ticket = forward.way.ticket;
     if upgrade::is_switched(&answer)
         && let Some(of_client) = of_client
     {

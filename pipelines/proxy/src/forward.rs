@@ -1,47 +1,26 @@
-//! One request on its way: which colour, which backend, what if that one cannot be reached.
+//! A request on its way through hyper: what the backend gets of it, and how it is sent until somebody answers.
 //!
-//! Sent again is only what cannot have had an effect twice: what never reached a connection, by any method; and, once, what
-//! an idempotent method (RFC 9110 section 9.2.2) asked on a connection that ended without a byte of an answer. A POST that
-//! was sent is never sent again.
+//! Plain requests go another way (`plain`). Whom to ask, and whether again, is decided in one place for both (`way`).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, Uri, Version, header};
 
 use crate::answers::Refusal;
-use crate::backend::{self, Backend};
+use crate::backend::Backend;
 use crate::body::{Progress, SendBody, Upload};
 use crate::headers;
-use crate::live::{Client, Live, LiveColour, LiveRoute};
-use crate::pick;
-use crate::table::Affinity;
-use crate::tally::Outcome;
-use crate::ticket::Ticket;
 use crate::upstream::Upstream;
+use crate::way::{Asked, Way};
 use crate::worker::Worker;
-
-/// Backends that are tried for one request.
-const TRIED_MAX: usize = 6;
-/// Connections that turned out to have ended before anything was sent on them, for one request.
-const STALE_MAX: usize = 8;
 
 /// A request and who has it.
 pub(crate) struct Forward<'worker> {
-    pub(crate) worker: &'worker Arc<Worker>,
-    live: Arc<Live>,
-    route: usize,
-    colour: usize,
-    method: Method,
-    pub(crate) ticket: Ticket,
-    tried: Vec<SocketAddr>,
-    /// Whose connection ended without a word: it is asked again only where there is nobody else.
-    lost: Option<SocketAddr>,
+    pub(crate) way: Way<'worker>,
     progress: Arc<Progress>,
 }
 
@@ -66,29 +45,7 @@ impl<'worker> Forward<'worker> {
         request: &Request<B>,
         is_test: bool,
     ) -> Result<Self, Refusal> {
-        let begun = Instant::now();
-        loop {
-            let live = worker.shared.live();
-            let route = live.route(request.uri().path()).ok_or(Refusal::NoRoute)?;
-            let (colour, is_test) = live.routes[route].colour_of(request.headers(), is_test)?;
-            let tally = &live.routes[route].colours[colour].tally;
-            if !worker.shared.enter(&live, tally) {
-                // Another table stands since a moment.
-                continue;
-            }
-            let ticket = Ticket::of_entered(tally, is_test, begun);
-            let (method, progress) = (request.method().clone(), Progress::done());
-            return Ok(Self { worker, live, route, colour, method, ticket, tried: Vec::new(), lost: None, progress });
-        }
-    }
-
-    fn route(&self) -> &LiveRoute {
-        &self.live.routes[self.route]
-    }
-
-    /// Who has it now.
-    pub(crate) fn colour(&self) -> &LiveColour {
-        &self.route().colours[self.colour]
+        Ok(Self { way: Way::choose(worker, request, is_test)?, progress: Progress::done() })
     }
 
     /// Whether all of the request has been sent.
@@ -115,18 +72,21 @@ impl<'worker> Forward<'worker> {
         headers::take_out_hops(&mut parts.headers);
         // The body is asked for already: whoever waits for a word before sending it gets that from here.
         parts.headers.remove(header::EXPECT);
-        headers::forwarded(&mut parts.headers, peer, self.worker.shared.options.trust_forwarded);
-        if self.route().strip || parts.uri.authority().is_some() {
+        headers::forwarded(&mut parts.headers, peer, self.way.worker.shared.options.trust_forwarded);
+        if self.way.route().strip || parts.uri.authority().is_some() {
             let all = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-            parts.uri = self.route().stripped(all).parse().unwrap_or_else(|_| Uri::from_static("/"));
+            parts.uri = self.way.route().stripped(all).parse().unwrap_or_else(|_| Uri::from_static("/"));
         }
         parts.version = Version::HTTP_11;
         parts.extensions = hyper::http::Extensions::new();
-        let time = self.worker.shared.options.times.idle;
+        let time = self.way.worker.shared.options.times.idle;
         let body = if body.is_end_stream() {
             SendBody::Whole(None)
-        } else if self.method.is_idempotent()
-            && body.size_hint().upper().is_some_and(|size| size <= self.worker.shared.options.limits.replay_bytes_max)
+        } else if self.way.method.is_idempotent()
+            && body
+                .size_hint()
+                .upper()
+                .is_some_and(|size| size <= self.way.worker.shared.options.limits.replay_bytes_max)
         {
             let collected = Box::pin(tokio::time::timeout(time, body.collect())).await;
             SendBody::Whole(Some(collected.ok().and_then(Result::ok).ok_or(Refusal::Unfinished)?.to_bytes()))
@@ -143,89 +103,44 @@ impl<'worker> Forward<'worker> {
         mut request: Request<SendBody>,
         protocol: Option<&HeaderValue>,
     ) -> Result<(Response<Incoming>, Option<Upstream>), Refusal> {
-        let (mut stale, mut is_replayed) = (0, false);
         loop {
-            let Some(backend) = self.backend() else {
-                self.ticket.record(&self.method, Outcome::Failed);
-                return Err(Refusal::Unreached);
-            };
-            self.ticket.at(&backend);
-            let copy = if is_replayed { None } else { copy_of(&request) };
+            let backend = self.way.next()?;
+            let copy = if self.way.may_be_sent_twice() { copy_of(&request) } else { None };
             // What is rare is boxed: hyper moves the whole future of each request once, with all that it could become.
             let attempt = match protocol {
                 Some(protocol) => Box::pin(crate::upgrade::attempt(self, &backend, request, protocol)).await,
                 None => self.attempt(&backend, request).await,
             };
-            request = match (attempt, copy) {
-                (Attempt::Answered(answer, upstream), _) => {
-                    self.ticket.record(&self.method, Outcome::Answered(answer.status().as_u16()));
+            request = match attempt {
+                Attempt::Answered(answer, upstream) => {
+                    self.way.answered(answer.status().as_u16());
                     return Ok((answer, upstream));
                 }
-                (Attempt::Unreached(request, reason), _) => {
-                    self.ticket.connection_error();
-                    backend::eject(&self.worker.shared, &backend, &reason);
-                    self.tried.push(backend.address);
+                Attempt::Unreached(request, reason) => {
+                    self.way.unreached(&backend, &reason);
                     request
                 }
-                (Attempt::Unsent(request), _) => {
-                    stale += 1;
-                    if stale >= STALE_MAX {
-                        self.tried.push(backend.address);
-                    }
+                Attempt::Unsent(request) => {
+                    self.way.unsent(&backend);
                     request
                 }
-                (Attempt::Lost { .. } | Attempt::TimedOut, _) if self.progress.is_given_up() => {
+                Attempt::Lost { .. } | Attempt::TimedOut if self.progress.is_given_up() => {
                     return Err(Refusal::Unfinished);
                 }
-                (Attempt::Lost { has_heard: false }, Some(copy)) => {
-                    self.ticket.connection_error();
-                    // Its other connections may have ended too.
-                    self.lost = Some(backend.address);
-                    is_replayed = true;
-                    copy
+                Attempt::Lost { has_heard } => {
+                    self.way.lost(&backend, !has_heard && copy.is_some())?;
+                    copy.ok_or(Refusal::Broken)?
                 }
-                (Attempt::Lost { .. }, _) => {
-                    self.ticket.connection_error();
-                    self.ticket.record(&self.method, Outcome::Failed);
-                    return Err(Refusal::Broken);
-                }
-                (Attempt::TimedOut, _) => {
-                    self.ticket.record(&self.method, Outcome::TimedOut);
-                    return Err(Refusal::TimedOut);
-                }
+                Attempt::TimedOut => return Err(self.way.timed_out()),
             };
         }
     }
 
-    /// Who is to be tried next. If nobody of the colour is left, its share goes to another one; if there is none either, those
-    /// that could not be reached are tried once more.
-    fn backend(&mut self) -> Option<Arc<Backend>> {
-        if self.tried.len() >= TRIED_MAX {
-            return None;
-        }
-        let shunned: Vec<_> = self.tried.iter().copied().chain(self.lost.take()).collect();
-        if let Some(backend) = self.colour().backend(&shunned, false) {
-            return Some(Arc::clone(backend));
-        }
-        if !self.ticket.is_test()
-            && let Some(other) = self.route().instead_of(self.colour)
-            && let Some(backend) = self.route().colours[other].backend(&shunned, false)
-        {
-            let backend = Arc::clone(backend);
-            let tally = Arc::clone(&self.route().colours[other].tally);
-            self.ticket.divert(&self.method, &tally);
-            self.colour = other;
-            return Some(backend);
-        }
-        self.colour().backend(&self.tried, true).map(Arc::clone)
-    }
-
     async fn attempt(&self, backend: &Backend, request: Request<SendBody>) -> Attempt {
-        let times = &self.worker.shared.options.times;
-        let kept = if self.method.is_idempotent() { times.kept } else { times.kept.min(times.kept_for_unsafe) };
-        let mut upstream = match self.worker.pool.take(backend.address, kept) {
+        let connect = self.way.worker.shared.options.times.connect;
+        let mut upstream = match self.way.worker.pool.take(backend.address, self.way.kept()) {
             Some(upstream) => upstream,
-            None => match Box::pin(Upstream::connect(backend.address, times.connect)).await {
+            None => match Box::pin(Upstream::connect(backend.address, connect)).await {
                 Ok(upstream) => upstream,
                 Err(reason) => return Attempt::Unreached(request, reason),
             },
@@ -245,7 +160,7 @@ impl<'worker> Forward<'worker> {
     pub(crate) async fn in_time<T>(&self, answering: impl Future<Output = T>) -> Option<T> {
         let mut answering = std::pin::pin!(answering);
         loop {
-            let (time, before) = (self.worker.shared.options.times.answer, self.progress.frames());
+            let (time, before) = (self.way.worker.shared.options.times.answer, self.progress.frames());
             if let Ok(answer) = tokio::time::timeout(time, answering.as_mut()).await {
                 return Some(answer);
             }
@@ -256,35 +171,27 @@ impl<'worker> Forward<'worker> {
     }
 }
 
-impl LiveRoute {
-    /// Index of the colour that a request goes to, and whether it is one of tests.
-    fn colour_of(&self, headers: &HeaderMap, is_test: bool) -> Result<(usize, bool), Refusal> {
-        if let Some(wanted) = headers.get(headers::COLOUR) {
-            let found = self.colours.iter().position(|colour| colour.name.as_bytes() == wanted.as_bytes());
-            let index = found.ok_or(Refusal::NoColour)?;
-            // Users' door leads to what users may see anyway, and to what is there for tests.
-            let may = is_test || self.colours[index].weight > 0 || self.test == Some(index);
-            return if may { Ok((index, true)) } else { Err(Refusal::NoColour) };
-        }
-        if is_test {
-            return self.test.map(|index| (index, true)).ok_or(Refusal::NoColour);
-        }
-        let client: Client = match &self.affinity {
-            Affinity::None => None,
-            Affinity::Cookie(name) => headers::cookie(headers, name),
-            Affinity::Header(name) => headers.get(name).map(HeaderValue::as_bytes),
-        }
-        .map(|value| pick::number_of(&self.service, value));
-        self.pick(client).map(|index| (index, false)).ok_or(Refusal::NoTraffic)
+impl<B> Asked for Request<B> {
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn path(&self) -> &str {
+        self.uri().path()
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn cookie(&self, name: &str) -> Option<&[u8]> {
+        headers::cookie(self.headers(), name)
     }
 }
 
-/// The same request once more, if it may be sent twice.
+/// The same request once more, if all of it is there.
 fn copy_of(request: &Request<SendBody>) -> Option<Request<SendBody>> {
     let SendBody::Whole(body) = request.body() else { return None };
-    if !request.method().is_idempotent() {
-        return None;
-    }
     let mut copy = Request::new(SendBody::Whole(body.clone()));
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());

@@ -3,6 +3,8 @@
 //! Hop-by-hop headers are taken out (RFC 9110 section 7.6.1), `X-Forwarded-*` and `X-Request-Id` are set. Framing is
 //! hyper's on both sides: it is never passed on.
 
+use std::time::Duration;
+
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Version};
 
@@ -74,12 +76,15 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, peer: &HeaderValue, is_trusted:
     }
 }
 
+/// Whether a client's id is believed.
+pub(crate) fn is_request_id(id: &[u8]) -> bool {
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(u8::is_ascii_graphic)
+}
+
 /// The request's id: the client's, if it is one, else a new one.
 pub(crate) fn request_id(headers: &mut HeaderMap, new: impl FnOnce() -> String) -> Option<HeaderValue> {
     if let Some(id) = headers.get(REQUEST_ID)
-        && !id.is_empty()
-        && id.len() <= REQUEST_ID_BYTES_MAX
-        && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        && is_request_id(id.as_bytes())
     {
         return Some(id.clone());
     }
@@ -100,9 +105,19 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 
 /// The value of a cookie.
 pub(crate) fn cookie<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers [u8]> {
-    let lines = headers.get_all(header::COOKIE).iter();
-    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    cookie_of(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes), name)
+}
+
+/// The same in these lines.
+pub(crate) fn cookie_of<'lines>(lines: impl Iterator<Item = &'lines [u8]>, name: &str) -> Option<&'lines [u8]> {
+    let mut pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     pairs.find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// How long a backend keeps an idle connection: `Keep-Alive: timeout=5`, as Node and Apache say it.
+pub(crate) fn keep_alive(value: &str) -> Option<Duration> {
+    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod live;
 mod metrics;
 mod nested;
 mod pick;
+mod pool;
 mod run;
 mod shared;
 mod socket;
@@ -35,6 +36,7 @@ mod ticket;
 mod upgrade;
 mod upstream;
 mod watched;
+mod way;
 mod worker;
 
 pub use doors::StartError;

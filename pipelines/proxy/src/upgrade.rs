@@ -25,7 +25,7 @@ pub(crate) async fn attempt(
     mut request: Request<SendBody>,
     protocol: &HeaderValue,
 ) -> Attempt {
-    let shared = &forward.worker.shared;
+    let shared = &forward.way.worker.shared;
     let stream = match upstream::connect(backend.address, shared.options.times.connect).await {
         Ok(stream) => stream,
         Err(reason) => return Attempt::Unreached(request, reason),

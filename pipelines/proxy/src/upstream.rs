@@ -4,12 +4,11 @@
 //! Here the request's own task drives its connection, so an idle one is driven by nobody; what happened to it meanwhile is
 //! found out when it is taken.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -23,7 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::body::{Progress, SendBody};
+use crate::headers;
 use crate::nested::Nested;
+use crate::pool::{self, Kept};
 
 /// Head of an answer.
 const HEAD_BYTES_MAX: usize = 256 * 1_024;
@@ -149,73 +150,29 @@ impl Upstream {
         self.keep_alive = keep_alive(&answer);
         Ok(answer)
     }
+}
 
-    /// Whether another request can be sent.
+fn keep_alive(answer: &Response<Incoming>) -> Option<Duration> {
+    headers::keep_alive(answer.headers().get("keep-alive")?.to_str().ok()?)
+}
+
+impl Kept for Upstream {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     fn is_usable(&mut self, kept: Duration) -> bool {
-        let kept = self.keep_alive.map_or(kept, |theirs| kept.min(theirs.saturating_sub(Duration::from_secs(1))));
-        if self.idle_since.elapsed() > kept {
+        if !pool::is_fresh(self.idle_since, self.keep_alive, kept) {
             return false;
         }
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.connection.is_some() && self.sender.is_ready()
     }
-}
 
-/// `Keep-Alive: timeout=5`, as Node and Apache say it.
-fn keep_alive(answer: &Response<Incoming>) -> Option<Duration> {
-    let value = answer.headers().get("keep-alive")?.to_str().ok()?;
-    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Idle connections of one worker.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    idle: Mutex<BTreeMap<SocketAddr, Vec<Upstream>>>,
-    each_max: usize,
-    kept: Duration,
-}
-
-impl Pool {
-    pub(crate) fn new(each_max: usize, kept: Duration) -> Self {
-        Self { idle: Mutex::default(), each_max, kept }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Vec<Upstream>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The connection that was used last, if one is left that was used within `kept`.
-    pub(crate) fn take(&self, address: SocketAddr, kept: Duration) -> Option<Upstream> {
-        loop {
-            let mut upstream = self.idle().get_mut(&address)?.pop()?;
-            if upstream.is_usable(kept) {
-                return Some(upstream);
-            }
-        }
-    }
-
-    /// For the next request.
-    pub(crate) fn give(&self, mut upstream: Upstream) {
+    fn rest(&mut self) -> bool {
+        self.idle_since = Instant::now();
         // One whose answer came before its request was sent cannot be used again.
-        if upstream.connection.is_none() || upstream.sender.is_closed() || !upstream.progress.is_sent() {
-            return;
-        }
-        upstream.idle_since = Instant::now();
-        let mut idle = self.idle();
-        let waiting = idle.entry(upstream.address).or_default();
-        if waiting.len() < self.each_max {
-            waiting.push(upstream);
-        }
-    }
-
-    /// Ends what nobody has used for long, and what the other side has ended.
-    pub(crate) fn sweep(&self) {
-        let mut idle = self.idle();
-        idle.retain(|_, waiting| {
-            waiting.retain_mut(|upstream| upstream.is_usable(self.kept));
-            !waiting.is_empty()
-        });
+        self.connection.is_some() && !self.sender.is_closed() && self.progress.is_sent()
     }
 }
 

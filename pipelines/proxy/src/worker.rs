@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::options::Threads;
 use crate::shared::Shared;
-use crate::upstream::Pool;
+use crate::pool::Pool;
+use crate::upstream::Upstream;
 
 /// How often idle connections are looked through.
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
@@ -18,7 +19,7 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pool<Upstream>,
 }
 
 /// All of them. Dropped, their threads end.
