@@ -1,5 +1,5 @@
 //! A proxy without the rest of `pipe`, for measurements: `stand LISTEN FOLDER [own|shared] [THREADS]
-//! [take-over]`. Ends with its input. Its crate's tests kill it.
+//! [take-over|hyper]`; `hyper`: no request takes the short way. Ends with its input. Its crate's tests kill it.
 
 use std::io::Write as _;
 
@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(_) | None => Threads::EachItsOwn(threads),
     };
     options.take_over = more.get(2).is_some_and(|word| word == "take-over");
+    options.short_way = more.get(2).is_none_or(|word| word != "hyper");
     let stop = CancellationToken::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let told = stop.clone();

@@ -6,6 +6,9 @@ use hyper::{Response, StatusCode};
 
 use crate::body::AnswerBody;
 
+/// Headers of all of them.
+const OF_ALL: &str = "content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n";
+
 /// Why the proxy answers itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -47,7 +50,8 @@ impl Refusal {
         }
     }
 
-    const fn text(self) -> &'static str {
+    /// For whoever reads it.
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Framing => "the length of the request is told in two ways, or not in digits\n",
             Self::Hosts => "a request has one Host header\n",
@@ -63,10 +67,22 @@ impl Refusal {
         }
     }
 
+    /// Whether whatever follows on the connection may be part of the same request.
+    pub(crate) const fn is_last(self) -> bool {
+        matches!(self, Self::Framing | Self::Unfinished)
+    }
+
+    /// The first lines of an answer of HTTP/1.1: all but length and what every answer has.
+    pub(crate) fn write_status(self, to: &mut Vec<u8>) {
+        let status = self.status();
+        for part in ["HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or_default(), "\r\n", OF_ALL] {
+            to.extend_from_slice(part.as_bytes());
+        }
+    }
+
     pub(crate) fn response(self) -> Response<AnswerBody> {
         let mut response = text(self.status(), Bytes::from_static(self.text().as_bytes()));
-        if matches!(self, Self::Framing | Self::Unfinished) {
-            // Whatever follows on this connection may be part of this request.
+        if self.is_last() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::door::{self, Door};
+use crate::plain;
 use crate::shared::Shared;
 use crate::watched::{Facts, Watched};
 use crate::worker::{Worker, Workers};
@@ -119,9 +120,32 @@ async fn converse(
         () = async { shared.lingered.rung().await; tokio::time::sleep(times.linger).await } => return Ok(()),
     };
     let (first, is_http2) = sniffed.map_err(|_| "nothing was asked")??;
+    let address = HeaderValue::try_from(peer.ip().to_canonical().to_string())?;
+    let (stream, first) = if shared.options.short_way && !is_http2 {
+        let Some(unusual) = plain::converse(worker, stream, first, address.clone(), is_test).await? else {
+            return Ok(());
+        };
+        unusual
+    } else {
+        (stream, first.freeze())
+    };
+    // Few connections get here, and those that do not need not have the room for it.
+    Box::pin(through_hyper(worker, stream, first, is_http2, address, is_test)).await
+}
+
+/// A connection that is not plain, or not any more.
+async fn through_hyper(
+    worker: &Arc<Worker>,
+    stream: TcpStream,
+    first: Bytes,
+    is_http2: bool,
+    address: HeaderValue,
+    is_test: bool,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let shared = &worker.shared;
+    let times = &shared.options.times;
     let facts = Arc::new(Facts::default());
     let io = TokioIo::new(Watched::new(stream, first, is_http2, &facts, times.head, times.idle));
-    let address = HeaderValue::try_from(peer.ip().to_canonical().to_string())?;
     let door = Arc::new(Door { worker: Arc::clone(worker), peer: address, is_test, facts });
     let service = service_fn(move |request| door::answer(Arc::clone(&door), request));
     let limits = &shared.options.limits;
@@ -161,7 +185,7 @@ async fn converse(
 }
 
 /// Reads until it is known which protocol it is.
-async fn sniff(stream: &mut TcpStream) -> io::Result<(Bytes, bool)> {
+async fn sniff(stream: &mut TcpStream) -> io::Result<(BytesMut, bool)> {
     let mut first = BytesMut::with_capacity(FIRST_BYTES);
     while first.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&first) {
         if stream.read_buf(&mut first).await? == 0 {
@@ -169,5 +193,5 @@ async fn sniff(stream: &mut TcpStream) -> io::Result<(Bytes, bool)> {
         }
     }
     let is_http2 = first.starts_with(HTTP2_PREFACE);
-    Ok((first.freeze(), is_http2))
+    Ok((first, is_http2))
 }

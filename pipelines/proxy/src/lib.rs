@@ -26,6 +26,7 @@ mod live;
 mod metrics;
 mod nested;
 mod pick;
+mod plain;
 mod pool;
 mod run;
 mod shared;

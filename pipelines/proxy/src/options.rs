@@ -23,6 +23,8 @@ pub struct Options {
     pub trust_forwarded: bool,
     /// How requests are shared among cores.
     pub threads: Threads,
+    /// Whether plain requests of HTTP/1.1 take the short way; otherwise all of them go through hyper, for comparisons.
+    pub short_way: bool,
     /// Times.
     pub times: Times,
     /// Amounts.
@@ -94,6 +96,7 @@ impl Options {
             metrics_on_test_port: false,
             trust_forwarded: false,
             threads: Threads::EachItsOwn(cores),
+            short_way: true,
             times: Times::default(),
             limits: Limits::default(),
         }

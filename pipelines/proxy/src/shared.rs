@@ -1,6 +1,7 @@
 //! What all threads of a proxy share: the table that stands, counters, and who may replace the table.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -122,6 +123,13 @@ impl Shared {
     /// Names of two requests differ, also of two starts.
     pub(crate) fn request_id(&self) -> String {
         format!("{:x}-{:x}", self.start, self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The same where the id is to be.
+    pub(crate) fn write_request_id(&self, to: &mut Vec<u8>) {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        // A vector takes whatever is written.
+        let _written = write!(to, "{:x}-{number:x}", self.start);
     }
 
     /// One more request of a colour of this table; `false` if another table stands by now. A colour that has lost its weight

@@ -8,8 +8,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::Threads;
-use crate::shared::Shared;
+use crate::plain::Link;
 use crate::pool::Pool;
+use crate::shared::Shared;
 use crate::upstream::Upstream;
 
 /// How often idle connections are looked through.
@@ -19,7 +20,10 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
+    /// Of what goes through hyper.
     pub(crate) pool: Pool<Upstream>,
+    /// Of plain requests.
+    pub(crate) links: Pool<Link>,
 }
 
 /// All of them. Dropped, their threads end.
@@ -44,8 +48,9 @@ impl Workers {
             let runtime =
                 builder.worker_threads(threads.unwrap_or(1)).thread_name(name.clone()).enable_all().build()?;
             let limits = &shared.options.limits;
-            let pool = Pool::new(limits.idle_each_max, shared.options.times.kept);
-            let worker = Arc::new(Worker { shared: Arc::clone(shared), pool });
+            let kept = shared.options.times.kept;
+            let (pool, links) = (Pool::new(limits.idle_each_max, kept), Pool::new(limits.idle_each_max, kept));
+            let worker = Arc::new(Worker { shared: Arc::clone(shared), pool, links });
             this.all.push((runtime.handle().clone(), Arc::clone(&worker)));
             let end = this.end.clone();
             let run = move || runtime.block_on(sweep_until(&worker, end));
@@ -76,7 +81,10 @@ async fn sweep_until(worker: &Worker, end: CancellationToken) {
     loop {
         tokio::select! {
             () = end.cancelled() => return,
-            _ = period.tick() => worker.pool.sweep(),
+            _ = period.tick() => {
+                worker.pool.sweep();
+                worker.links.sweep();
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod backend;
 mod control;
 mod http;
 mod load;
+mod plain;
 mod process;
 mod retry;
 mod shift;
