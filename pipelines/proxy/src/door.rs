@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use crate::answers::{self, Refusal};
 use crate::body::{AnswerBody, Through};
 use crate::forward::Forward;
-use crate::watched::{Busy, Facts};
+use crate::guard::{Busy, Facts};
 use crate::worker::Worker;
 use crate::{headers, metrics, upgrade};
 

@@ -16,9 +16,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::door::{self, Door};
+use crate::guard::{Facts, Limits, Watched};
 use crate::plain;
 use crate::shared::Shared;
-use crate::watched::{Facts, Watched};
 use crate::worker::{Worker, Workers};
 
 /// First bytes of HTTP/2.
@@ -145,7 +145,7 @@ async fn through_hyper(
     let shared = &worker.shared;
     let times = &shared.options.times;
     let facts = Arc::new(Facts::default());
-    let io = TokioIo::new(Watched::new(stream, first, is_http2, &facts, times.head, times.idle));
+    let io = TokioIo::new(Watched::new(stream, first, is_http2, &facts, Limits { head: times.head, idle: times.idle }));
     let door = Arc::new(Door { worker: Arc::clone(worker), peer: address, is_test, facts });
     let service = service_fn(move |request| door::answer(Arc::clone(&door), request));
     let limits = &shared.options.limits;

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod event;
+pub mod guard;
 pub mod options;
 pub mod stats;
 pub mod table;
@@ -18,7 +19,6 @@ mod control;
 mod door;
 mod doors;
 mod forward;
-mod framing;
 mod front;
 mod hand_over;
 mod headers;
@@ -36,7 +36,6 @@ mod tally;
 mod ticket;
 mod upgrade;
 mod upstream;
-mod watched;
 mod way;
 mod worker;
 

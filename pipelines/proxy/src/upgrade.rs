@@ -13,10 +13,10 @@ use hyper_util::rt::TokioIo;
 use crate::backend::Backend;
 use crate::body::SendBody;
 use crate::forward::{Attempt, Forward};
+use crate::guard::Busy;
 use crate::shared::Shared;
 use crate::ticket::Ticket;
 use crate::upstream;
-use crate::watched::Busy;
 
 /// Asks a backend for another protocol, on a connection of its own.
 pub(crate) async fn attempt(

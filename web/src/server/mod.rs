@@ -4,10 +4,8 @@
 //! (by prior knowledge) on one port. TLS is a proxy's. What the routes do is not known here.
 //! Follows <https://hyper.rs/guides/1/server/graceful-shutdown/>.
 
-mod framing;
 mod places;
 mod request;
-mod watched;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use bytes::{Bytes, BytesMut};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use proxy::guard::{Facts, Limits, Watched};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -25,10 +24,8 @@ use tokio_util::task::TaskTracker;
 pub use places::Network;
 pub use request::{ClientAddress, RequestId};
 
-use framing::Framing;
 use places::{Full, Places};
 use request::Requests;
-use watched::{Facts, Limits, Watched};
 
 /// First bytes of HTTP/2.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -180,8 +177,7 @@ impl Connections {
         let (first, is_http2) = sniffed.map_err(|_| "nothing was asked")??;
         let facts = Arc::new(Facts::default());
         let limits = Limits { head: options.head_time, idle: options.idle_time };
-        let framing = (!is_http2).then(Framing::default);
-        let io = TokioIo::new(Watched::new(stream, first, framing, Arc::clone(&facts), limits));
+        let io = TokioIo::new(Watched::new(stream, first, is_http2, &facts, limits));
         let service = self.server.requests.of(peer, facts);
         if is_http2 {
             let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());

@@ -16,10 +16,10 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use proxy::guard::{Busy, Facts};
 use tracing::Instrument as _;
 
 use super::places::Network;
-use super::watched::Facts;
 use crate::Problem;
 
 /// The client, behind trusted proxies; in the extensions of every request.
@@ -74,23 +74,13 @@ pub(super) struct OfConnection {
     facts: Arc<Facts>,
 }
 
-/// Counts a request as busy as long as its answer has not begun.
-struct Busy(Arc<Facts>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 impl Service<Request<Incoming>> for OfConnection {
     type Response = Response;
     type Error = Infallible;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.facts.busy.fetch_add(1, Ordering::AcqRel);
-        let busy = Busy(Arc::clone(&self.facts));
+        let busy = Busy::new(&self.facts);
         let count = self.requests.count.fetch_add(1, Ordering::Relaxed);
         let id: Arc<str> = format!("{:x}-{count:x}", self.requests.start).into();
         let client = self.requests.client(self.peer, request.headers());
@@ -128,7 +118,7 @@ impl Service<Request<Incoming>> for OfConnection {
 
 fn check(request: &Request<Incoming>, facts: &Facts) -> Option<Problem> {
     let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "framing", detail).closing();
-    if facts.is_bad.load(Ordering::Acquire) {
+    if facts.is_bad() {
         return Some(bad("the length of the request is told in two ways, or not in digits"));
     }
     let hosts = request.headers().get_all(header::HOST).iter().count();

@@ -13,34 +13,36 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::framing::{Framing, State};
+use super::framing::{Framing, State};
 
 /// How often the limits are looked at within the shortest.
 const LOOKS: u32 = 4;
 
 /// What the connection's requests need to know of it, and tell it.
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
+pub struct Facts {
     is_bad: AtomicBool,
     busy: AtomicUsize,
 }
 
 impl Facts {
-    /// Its bytes can be understood in two ways.
-    pub(crate) fn is_bad(&self) -> bool {
+    /// Whether its bytes can be understood in two ways.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
         self.is_bad.load(Ordering::Acquire)
     }
 }
 
 /// A request whose answer has not begun, or a tunnel: silence is then not the client's.
 #[derive(Debug)]
-pub(crate) struct Busy(Arc<Facts>);
+pub struct Busy(Arc<Facts>);
 
 impl Busy {
-    pub(crate) fn new(facts: &Arc<Facts>) -> Self {
+    /// From now until it is dropped.
+    #[must_use]
+    pub fn new(facts: &Arc<Facts>) -> Self {
         facts.busy.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(facts))
     }
@@ -52,31 +54,39 @@ impl Drop for Busy {
     }
 }
 
-/// The connection.
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the head of a request, from its first byte on; and for the first byte of a connection.
+    pub head: Duration,
+    /// Silence otherwise, while no request is busy.
+    pub idle: Duration,
+}
+
+impl Limits {
+    fn look(self) -> Duration {
+        self.head.min(self.idle) / LOOKS
+    }
+}
+
+/// The connection. Its reads and writes fail with [`io::ErrorKind::TimedOut`] once a limit is over.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    stream: TcpStream,
+pub struct Watched<Stream> {
+    stream: Stream,
     /// Read before it was known which protocol it is.
     first: Bytes,
     /// `None` for HTTP/2, which frames itself.
     framing: Option<Framing>,
     in_head: bool,
     facts: Arc<Facts>,
-    head: Duration,
-    idle: Duration,
+    limits: Limits,
     deadline: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Watched {
-    pub(crate) fn new(
-        stream: TcpStream,
-        first: Bytes,
-        is_http2: bool,
-        facts: &Arc<Facts>,
-        head: Duration,
-        idle: Duration,
-    ) -> Self {
+impl<Stream> Watched<Stream> {
+    /// `first`: what was read of the stream already.
+    pub fn new(stream: Stream, first: Bytes, is_http2: bool, facts: &Arc<Facts>, limits: Limits) -> Self {
         let now = Instant::now();
         Self {
             stream,
@@ -84,10 +94,9 @@ impl Watched {
             framing: (!is_http2).then(Framing::default),
             in_head: true,
             facts: Arc::clone(facts),
-            head,
-            idle,
-            deadline: now + head,
-            timer: Box::pin(tokio::time::sleep_until(now + head.min(idle) / LOOKS)),
+            limits,
+            deadline: now + limits.head,
+            timer: Box::pin(tokio::time::sleep_until(now + limits.look())),
         }
     }
 
@@ -95,7 +104,7 @@ impl Watched {
         let now = Instant::now();
         let Some(framing) = &mut self.framing else {
             self.in_head = false;
-            self.deadline = now + self.idle;
+            self.deadline = now + self.limits.idle;
             return;
         };
         framing.feed(bytes);
@@ -105,9 +114,9 @@ impl Watched {
         let in_head = framing.state() == State::Head;
         // A head has one limit from its first byte on, however slowly it comes.
         if !in_head {
-            self.deadline = now + self.idle;
+            self.deadline = now + self.limits.idle;
         } else if !self.in_head {
-            self.deadline = now + self.head;
+            self.deadline = now + self.limits.head;
         }
         self.in_head = in_head;
     }
@@ -119,9 +128,9 @@ impl Watched {
                 if self.facts.busy.load(Ordering::Acquire) == 0 {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                self.deadline = now + self.idle;
+                self.deadline = now + self.limits.idle;
             }
-            self.timer.as_mut().reset(now + self.head.min(self.idle) / LOOKS);
+            self.timer.as_mut().reset(now + self.limits.look());
         }
         Ok(())
     }
@@ -135,7 +144,7 @@ impl Watched {
             }
             Poll::Ready(result) => {
                 if !self.in_head {
-                    self.deadline = Instant::now() + self.idle;
+                    self.deadline = Instant::now() + self.limits.idle;
                 }
                 Poll::Ready(result)
             }
@@ -143,7 +152,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<Stream: AsyncRead + Unpin> AsyncRead for Watched<Stream> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -171,7 +180,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<Stream: AsyncWrite + Unpin> AsyncWrite for Watched<Stream> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(context, result)
