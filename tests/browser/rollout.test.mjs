@@ -42,12 +42,15 @@ after(async () => {
 const PAGE = "/environments/production";
 const live = (page, id) => page.locator(`#service-${id}`);
 const number = async (page, id, row, column) => Number(await live(page, id).locator(`.colours tr:has(th:text-is("${row}")) td`).nth(column).textContent());
+/** Presses the button of a form, and waits for the page that answers: a page that is left before takes its form with it. */
+const press = (page, button) => Promise.all([page.waitForEvent("load"), button.click()]);
 /** Waits for the state: with a script the page shows it by itself, without one it is loaded again. */
 async function comes(page, id, is_scripted, text) {
   const status = page.locator(`#rollout-${id} .status`);
   if (is_scripted) return status.filter({ hasText: text }).waitFor();
   await until(`${text} of rollout ${id}`, async () => {
-    await page.reload();
+    // Not `reload`, which fails where the answer of a form has just taken the page's place; an anchor would load nothing.
+    await page.goto(page.url().split("#")[0]);
     return (await status.textContent()).includes(text);
   });
 }
@@ -127,20 +130,20 @@ for (const javaScriptEnabled of [true, false]) {
     await page.goto(PAGE);
     const section = page.locator(`#service-${id}`);
     await section.locator("textarea").fill("lunch <b>");
-    await section.getByRole("button", { name: "Pause" }).click();
+    await press(page, section.getByRole("button", { name: "Pause" }));
     await comes(page, id, javaScriptEnabled, "Waits for a person");
     assert.match(await live(page, id).textContent(), /grace[^]*: lunch <b>/);
-    await section.getByRole("button", { name: "Resume" }).click();
+    await press(page, section.getByRole("button", { name: "Resume" }));
     await comes(page, id, javaScriptEnabled, "Gathers evidence");
-    await section.getByRole("button", { name: "Promote", exact: true }).click();
+    await press(page, section.getByRole("button", { name: "Promote", exact: true }));
     if (watcher) await split(watcher, id, "50 %");
     await at(id, 500);
     await page.goto(`/rollouts/${id}`);
     await page.getByRole("heading", { name: "What it changes" }).waitFor();
-    await page.getByRole("button", { name: "Promote fully" }).click();
+    await press(page, page.getByRole("button", { name: "Promote fully" }));
     await at(id, 1000);
-    await page.reload();
-    await page.getByRole("button", { name: "Promote", exact: true }).click();
+    await page.goto(`/rollouts/${id}`);
+    await press(page, page.getByRole("button", { name: "Promote", exact: true }));
     await comes(page, id, javaScriptEnabled, "Succeeded");
     if (watcher) {
       await watcher.locator(`#rollout-${id} .status`, { hasText: "Succeeded" }).waitFor();
@@ -161,7 +164,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.equal(await section.getByRole("button", { name: "Yes, abort" }).isVisible(), false);
     await section.locator("summary", { hasText: "Abort" }).click();
     assert.match(await section.locator(".sure").first().textContent(), /goes to blue, v1, again/);
-    await section.getByRole("button", { name: "Yes, abort" }).click();
+    await press(page, section.getByRole("button", { name: "Yes, abort" }));
     await comes(page, id, javaScriptEnabled, "Rolled back");
     assert.match(await page.locator("#history").textContent(), /v4[^]*Rolled back/);
     assert.deepEqual(await orders(id), ["rollout.abort"]);
@@ -221,7 +224,7 @@ test("stuck is loud, and a late order is refused in words", async () => {
   await page.goto(PAGE);
   await stage.break(id);
   await page.locator(`#service-${id} summary`, { hasText: "Abort" }).click();
-  await page.locator(`#service-${id}`).getByRole("button", { name: "Yes, abort" }).click();
+  await press(page, page.locator(`#service-${id}`).getByRole("button", { name: "Yes, abort" }));
   const notice = page.locator(`#rollout-${id} [role=alert]`);
   await notice.waitFor();
   assert.match(await notice.textContent(), /Stuck: a person must look[^]*the lock is held/);
