@@ -22,8 +22,8 @@ pub use self::rows::{
     RolloutState,
 };
 use self::table::{append, create, json, list, micros, order, rollout, take_lock};
-use super::StoreError;
 use super::database::Database;
+use super::{RunId, StoreError};
 
 /// Most rollouts of one list.
 pub const LISTED_MAX: usize = 200;
@@ -154,6 +154,15 @@ impl Rollouts {
             select.query_map([environment], rollout)?.collect()
         };
         self.database.read(read).await
+    }
+
+    /// Gates in the middle of jobs that ask people, the oldest first, at most [`LISTED_MAX`]; of a run, or of all. One whose run was
+    /// ended by something else than its step is among them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn asking(&self, run: Option<RunId>) -> Result<Vec<RolloutRow>, StoreError> {
+        self.database.read(move |connection| table::asking(connection, run)).await
     }
 
     /// The others of the same service and environment that are not closed, or have the lock; the oldest first.

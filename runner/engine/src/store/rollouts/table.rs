@@ -24,7 +24,7 @@ pub(super) fn create(transaction: &Transaction<'_>, new: &NewRollout) -> rusqlit
     let id: u64 = transaction
         .prepare_cached(
             "INSERT INTO rollouts (key, environment, service, repository, run, job, actor, plan_hash, state, seq, view,
-             created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'active', 1, '', ?9, ?9) RETURNING id",
+             created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'active', 1, '{}', ?9, ?9) RETURNING id",
         )?
         .query_row(
             params![
@@ -105,6 +105,19 @@ pub(super) fn take_lock(transaction: &Transaction<'_>, id: u64) -> rusqlite::Res
     )?;
     transaction.execute("UPDATE rollouts SET token = ?2 WHERE id = ?1", params![id, token])?;
     Ok(LockAnswer::Taken(token))
+}
+
+/// Gates that ask people; their name begins as crate `rollout` says.
+pub(super) fn asking(connection: &Connection, run: Option<RunId>) -> rusqlite::Result<Vec<RolloutRow>> {
+    let mut select = connection.prepare_cached(
+        "SELECT * FROM rollouts WHERE substr(service, 1, 5) = 'gate:' AND view ->> '$.outcome' IS NULL
+         AND (?1 IS NULL OR run = ?1) ORDER BY id DESC LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![run.map(|run| run.0), LISTED_MAX], rollout)?;
+    let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    // Those that nobody ended, since their run was ended by something else, must not hide newer ones.
+    rows.reverse();
+    Ok(rows)
 }
 
 /// Others of the same place that are not closed, or have its lock.

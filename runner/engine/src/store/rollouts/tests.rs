@@ -150,3 +150,22 @@ async fn lists_are_of_places_and_states() {
     assert_eq!(ids(rollouts.newest(Some("PRODUCTION".into())).await.unwrap()), [two, other]);
     assert_eq!(ids(rollouts.newest(Some("staging".into())).await.unwrap()), [0_u64; 0]);
 }
+
+#[tokio::test]
+async fn gates_that_ask_are_found() {
+    let (_folder, rollouts) = open();
+    let asking = async |run| rollouts.asking(run).await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>();
+    let waiting = || json!({ "words": "?", "outcome": null });
+    let gate = NewRollout { view: waiting(), ..new("a", "gate:move") };
+    let first = rollouts.create(gate.clone()).await.unwrap().id;
+    rollouts.create(new("b", "orders")).await.unwrap();
+    let second = rollouts.create(NewRollout { key: "c".into(), run: Some(RunId(8)), ..gate }).await.unwrap().id;
+    assert_eq!((asking(None).await, asking(Some(RunId(8))).await), (vec![first, second], vec![second]));
+    // It is closed from the beginning, since nobody but its step carries it on.
+    let still = Addition { view: waiting(), state: RolloutState::Closed, ..addition(1, None, "asks") };
+    rollouts.append(first, still).await.unwrap();
+    assert_eq!(asking(None).await, [first, second]);
+    let ended = Addition { view: json!({ "outcome": "succeeded" }), ..addition(2, None, "ended") };
+    rollouts.append(first, ended).await.unwrap();
+    assert_eq!(asking(None).await, [second]);
+}
