@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod call;
 pub mod fact;
+pub mod gate;
 mod hash;
 pub mod lock;
 pub mod machine;

@@ -4,6 +4,7 @@
 use engine::store::StoreError;
 use engine::store::rollouts::{Addition, NewRollout, NotAdded, RolloutRow, RolloutState, Rollouts};
 use jiff::{SignedDuration, Timestamp};
+use rollout::gate::{PREFIX, TARGET};
 use rollout::plan::{Analysis, Inconclusive, OnActive, Revision, RollbackOn, Schedule, Step, Weight};
 use rollout::view::{ColourView, Line, Phase, StepState, StepView};
 use rollout::{Cause, Fact, Order, Outcome, Plan, View};
@@ -18,6 +19,8 @@ pub(super) struct Asked {
     pub(super) job: String,
     pub(super) by: String,
     pub(super) words: String,
+    /// How long people are asked.
+    pub(super) timeout: SignedDuration,
 }
 
 /// A gate that waits, or has ended.
@@ -119,7 +122,7 @@ impl Gate {
 
 /// A plan that deploys nothing; what is approved is in its settings.
 pub(super) fn plan_of(environment: &str, gate: &str, (repository, commit): (&str, &str), settings: Value) -> Plan {
-    let (name, timeout) = (gate.trim_start_matches("gate:").to_owned(), SignedDuration::ZERO);
+    let (name, timeout) = (gate.trim_start_matches(PREFIX).to_owned(), SignedDuration::ZERO);
     Plan {
         environment: environment.to_owned(),
         service: gate.to_owned(),
@@ -127,7 +130,7 @@ pub(super) fn plan_of(environment: &str, gate: &str, (repository, commit): (&str
         commit: commit.to_owned(),
         image: String::new(),
         version: name,
-        target: "approval".to_owned(),
+        target: TARGET.to_owned(),
         settings,
         schedule: Schedule {
             steps: vec![Step { weight: Weight::ALL, hold: SignedDuration::ZERO, analyse: false, pause: true }],
@@ -196,7 +199,8 @@ fn view_of(asked: &Asked, at: Timestamp) -> View {
         evidence: Vec::new(),
         timeline: vec![Line { at, words: asked.words.clone(), is_bad: false }],
         orders: vec![Order::Promote, Order::Abort],
-        next_at: None,
+        // When nobody is asked any more.
+        next_at: at.checked_add(asked.timeout).ok(),
         blue_until: None,
         irreversible: None,
         rollback_of: None,

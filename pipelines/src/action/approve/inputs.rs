@@ -2,12 +2,14 @@
 
 use engine::step::{ActionCall, InputFacts};
 use jiff::SignedDuration;
+use rollout::gate::{Asks, PREFIX};
 
 use super::super::{OutputFacts, input};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
     input("subject", "", "What is approved, in a sentence or more; another subject is another approval"),
+    input("details", "", "More of it, shown below: a plan, a list; another text is another approval"),
     input("name", "", "Its name, where a job has several"),
     input("environment", "", "Who may deploy there may approve; the job's environment where absent"),
     input("reviewers", "", "Only these people; separated by commas. Else all who may deploy there"),
@@ -28,16 +30,17 @@ pub const OUTPUTS: &[OutputFacts] = &[
 /// People that can be named.
 const REVIEWERS_MAX: usize = 50;
 
+/// Longest `details`.
+const DETAILS_BYTES_MAX: usize = 64 * 1024;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub(super) subject: String,
+    /// What is asked, of whom.
+    pub(super) asks: Asks,
     /// The gate's name, as pages and commands have it.
     pub(super) gate: String,
     pub(super) environment: String,
-    pub(super) reviewers: Vec<String>,
-    pub(super) approvals: usize,
-    pub(super) prevents_self_review: bool,
     pub(super) timeout: SignedDuration,
     pub(super) dry_run: bool,
 }
@@ -70,14 +73,21 @@ impl Wanted {
             return Err(format!("nobody can satisfy this gate: {need} to approve, and {can} of `reviewers` may"));
         }
         let timeout = rollout::read::duration(text("timeout")).map_err(|problem| format!("`timeout`: {problem}"))?;
+        let details = text("details");
+        if details.len() > DETAILS_BYTES_MAX {
+            return Err(format!("`details` has {} bytes, and at most {DETAILS_BYTES_MAX} are shown", details.len()));
+        }
         let masked = |text: &str| call.masker.mask(text);
         Ok(Self {
-            subject: masked(text("subject")),
-            gate: format!("gate:{}", given("name").unwrap_or_else(|| call.run.job.clone())),
+            asks: Asks {
+                subject: masked(text("subject")),
+                details: masked(details),
+                reviewers,
+                approvals,
+                prevent_self_review: prevents_self_review,
+            },
+            gate: format!("{PREFIX}{}", given("name").unwrap_or_else(|| call.run.job.clone())),
             environment,
-            reviewers,
-            approvals,
-            prevents_self_review,
             timeout,
             dry_run: switch("dry-run")?,
         })

@@ -59,11 +59,14 @@ impl BuiltInAction for Approve {
         let wanted = Wanted::of(call).map_err(ActionError::Failed)?;
         let asked = asked(call, &wanted);
         call.outputs.insert("plan-hash".into(), asked.plan.hash());
-        let who = match wanted.reviewers.as_slice() {
+        let who = match wanted.asks.reviewers.as_slice() {
             [] => format!("whoever may deploy to {}", wanted.environment),
             names => names.join(", "),
         };
-        let words = format!("{} of {who} asked for: {}", wanted.approvals, asked.words);
+        let words = format!("{} of {who} asked for: {}", wanted.asks.approvals, asked.words);
+        if !wanted.asks.details.is_empty() {
+            call.log.line(&wanted.asks.details).await;
+        }
         if wanted.dry_run {
             call.log.line(&format!("Dry run: {words}\nPlan {}", asked.plan.hash())).await;
             return Ok(());
@@ -76,10 +79,10 @@ impl BuiltInAction for Approve {
         let mut gate = Gate::open(rollouts, asked, Timestamp::now()).await.map_err(failed)?;
         call.outputs.insert("approval-id".into(), gate.id.to_string());
         call.log.line(&words).await;
-        let id = gate.id;
+        let run = call.run.id;
         let text = format!(
-            "Waiting. `pipe deploy promote --rollout {id}` approves, `pipe deploy abort --rollout {id}` rejects; so does the page of {}",
-            wanted.environment
+            "Waiting. `pipe approve {run} {gate}` approves, `pipe reject {run} {gate}` rejects; so does the run's page",
+            gate = wanted.gate
         );
         call.log.line(&text).await;
         let ended = wait(call, rollouts, &wanted, &mut gate).await.map_err(failed)?;
@@ -96,12 +99,8 @@ impl BuiltInAction for Approve {
 }
 
 fn asked(call: &ActionCall<'_>, wanted: &Wanted) -> Asked {
-    let settings = json!({
-        "subject": wanted.subject, "reviewers": wanted.reviewers, "approvals": wanted.approvals,
-        "prevent-self-review": wanted.prevents_self_review,
-    });
-    let plan = plan_of(&wanted.environment, &wanted.gate, (&call.repository.name, &call.run.sha), settings);
-    let subject = match wanted.subject.as_str() {
+    let plan = plan_of(&wanted.environment, &wanted.gate, (&call.repository.name, &call.run.sha), json!(wanted.asks));
+    let subject = match wanted.asks.subject.as_str() {
         "" => format!("job {} of run {} asks whether it may go on", call.run.job, call.run.id),
         subject => subject.to_owned(),
     };
@@ -112,6 +111,7 @@ fn asked(call: &ActionCall<'_>, wanted: &Wanted) -> Asked {
         job: call.run.job.clone(),
         by: call.run.actor.clone(),
         words: subject,
+        timeout: wanted.timeout,
     }
 }
 
@@ -145,7 +145,8 @@ async fn wait(
         }
         let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
         if left.is_zero() {
-            let words = format!("nobody approved it in time: {} of {} approvals", approved.len(), wanted.approvals);
+            let words =
+                format!("nobody approved it in time: {} of {} approvals", approved.len(), wanted.asks.approvals);
             gate.end((Outcome::Rejected, Some(Cause::Timeout)), &words, Timestamp::now()).await?;
             return Ok(End::Refused(words));
         }
@@ -176,7 +177,8 @@ async fn take(
             return Ok(None);
         }
     };
-    if let Some(why) = refused(call, wanted, approved, actor).filter(|_| order == Order::Promote) {
+    let refused = wanted.asks.refusal(&call.run.actor, approved, actor);
+    if let Some(why) = refused.filter(|_| order == Order::Promote) {
         call.log.line(&format!("{actor} approves, which does not count: {why}")).await;
         return Ok(None);
     }
@@ -186,9 +188,9 @@ async fn take(
         return Ok(Some(End::Refused(words)));
     }
     approved.push(actor.clone());
-    let words = format!("{actor} approved it{said} ({} of {})", approved.len(), wanted.approvals);
+    let words = format!("{actor} approved it{said} ({} of {})", approved.len(), wanted.asks.approvals);
     call.log.line(&words).await;
-    if approved.len() < wanted.approvals {
+    if approved.len() < wanted.asks.approvals {
         let fact = Fact::Ordered { order, by: actor.clone(), comment: comment.clone(), number: given.id };
         gate.tell(fact, words, *at).await?;
         return Ok(None);
@@ -198,16 +200,4 @@ async fn take(
         gate.end((Outcome::Succeeded, None), &words, *at).await?;
     }
     Ok(Some(End::Approved { by, comment: comment.clone() }))
-}
-
-/// Why somebody's approval does not count.
-fn refused(call: &ActionCall<'_>, wanted: &Wanted, approved: &[String], actor: &str) -> Option<String> {
-    let is = |name: &String| name.eq_ignore_ascii_case(actor);
-    if wanted.prevents_self_review && call.run.actor.eq_ignore_ascii_case(actor) {
-        return Some("they started the run".to_owned());
-    }
-    if !wanted.reviewers.is_empty() && !wanted.reviewers.iter().any(is) {
-        return Some(format!("asked are {}", wanted.reviewers.join(", ")));
-    }
-    approved.iter().any(is).then(|| "they did so before".to_owned())
 }

@@ -60,7 +60,7 @@ async fn a_person_lets_it_go_on() {
     let out = |name: &str| tried.outputs[name].as_str();
     assert_eq!((out("approved-by"), out("comment"), out("approval-id")), ("kim", "go", "1"));
     assert!(tried.log.contains("1 of whoever may deploy to production asked for: Send the mails?"), "{}", tried.log);
-    assert!(tried.log.contains("Waiting. `pipe deploy promote --rollout 1` approves"), "{}", tried.log);
+    assert!(tried.log.contains("Waiting. `pipe approve 1 gate:mails` approves"), "{}", tried.log);
     let view = place.view().await;
     assert_eq!(
         (view.outcome, view.words.as_str(), view.orders.len()),
@@ -139,6 +139,11 @@ async fn inputs_are_checked_and_a_dry_run_asks_nobody() {
         dry.log
     );
     assert!(place.rollouts.list(RolloutFilter { limit: 1, ..RolloutFilter::default() }).await.unwrap().is_empty());
+    let more = place.run(&[("dry-run", "true"), ("details", "+ table a\n- table b")], &[]).await;
+    assert!(more.log.contains("+ table a\n- table b\n"), "{}", more.log);
+    assert_ne!(more.outputs["plan-hash"], place.run(&[("dry-run", "true")], &[]).await.outputs["plan-hash"]);
+    let long = "x".repeat(64 * 1024 + 1);
+    assert!(error(&place.run(&[("details", &long)], &[]).await).starts_with("`details` has 65537 bytes"));
     let nobody = "nobody can satisfy this gate: one has to approve, and 0 of `reviewers` may";
     assert_eq!(error(&place.run(&[("reviewers", "somebody"), ("prevent-self-review", "true")], &[]).await), nobody);
     assert_eq!(error(&place.run(&[("approvals", "0")], &[]).await), "`approvals` must be a number from 1, not `0`");
