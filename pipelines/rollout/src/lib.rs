@@ -11,6 +11,7 @@ pub mod gate;
 mod hash;
 pub mod lock;
 pub mod machine;
+pub mod migration;
 pub mod observation;
 pub mod order;
 pub mod plan;

@@ -1,9 +1,9 @@
 //! Inputs of `pipe/migrate`, checked.
 
 use engine::step::{ActionCall, InputFacts};
+use rollout::migration::Phase;
 
 use super::super::{OutputFacts, input};
-use super::files::Phase;
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[

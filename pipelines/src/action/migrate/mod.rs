@@ -10,7 +10,6 @@ mod container;
 mod files;
 mod inputs;
 mod ledger;
-mod sql;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -22,12 +21,13 @@ use async_trait::async_trait;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use engine::store::rollouts::Rollouts;
 use jiff::Timestamp;
+use rollout::migration::Phase;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 pub use self::inputs::{INPUTS, OUTPUTS};
 
-use self::files::{Migration, Phase};
+use self::files::Migration;
 use self::inputs::Wanted;
 use self::ledger::Ledger;
 use super::plan_hash;
