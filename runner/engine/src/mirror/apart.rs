@@ -89,6 +89,21 @@ impl Apart {
     }
 }
 
+/// What files of a commit say, of those that are there and no larger than is counted.
+///
+/// # Errors
+/// The commit is not here.
+pub fn texts(repository: &Repository, commit: &str, paths: &[String]) -> Result<Vec<(String, String)>, MirrorError> {
+    let tree = commit_tree(repository, commit)?;
+    let text = |path: &String| {
+        let entry = tree.get_path(std::path::Path::new(path)).ok()?;
+        let blob = entry.to_object(repository).ok()?.into_blob().ok()?;
+        let is_fit = i64::try_from(blob.size()).is_ok_and(|size| size <= COUNTED_BYTES_MAX);
+        is_fit.then(|| (path.clone(), String::from_utf8_lossy(blob.content()).into_owned()))
+    };
+    Ok(paths.iter().filter_map(text).collect())
+}
+
 /// How far a commit is from the default branch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Lag {
@@ -214,6 +229,9 @@ mod tests {
             [("db/migrations/002.sql", "added", Some((1, 0))), ("terraform/main.tf", "added", Some((2, 0)))]
         );
         assert_eq!(apart.of_kind("migration").count(), 1);
+        let asked = ["db/migrations/002.sql".to_owned(), "db/none.sql".to_owned(), "db".to_owned()];
+        let read = texts(&repository, &second, &asked).unwrap();
+        assert_eq!(read, [("db/migrations/002.sql".to_owned(), "ALTER TABLE x;\n".to_owned())]);
         assert_eq!(apart.of_kind("infrastructure").count(), 1);
         let back = Apart::between(&repository, Some(&third), &first).unwrap();
         assert_eq!((back.ahead, back.behind, back.files_changed), (0, 2, 2));
