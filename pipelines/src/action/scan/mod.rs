@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
-use engine::store::verdicts::ImageVerdict;
+use engine::store::verdicts::{FINDINGS_KEPT_MAX, FindingLine, Found, ImageVerdict};
 use jiff::Timestamp;
 use scanners::advisory::Database;
 use scanners::finding::Finding;
@@ -300,11 +300,26 @@ async fn record(call: &mut ActionCall<'_>, scanned: &Scanned) {
         policy: verdict.policy_digest.clone(),
         policy_name: verdict.policy.clone(),
         at: verdict.decided,
+        findings: Some(found(&verdict.judged)),
     };
     if let Err(error) = reports.verdicts().record(said).await {
         let text = format!("the verdict was not kept, so environments that ask for one will refuse the image: {error}");
         call.log.warning(&text).await;
     }
+}
+
+/// In short, the worst first.
+fn found(judged: &[Judged]) -> Found {
+    let mut sorted: Vec<&Judged> = judged.iter().collect();
+    sorted.sort_by_key(|one| (!one.judgement.is_failed(), std::cmp::Reverse(one.severity)));
+    let line = |one: &Judged| FindingLine {
+        fingerprint: one.fingerprint.clone(),
+        id: one.id.clone(),
+        subject: one.subject.clone(),
+        severity: one.severity.as_str().to_owned(),
+        fails: one.judgement.is_failed(),
+    };
+    Found { count: judged.len(), worst: sorted.into_iter().take(FINDINGS_KEPT_MAX).map(line).collect() }
 }
 
 /// What fails, at the line that brought it.

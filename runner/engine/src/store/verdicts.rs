@@ -12,6 +12,8 @@ use super::{RunId, StoreError};
 
 /// The word of a gate that lets something pass.
 const PASS: &str = "pass";
+/// Most findings that are kept of a verdict.
+pub const FINDINGS_KEPT_MAX: usize = 2_000;
 /// Most verdicts of one list.
 pub const VERDICTS_LISTED_MAX: usize = 200;
 
@@ -45,6 +47,34 @@ pub struct ImageVerdict {
     pub policy_name: String,
     /// When.
     pub at: Timestamp,
+    /// What was found; `None`: it was said before that was kept.
+    pub findings: Option<Found>,
+}
+
+/// What a gate found, in short.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Found {
+    /// How many.
+    pub count: usize,
+    /// The worst first, at most [`FINDINGS_KEPT_MAX`].
+    pub worst: Vec<FindingLine>,
+}
+
+/// A finding, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FindingLine {
+    /// A name that stays when versions and lines change.
+    pub fingerprint: String,
+    /// `CVE-…`, or a rule.
+    pub id: String,
+    /// The package or the file.
+    pub subject: String,
+    /// `critical`, `high`, `medium`, `low` or `unknown`.
+    pub severity: String,
+    /// Whether it fails by the policy.
+    pub fails: bool,
 }
 
 /// What an environment asks of an image.
@@ -81,11 +111,14 @@ impl Verdicts {
     /// # Errors
     /// The store cannot be written.
     pub async fn record(&self, verdict: ImageVerdict) -> Result<(), StoreError> {
+        let kept = verdict.findings.as_ref().map(|found| &found.worst[..found.worst.len().min(FINDINGS_KEPT_MAX)]);
+        let kept = kept.and_then(|worst| serde_json::to_string(worst).ok());
         let record = move |transaction: &rusqlite::Transaction<'_>| {
             // A new number: it is the last word.
             transaction.prepare_cached(
                 "INSERT OR REPLACE INTO verdicts (repository, image, target, run, job, step, outcome, sentence, advisories,
-                 advisories_at, policy, policy_name, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 advisories_at, policy, policy_name, at, found, findings)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
                 verdict.repository,
@@ -101,6 +134,8 @@ impl Verdicts {
                 verdict.policy,
                 verdict.policy_name,
                 verdict.at.as_millisecond(),
+                verdict.findings.as_ref().map(|found| found.count),
+                kept,
             ])
             .map(drop)
         };
@@ -118,6 +153,20 @@ impl Verdicts {
                 "SELECT * FROM verdicts WHERE image = ?1 AND repository = ?2 ORDER BY id DESC LIMIT ?3",
             )?;
             select.query_map(params![image, repository, limit.min(VERDICTS_LISTED_MAX)], verdict)?.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// What a run said of images, in order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn of_run(&self, repository: &str, run: RunId) -> Result<Vec<ImageVerdict>, StoreError> {
+        let repository = repository.to_owned();
+        let read = move |connection: &rusqlite::Connection| {
+            let mut select = connection
+                .prepare_cached("SELECT * FROM verdicts WHERE run = ?1 AND repository = ?2 ORDER BY id LIMIT ?3")?;
+            select.query_map(params![run.0, repository, VERDICTS_LISTED_MAX], verdict)?.collect()
         };
         self.database.read(read).await
     }
@@ -171,6 +220,13 @@ impl Verdicts {
     }
 }
 
+/// What cannot be read was written by a newer program; the verdict stands without.
+fn found(row: &Row<'_>) -> rusqlite::Result<Option<Found>> {
+    let (count, text): (Option<usize>, Option<String>) = (row.get("found")?, row.get("findings")?);
+    let worst = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(count.zip(worst).map(|(count, worst)| Found { count, worst }))
+}
+
 fn verdict(row: &Row<'_>) -> rusqlite::Result<ImageVerdict> {
     let time = |milliseconds: i64| Timestamp::from_millisecond(milliseconds).unwrap_or_default();
     Ok(ImageVerdict {
@@ -187,6 +243,7 @@ fn verdict(row: &Row<'_>) -> rusqlite::Result<ImageVerdict> {
         policy: row.get("policy")?,
         policy_name: row.get("policy_name")?,
         at: time(row.get("at")?),
+        findings: found(row)?,
     })
 }
 
@@ -212,6 +269,16 @@ mod tests {
             policy: "sha256:90".into(),
             policy_name: ".pipe/gate.yml".into(),
             at: Timestamp::from_second(at).unwrap(),
+            findings: (run != 3).then(|| Found {
+                count: 1,
+                worst: vec![FindingLine {
+                    fingerprint: "0f".into(),
+                    id: "CVE-2023-0286".into(),
+                    subject: "openssl".into(),
+                    severity: "high".into(),
+                    fails: outcome != PASS,
+                }],
+            }),
         }
     }
 
@@ -245,6 +312,8 @@ mod tests {
             verdicts.of_image("shop/web", IMAGE, 9).await.unwrap(),
             [said(1, "pass", 7400), said(3, "untrusted", 7300), said(2, "fail", 7200)]
         );
+        assert_eq!(verdicts.of_run("shop/web", RunId(3)).await.unwrap(), [said(3, "untrusted", 7300)]);
+        assert_eq!(verdicts.of_run("else/where", RunId(3)).await.unwrap(), []);
         assert_eq!(verdicts.prune(Timestamp::from_second(90_000).unwrap()).await.unwrap(), 2, "the last word stays");
         assert_eq!(ask("shop/web", None).await, "passed in 1");
     }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, beside, database_error};
 
 /// In order; the number of a file is its place here, from 1. The number of those applied is kept as `user_version`.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/001-runs.sql"),
     include_str!("../migrations/002-deliveries.sql"),
     include_str!("../migrations/003-outbox.sql"),
@@ -28,6 +28,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("../migrations/015-rollouts.sql"),
     include_str!("../migrations/016-verdicts.sql"),
     include_str!("../migrations/017-gates.sql"),
+    include_str!("../migrations/018-verdict-findings.sql"),
 ];
 
 pub(super) fn apply(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
