@@ -114,6 +114,19 @@ impl Deployments {
         self.database.read(read).await
     }
 
+    /// The deployment of a job of a run.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn of_job(&self, run: RunId, job: &str) -> Result<Option<Deployed>, StoreError> {
+        let job = job.to_owned();
+        let read = move |connection: &Connection| {
+            let select = format!("{SELECT} WHERE deployments.run = ?1 AND deployments.job = ?2");
+            connection.prepare_cached(&select)?.query_row(params![run.0, job], deployed).optional()
+        };
+        self.database.read(read).await
+    }
+
     /// What stands in each environment that was deployed to: its newest deployment that succeeded, or where there is none
     /// its newest.
     ///
@@ -227,6 +240,8 @@ mod tests {
         tell(3, "prod", "production", "in_progress", one).await;
         tell(4, "stage", "staging", "in_progress", two).await;
         tell(5, "stage", "staging", "failure", two).await;
+        let of_job = async |job: &str| deployments.of_job(two, job).await.unwrap().map(|one| one.id);
+        assert_eq!((of_job("stage").await, of_job("prod").await), (Some(4), None));
         let told = |all: Vec<Deployed>| {
             let line = |it: &Deployed| format!("{} {} {} {}", it.environment, it.sha, it.state, it.ended_at.is_some());
             all.iter().map(line).collect::<Vec<_>>()
