@@ -78,7 +78,9 @@ fn pack(folder: &Path) -> Result<(), String> {
     let git = git.map_err(|error| error.message().to_owned())?;
     let variable = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let names = ["PIPE_PUSHER", "GL_USER", "REMOTE_USER", "USER", "LOGNAME"];
-    let pusher = names.iter().find_map(variable).unwrap_or_else(|| "somebody".to_owned());
+    // Hooks of a service have no variables of a person; it has an account all the same.
+    let account = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    let pusher = names.iter().find_map(variable).or_else(account).unwrap_or_else(|| "a push".to_owned());
     for (name, target) in targets(folder)? {
         for (number, one) in pushed.iter().enumerate() {
             let at = Timestamp::now();

@@ -87,6 +87,30 @@ fn a_push_is_told_signed() {
 }
 
 #[test]
+fn who_pushed_is_said_or_is_the_account() {
+    let world = World::new(&[]);
+    bare(&world);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    install(&world, listener.local_addr().unwrap());
+    let account = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().map(|user| user.name);
+    for (branch, says, expected) in
+        [("one", Some("kim"), "kim".to_owned()), ("two", None, account.unwrap_or_else(|| "a push".to_owned()))]
+    {
+        let listener = listener.try_clone().unwrap();
+        let hearing = std::thread::spawn(move || hear(&listener));
+        let mut push = Command::new("git");
+        push.args(["push", "../shop.git", &format!("HEAD:refs/heads/{branch}")]).current_dir(world.root().join("work"));
+        for name in ["PIPE_PUSHER", "GL_USER", "REMOTE_USER", "USER", "LOGNAME"] {
+            push.env_remove(name);
+        }
+        let output = push.envs(says.map(|name| ("PIPE_PUSHER", name))).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (_, body) = hearing.join().unwrap();
+        assert_eq!((&body["pusher"]["name"], &body["sender"]["login"]), (&expected.clone().into(), &expected.into()));
+    }
+}
+
+#[test]
 fn a_push_does_not_wait_for_a_server_that_is_down_and_is_told_later() {
     let world = World::new(&[]);
     bare(&world);
