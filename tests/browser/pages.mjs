@@ -31,13 +31,14 @@ export function routes() {
 }
 
 /** What stands for the parts of routes in a world: `shown` has a run with a review, one that failed, and so on. */
-export function addresses({ failed, waiting, deployment, test, approval, rollout, environments = ["production"] }) {
+export function addresses({ failed, waiting, deployment, test, approval, rollout, gate, environments = ["production"] }) {
   const jobs = `/runs/${failed.id}/jobs`;
   return {
     "/": ["/", "/?status=cancelled"],
     "/runs/{id}": [`/runs/${failed.id}`, `/runs/${waiting.id}`],
     "/runs/{id}/jobs/{job}": [`${jobs}/test(1)`, `${jobs}/test(1)?q=case`, `/runs/${waiting.id}/jobs/production`],
     "/runs/{id}/review/{environment}": [`/runs/${waiting.id}/review/production`],
+    "/runs/{id}/gates/{gate}": gate ? [gate] : [],
     "/dispatch": ["/dispatch", "/dispatch?repository=acme/shop&workflow=.github/workflows/release.yml"],
     "/tests/{id}": [`/tests/${test}`],
     "/deliveries/{number}": ["/deliveries/1"],

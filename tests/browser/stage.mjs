@@ -30,6 +30,10 @@ export class Stage {
   begin(service, version, { environment = "production", run = 0, job = "deploy", errors = 0 } = {}) {
     return this.ask(`begin ${environment} ${service} ${version} ${REPOSITORY} ${run} ${job} ${errors}`);
   }
+  /** Keeps what a scan of a run said of an image; `found`: `NAME:SEVERITY,…`, critical ones fail. */
+  scan(run, target, found) {
+    return this.ask(`scan ${REPOSITORY} ${run} ${target} ${found}`);
+  }
   /** From now on its target does nothing more. */
   break(id) {
     return this.ask(`break ${id}`);

@@ -3,7 +3,7 @@
 //! `stage DATABASE` reads lines, and stays as long as its input is open:
 //! `begin ENVIRONMENT SERVICE VERSION REPOSITORY RUN JOB ERRORS` begins a rollout whose green answers with so many errors in a
 //! thousand, and prints its number; steps last an hour, so that they end by orders or by evidence. `break NUMBER`: its target
-//! does nothing more.
+//! does nothing more. `scan REPOSITORY RUN TARGET FOUND` keeps what a scan said of an image; FOUND is `NAME:SEVERITY,…`.
 
 #![expect(clippy::print_stdout, reason = "its answers")]
 
@@ -13,7 +13,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use engine::store::reports::Reports;
 use engine::store::rollouts::{Addition, NewRollout, RolloutState, Rollouts};
+use engine::store::verdicts::{FindingLine, Found, ImageVerdict, Verdicts};
 use engine::store::{Database, Options, RunId};
 use jiff::{SignedDuration, Timestamp};
 use rollout::machine::Effect;
@@ -65,7 +67,8 @@ async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let alias = folder.path().join("pipe.db");
     symlink(Path::new(&path).canonicalize()?, &alias)?;
-    let rollouts = Rollouts::on(Database::open(&alias, Options::LOCAL)?);
+    let database = Database::open(&alias, Options::LOCAL)?;
+    let (rollouts, verdicts) = (Rollouts::on(database.clone()), Reports::on(database).verdicts());
     let _carried_here = carry(Path::new(&path))?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut going: BTreeMap<u64, Going> = BTreeMap::new();
@@ -83,6 +86,10 @@ async fn main() -> Result<()> {
                         going.get_mut(&id.parse()?).ok_or("no such rollout goes on")?.is_broken = true;
                         println!("{id}");
                     }
+                    ["scan", words @ ..] => {
+                        scan(&verdicts, words).await?;
+                        println!("0");
+                    }
                     _ => return Err(format!("what is `{line}`?").into()),
                 }
             }
@@ -94,6 +101,39 @@ async fn main() -> Result<()> {
             }
         }
     }
+}
+
+/// What a scan of an image found. The image is one of its own for each run.
+async fn scan(verdicts: &Verdicts, words: &[&str]) -> Result<()> {
+    let [repository, run, target, found] = words else { return Err(format!("what is `{words:?}`?").into()) };
+    let run = RunId(run.parse()?);
+    let lines = found.split(',').filter_map(|one| one.split_once(':')).map(|(name, severity)| FindingLine {
+        fingerprint: name.to_owned(),
+        id: format!("CVE-{name}"),
+        subject: "openssl".to_owned(),
+        severity: severity.to_owned(),
+        fails: severity == "critical",
+    });
+    let worst: Vec<FindingLine> = lines.collect();
+    let failed = worst.iter().filter(|one| one.fails).count();
+    let outcome = if failed > 0 { "fail" } else { "pass" };
+    let said = ImageVerdict {
+        repository: (*repository).to_owned(),
+        image: format!("sha256:{:064x}", run.0),
+        target: (*target).to_owned(),
+        run,
+        job: "scan".to_owned(),
+        step: 1,
+        outcome: outcome.to_owned(),
+        sentence: format!("{outcome}: {failed} of {} findings fail", worst.len()),
+        advisories: None,
+        advisories_at: None,
+        policy: format!("sha256:{}", "90".repeat(32)),
+        policy_name: ".pipe/gate.yml".to_owned(),
+        at: Timestamp::now(),
+        findings: Some(Found { count: worst.len(), worst }),
+    };
+    Ok(verdicts.record(said).await?)
 }
 
 async fn begin(rollouts: &Rollouts, words: &[&str]) -> Result<Going> {

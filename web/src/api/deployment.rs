@@ -13,13 +13,16 @@ use engine::store::deployments::Deployed;
 use engine::store::insights::{DoraFilter, Insights, Mark, Marked, Noted};
 use engine::store::tokens::Scope;
 use jiff::Timestamp;
+use rollout::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use workflow::run::{JobRunKey, Recorded, RunEvent};
 
 use super::answer::{self, Body, Path, done, store};
+use super::gates::is_gate;
 use super::not_found;
 use super::reviews::{IMAGES_MAX, digests};
+use super::rollouts::{Seen, of_run};
 use super::view::Opinion;
 use crate::Problem;
 use crate::access::{self, Allowed, Needs};
@@ -45,6 +48,21 @@ pub(crate) struct Whole {
     pub(crate) reviews: Vec<Said>,
     /// What exactly was approved, where somebody had to.
     pub(crate) subject: Option<String>,
+    /// Its rollouts, in order: a job may roll out several services.
+    pub(crate) rollouts: Vec<Rolled>,
+}
+
+/// A rollout of a deployment.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rolled {
+    pub(crate) id: u64,
+    pub(crate) service: String,
+    /// What it brings.
+    pub(crate) version: String,
+    /// How it ended; `None`: it goes on.
+    pub(crate) outcome: Option<Outcome>,
+    /// Where it is, in a sentence.
+    pub(crate) words: String,
 }
 
 /// What DORA's figures make of a deployment.
@@ -116,7 +134,21 @@ pub(crate) async fn whole<N: Needs>(site: &Site, allowed: &Allowed<N>, id: u64) 
         reviews.iter_mut().for_each(|review| review.origin = origin(&deeds, &review.opinion, &deployed.environment));
     }
     let marks = insights.marks(id).await.map_err(|error| store(&error))?;
-    Ok(Whole { deployed, noted, verdict, marks, images, reviews, subject })
+    let rollouts = rollouts(site, allowed, &deployed).await?;
+    Ok(Whole { deployed, noted, verdict, marks, images, reviews, subject, rollouts })
+}
+
+async fn rollouts<N: Needs>(site: &Site, allowed: &Allowed<N>, deployed: &Deployed) -> Result<Vec<Rolled>, Problem> {
+    let mut found = of_run(site, &allowed.holder, deployed.run).await?;
+    found.retain(|seen| seen.row.job == deployed.job && !is_gate(&seen.row));
+    let rolled = found.into_iter().map(|Seen { row, view }| Rolled {
+        id: row.id,
+        service: row.service,
+        version: view.green.revision.version,
+        outcome: view.outcome,
+        words: view.words,
+    });
+    Ok(rolled.collect())
 }
 
 async fn verdict(insights: &Insights, deployed: &Deployed, noted: &Noted) -> Result<Option<Verdict>, Problem> {

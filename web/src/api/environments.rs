@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::answer::{self, Query, bad, store};
+use super::gates::is_gate;
 use super::rollouts::{newest, standing};
 use super::values::OfRepository;
 use crate::Problem;
@@ -90,9 +91,10 @@ pub(crate) async fn environments(
     let is_wanted = |own: &str| filter.repository.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
     for seen in newest(shared, &allowed.holder, None).await? {
         if is_wanted(&seen.row.repository) {
-            let stands = json!(standing(&seen));
+            // What a job asks people for does not stand there.
+            let stands = (!is_gate(&seen.row)).then(|| json!(standing(&seen)));
             entry(&seen.row.environment, &seen.row.repository, &|one| {
-                one["services"].as_array_mut().into_iter().for_each(|services| services.push(stands.clone()));
+                one["services"].as_array_mut().into_iter().for_each(|services| services.extend(stands.clone()));
             });
         }
     }

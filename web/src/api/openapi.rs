@@ -84,11 +84,15 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         query: RUN_FILTERS,
-        answer: (200, JSON, "runs, newest first; next: the cursor of the next page, or null"),
+        answer: (200, JSON, "runs, newest first; next: the cursor of the next page, or null; gates: what jobs ask"),
         ..page("get", "/runs", Scope::RunsRead, "Runs, newest first")
     },
     Page {
-        answer: (200, JSON, "the run with its jobs and their steps, and its attempts"),
+        answer: (
+            200,
+            JSON,
+            "the run with its jobs and their steps, its attempts, and what its jobs ask people (gates)",
+        ),
         ..page("get", "/runs/{id}", Scope::RunsRead, "A run with its jobs and steps")
     },
     Page {
@@ -140,7 +144,7 @@ pub(super) const PAGES: &[Page] = &[
         ..page("post", "/runs/{id}/reviews", Scope::ReviewsWrite, "Approve or reject deployments that wait")
     },
     Page {
-        answer: (200, JSON, "reviews: what waits for one, who may give it, and what would change"),
+        answer: (200, JSON, "reviews: what waits, who may give it, what would change; gates: what jobs ask people"),
         ..page("get", "/runs/{id}/reviews", Scope::RunsRead, "Deployments that wait for a review")
     },
     Page {

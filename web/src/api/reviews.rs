@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use engine::mirror::Apart;
+use engine::mirror::{Apart, Mirrors};
 use engine::service::{Reviewer, Waiting, waiting};
 use engine::store::RunId;
 use engine::store::deployments::Deployed;
@@ -18,9 +18,11 @@ use serde_json::json;
 use workflow::run::{Recorded, RunEvent};
 
 use super::answer::{self, Body, Path, store};
+use super::irreversible::{self, Irreversible};
 use super::runs::{audit, refused, visible};
+use super::scans::{Scan, scans};
 use super::view::Opinion;
-use super::{Review, not_found};
+use super::{Review, gates, not_found};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::site::Site;
@@ -70,6 +72,10 @@ pub(crate) struct Changes {
     pub(crate) problem: Option<String>,
     /// Digests that jobs gave as outputs, here and there.
     pub(crate) images: Vec<Image>,
+    /// What scans said of the run's images.
+    pub(crate) scans: Vec<Scan>,
+    /// What of it cannot be undone, as far as that is known before.
+    pub(crate) irreversible: Vec<Irreversible>,
 }
 
 /// An output that holds a digest.
@@ -114,7 +120,8 @@ pub(super) async fn list(
         object["changes"] = serde_json::to_value(&changes).map_err(|error| answer::unreadable(&error))?;
         listed.push(object);
     }
-    answer::json(&headers, &json!({ "reviews": listed }))
+    let gates = gates::waiting(&site, &allowed.holder, run.id).await?;
+    answer::json(&headers, &json!({ "reviews": listed, "gates": gates }))
 }
 
 pub(super) async fn review(
@@ -252,7 +259,8 @@ pub(crate) async fn changes(site: &Site, run: &RunListed, environment: &str) -> 
     let standing = standing
         .into_iter()
         .find(|one| one.environment.eq_ignore_ascii_case(environment) && one.state == "success" && one.run != run.id);
-    let here = digests(&facts(site, run.id).await?);
+    let own = facts(site, run.id).await?;
+    let here = digests(&own);
     let there = match &standing {
         Some(deployed) => digests(&facts(site, deployed.run).await?),
         None => BTreeMap::new(),
@@ -265,10 +273,22 @@ pub(crate) async fn changes(site: &Site, run: &RunListed, environment: &str) -> 
         Ok(apart) => (Some(apart), None),
         Err(problem) => (None, Some(problem)),
     };
-    Ok(Changes { standing, apart, problem, images })
+    let waiting = waiting(&own).into_iter().filter(|one| one.environment.eq_ignore_ascii_case(environment));
+    let jobs: Vec<String> = waiting.flat_map(|one| one.gates.into_keys()).map(|key| key.to_string()).collect();
+    let irreversible = irreversible::known(site, run, &own, &jobs, apart.as_ref()).await;
+    let scans = scans(site, &run.repository, run.id, standing.as_ref().map(|deployed| deployed.run)).await?;
+    Ok(Changes { standing, apart, problem, images, scans, irreversible })
 }
 
 async fn apart(site: &Site, run: &RunListed, old: Option<String>) -> Result<Apart, String> {
+    let new = run.sha.clone();
+    let (mirrors, id) = copy(site, run).await?;
+    let read = mirrors.read(id, move |mirror| Apart::between(mirror, old.as_deref(), &new));
+    read.await.map_err(|error| error.to_string())
+}
+
+/// Where the copy of a run's repository is, and its number there.
+pub(super) async fn copy<'a>(site: &'a Site, run: &RunListed) -> Result<(&'a Mirrors, u64), String> {
     let registry = site.api.registry.as_ref().ok_or("no server has a copy of the repository")?;
     let repositories = site.repositories.all().await.map_err(|error| error.to_string())?;
     let spec = site.store.spec(run.id).await.map_err(|error| error.to_string())?;
@@ -278,9 +298,7 @@ async fn apart(site: &Site, run: &RunListed, old: Option<String>) -> Result<Apar
     };
     let found = repositories.iter().find(is_its);
     let id = found.ok_or("the repository is not registered any more")?.id;
-    let new = run.sha.clone();
-    let read = registry.mirrors.read(id, move |mirror| Apart::between(mirror, old.as_deref(), &new));
-    read.await.map_err(|error| error.to_string())
+    Ok((&registry.mirrors, id))
 }
 
 async fn waits(site: &Site, run: RunId) -> Result<Vec<Waiting>, Problem> {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use engine::store::RunId;
 use engine::store::audit::Deed;
 use engine::store::listing::{LISTED_MAX, RunFilter, RunListed};
+use engine::store::{RunId, RunStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{self, Body, Path, Query, store};
 use super::view::Jobs;
-use super::{Dispatch, Rerun, SteerError, not_found};
+use super::{Dispatch, Rerun, SteerError, gates, not_found};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::site::Site;
@@ -64,7 +64,9 @@ pub(crate) async fn list(
     };
     let runs = shared.listing.list(filter).await.map_err(|error| store(&error))?;
     let next = runs.last().filter(|_| runs.len() == limit).map(|run| run.id);
-    answer::json(&headers, &json!({ "runs": runs, "next": next }))
+    let mut gates = gates::waiting_anywhere(&shared, &allowed.holder).await?;
+    gates.retain(|gate| runs.iter().any(|run| run.id.0 == gate.run));
+    answer::json(&headers, &json!({ "runs": runs, "next": next, "gates": gates }))
 }
 
 pub(crate) async fn show(
@@ -81,6 +83,12 @@ pub(crate) async fn show(
     value["held"] = json!(jobs.held);
     value["released_by"] = json!(jobs.released_by);
     value["jobs"] = jobs.into_json();
+    value["gates"] = match run.status {
+        RunStatus::Completed => json!([]),
+        RunStatus::Queued | RunStatus::Waiting | RunStatus::InProgress => {
+            json!(gates::waiting(&shared, &allowed.holder, run.id).await?)
+        }
+    };
     value["attempts"] = Json::Array(attempts);
     answer::json(&headers, &value)
 }

@@ -90,7 +90,7 @@ impl Review {
 }
 
 /// What one reviewer said.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Opinion {
     pub(crate) by: String,
     pub(crate) approved: bool,

@@ -14,6 +14,7 @@ mod errors;
 mod files;
 mod filters;
 mod forms;
+mod gate;
 mod insights;
 mod job;
 pub(crate) mod live;
@@ -40,6 +41,7 @@ pub(crate) use errors::wants_page;
 pub(crate) use filters::encoded;
 pub use login::Oidc;
 pub(crate) use render::{bare, page};
+pub(crate) use run::planned_id;
 
 use crate::site::Site;
 
@@ -62,6 +64,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/runs/{id}/approve", post(run::approve))
         .route("/runs/{id}/rerun", post(run::rerun))
         .route("/runs/{id}/review/{environment}", get(review::show).post(review::decide))
+        .route("/runs/{id}/gates/{gate}", get(gate::show).post(gate::decide))
         .route("/a/{id}", get(approval::show).post(approval::decide))
         .route("/dispatch", get(dispatch::form).post(dispatch::start))
         .route("/environments", get(environments::list))

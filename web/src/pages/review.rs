@@ -18,6 +18,7 @@ use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::Review;
 use crate::api::answer::Path;
+use crate::api::gates;
 use crate::api::reviews::{changes, pending_at, review_run};
 use crate::api::runs::visible;
 use crate::site::Site;
@@ -79,10 +80,11 @@ async fn look<N>(
     let run = visible(site, allowed, run).await?;
     let pending = pending_at(site, allowed, &run, environment).await?;
     let changes = changes(site, &run, &pending.environment).await?;
+    let gates = gates::waiting(site, &allowed.holder, run.id).await?;
     let shown = Run::of(run, Timestamp::now());
     let context = context! {
         title => format!("Review {} of {} #{}", pending.environment, shown.name, shown.run.number), active => "runs",
-        run => Serde(&shown), pending => Serde(&pending), changes => Serde(&changes),
+        run => Serde(&shown), pending => Serde(&pending), changes => Serde(&changes), gates => Serde(&gates),
         refused => refused.map(Problem::detail),
     };
     page(&allowed.holder, "review.html", context)

@@ -22,6 +22,7 @@ use super::shown::{self, Run};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::answer::{Query, store};
+use crate::api::gates::{self, Gate};
 use crate::api::view::Jobs;
 use crate::site::Site;
 
@@ -103,6 +104,8 @@ impl Filters {
 struct Waiting {
     run: Run,
     environments: Vec<String>,
+    /// What its jobs ask whoever looks.
+    gates: Vec<Gate>,
     /// Somebody has to let it begin.
     held: bool,
 }
@@ -144,13 +147,22 @@ async fn parts(site: &Site, holder: &Holder, runs: Vec<RunListed>) -> Result<Val
     // One job may wait while another goes on.
     let mut candidates = site.listing.list(filter("waiting")).await.map_err(|error| store(&error))?;
     candidates.extend(site.listing.list(filter("in_progress")).await.map_err(|error| store(&error))?);
+    let mut gates = gates::waiting_anywhere(site, holder).await?;
+    gates.retain(|gate| gate.why_not.is_none());
+    for gate in gates.iter().take(WAITING_MAX) {
+        // It may be older than those that were looked at.
+        if !candidates.iter().any(|run| run.id.0 == gate.run) {
+            candidates.extend(site.listing.one(RunId(gate.run)).await.map_err(|error| store(&error))?);
+        }
+    }
     let mut waiting = Vec::new();
     for run in candidates {
+        let gates: Vec<Gate> = gates.iter().filter(|gate| gate.run == run.id.0).cloned().collect();
         let jobs = Jobs::read(&site.listing, run.id).await.map_err(|error| store(&error))?;
         let environments = shown::waiting(&jobs);
         let held = jobs.held.is_some();
-        if held || !environments.is_empty() {
-            waiting.push(Waiting { run: Run::of(run, now), environments, held });
+        if held || !environments.is_empty() || !gates.is_empty() {
+            waiting.push(Waiting { run: Run::of(run, now), environments, gates, held });
         }
     }
     let runs: Vec<Run> = runs.into_iter().map(|run| Run::of(run, now)).collect();

@@ -121,6 +121,7 @@ pub(crate) struct World {
     pub(crate) outbox: Outbox,
     pub(crate) approvals: Approvals,
     pub(crate) rollouts: Rollouts,
+    pub(crate) database: Database,
     _folder: tempfile::TempDir,
 }
 
@@ -168,7 +169,8 @@ impl World {
             store: SqliteStore::on(database.clone()),
             tokens,
             audit,
-            deliveries: Deliveries::on(database),
+            deliveries: Deliveries::on(database.clone()),
+            database,
             folders,
             stop,
             admin: String::new(),

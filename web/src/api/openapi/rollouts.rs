@@ -66,6 +66,7 @@ pub(super) const PAGES: &[Page] = &[
             ),
             ("comment", "why"),
             ("step", "the step that was looked at, from 0: what has gone on since is refused"),
+            ("plan", "the `plan_hash` that was looked at: another plan is refused"),
         ],
         answer: (202, JSON, "rollout, order, word; 409 where it is not possible now"),
         ..page("post", "/rollouts/{id}/orders", Scope::Deploy, "Order something of a rollout that goes on")

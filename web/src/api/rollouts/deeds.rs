@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::answer::{Body, Path, bad, store};
 use super::super::runs::refused;
-use super::super::{Rollback, not_found};
+use super::super::{Rollback, gates, not_found};
 use super::{ORDERS, Seen, newest, visible};
 use crate::Problem;
 use crate::access::{self, Allowed};
@@ -30,6 +30,8 @@ pub(crate) struct Wish {
     pub(crate) comment: String,
     /// The step that they saw, from 0: what has gone on since is refused.
     pub(crate) step: Option<usize>,
+    /// Hash of the plan that they saw: of another one nothing is ordered.
+    pub(crate) plan: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +41,7 @@ struct OrderBody {
     #[serde(default)]
     comment: String,
     step: Option<usize>,
+    plan: Option<String>,
 }
 
 pub(super) async fn order(
@@ -47,10 +50,11 @@ pub(super) async fn order(
     Path(id): Path<u64>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let OrderBody { order, comment, step } = body.read()?;
+    let OrderBody { order, comment, step, plan } = body.read()?;
     let order = known(&order)?;
     let deed = async {
-        let (rollout, number) = order_or_roll_back(&site, &allowed, id, Wish { order, comment, step }).await?;
+        let wish = Wish { order, comment, step, plan };
+        let (rollout, number) = order_or_roll_back(&site, &allowed, id, wish).await?;
         Ok((StatusCode::ACCEPTED, json!({ "rollout": rollout, "order": number, "word": order.word() })))
     };
     site.once.perform(&allowed.holder, &body, deed).await
@@ -95,7 +99,7 @@ pub(crate) async fn order_rollout(
 ) -> Result<u64, Problem> {
     let seen = visible(site, &allowed.holder, id).await?;
     permitted(allowed, &seen.row)?;
-    let Wish { order, comment, step } = wish;
+    let Wish { order, comment, step, plan } = wish;
     let comment = checked(&comment)?;
     if !seen.view.orders.contains(&order) {
         return Err(conflict(&seen, order));
@@ -107,13 +111,23 @@ pub(crate) async fn order_rollout(
         );
         return Err(Problem::new(StatusCode::CONFLICT, "state", detail));
     }
-    // Pressed twice it is one order, as long as nobody has looked at it.
+    if plan.as_ref().is_some_and(|plan| *plan != seen.row.plan_hash) {
+        let detail = format!("rollout {id} has another plan than the one you saw: {}. Look again", seen.row.plan_hash);
+        return Err(Problem::new(StatusCode::CONFLICT, "plan", detail));
+    }
+    // Pressed twice it is one order, as long as nobody has looked at it. At a gate each person counts.
+    let by = allowed.holder.person();
     let given = site.rollouts.orders_after(id, 0).await.map_err(|error| store(&error))?;
     let is_waiting = given.last().filter(|last| last.word == order.word() && last.at > seen.row.updated_at);
-    if let Some(waiting) = is_waiting {
+    if let Some(waiting) = is_waiting.filter(|waiting| waiting.actor == by || !gates::is_gate(&seen.row)) {
         return Ok(waiting.id);
     }
-    let by = allowed.holder.person();
+    if order == Order::Promote
+        && let Some(why) = gates::refusal(site, &seen.row, by).await?
+    {
+        let detail = format!("an approval of {by} does not count at {}: {why}", seen.row.service);
+        return Err(Problem::new(StatusCode::FORBIDDEN, "reviewer", detail));
+    }
     let number = site.rollouts.order(id, order.word(), by, &comment, Timestamp::now()).await;
     let number = number.map_err(|error| store(&error))?;
     let detail = json!({
@@ -176,9 +190,6 @@ async fn audit(
     site.api.audit.record(deed).await.map_err(|error| store(&error))
 }
 
-/// What the names of gates of `pipe/approve` begin with; they stand among the rollouts of an environment.
-const GATE: &str = "gate:";
-
 /// What is to be taken back.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -227,7 +238,7 @@ pub(crate) async fn roll_back(
             return Err(Problem::new(StatusCode::CONFLICT, "state", detail));
         }
         let order = order.unwrap_or(Order::Rollback);
-        let number = order_rollout(site, allowed, *id, Wish { order, comment, step: None }).await?;
+        let number = order_rollout(site, allowed, *id, Wish { order, comment, step: None, plan: None }).await?;
         return Ok((*id, Some(number)));
     }
     if let Some(to) = to {
@@ -251,7 +262,7 @@ pub(crate) async fn roll_back(
 fn one_of(found: Vec<Seen>, environment: &str, service: &str) -> Result<Seen, Problem> {
     let is_meant = |own: &str| match service {
         // What steps ask people for is no service.
-        "" => !own.starts_with(GATE),
+        "" => !own.starts_with(rollout::gate::PREFIX),
         service => own.eq_ignore_ascii_case(service),
     };
     let mut found: Vec<_> = found.into_iter().filter(|seen| is_meant(&seen.row.service)).collect();

@@ -29,7 +29,7 @@ use crate::access::{self, Allowed};
 use crate::site::Site;
 
 pub(crate) use changes::changes;
-pub(crate) use deeds::{Back, Wish, known, order_or_roll_back, roll_back};
+pub(crate) use deeds::{Back, Wish, known, order_or_roll_back, order_rollout, roll_back};
 pub(crate) use place::{place, standing};
 
 const LISTED: usize = 50;

@@ -37,7 +37,7 @@ pub(in crate::pages) async fn order(
     Form(ordered): Form<Ordered>,
 ) -> Result<Response, Problem> {
     let Ordered { order, comment, step, back, environment } = ordered;
-    let wish = Wish { order: known(&order)?, comment, step: step.parse().ok() };
+    let wish = Wish { order: known(&order)?, comment, step: step.parse().ok(), plan: None };
     let (id, _number) = order_or_roll_back(&site, &allowed, id, wish).await?;
     let to = if back == "environment" && !environment.is_empty() {
         format!("/environments/{}#service-{id}", encoded(&environment))

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use engine::store::rollouts::RolloutFilter;
 use engine::store::tokens::Holder;
 use jiff::Timestamp;
@@ -27,6 +27,7 @@ use super::render::{me, page, part};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::answer::{Path, Query, store};
+use crate::api::gates::{self, Gate};
 use crate::api::rollouts::{Seen, changes, newest, place, visible};
 use crate::site::Site;
 
@@ -55,10 +56,11 @@ pub(super) async fn environment(
     let shown = shown(rollouts, &allowed.holder);
     let history = history(&site, &allowed.holder, &name).await?;
     let have = have(&allowed.holder, &shown, "environment")?;
+    let gates = asking(&site, &allowed.holder, &name).await?;
     let context = context! {
         have,
         title => format!("Environment {name}"), active => "environments", name, one => Serde(&found),
-        rollouts => Serde(&shown), history => Serde(&history), back => "environment",
+        rollouts => Serde(&shown), gates => Serde(&gates), history => Serde(&history), back => "environment",
     };
     page(&allowed.holder, "environment.html", context)
 }
@@ -69,15 +71,22 @@ pub(super) async fn show(
     Path(id): Path<u64>,
 ) -> Result<Response, Problem> {
     let seen = visible(&site, &allowed.holder, id).await?;
+    if let Some(run) = seen.row.run.filter(|_| gates::is_gate(&seen.row)) {
+        return Ok(Redirect::to(&format!("/runs/{run}/gates/{id}")).into_response());
+    }
     let changes = changes(&site, &seen).await?;
     let is_newest = is_newest(&site, &allowed.holder, &seen).await?;
+    let deployment = match seen.row.run {
+        Some(run) => site.deployments.of_job(run, &seen.row.job).await.map_err(|error| store(&error))?,
+        None => None,
+    };
     let shown = [Shown::of(seen, &allowed.holder, Timestamp::now(), is_newest)];
     let have = have(&allowed.holder, &shown, "rollout")?;
     let [shown] = shown;
     let context = context! {
         have,
         title => format!("Rollout {id}: {} to {}", shown.service, shown.environment), active => "environments",
-        one => Serde(&shown), changes => Serde(&changes), back => "rollout",
+        one => Serde(&shown), changes => Serde(&changes), deployment => deployment.map(|one| one.id), back => "rollout",
     };
     page(&allowed.holder, "rollout.html", context)
 }
@@ -100,10 +109,19 @@ async fn is_newest(site: &Site, holder: &Holder, seen: &Seen) -> Result<bool, Pr
 
 fn shown(rollouts: Vec<Seen>, holder: &Holder) -> Vec<Shown> {
     let now = Timestamp::now();
-    let mut shown: Vec<_> = rollouts.into_iter().map(|seen| Shown::of(seen, holder, now, true)).collect();
+    // What jobs ask people has a place of its own.
+    let rollouts = rollouts.into_iter().filter(|seen| !gates::is_gate(&seen.row));
+    let mut shown: Vec<_> = rollouts.map(|seen| Shown::of(seen, holder, now, true)).collect();
     // What somebody has to look at comes first.
     shown.sort_by_key(|one| (!one.is_stuck, !one.is_active));
     shown
+}
+
+/// What jobs ask people for an environment.
+async fn asking(site: &Site, holder: &Holder, name: &str) -> Result<Vec<Gate>, Problem> {
+    let mut gates = gates::waiting_anywhere(site, holder).await?;
+    gates.retain(|gate| gate.environment.eq_ignore_ascii_case(name));
+    Ok(gates)
 }
 
 /// What was rolled out to an environment, newest first.
@@ -233,6 +251,11 @@ impl Watch for Look {
         if let Some(history) = history {
             let context = context! { me => me(&self.holder), history => Serde(&history) };
             html.push_str(&self.sent.changed([("#history", part("rollout-history.html", context)?)]));
+        }
+        if let Of::Environment(name) = &self.of {
+            let gates = asking(&self.site, &self.holder, name).await?;
+            let html_of = part("environment-gates.html", context! { gates => Serde(&gates) })?;
+            html.push_str(&self.sent.changed([("#gates", html_of)]));
         }
         Ok((html, false))
     }

@@ -70,7 +70,7 @@ struct Line {
 }
 
 /// The id in the plan of what a job run is one of: `a(0)/b(12)` is of `a/b`.
-pub(super) fn planned_id(key: &str) -> String {
+pub(crate) fn planned_id(key: &str) -> String {
     let segments = key.split('/').map(|segment| segment.split_once('(').map_or(segment, |(id, _)| id));
     segments.collect::<Vec<_>>().join("/")
 }

@@ -6,6 +6,7 @@ mod left;
 mod times;
 
 pub(super) use deeds::{approve, cancel, rerun};
+pub(crate) use graph::planned_id;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use super::shown::{self, Run, ShownJob};
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::api::answer::{Path, store};
+use crate::api::gates::{self, Gate};
 use crate::api::rollouts::{Seen, of_run};
 use crate::api::runs::visible;
 use crate::api::view::Jobs;
@@ -105,6 +107,13 @@ async fn parts(
     let mut listed: Vec<ShownJob> = jobs.jobs.values().map(|job| ShownJob::of(job, now)).collect();
     planned.name(&mut listed);
     let run = Run::of(run, now);
+    let (gates, rollouts): (Vec<Seen>, Vec<Seen>) = rollouts.into_iter().partition(|seen| gates::is_gate(&seen.row));
+    let gates = gates::all(site, holder, gates).await?;
+    let (mut asking, answered): (Vec<Gate>, Vec<Gate>) = gates.into_iter().partition(|gate| gate.outcome.is_none());
+    asking.retain(|_| !run.is_over);
+    for job in listed.iter_mut().filter(|job| !job.is_over && asking.iter().any(|gate| gate.job == job.key)) {
+        job.word = "waiting".to_owned();
+    }
     times::lay_out(&mut listed, &run, planned.plan.as_ref(), now);
     let rollouts: Vec<Shown> = rollouts.into_iter().map(|seen| Shown::of(seen, holder, now, false)).collect();
     let graph = planned.plan.as_ref().map(|plan| graph::draw(plan, &listed, &rollouts, run.run.id));
@@ -113,7 +122,7 @@ async fn parts(
         me => render::me(holder),
         run => Serde(&run), jobs => Serde(&listed), graph => Serde(graph), failed, waiting,
         attempts => Serde(attempts.iter().map(|one| (one.id, one.attempt)).collect::<Vec<_>>()),
-        rollouts => Serde(&rollouts), refused => jobs.refused, cancelled_by => jobs.cancelled_by, held => jobs.held,
+        rollouts => Serde(&rollouts), gates => Serde(&asking), answered => Serde(&answered), refused => jobs.refused, cancelled_by => jobs.cancelled_by, held => jobs.held,
         released_by => jobs.released_by,
     })
 }
@@ -132,14 +141,15 @@ pub(super) async fn follow(
     news.mark_changed();
     let stop = site.follow.stop().clone();
     let look = Look {
-        site,
         holder: allowed.holder,
         run: run.id,
         planned,
         news,
         left: (0, String::new()),
+        changed: site.rollouts.changed(),
         has_rollouts: true,
         sent: Parts::default(),
+        site,
     };
     Ok(live::stream(place, look, stop))
 }
@@ -152,6 +162,9 @@ struct Look {
     news: watch::Receiver<u64>,
     /// How many jobs had ended when what was left was looked for, and what it was.
     left: (usize, String),
+    /// Rollouts of this process, of whatever run.
+    changed: watch::Receiver<u64>,
+    /// Whether there is one that another process may drive.
     has_rollouts: bool,
     sent: Parts,
 }
@@ -161,6 +174,7 @@ impl Watch for Look {
         tokio::time::sleep(PAUSE).await;
         tokio::select! {
             changed = self.news.changed() => changed.is_ok(),
+            changed = self.changed.changed() => changed.is_ok(),
             () = tokio::time::sleep(EVERY_ROLLOUT), if self.has_rollouts => true,
         }
     }
@@ -177,7 +191,7 @@ impl Watch for Look {
             self.left = (ended, part("run-left.html", left)?);
         }
         let rollouts = of_run(&self.site, &self.holder, run.id).await?;
-        self.has_rollouts = rollouts.iter().any(Seen::is_active);
+        self.has_rollouts = rollouts.iter().any(|seen| seen.view.outcome.is_none());
         let live = context! { is_live => true };
         let context = merge_maps([live, parts(&self.site, &self.holder, run, &self.planned, rollouts).await?]);
         let (head, body) = (part("run-head.html", context.clone())?, part("run-body.html", context)?);

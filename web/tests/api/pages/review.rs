@@ -1,12 +1,17 @@
 //! The page on which a deployment is approved: looking changes nothing, what is seen is what is approved, and what others
 //! wrote stays text.
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use engine::store::RunId;
+use engine::store::reports::Reports;
 use engine::store::tokens::Scope;
+use engine::store::verdicts::{FindingLine, Found, ImageVerdict};
+use jiff::Timestamp;
 use serde_json::json;
 use workflow::model::JobId;
-use workflow::run::{JobPath, JobRunKey, Leg, RunEvent, Terms};
+use workflow::run::{Conclusion, JobPath, JobRunKey, Leg, RunEvent, Terms};
 
 use crate::pages::hostile::{TEXTS, check_harmless};
 use crate::world::World;
@@ -99,6 +104,66 @@ async fn what_waits_is_in_the_api() {
     let one = &answer["reviews"][0];
     assert_eq!((&one["subject"], &one["missing"], &one["why_not"]), (&json!("of-prod"), &json!(2), &json!(null)));
     assert_eq!(one["changes"]["problem"], "no server has a copy of the repository");
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_and_what_scans_said_is_seen_before() {
+    let world = World::new().await;
+    let run = waiting(&world, "prod", &["admin"]).await;
+    let ended = RunEvent::JobRunFinished {
+        key: JobRunKey::parse("plan"),
+        conclusion: Conclusion::Success,
+        outputs: BTreeMap::from([("irreversible".to_owned(), "2_drop.sql (drops table a <b>)".to_owned())]),
+        message: None,
+    };
+    world.facts(run, 4, &[ended]).await;
+    let line = |id: &str, severity: &str| FindingLine {
+        fingerprint: id.into(),
+        id: id.into(),
+        subject: "openssl <i>".into(),
+        severity: severity.into(),
+        fails: false,
+    };
+    let said = |repository: &str, step, findings| ImageVerdict {
+        repository: repository.into(),
+        image: "sha256:1".into(),
+        target: "shop/orders:2".into(),
+        run,
+        job: "scan".into(),
+        step,
+        outcome: "untrusted".into(),
+        sentence: "untrusted: <u>".into(),
+        advisories: None,
+        advisories_at: None,
+        policy: "sha256:2".into(),
+        policy_name: "gate.yml".into(),
+        at: Timestamp::UNIX_EPOCH,
+        findings,
+    };
+    let verdicts = Reports::on(world.database.clone()).verdicts();
+    let found = Found { count: 3, worst: vec![line("CVE-1", "high"), line("CVE-2", "low"), line("CVE-3", "low")] };
+    verdicts.record(said("octo/shop", 1, Some(found))).await.unwrap();
+    verdicts.record(said("octo/else", 2, None)).await.unwrap();
+    let page = world.browse(&format!("/runs/{run}/review/prod")).await;
+    for text in [
+        "This cannot be undone",
+        "job plan",
+        "2_drop.sql (drops table a &lt;b&gt;)",
+        "orders:2",
+        "Not to be trusted",
+        "untrusted: &lt;u&gt;",
+        "1 high, 2 low",
+        "no scan of it is known",
+    ] {
+        assert!(page.text().contains(text), "{text}: {}", page.text());
+    }
+    let told = world.get(&format!("/runs/{run}/reviews")).await.json();
+    let changes = &told["reviews"][0]["changes"];
+    assert_eq!(changes["irreversible"], json!([{ "by": "job plan", "words": "2_drop.sql (drops table a <b>)" }]));
+    assert_eq!(changes["scans"].as_array().unwrap().len(), 1, "another repository's scans are its own: {changes}");
+    let plain = waiting(&world, "prod", &["admin"]).await;
+    let page = world.browse(&format!("/runs/{plain}/review/prod")).await;
+    assert!(!page.text().contains("cannot be undone") && !page.text().contains("Scans"), "{}", page.text());
 }
 
 #[tokio::test]
