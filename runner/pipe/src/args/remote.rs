@@ -212,7 +212,7 @@ pub struct ReviewArgs {
     /// Its number, or `latest`
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// The environment; without it all that wait
+    /// The environment, or `gate:NAME` of what a job asks; without it all that wait
     #[arg(value_name = "ENVIRONMENT")]
     pub environment: Option<String>,
     /// Why

@@ -32,11 +32,10 @@ pub(super) async fn list(args: &RunsArgs, global: &Global) -> Result<Exit, Failu
         if rows.is_empty() {
             return "no runs\n".to_owned();
         }
-        table::render(
-            &["RUN", "STATUS", "REPOSITORY", "WORKFLOW", "REF", "EVENT", "BY", "MADE", "TITLE"],
-            &rows,
-            terminal,
-        )
+        let names = ["RUN", "STATUS", "REPOSITORY", "WORKFLOW", "REF", "EVENT", "BY", "MADE", "TITLE"];
+        let gates = value["gates"].as_array().into_iter().flatten().filter(|gate| gate["why_not"].is_null());
+        let asked: String = gates.map(|gate| format!("run {} waits for you: {}\n", gate["run"], asks(gate))).collect();
+        table::render(&names, &rows, terminal) + &asked
     })
 }
 
@@ -56,6 +55,12 @@ fn row(run: &Json, _terminal: Terminal) -> Vec<String> {
         ago(run["created_at"].as_str()),
         shown(&run["title"]),
     ]
+}
+
+/// What a job asks, and how it is answered.
+fn asks(gate: &Json) -> String {
+    let (run, name) = (&gate["run"], shown(&gate["service"]));
+    format!("{} (`pipe approve {run} {name}` or `pipe reject {run} {name}`)", shown(&gate["subject"]))
 }
 
 /// The conclusion of what is over, else the status.
@@ -107,6 +112,9 @@ fn text(run: &Json, terminal: Terminal) -> String {
             text.push_str(&format!(
                 "    waits: `pipe approve {id} {environment}` or `pipe reject {id} {environment}`\n"
             ));
+        }
+        for gate in run["gates"].as_array().into_iter().flatten().filter(|gate| gate["job"] == job["key"]) {
+            text.push_str(&format!("    asks: {}\n", asks(gate)));
         }
         if !job["message"].is_null() {
             text.push_str(&format!("    {}\n", shown(&job["message"])));
