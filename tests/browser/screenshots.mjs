@@ -3,13 +3,30 @@ import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { launch, open, close, signIn } from "./chromium.mjs";
 import { RULES, fill, files } from "./shop.mjs";
-import { ROOT, World } from "./world.mjs";
+import { Stage } from "./stage.mjs";
+import { ROOT, World, until } from "./world.mjs";
 
+const MOVE = `name: Move
+on: { push: { branches: [move] } }
+jobs:
+  move:
+    name: Move the customers
+    runs-on: ubuntu-latest
+    steps:
+      - uses: pipe/approve@v1
+        with:
+          subject: Move 1,203 customers?
+          details: |
+            + 1,203 rows in customers
+            - 1,203 rows in customers_before
+          environment: production
+`;
 const BYTES_MAX = 100_000;
 const folder = process.argv[2] ?? join(ROOT, "docs/screenshots");
 await mkdir(folder, { recursive: true });
 const browser = await launch();
 const world = await World.open({ settings: RULES });
+let stage;
 try {
   await world.user("grace", "admin");
   await signIn(browser, world, "grace");
@@ -22,12 +39,25 @@ try {
   const more = { "services/orders/refund.js": "export const refund = () => {};\n", "migrations/0003_refunds.sql": "create table refunds (id integer primary key);\n" };
   const waiting = await world.runOf(await world.push(more, { message: "orders: money goes back within a day", author: "Grace Hopper <grace@example.org>" }));
   await world.when(waiting.id, "a review is waited for", (one) => one.status === "waiting");
+  // A rollout that goes on, one that was caught, and a job that asks.
+  stage = Stage.open(world);
+  const caught = await stage.begin("orders", "v41", { run: before.id, job: "production", errors: 150 });
+  await until("its end", async () => (await world.get(`/api/v1/rollouts/${caught}`)).view.outcome);
+  const rollout = await stage.begin("orders", "v42", { run: before.id, job: "production" });
+  await until("evidence", async () => (await world.get(`/api/v1/rollouts/${rollout}`)).view.evidence.length > 0);
+  await stage.scan(before.id, "shop/orders:1", "0286:high");
+  await stage.scan(waiting.id, "shop/orders:2", "0286:high,5678:medium");
+  const asking = await world.runOf(await world.push({ ".github/workflows/move.yml": MOVE }, { branch: "move", message: "customers: the last of them move" }));
+  const gate = await until("a gate", async () => (await world.get(`/api/v1/runs/${asking.id}`)).gates[0]);
   const shots = [
     ["runs", "/"],
     ["run", `/runs/${waiting.id}`],
     ["job", `/runs/${failed.id}/jobs/test(1)`],
     ["review", `/runs/${waiting.id}/review/production`],
+    ["gate", `/runs/${gate.run}/gates/${gate.id}`],
     ["environments", "/environments"],
+    ["environment", "/environments/production"],
+    ["rollout", `/rollouts/${rollout}`],
     ["tests", "/tests"],
     ["dispatch", "/dispatch?repository=acme/shop&workflow=.github/workflows/release.yml"],
     ["settings", "/settings/users"],
@@ -45,6 +75,7 @@ try {
     await close(page);
   }
 } finally {
+  await stage?.close();
   await world.close();
   await browser.close();
 }
