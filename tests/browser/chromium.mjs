@@ -36,7 +36,8 @@ export async function open(browser, world, options = {}) {
   });
   const page = await context.newPage();
   page.wrong = wrong;
-  page.on("console", (message) => { if (message.type() === "error") wrong.push(`console: ${message.text()} ${message.location().url}`); });
+  // That the machine got another network (a container began) is no fault of a page.
+  page.on("console", (message) => { if (message.type() === "error" && !message.text().includes("ERR_NETWORK_CHANGED")) wrong.push(`console: ${message.text()} ${message.location().url}`); });
   page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
   page.on("dialog", (dialog) => { page.answer ? page.answer(dialog) : (wrong.push(`dialog: ${dialog.message()}`), dialog.dismiss()); });
   page.on("request", (request) => { if (!request.url().startsWith(world.url) && !request.url().startsWith("data:")) wrong.push(`request: ${request.url()}`); });
