@@ -42,9 +42,12 @@ pub enum ReplaceError {
         /// The generation that stands.
         current: u64,
     },
-    /// It makes no sense, or could not be written to disk; what stood before stands.
+    /// It makes no sense; what stood before stands.
     #[error("the proxy refuses the table: {0}")]
     Refused(String),
+    /// It could not be written to disk; what stood before stands, also after a kill. Once there is room it may be asked again.
+    #[error("the proxy cannot keep the table: {0}")]
+    NotKept(String),
     /// No answer. The table may stand or not: read it.
     #[error("the proxy does not answer: {0}")]
     Unreachable(String),
@@ -163,11 +166,12 @@ impl Client {
             return if answer.status == StatusCode::OK { Ok(current) } else { Err(ReplaceError::Conflict { current }) };
         }
         let reason = reason(&answer);
-        // Between hand-overs, or something that is no table's fault.
-        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
-            return Err(ReplaceError::Unreachable(reason));
-        }
-        Err(ReplaceError::Refused(reason))
+        Err(match answer.status {
+            // Between hand-overs, or something that is no table's fault.
+            StatusCode::SERVICE_UNAVAILABLE => ReplaceError::Unreachable(reason),
+            StatusCode::INSUFFICIENT_STORAGE => ReplaceError::NotKept(reason),
+            _ => ReplaceError::Refused(reason),
+        })
     }
 
     /// What has been counted.

@@ -80,13 +80,17 @@ impl Doors {
             lock.read_to_string(&mut pid).map_err(failed)?;
             return Err(StartError::Runs(folder.clone(), pid.trim().to_owned()));
         }
-        Ok(Self {
-            lock,
-            control: unix(&folder.join("control.sock"))?,
-            hand_over: unix(&folder.join("hand-over.sock"))?,
-            listen: tcp(options.listen)?,
-            test: options.test_listen.map(tcp).transpose()?,
-        })
+        let opened = || {
+            Ok(Self {
+                lock,
+                control: unix(&folder.join("control.sock"))?,
+                hand_over: unix(&folder.join("hand-over.sock"))?,
+                listen: tcp(options.listen)?,
+                test: options.test_listen.map(tcp).transpose()?,
+            })
+        };
+        // Names of sockets without a process mean that one was killed.
+        opened().inspect_err(|_| remove_names(folder))
     }
 
     /// In the order that [`Self::from_descriptors`] expects.

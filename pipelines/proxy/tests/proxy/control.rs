@@ -66,7 +66,7 @@ async fn a_full_disk_leaves_what_stands() {
     let mut table = world.client.table().await.unwrap();
     table.routes[0].colours[0].weight = 0;
     table.routes[0].colours[1].weight = 1_000;
-    let Err(ReplaceError::Refused(reason)) = world.client.replace(1, &table).await else { panic!("it is refused") };
+    let Err(ReplaceError::NotKept(reason)) = world.client.replace(1, &table).await else { panic!("it is refused") };
     assert!(reason.contains("the old one stands") && reason.contains("No space left"), "{reason}");
     assert_eq!(world.client.table().await.unwrap().generation, 1);
     assert_eq!(wire::get(world.address, "/").await.text(), "blue");

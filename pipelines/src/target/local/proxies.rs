@@ -105,6 +105,10 @@ impl Proxies {
                 }
                 Err(ReplaceError::Conflict { current: _ }) => {}
                 Err(error @ ReplaceError::Refused(_)) => return Err(CallError::last(error.to_string())),
+                Err(error @ ReplaceError::NotKept(_)) => {
+                    let folder = self.folder(environment);
+                    return Err(CallError::transient(format!("{error}; make room in {}", folder.display())));
+                }
                 // It may stand or not: the next look tells.
                 Err(error @ ReplaceError::Unreachable(_)) => {
                     return Err(CallError::transient(format!("{error}; {}", what_to_do(environment))));
