@@ -106,6 +106,11 @@ impl Local {
         self.0.proxies.restore().await
     }
 
+    /// Starts proxies again that are killed, for as long as this is polled. One that was told to stop stays as it is.
+    pub async fn keep_proxies(&self) {
+        self.0.proxies.keep().await;
+    }
+
     /// What stands of a service as the labels and the proxy's table say; `None`: nothing, or no proxy runs. Changes nothing.
     ///
     /// # Errors

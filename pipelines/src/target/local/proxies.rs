@@ -2,15 +2,18 @@
 //!
 //! It is a process of its own (`pipe proxy`) that outlives whoever started it. What it does is in crate `proxy`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proxy::client::{About, AskError, Client, ReplaceError};
 use proxy::table::Table;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::listener;
 use crate::rollout::CallError;
@@ -21,6 +24,10 @@ const START_MAX: Duration = Duration::from_secs(10);
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 /// Attempts to change a table that others change too.
 const EDITS_MAX: usize = 20;
+/// How often is looked whether one was killed.
+const KILLED_EVERY: Duration = Duration::from_millis(500);
+/// One that could not be started again is let alone for so long.
+const REVIVAL_PAUSE: Duration = Duration::from_secs(30);
 /// What is shown of a proxy's log.
 const LOG_LINES_MAX: usize = 10;
 /// A longer log is put aside when a proxy is started.
@@ -50,6 +57,8 @@ impl Default for Starter {
 pub(super) struct Proxies {
     folder: PathBuf,
     starter: Starter,
+    /// Held while one is started: two of one environment would be in each other's way.
+    starting: Arc<Mutex<()>>,
 }
 
 /// With what a proxy was started last, so that it comes back the same.
@@ -62,10 +71,16 @@ struct Started {
 
 /// File with [`Started`].
 const STARTED_FILE: &str = "started.json";
+/// How a proxy is steered; there as long as it runs, and after a kill.
+const SOCKET: &str = "control.sock";
+
+fn started(folder: &Path) -> Option<Started> {
+    serde_json::from_slice(&std::fs::read(folder.join(STARTED_FILE)).ok()?).ok()
+}
 
 impl Proxies {
-    pub(super) const fn new(folder: PathBuf, starter: Starter) -> Self {
-        Self { folder, starter }
+    pub(super) fn new(folder: PathBuf, starter: Starter) -> Self {
+        Self { folder, starter, starting: Arc::default() }
     }
 
     pub(super) fn folder(&self, environment: &str) -> PathBuf {
@@ -73,12 +88,22 @@ impl Proxies {
     }
 
     pub(super) fn client(&self, environment: &str) -> Client {
-        Client::at(self.folder(environment).join("control.sock"))
+        Client::at(self.folder(environment).join(SOCKET))
     }
 
-    /// The table that stands.
+    /// The table that stands. A proxy that was killed is started again for it.
     pub(super) async fn table(&self, environment: &str) -> Result<Table, CallError> {
-        self.client(environment).table().await.map_err(|error| unreachable(environment, &error))
+        let client = self.client(environment);
+        let error = match client.table().await {
+            Err(error @ AskError::Unreachable(_)) => error,
+            answered => return answered.map_err(|error| unreachable(environment, &error)),
+        };
+        match self.killed(&self.folder(environment)) {
+            Some(started) if self.start(&started).await.is_ok() => {
+                client.table().await.map_err(|error| unreachable(environment, &error))
+            }
+            Some(_) | None => Err(unreachable(environment, &error)),
+        }
     }
 
     /// Changes the table by a function of it, which may be asked again if somebody else is faster; gives what stands then, as
@@ -89,16 +114,15 @@ impl Proxies {
         change: impl Fn(&Table) -> Result<Table, String> + Send,
     ) -> Result<Table, CallError> {
         let client = self.client(environment);
-        let read = || async { client.table().await.map_err(|error| unreachable(environment, &error)) };
         for _ in 0..EDITS_MAX {
-            let table = read().await?;
+            let table = self.table(environment).await?;
             let wanted = change(&table).map_err(CallError::last)?;
             if wanted.routes == table.routes {
                 return Ok(table);
             }
             match client.replace(table.generation, &wanted).await {
                 Ok(_) => {
-                    let now = read().await?;
+                    let now = self.table(environment).await?;
                     if change(&now).is_ok_and(|again| again.routes == now.routes) {
                         return Ok(now);
                     }
@@ -134,17 +158,12 @@ impl Proxies {
         fits(environment, about, port, test)
     }
 
-    /// Starts each proxy that has routes and does not run, as after a start of the machine. Gives what went wrong.
+    /// Starts each proxy that ran and does not, as after a start of the machine. Gives what went wrong.
     pub(super) async fn restore(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for folder in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let read = |name: &str| std::fs::read(folder.path().join(name)).ok();
-            let Some(started) = read(STARTED_FILE).and_then(|text| serde_json::from_slice::<Started>(&text).ok())
-            else {
-                continue;
-            };
-            if let Err(error) = self.client(&started.environment).about().await
-                && matches!(error, AskError::Unreachable(_))
+        for folder in self.folders() {
+            if let Some(started) = started(&folder)
+                && let Err(AskError::Unreachable(_)) = self.client(&started.environment).about().await
                 && let Err(error) = self.start(&started).await
             {
                 wrong.push(error.words);
@@ -153,8 +172,46 @@ impl Proxies {
         wrong
     }
 
+    /// Starts each proxy again that is killed, for as long as this is polled.
+    pub(super) async fn keep(&self) {
+        let mut let_alone: BTreeMap<PathBuf, Instant> = BTreeMap::new();
+        loop {
+            tokio::time::sleep(KILLED_EVERY).await;
+            let_alone.retain(|_, since| since.elapsed() < REVIVAL_PAUSE);
+            for folder in self.folders() {
+                let Some(started) = self.killed(&folder).filter(|_| !let_alone.contains_key(&folder)) else { continue };
+                let environment = &started.environment;
+                if !matches!(self.client(environment).about().await, Err(AskError::Unreachable(_))) {
+                    continue;
+                }
+                match self.start(&started).await {
+                    Ok(about) => {
+                        tracing::warn!(environment, pid = about.pid, "its proxy was killed and is started again")
+                    }
+                    Err(error) => {
+                        tracing::error!(environment, error = error.words, "its proxy was killed");
+                        let_alone.insert(folder, Instant::now());
+                    }
+                }
+            }
+        }
+    }
+
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|folder| folder.path())
+    }
+
+    /// How to start a proxy again, if it runs or was killed: one that was told to stop has taken the names of its sockets away.
+    fn killed(&self, folder: &Path) -> Option<Started> {
+        folder.join(SOCKET).exists().then(|| started(folder)).flatten()
+    }
+
     async fn start(&self, wanted: &Started) -> Result<About, CallError> {
         let environment = &wanted.environment;
+        let _one_at_a_time = self.starting.lock().await;
+        if let Ok(about) = self.client(environment).about().await {
+            return Ok(about);
+        }
         let folder = self.folder(environment);
         let failed = |error: &dyn std::fmt::Display| {
             CallError::last(format!("the proxy of `{environment}` cannot be started: {error}"))

@@ -128,7 +128,10 @@ fn rollouts(deploying: Deploying, stop: &CancellationToken) -> Background {
         for problem in deploying.local.restore().await {
             tracing::warn!(problem, "a proxy that should run does not");
         }
-        deploying.keeper.serve(Orphans::CarryOn, stop).await;
+        tokio::select! {
+            () = deploying.keeper.serve(Orphans::CarryOn, stop) => {}
+            () = deploying.local.keep_proxies() => {}
+        }
     })
 }
 
