@@ -12,6 +12,7 @@ mod forge;
 mod hook;
 mod left;
 mod look;
+mod proxy;
 mod remote;
 mod run;
 mod scan;
