@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use engine::clock::SystemClock;
 use engine::step::trial::{Trial, Tried};
-use engine::store::rollouts::Rollouts;
+use engine::store::rollouts::{RolloutState, Rollouts};
 use engine::store::verdicts::ScanRule;
 use engine::store::{Database, Options};
+use rollout::Order;
 use tokio_util::sync::CancellationToken;
 
 use super::DeployLocal;
@@ -181,10 +182,13 @@ async fn what_fails_goes_back_with_the_reason() {
 }
 
 impl Place {
+    fn client(&self) -> proxy::client::Client {
+        proxy::client::Client::at(self.world.local.proxy_folder(&self.world.environment).join("control.sock"))
+    }
+
     /// Returns once two colours share the requests.
     async fn until_split(&self) {
-        let socket = self.world.local.proxy_folder(&self.world.environment).join("control.sock");
-        let client = proxy::client::Client::at(socket);
+        let client = self.client();
         loop {
             let last = client.events(0).await.unwrap().last().map_or(0, |event| event.number);
             let table = client.table().await.unwrap();
@@ -194,6 +198,69 @@ impl Place {
             client.wait_events(last, Duration::from_secs(30)).await.unwrap();
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_that_fails_is_stuck_and_tried_again_when_it_is_ordered() {
+    let place = Place::new("stuck").await;
+    assert!(place.run("v1", &[]).await.result.is_ok());
+    let (trial, client) = (place.trial("v2"), place.client());
+    let cancel = trial.cancel.clone();
+    let meddled = async {
+        place.until_split().await;
+        // Somebody takes blue out of the table, and there is no way back.
+        let whole = client.table().await.unwrap();
+        let mut other = whole.clone();
+        other.routes[0].colours.retain(|colour| colour.name == "green");
+        other.routes[0].colours[0].weight = 1_000;
+        client.replace(whole.generation, &other).await.unwrap();
+        cancel.cancel();
+        whole
+    };
+    let steps = [("steps", "- { weight: 50, for: 1h }\n- { weight: 100 }")];
+    let (tried, whole) = tokio::join!(place.run_as(&trial, "v2", &steps), meddled);
+    let to_do = "order `rollback` to try again, or `abort` to leave all as it is and free the lock";
+    failed(&tried, &["ended stuck", "blue of `orders`", "is not in the proxy's table", "look at the target", to_do]);
+    assert_eq!(tried.outputs["status"], "stuck");
+    assert_eq!(place.world.containers(false), "orders-1-1 orders-2-1", "nothing is stopped that may have users");
+    let next = place.run("v3", &[("on-active-deployment", "fail")]).await;
+    failed(&next, &["rejected", "rollout 2 of orders goes on", "asked not to wait"]);
+    assert_eq!(place.world.get("/cgi-bin/version").await, "v2");
+
+    let generation = client.table().await.unwrap().generation;
+    client.replace(generation, &whole).await.unwrap();
+    let keeper = &place.action.deploying.as_ref().unwrap().keeper;
+    keeper.order(2, Order::Rollback, "ada", "the table is as it was").await.unwrap();
+    let mut changed = keeper.rollouts().changed();
+    let row = loop {
+        changed.mark_unchanged();
+        let row = keeper.rollouts().get(2).await.unwrap().unwrap();
+        if row.state == RolloutState::Closed {
+            break row;
+        }
+        changed.changed().await.unwrap();
+    };
+    assert_eq!(row.view["outcome"], "rolled-back", "{}", row.view);
+    assert_eq!(place.world.get("/cgi-bin/version").await, "v1");
+    assert_eq!(place.world.containers(true), "orders-1-1");
+    assert!(place.run("v4", &[]).await.result.is_ok(), "the lock is free");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_for_is_not_changed_afterwards() {
+    let place = Place::new("plan").await;
+    let trial = place.trial("v1");
+    let first = place.run_as(&trial, "v1", &[]).await;
+    assert!(first.result.is_ok(), "{}", first.log);
+    let other = place.run_as(&Trial { again: true, ..trial }, "v1", &[("env", "VERSION=v2")]).await;
+    let hash = first.outputs["plan-hash"].as_str();
+    assert_ne!(other.outputs["plan-hash"], hash);
+    failed(
+        &other,
+        &["rollout 1 was asked for by this step before, with another plan", hash, &other.outputs["plan-hash"]],
+    );
+    assert_eq!(place.world.containers(true), "orders-1-1");
+    assert_eq!(place.world.get("/cgi-bin/version").await, "v1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
