@@ -187,10 +187,10 @@ fn x38_machine_starts_again_with_containers() {
 }
 
 /// A small file system in memory at a folder; it goes with this.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
-    fn mount(folder: PathBuf, size: &str) -> Option<Self> {
+    pub(crate) fn mount(folder: PathBuf, size: &str) -> Option<Self> {
         std::fs::create_dir_all(&folder).unwrap();
         let options = format!("size={size}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "pipe-torture"]).arg(&folder).output();
@@ -202,7 +202,7 @@ impl Small {
     }
 
     /// Nothing fits any more.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let path = self.0.join("filling");
         let mut file = std::fs::File::create(&path).unwrap();
         for block in [1 << 16, 1 << 12, 1] {

@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -32,6 +32,34 @@ pub(crate) enum Flushes {
     KillAt(usize),
     /// Injects this, such as `error=EIO:when=7`.
     Inject(String),
+}
+
+/// Ends the server of a world, whichever it is just now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Blade(Arc<Mutex<Option<Pid>>>);
+
+impl Blade {
+    /// SIGKILL; comes back when nothing of the process is left.
+    pub(crate) fn strike(&self) {
+        let pid = self.0.lock().unwrap().take().expect("a server runs");
+        kill(pid, Signal::SIGKILL).unwrap_or_default();
+        wait_for("the killed server to be gone", || !is_there(pid));
+    }
+
+    /// Whether it has struck, and nobody follows yet.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.0.lock().unwrap().is_none()
+    }
+
+    /// Whether that process is the server.
+    pub(crate) fn is_at(&self, pid: Pid) -> bool {
+        *self.0.lock().unwrap() == Some(pid)
+    }
+
+    /// This is the server now.
+    pub(crate) fn hold(&self, server: &Server) {
+        *self.0.lock().unwrap() = Some(server.pid);
+    }
 }
 
 /// A running server. What is left of it ends with the test.

@@ -60,15 +60,19 @@ impl Witness {
 
     /// The definition of `tell WHAT` for bash, in a container or on this machine.
     pub(crate) fn tell(&self, in_container: bool) -> String {
-        let (route, address) = if in_container {
-            let byte = |at: u8| format!("$((16#${{gw:{at}:2}}))");
-            let address = [6, 4, 2, 0].map(byte).join(".");
-            (r#"gw=$(awk '$2 == "00000000" { print $3; exit }' /proc/net/route); "#, address)
-        } else {
-            ("", "127.0.0.1".to_owned())
-        };
+        let (route, address) = way_here(in_container);
         format!("tell() {{ {route}exec 3<>/dev/tcp/{address}/{}; echo \"$1\" >&3; exec 3>&-; }}", self.port)
     }
+}
+
+/// What a script has to do first, and then the address of this machine, in a container or on it.
+pub(crate) fn way_here(in_container: bool) -> (&'static str, String) {
+    if !in_container {
+        return ("", "127.0.0.1".to_owned());
+    }
+    let byte = |at: u8| format!("$((16#${{gw:{at}:2}}))");
+    let address = [6, 4, 2, 0].map(byte).join(".");
+    (r#"gw=$(awk '$2 == "00000000" { print $3; exit }' /proc/net/route); "#, address)
 }
 
 /// The folders of one server and its repository.
@@ -162,7 +166,7 @@ impl World {
         String::from_utf8_lossy(&output.stdout).into_owned() + &said
     }
 
-    fn program() -> PathBuf {
+    pub(crate) fn program() -> PathBuf {
         std::env::var_os("PIPE_TORTURE_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_pipe").into(), PathBuf::from)
     }
 
