@@ -122,8 +122,11 @@ impl Drive {
             // The machine refuses what would harm; that it was asked for is a bug, and nothing was done.
             next.apply(now, fact).map_err(|illegal| JournalError::Broken(illegal.to_string()))?;
         }
-        // What was seen before a call says nothing about the time after it.
-        if facts.iter().any(|fact| matches!(fact, Fact::Intent { .. } | Fact::TurnsBack { .. })) {
+        // What was seen before or during a call says nothing about the time after it.
+        let is_boundary = |fact: &Fact| {
+            matches!(fact, Fact::Intent { .. } | Fact::Done { .. } | Fact::Failed { .. } | Fact::TurnsBack { .. })
+        };
+        if facts.iter().any(is_boundary) {
             self.looking = None;
         }
         let facts: Vec<_> = facts.into_iter().map(|fact| (now, fact)).collect();

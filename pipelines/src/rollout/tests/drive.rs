@@ -37,6 +37,21 @@ async fn an_order_is_heard_while_a_call_goes_on() {
 }
 
 #[tokio::test]
+async fn a_look_that_began_before_the_share_changed_says_nothing_of_it() {
+    let shared = shared(plan());
+    let shares: fn(&Call) -> bool = |call| matches!(call, Call::SetWeight { .. });
+    {
+        let mut faults = locked(&shared.faults);
+        (faults.slow, faults.late_looks) = (Some((shares, SignedDuration::from_secs(7))), SignedDuration::from_secs(6));
+    }
+    play(&shared, GREEN, Vec::new()).await;
+    let view = shared.view(GREEN);
+    assert_eq!(view.outcome, Some(Outcome::Succeeded), "{:#?}", view.timeline);
+    assert!(view.timeline.iter().all(|line| !line.is_bad), "nobody has changed it meanwhile: {:#?}", view.timeline);
+    assert_eq!(shared.world().effects.iter().filter(|(_, _, call)| shares(call)).count(), 3);
+}
+
+#[tokio::test]
 async fn an_order_that_comes_too_late_changes_nothing() {
     let shared = shared(plan());
     locked(&shared.faults).slow = Some((|call| *call == Call::MakePrimary, SignedDuration::from_secs(5)));

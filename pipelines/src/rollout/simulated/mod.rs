@@ -1,6 +1,8 @@
 //! Ports in memory for tests: a clock that goes on when nothing else does, a journal, a target with traffic, scripts, and a death
 //! at any point of it all.
 
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,15 +10,16 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use engine::clock::Clock;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rollout::lock::Rival;
 use rollout::plan::{Hook, Revision};
 use rollout::simulated::World;
 use rollout::view::Phase;
-use rollout::{Call, Fact, Observation, Order, Plan, Rollout, View};
+use rollout::{Fact, Observation, Order, Plan, Rollout, View};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+pub(crate) use self::faults::{Death, Faults};
 use super::{CallError, CallOrder, Claim, Hooks, Journal, JournalError, OrderGiven, Subject, Target};
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -95,40 +98,6 @@ impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         locked(&self.clock.0).sleepers.remove(&self.key);
     }
-}
-
-/// Where a process dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Death {
-    /// Its intent is written down, nothing is done.
-    BeforeCall(u32),
-    /// It is done, and nobody knows.
-    AfterCall(u32),
-    /// It is done, and that is written down.
-    AfterResult(u32),
-    /// Before the fact with this number is written, whichever it is.
-    BeforeFact(u64),
-    /// After it.
-    AfterFact(u64),
-}
-
-/// Which calls are meant.
-pub(crate) type Which = fn(&Call) -> bool;
-
-/// What goes wrong, once each.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    pub(crate) death: Option<Death>,
-    /// Effects whose answer is lost.
-    pub(crate) lost_answers: BTreeSet<u32>,
-    /// Effects that fail so many times before they succeed.
-    pub(crate) hiccups: BTreeMap<u32, u32>,
-    /// Calls that fail for good.
-    pub(crate) fails: Option<(Which, CallError)>,
-    /// Calls that take so long.
-    pub(crate) slow: Option<(Which, SignedDuration)>,
-    /// Nothing can be seen.
-    pub(crate) is_blind: bool,
 }
 
 /// All that outlives a process.
@@ -381,7 +350,10 @@ impl Target for Simulated {
         if locked(&self.0.faults).is_blind {
             return Err(CallError::transient("connection refused"));
         }
-        Ok(self.0.world().observe(subject.blue.as_ref().map(|blue| blue.id), subject.green.id))
+        let seen = self.0.world().observe(subject.blue.as_ref().map(|blue| blue.id), subject.green.id);
+        let late = locked(&self.0.faults).late_looks;
+        self.0.clock.wait_until(self.0.clock.now().saturating_add(late).unwrap()).await;
+        Ok(seen)
     }
 }
 
