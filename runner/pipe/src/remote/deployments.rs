@@ -111,7 +111,7 @@ fn row_of(place: &Json) -> Vec<String> {
         "" => format!("{}, green {} %", shown(&rolled["phase"]), rolled["weight"].as_f64().unwrap_or_default() / 10.0),
         outcome => outcome.to_owned(),
     });
-    row.push(shown(&rolled["since"]));
+    row.push(second(&rolled["since"]));
     row
 }
 
@@ -142,6 +142,31 @@ pub(super) async fn messages(command: MessagesCommand, global: &Global) -> Resul
 
 /// A commit in short, else the field as it is.
 fn cell(one: &Json, field: &str) -> String {
-    let text = shown(&one[field]);
-    if field == "sha" { text.chars().take(7).collect() } else { text }
+    match field {
+        "sha" => shown(&one[field]).chars().take(7).collect(),
+        "started_at" => second(&one[field]),
+        _ => shown(&one[field]),
+    }
+}
+
+/// A time for a person, without parts of a second.
+pub(super) fn second(value: &Json) -> String {
+    let text = shown(value);
+    text.parse::<jiff::Timestamp>().map_or(text, |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::second;
+
+    #[test]
+    fn times_are_for_people() {
+        for (value, expected) in
+            [(json!("2026-11-22T14:22:44.475302Z"), "2026-11-22 14:22:44Z"), (json!("soon"), "soon"), (json!(null), "")]
+        {
+            assert_eq!(second(&value), expected, "{value}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::AnsiColor;
 use serde_json::Value as Json;
 
+use super::super::deployments::second;
 use super::super::shown;
 use crate::table;
 use crate::terminal::Terminal;
@@ -260,7 +261,7 @@ pub(super) fn history(value: &Json, terminal: Terminal) -> String {
             name(&view["green"]["revision"]),
             state,
             shown(&one["actor"]),
-            began,
+            second(&view["started_at"]),
             took,
             shown(&view["words"]),
         ]
