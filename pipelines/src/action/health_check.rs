@@ -5,12 +5,13 @@
 
 mod container;
 mod inputs;
+mod pace;
 pub(crate) mod probe;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
@@ -19,10 +20,8 @@ pub use self::inputs::{INPUTS, OUTPUTS};
 
 use self::container::Started;
 use self::inputs::{Order, Target};
+use self::pace::Pace;
 use self::probe::{Answer, Url};
-
-/// The longest that one question may take.
-const PROBE_MAX: Duration = Duration::from_secs(5);
 
 /// The action.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +42,16 @@ impl BuiltInAction for HealthCheck {
 
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
         let order = Order::of(call).map_err(ActionError::Failed)?;
+        let what = match &order.target {
+            Target::Url(url) => url.to_string(),
+            Target::Image { image, port } => format!("{image}, once it is started, at port {port}{}", order.path),
+        };
+        let plan = format!("{what} {}, healthy {} times in a row", order.pace, order.healthy_threshold);
+        call.outputs.insert("plan-hash".into(), super::plan_hash(&plan.clone().into()));
+        if order.dry_run {
+            call.log.line(&format!("Dry run: would ask {plan}")).await;
+            return Ok(());
+        }
         let begun = Instant::now();
         let (url, started) = match &order.target {
             Target::Url(url) => (url.clone(), None),
@@ -53,13 +62,7 @@ impl BuiltInAction for HealthCheck {
                 (Url { path: order.path.clone(), ..started.url() }, Some(started))
             }
         };
-        call.log
-            .line(&format!(
-                "Asking {url} every {} s, for {} s at most",
-                order.interval.as_secs_f64(),
-                order.timeout.as_secs_f64()
-            ))
-            .await;
+        call.log.line(&format!("Asking {url} {}", order.pace)).await;
         let waited = wait(call, &order, &url, started.as_ref(), begun).await;
         let Some(started) = started else { return waited };
         if let Err(ActionError::Failed(_)) = &waited {
@@ -95,13 +98,14 @@ async fn wait(
     let (mut attempts, mut healthy) = (0_u32, 0_u32);
     let mut last = String::new();
     loop {
-        let left = order.timeout.saturating_sub(begun.elapsed());
-        if left.is_zero() {
+        let Some(left) = order.pace.next(attempts, begun.elapsed()) else {
             let said = if last.is_empty() { "nothing was asked" } else { &last };
-            let text =
-                format!("{url} is not healthy after {} s and {attempts} attempts: {said}", order.timeout.as_secs_f64());
-            return Err(ActionError::Failed(text));
-        }
+            let after = match order.pace {
+                Pace::Until { limit, .. } => format!("{} s and {attempts} attempts", limit.as_secs_f64()),
+                Pace::Attempts { .. } => format!("{attempts} attempts"),
+            };
+            return Err(ActionError::Failed(format!("{url} is not healthy after {after}: {said}")));
+        };
         if let Some(started) = started
             && let Some(ended) = started.ended().await
         {
@@ -110,11 +114,12 @@ async fn wait(
         attempts += 1;
         let asked = Instant::now();
         let answer = tokio::select! {
-            answer = probe::ask(url, left.min(PROBE_MAX)) => answer,
+            answer = probe::ask(url, left) => answer,
             () = call.cancel.cancelled() => return Err(ActionError::Cancelled),
         };
         // Cut off by the end of all: what was answered before tells more.
-        if answer.is_err() && asked.elapsed() >= left && !last.is_empty() {
+        let was_cut = order.pace.ends_within_attempts() && order.pace.next(attempts, begun.elapsed()).is_none();
+        if answer.is_err() && was_cut && asked.elapsed() >= left && !last.is_empty() {
             continue;
         }
         let now = order.judge(&answer);
@@ -129,8 +134,11 @@ async fn wait(
             call.log.line(&format!("Healthy after {:.1} s", begun.elapsed().as_secs_f64())).await;
             return Ok(());
         }
+        if order.pace.next(attempts, begun.elapsed()).is_none() {
+            continue;
+        }
         tokio::select! {
-            () = tokio::time::sleep(order.interval) => {}
+            () = tokio::time::sleep(order.pace.pause(attempts)) => {}
             () = call.cancel.cancelled() => return Err(ActionError::Cancelled),
         }
     }

@@ -1,16 +1,15 @@
 //! Inputs of `pipe/health-check`, checked.
 
-use std::time::Duration;
-
 use engine::step::{ActionCall, InputFacts};
 use regex::Regex;
 
 use super::super::{OutputFacts, input};
+use super::pace::Pace;
 use super::probe::{Answer, Url};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
-    input("url", "", "What to ask: http://host:port/path"),
+    input("url", "", "What to ask: http://host:port/path, or https://"),
     input("image", "", "An image to start and ask, instead of `url`"),
     input("port", "", "Port that the image listens on"),
     input("path", "/health", "What to ask the image for; unused with `url`"),
@@ -18,9 +17,16 @@ pub const INPUTS: &[InputFacts] = &[
     input("read-only", "true", "Whether the container's files cannot be written, but for /tmp"),
     input("expected-status", "200", "Statuses that are healthy: `200`, `200-299`, `200,204`"),
     input("expected-body", "", "Text that the answer must hold, or `/regular expression/`"),
-    input("timeout", "60", "Seconds until it has failed; also `500ms`, `2m`"),
+    input("timeout", "60", "Seconds until it has failed; also `500ms`, `2m`. With `retries` of each attempt, and 5"),
     input("interval", "1", "Seconds between two attempts"),
-    input("healthy-threshold", "2", "How often in a row it must be healthy"),
+    input(
+        "retries",
+        "",
+        "So many attempts at most, instead of a time for all of them; the first healthy one is enough",
+    ),
+    input("backoff", "", "With `retries`: the pause after attempt n is this number to the power of n, in seconds"),
+    input("healthy-threshold", "2", "How often in a row it must be healthy; with `retries` 1"),
+    input("dry-run", "false", "Only say what would be asked"),
 ];
 
 /// Its outputs.
@@ -28,6 +34,7 @@ pub const OUTPUTS: &[OutputFacts] = &[
     OutputFacts::new("status", "HTTP status of the last answer; empty when there was none"),
     OutputFacts::new("attempts", "How often it was asked"),
     OutputFacts::new("duration-ms", "Milliseconds from the start to the last answer"),
+    OutputFacts::new("plan-hash", "SHA-256 of what is asked and how often"),
 ];
 
 /// What to check.
@@ -46,9 +53,9 @@ pub(super) struct Order {
     pub(super) read_only: bool,
     statuses: Vec<(u16, u16)>,
     body: Option<Body>,
-    pub(super) timeout: Duration,
-    pub(super) interval: Duration,
+    pub(super) pace: Pace,
     pub(super) healthy_threshold: u32,
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug)]
@@ -86,7 +93,12 @@ impl Order {
             return Err(format!("`env`: `{bad}` is not NAME=value"));
         }
         let path = text("path");
-        let healthy = text("healthy-threshold");
+        let pace = Pace::of(call)?;
+        let is_default = |name: &str| call.defaulted.iter().any(|one| one == name);
+        let healthy = match &pace {
+            Pace::Attempts { .. } if is_default("healthy-threshold") => "1",
+            Pace::Attempts { .. } | Pace::Until { .. } => text("healthy-threshold"),
+        };
         Ok(Self {
             target,
             path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
@@ -94,8 +106,8 @@ impl Order {
             read_only: text("read-only") != "false",
             statuses: statuses(text("expected-status"))?,
             body,
-            timeout: duration("timeout", text("timeout"))?,
-            interval: duration("interval", text("interval"))?,
+            pace,
+            dry_run: text("dry-run") == "true",
             healthy_threshold: healthy
                 .parse()
                 .ok()
@@ -130,30 +142,12 @@ fn statuses(text: &str) -> Result<Vec<(u16, u16)>, String> {
         .collect()
 }
 
-fn duration(name: &str, text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let factor = match unit.trim() {
-        "" | "s" => Some(1.0),
-        "ms" => Some(0.001),
-        "m" => Some(60.0),
-        _ => None,
-    };
-    let seconds = number.trim().parse::<f64>().ok().zip(factor).map(|(number, factor)| number * factor);
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("`{name}` must be seconds, or like 500ms or 2m, not `{text}`"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_and_statuses() {
-        assert_eq!(duration("t", "1"), Ok(Duration::from_secs(1)));
-        assert_eq!(duration("t", "500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("t", "2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("t", "-1").is_err() && duration("t", "x").is_err() && duration("t", "1h").is_err());
+    fn statuses_that_are_healthy() {
         assert_eq!(statuses("200, 204-206"), Ok(vec![(200, 200), (204, 206)]));
         assert!(statuses("ok").is_err());
     }

@@ -60,6 +60,24 @@ fn healthy_after_a_while() {
 }
 
 #[test]
+fn so_many_attempts() {
+    let url = server(&[BUSY, BUSY, OK]);
+    let three = [("url", url.as_str()), ("retries", "3"), ("interval", "10ms")];
+    let tried = run(&three);
+    assert!(tried.result.is_ok(), "{}", tried.log);
+    assert_eq!(tried.outputs["attempts"], "3");
+    assert!(tried.log.contains("3 times at most, 5 s each, 0.01 s apart"), "{}", tried.log);
+    let busy = server(&[BUSY]);
+    let tried =
+        fails(&[("url", &busy), ("retries", "2"), ("interval", "10ms")], "not healthy after 2 attempts: HTTP 503");
+    assert_eq!(tried.outputs["attempts"], "2");
+    let dry = run(&[("url", &busy), ("retries", "2"), ("backoff", "2"), ("dry-run", "true")]);
+    assert!(dry.result.is_ok() && dry.log.contains("Dry run: would ask http://"), "{}", dry.log);
+    assert!(dry.log.contains("with pauses that grow by 2, healthy 1 times in a row"), "{}", dry.log);
+    assert!(dry.outputs["plan-hash"].starts_with("sha256:") && !dry.outputs.contains_key("attempts"));
+}
+
+#[test]
 fn never_healthy() {
     let quick = [("interval", "10ms"), ("timeout", "200ms")];
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
