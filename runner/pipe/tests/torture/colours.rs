@@ -132,10 +132,14 @@ fn the_disk_of_the_table_is_full_for_a_while() {
         return;
     }
     let Some((stage, small)) = Stage::on_small_disk() else { return };
-    let run = half(&stage, "steps: |\n  - { weight: 50, for: 1s }\n  - { weight: 100 }\n");
-    let load = Load::begin(stage.ports[0], &path("health"), USERS);
+    let run = half(&stage, "steps: |\n  - { weight: 50, for: 3s }\n  - { weight: 100 }\n");
+    // A table is written over the last but one. Without that file it needs room.
+    let files = ["table.json", "table.2.json"].map(|name| stage.folder().join(name));
+    let next = files.iter().min_by_key(|file| std::fs::metadata(file).unwrap().modified().unwrap());
+    std::fs::remove_file(next.unwrap()).unwrap();
     let generation = |stage: &Stage| stage.table()["generation"].clone();
     let (before, filling) = (generation(&stage), small.fill());
+    let load = Load::begin(stage.ports[0], &path("health"), USERS);
     wait_for("a table that could not be kept", || stage.watch.refused() >= 2);
     assert_eq!((generation(&stage), colours(&stage)), (before, vec!["blue 500".to_owned(), "green 500".to_owned()]));
     std::fs::remove_file(filling).unwrap();
