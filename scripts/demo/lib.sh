@@ -146,7 +146,8 @@ deploy() {
     version_of[$name]=${commit:0:7}
     [[ $name != first ]] || version_of[v1]=${commit:0:7}
     echo "Pushing ${commit:0:7} ($(git -C "$work" log -1 --format=%s "$commit"))"
-    git -C "$work" push --quiet --force "$bare" "$commit:refs/heads/main"
+    # Who pushes may not approve, and whoever sits here does.
+    PIPE_PUSHER=developer git -C "$work" push --quiet --force "$bare" "$commit:refs/heads/main"
     # The push is told and kept before git returns; its run is there once the server has fetched the commit.
     for _ in {1..300}; do
         run=$("$pipe" runs "${ask[@]}" --sha "$commit" --json -n 1 | sed -n 's/.*"id": *\([0-9]*\).*/\1/p' | head -n 1)
