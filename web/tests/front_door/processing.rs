@@ -9,6 +9,7 @@ use engine::clock::Clock;
 use engine::mirror::{Anonymous, MirrorOptions, Mirrors};
 use engine::service::RunSpec;
 use engine::store::deliveries::{Deliveries, DeliveryState};
+use engine::store::followers::Followers;
 use engine::store::repositories::{NewRepository, Repositories};
 use engine::store::schedules::Schedules;
 use engine::store::{RunNumbers, StoreError};
@@ -135,8 +136,8 @@ impl Build {
         }
         let folder = world.folder.path().join("mirrors");
         let mirrors = Mirrors::open(&folder, MirrorOptions::default(), Arc::new(Anonymous)).unwrap();
-        let schedules = Schedules::on(database);
-        let triggering = Triggering { mirrors, repositories, schedules, trust: TrustPolicy::default() };
+        let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database));
+        let triggering = Triggering { mirrors, repositories, schedules, followers, trust: TrustPolicy::default() };
         let made = Arc::new(Made { deliveries: world.deliveries.clone(), specs: Mutex::default() });
         Self { world, made, triggering, clock: Hands::at("2026-03-27T12:00:00Z"), there }
     }

@@ -113,7 +113,7 @@ impl Server {
         outbox.recover().await.unwrap();
         let position = outbox.open_runs().await.unwrap().into_iter().find(|one| one.run == run).unwrap();
         let news =
-            News { messages: Vec::new(), deployments: vec![change("in_progress", 3, true), change(state, 10, false)] };
+            News { deployments: vec![change("in_progress", 3, true), change(state, 10, false)], ..News::default() };
         assert!(outbox.record(position, 3, true, news, at(10)).await.unwrap());
         run
     }

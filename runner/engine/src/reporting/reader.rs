@@ -19,10 +19,14 @@ use crate::github::{Course, DeploymentState, Envelope, JobFindings, Report, Send
 use crate::metrics::Metrics;
 use crate::notify::{Audience, News as NewsForPeople, Story};
 use crate::service::{RunSecrets, RunSpec};
+use crate::store::deliveries::NewDelivery;
 use crate::store::deployments::DeploymentChange;
+use crate::store::followers::Followers;
+use crate::store::listing::Listing;
 use crate::store::outbox::{NewMessage, News, Outbox, Position};
 use crate::store::{RunId, SqliteStore, StoreError};
 use crate::telemetry::Traces;
+use crate::triggering::{Activity, RunSeen, seen};
 
 /// How often it looks without being told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -60,6 +64,8 @@ pub struct ReaderSettings {
     pub audiences: Vec<Audience>,
     /// Where traces of runs go.
     pub traces: Option<Traces>,
+    /// Told of each delivery that a run made for the workflows that follow it.
+    pub arrivals: Option<Arc<Notify>>,
 }
 
 /// The reader.
@@ -67,6 +73,7 @@ pub struct ReaderSettings {
 pub struct Reader {
     store: SqliteStore,
     outbox: Outbox,
+    followers: Followers,
     settings: ReaderSettings,
     secrets: Arc<dyn RunSecrets>,
     findings: Arc<dyn Findings>,
@@ -87,6 +94,8 @@ struct Entry {
     facts: Vec<Recorded>,
     /// What people are told beside.
     story: Story,
+    /// Whether a job of it has begun.
+    has_begun: bool,
 }
 
 impl Reader {
@@ -103,6 +112,7 @@ impl Reader {
     ) -> Self {
         Self {
             outbox: Outbox::on(store.database().clone()),
+            followers: Followers::on(store.database().clone()),
             store,
             settings,
             secrets,
@@ -162,7 +172,7 @@ impl Reader {
             None => self.replay(from).await?,
         };
         let facts = self.outbox.facts(run, from.seq).await?;
-        let (mut messages, mut deployments) = (Vec::new(), Vec::new());
+        let (mut messages, mut deployments, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
         for fact in &facts {
             let mut findings = JobFindings::default();
             if let (RunEvent::JobRunFinished { key, .. }, Some(_)) = (&fact.event, &entry.course) {
@@ -172,6 +182,7 @@ impl Reader {
             deployments.extend(reports.iter().filter_map(|report| deployment(&entry, fact, report)));
             messages.extend(self.tell_people(&entry, run, fact, &reports).await?);
             messages.extend(self.tell(&entry, reports));
+            deliveries.extend(self.tell_followers(&mut entry, run, fact).await?);
         }
         let is_over = facts.iter().any(|fact| matches!(fact.event, RunEvent::RunFinished { .. }));
         if self.settings.traces.is_some() {
@@ -181,12 +192,16 @@ impl Reader {
             messages.push(traces.message(course, &entry.facts));
         }
         let to = facts.last().map_or(from.seq, |fact| fact.seq);
-        let any = !messages.is_empty();
-        let kept = self.outbox.record(from, to, is_over, News { messages, deployments }, self.clock.now()).await?;
+        let (any, followed) = (!messages.is_empty(), !deliveries.is_empty());
+        let news = News { messages, deployments, deliveries };
+        let kept = self.outbox.record(from, to, is_over, news, self.clock.now()).await?;
         if kept {
             facts.iter().for_each(|fact| self.metrics.recorded(run, fact));
             if any {
                 self.made.notify_one();
+            }
+            if let Some(arrivals) = self.settings.arrivals.as_ref().filter(|_| followed) {
+                arrivals.notify_one();
             }
         }
         if kept && !is_over && self.courses.len() < COURSES_MAX {
@@ -208,6 +223,7 @@ impl Reader {
                     // What is told again is dropped: it is in the outbox, or has arrived.
                     drop(course.apply(&fact, &JobFindings::default()));
                 }
+                entry.has_begun |= matches!(fact.event, RunEvent::JobRunStarted { .. });
                 if self.settings.traces.is_some() {
                     entry.facts.push(fact);
                 }
@@ -217,7 +233,7 @@ impl Reader {
     }
 
     async fn begin(&self, run: RunId) -> Result<Entry, StoreError> {
-        let nobody = Entry { course: None, target: None, facts: Vec::new(), story: Story::default() };
+        let nobody = Entry { course: None, target: None, facts: Vec::new(), story: Story::default(), has_begun: false };
         let (Some(spec), Some(row)) = (self.store.spec(run).await?, self.store.run_row(run).await?) else {
             return Ok(nobody);
         };
@@ -231,7 +247,7 @@ impl Reader {
             Story::of(&row, &spec, &self.masker(&spec).await)
         };
         let (about, facts) = subject::subject(run, &row, &spec, &vars, page);
-        Ok(Entry { course: Some(Course::new(about, facts)), target, facts: Vec::new(), story })
+        Ok(Entry { course: Some(Course::new(about, facts)), target, story, ..nobody })
     }
 
     /// Hides the repository's secrets in what did not come out of a log.
@@ -265,6 +281,31 @@ impl Reader {
         let Some(news) = NewsForPeople::of(course, &entry.story, fact, reports, beside) else { return Ok(Vec::new()) };
         let message = |audience: &Audience| audience.message(&news, &entry.story);
         Ok(self.settings.audiences.iter().filter_map(message).collect())
+    }
+
+    /// What a fact is to workflows that follow the run's.
+    async fn tell_followers(
+        &self,
+        entry: &mut Entry,
+        run: RunId,
+        fact: &Recorded,
+    ) -> Result<Vec<NewDelivery>, StoreError> {
+        let Some(about) = entry.course.as_ref().map(Course::about) else { return Ok(Vec::new()) };
+        let mut happened = Activity::of(fact, about.attempt, &mut entry.has_begun);
+        if happened.is_empty() {
+            return Ok(Vec::new());
+        }
+        let followed = self.followers.of(&about.forge, &about.repository, &about.workflow).await?;
+        happened.retain(|activity| followed.iter().any(|wanted| wanted == activity.word()));
+        if happened.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = Listing::on(self.store.database().clone()).one(run).await?;
+        let (spec, row) = (self.store.spec(run).await?, self.store.run_row(run).await?);
+        let (Some(listed), Some(spec), Some(row)) = (listed, spec, row) else { return Ok(Vec::new()) };
+        let told = RunSeen { about, spec: &spec, numbers: row.numbers, listed: &listed };
+        let now = self.clock.now();
+        Ok(happened.into_iter().map(|activity| seen(&told, activity, fact.at, now)).collect())
     }
 
     fn tell(&self, entry: &Entry, reports: Vec<Report>) -> Vec<NewMessage> {

@@ -154,7 +154,7 @@ pub fn deleted_reason(git_ref: &str) -> String {
 }
 
 impl WholeDelivery {
-    /// What it tells. Deliveries of our own (schedules) speak GitHub's language whatever the forge.
+    /// What it tells. Deliveries of our own (schedules, runs) speak GitHub's language whatever the forge.
     ///
     /// # Errors
     /// It is no event, and why.
@@ -162,7 +162,7 @@ impl WholeDelivery {
         let json = serde_json::from_slice(&self.body).map_err(|error| error.to_string())?;
         let is_ours = self.headers.iter().any(|(name, _)| name == ORIGIN_HEADER);
         let read = if is_ours {
-            Event::parse(&self.delivery.event, json)
+            Event::parse_own(&self.delivery.event, json)
         } else {
             Event::from_forge(self.delivery.forge, &self.delivery.event, json)
         };

@@ -8,6 +8,7 @@ mod database;
 pub mod deliveries;
 pub mod deployments;
 pub mod findings;
+pub mod followers;
 pub mod insights;
 pub mod listing;
 pub mod outbox;

@@ -21,6 +21,7 @@ pub use people::{HeldBack, Standing};
 
 use super::approvals::Approvals;
 use super::database::Database;
+use super::deliveries::{NewDelivery, Ready};
 use super::deployments::{self, DeploymentChange};
 use super::{RunId, StoreError};
 
@@ -146,6 +147,8 @@ pub struct News {
     pub messages: Vec<NewMessage>,
     /// For our own lists.
     pub deployments: Vec<DeploymentChange>,
+    /// For workflows that follow the run's.
+    pub deliveries: Vec<NewDelivery>,
 }
 
 /// What waits, in numbers.
@@ -217,10 +220,13 @@ impl Outbox {
         news: News,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let deliveries: Vec<_> = news.deliveries.into_iter().map(Ready::new).collect();
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             if !rows::move_on(transaction, from, to, is_over)? {
                 return Ok(false);
             }
+            // One that is there already was made of the same fact.
+            deliveries.iter().try_for_each(|ready| ready.insert(transaction).map(drop))?;
             deployments::keep(transaction, from.run, &news.deployments)?;
             rows::insert(transaction, &news.messages, now).map(|()| true)
         };

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use workflow::event::Forge;
 
+use super::followed::RUN_ID;
 use super::schedule::SCHEDULE_ID;
 use crate::store::StoreError;
 use crate::store::deliveries::{Deliveries, Delivery, DeliveryFilter};
@@ -133,8 +134,9 @@ async fn since(deliveries: &Deliveries, repository: &Repository, now: Timestamp)
     let oldest = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
     let repository = Some(repository.full_name.clone());
     let filter = DeliveryFilter { repository, limit: LOOKED_AT_MAX, ..DeliveryFilter::default() };
-    // Schedules come from ourselves, whether the forge reaches us or not.
-    let came = |one: &Delivery| one.forge == Forge::Github && !one.guid.starts_with(SCHEDULE_ID);
+    // What comes from ourselves comes whether the forge reaches us or not.
+    let ours = |one: &Delivery| one.guid.starts_with(SCHEDULE_ID) || one.guid.starts_with(RUN_ID);
+    let came = |one: &Delivery| one.forge == Forge::Github && !ours(one);
     let last = deliveries.list(filter).await?.into_iter().find(came);
     let last = last.and_then(|last| last.received_at.saturating_sub(OVERLAP).ok());
     // A repository without deliveries is new: what was before it was registered is not wanted.

@@ -142,7 +142,7 @@ impl Triggering {
         payload.insert("action".to_owned(), json!(order.event_type));
         payload.insert("branch".to_owned(), json!(branch.short()));
         payload.insert("client_payload".to_owned(), client_payload);
-        let event = Event::parse("repository_dispatch", Json::Object(payload))?;
+        let event = Event::parse_own("repository_dispatch", Json::Object(payload))?;
         match self.complete(&place, event).await? {
             complete::Completed::Event(event) => Ok(self.start(&place, event, now).await?),
             complete::Completed::Nothing(reason) => Ok(Found::Nothing(reason)),
@@ -210,7 +210,7 @@ fn dispatched(
         return Err(DispatchError::NotDispatchable);
     }
     payload.insert("workflow".to_owned(), json!(found.path));
-    let mut event = Event::parse("workflow_dispatch", Json::Object(payload))?.with_sha(commit.id);
+    let mut event = Event::parse_own("workflow_dispatch", Json::Object(payload))?.with_sha(commit.id);
     event.head_message = Some(commit.message);
     match decide(workflow, &std::sync::Arc::new(event)) {
         TriggerDecision::DoesNotRun(reasons) => {

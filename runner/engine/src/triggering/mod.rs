@@ -1,13 +1,14 @@
 //! From an event to the runs that it starts: the commit is fetched, its workflows are read as blobs, their triggers are
 //! asked, and what comes of it is a list of [`RunSpec`]s, or the reasons why there is none.
 //!
-//! Nothing is stored here but the schedules of default branches; whoever asks makes the runs. Asked again, it answers the
+//! Nothing is stored here but what default branches want by themselves (schedules, and which workflows they follow); whoever asks makes the runs. Asked again, it answers the
 //! same, as long as the repository has not changed.
 //! Follows <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
 
 mod catch_up;
 mod complete;
 mod dispatch;
+mod followed;
 mod offers;
 mod schedule;
 mod sources;
@@ -26,12 +27,14 @@ use workflow::event::{Event, EventName, Forge};
 use crate::mirror::{MirrorError, Mirrors, Origin, RemoteUrl};
 use crate::service::RunSpec;
 use crate::store::deliveries::deleted_reason;
+use crate::store::followers::{Followers, Following};
 use crate::store::repositories::{Repositories, Repository};
-use crate::store::schedules::Schedules;
+use crate::store::schedules::{CronLine, Schedules};
 use crate::store::{RunNumbers, StoreError};
 
 pub use catch_up::{CaughtUp, Page, SentHooks, Try, catch_up};
 pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
+pub(crate) use followed::{Activity, RunSeen, seen};
 pub use offers::{Offer, OfferedInput, Offers};
 pub use schedule::Scheduler;
 pub use sources::Sources;
@@ -100,8 +103,23 @@ pub struct Triggering {
     pub repositories: Repositories,
     /// Cron lines of default branches.
     pub schedules: Schedules,
+    /// Which workflows those of default branches follow.
+    pub followers: Followers,
     /// What is trusted.
     pub trust: TrustPolicy,
+}
+
+/// What the workflows of a default branch want to happen without a push.
+#[derive(Debug, Default)]
+struct OfDefault {
+    crons: Vec<CronLine>,
+    followed: Vec<Following>,
+}
+
+impl OfDefault {
+    fn of(read: &[workflows::ReadWorkflow]) -> Self {
+        Self { crons: workflows::schedules(read), followed: workflows::followed(read) }
+    }
 }
 
 /// A repository whose event is looked at.
@@ -164,18 +182,24 @@ impl Triggering {
         let reading = self.mirrors.read(place.origin.id, move |repository| {
             let sha = event.sha.clone().unwrap_or_default();
             let read = workflows::read(repository, &sha)?;
-            let crons = is_of_default.then(|| workflows::schedules(&read));
+            let of_default = is_of_default.then(|| OfDefault::of(&read));
             let asked = workflows::Asked { forge, repository: &name, event: &event, trust, held };
-            Ok((asked.decide(&read), crons))
+            Ok((asked.decide(&read), of_default))
         });
-        let (found, crons) = match reading.await {
+        let (found, of_default) = match reading.await {
             Ok(answer) => answer,
             Err(error) => return Ok(Found::Failed(error.to_string())),
         };
-        if let Some(crons) = crons {
-            self.schedules.set(place.repository.id, &branch, crons, now).await?;
+        if let Some(of_default) = of_default {
+            self.keep(place.repository.id, &branch, of_default, now).await?;
         }
         Ok(found)
+    }
+
+    /// Keeps what the default branch of a repository has now.
+    async fn keep(&self, repository: u64, branch: &str, kept: OfDefault, now: Timestamp) -> Result<(), StoreError> {
+        self.followers.set(repository, kept.followed).await?;
+        self.schedules.set(repository, branch, kept.crons, now).await
     }
 
     /// A ref went: it goes from the mirror too. On the default branch its schedules go with it.
@@ -195,7 +219,7 @@ impl Triggering {
         // There may be no mirror yet.
         let _none = removed.await;
         if of_default {
-            self.schedules.set(place.repository.id, &event.repository.default_branch, Vec::new(), now).await?;
+            self.keep(place.repository.id, &event.repository.default_branch, OfDefault::default(), now).await?;
         }
         Ok(Found::Nothing(deleted_reason(&name)))
     }

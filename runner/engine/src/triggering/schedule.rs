@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use workflow::trigger::cron::Cron;
 
-use super::{Triggering, dispatch, workflows};
+use super::{OfDefault, Triggering, dispatch, workflows};
 use crate::clock::Clock;
 use crate::mirror::{CommitText, default_branch};
 use crate::store::StoreError;
@@ -122,22 +122,24 @@ fn delivery(line: &Scheduled, due: Timestamp, now: Timestamp) -> NewDelivery {
 }
 
 impl Triggering {
-    /// Fetches a repository and takes over the schedules of its default branch: when it was registered, and when the
+    /// Fetches a repository and takes over what its default branch wants: when it was registered, and when the
     /// server starts, since a push may have been missed.
     ///
     /// # Errors
-    /// A sentence for the log; the schedules stay as they were.
+    /// A sentence for the log; all stays as it was.
     pub async fn refresh(&self, repository: Repository, now: Timestamp) -> Result<(), String> {
         let place = super::Place::of(repository).map_err(|error| error.to_string())?;
         self.mirrors.refresh(&place.origin).await.map_err(|error| error.to_string())?;
         let reading = self.mirrors.read(place.origin.id, |git| {
             let branch = default_branch(git);
-            let Some(name) = workflow::event::GitRef::branch(&branch) else { return Ok((branch, Vec::new())) };
+            let Some(name) = workflow::event::GitRef::branch(&branch) else {
+                return Ok((branch, OfDefault::default()));
+            };
             let tip = CommitText::tip(git, &name)?;
-            Ok((branch, workflows::schedules(&workflows::read(git, &tip.id)?)))
+            Ok((branch, OfDefault::of(&workflows::read(git, &tip.id)?)))
         });
-        let (branch, lines) = reading.await.map_err(|error| error.to_string())?;
-        self.schedules.set(place.repository.id, &branch, lines, now).await.map_err(|error| error.to_string())
+        let (branch, kept) = reading.await.map_err(|error| error.to_string())?;
+        self.keep(place.repository.id, &branch, kept, now).await.map_err(|error| error.to_string())
     }
 }
 

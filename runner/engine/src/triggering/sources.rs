@@ -14,6 +14,7 @@ use crate::registration::{MirrorFolders, StoredCredentials};
 use crate::service::RunRepository;
 use crate::store::Database;
 use crate::store::deliveries::Deliveries;
+use crate::store::followers::Followers;
 use crate::store::repositories::{Repositories, Repository, Sealer};
 use crate::store::schedules::Schedules;
 
@@ -43,7 +44,8 @@ impl Sources {
         let credentials = Arc::new(StoredCredentials { repositories: repositories.clone(), sealer });
         let mirrors = Mirrors::open(&data.join(MIRRORS_FOLDER), MirrorOptions::default(), credentials)?;
         let schedules = Schedules::on(database.clone());
-        let triggering = Triggering { mirrors, repositories, schedules, trust };
+        let followers = Followers::on(database.clone());
+        let triggering = Triggering { mirrors, repositories, schedules, followers, trust };
         Ok(Self { triggering, deliveries: Deliveries::on(database.clone()) })
     }
 

@@ -41,9 +41,9 @@ impl World {
             let new = NewRepository { forge, full_name, url, secret, fetch: None, created_at: now() };
             repositories.put(new).await.unwrap();
         }
-        let schedules = Schedules::on(database);
-        let triggering =
-            Triggering { mirrors: git.mirrors.clone(), repositories, schedules, trust: TrustPolicy::default() };
+        let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database));
+        let (mirrors, trust) = (git.mirrors.clone(), TrustPolicy::default());
+        let triggering = Triggering { mirrors, repositories, schedules, followers, trust };
         Self { git, triggering, _folder: folder }
     }
 
@@ -284,4 +284,55 @@ async fn dispatches_are_checked() {
     let many = (0..11).map(|number| (number.to_string(), json!(1))).collect();
     let refused = world.triggering.repository_dispatch(event("go", many), now()).await.unwrap_err();
     assert_eq!(refused.to_string(), "client_payload may have 10 properties");
+}
+
+#[tokio::test]
+async fn runs_start_others_on_the_default_branch_which_says_whom_it_follows() {
+    let world = World::new().await;
+    let first = world.head();
+    let follow = |written: &str| {
+        format!("on: {{ workflow_run: {written} }}\njobs: {{ a: {{ runs-on: x, steps: [{{ run: 'true' }}] }} }}")
+    };
+    world
+        .git
+        .there
+        .write(".github/workflows/after.yml", &follow("{ workflows: [CI], types: [completed], branches: [main] }"));
+    world.git.commit("src/a", "1");
+    world.git.git(&["checkout", "-q", "-b", "topic"]);
+    world.git.there.write(".github/workflows/after.yml", &follow("{ workflows: [Mine] }")).commit("theirs");
+    let followers = world.triggering.followers.clone();
+    let follows = async |name: &str| followers.of("github", "LOCAL/shop", name).await.unwrap().join(" ");
+    // Only the default branch counts.
+    world.pushed(&first, "refs/heads/topic").await;
+    assert_eq!((follows("CI").await.as_str(), follows("Mine").await.as_str()), ("", ""));
+    world.git.git(&["checkout", "-q", "main"]);
+    assert_eq!(world.pushed(&first, "refs/heads/main").await, "calls.yml ci.yml");
+    assert_eq!((follows("CI").await.as_str(), follows("Mine").await.as_str()), ("completed", ""));
+    let run = |action: &str, name: &str, branch: &str, trust: &str| {
+        let run = json!({ "name": name, "head_branch": branch, "pipe": { "trust": trust, "depth": 0 } });
+        json!({ "action": action, "workflow_run": run, "workflow": { "name": name } })
+    };
+    assert_eq!(world.told("workflow_run", run("completed", "CI", "main", "trusted")).await, "after.yml");
+    assert_eq!(world.told("workflow_run", run("completed", "CI", "main", "fork")).await, "after.yml fork");
+    for (payload, why) in [
+        (run("requested", "CI", "main", "trusted"), "activity type `requested`"),
+        (run("completed", "CD", "main", "trusted"), "`workflows: [CI]` does not match `CD`"),
+        (run("completed", "CI", "topic", "trusted"), "`branches: [main]` does not match `topic`"),
+    ] {
+        let told = world.told("workflow_run", payload).await;
+        assert!(told.starts_with("nothing: ") && told.contains(why), "{told}");
+    }
+    let mut payload = base("local/shop");
+    payload.as_object_mut().unwrap().extend(run("completed", "CI", "x", "trusted").as_object().unwrap().clone());
+    payload["workflow_run"]["head_branch"] = json!("main");
+    let Found::Runs { specs, .. } = world.look(Forge::Github, "workflow_run", payload).await else { panic!("it runs") };
+    assert_eq!((specs[0].event.git_ref.as_str(), specs[0].event.sha.clone()), ("refs/heads/main", Some(world.head())));
+    // All workflows; then the file goes.
+    world.git.there.write(".github/workflows/after.yml", &follow("")).commit("all");
+    world.pushed(&first, "refs/heads/main").await;
+    assert_eq!(follows("Mine").await, "completed in_progress requested");
+    world.git.git(&["rm", "-q", ".github/workflows/after.yml"]);
+    world.git.git(&["commit", "-qm", "none"]);
+    world.pushed(&first, "refs/heads/main").await;
+    assert_eq!(follows("CI").await, "");
 }

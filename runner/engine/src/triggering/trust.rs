@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use workflow::event::{Event, EventName};
 
+use super::followed::class_of_followed;
 use crate::service::Trust;
 
 /// `[trust]`: what a server trusts beyond the defaults.
@@ -39,6 +40,17 @@ pub enum ForkApproval {
 /// People whose words count: GitHub's `author_association`.
 const MAY_WRITE: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 
+/// What anybody may set off.
+const ANYBODYS: [EventName; 7] = [
+    EventName::IssueComment,
+    EventName::Issues,
+    EventName::Discussion,
+    EventName::DiscussionComment,
+    EventName::Fork,
+    EventName::Watch,
+    EventName::Gollum,
+];
+
 impl TrustPolicy {
     /// The trust class of what an event starts.
     #[must_use]
@@ -69,6 +81,24 @@ impl TrustPolicy {
         holds.then(|| format!("the pull request is from {fork}, by {author}: somebody who may write has to let it run"))
     }
 
+    /// Whether the run that an event tells of is not trusted: what it left is not either.
+    fn follows_stranger(self, event: &Event) -> bool {
+        if let Some(class) = class_of_followed(event) {
+            return class != Trust::Trusted.as_str();
+        }
+        // A run of the forge's own: it does not tell who may write.
+        let text = |pointer: &str| event.payload.pointer(pointer).and_then(Json::as_str);
+        let of_fork = text("/workflow_run/head_repository/full_name") != Some(&event.repository.full_name);
+        match text("/workflow_run/event").and_then(EventName::parse) {
+            Some(EventName::PullRequest | EventName::PullRequestReview | EventName::PullRequestReviewComment) => {
+                of_fork
+            }
+            Some(EventName::PullRequestTarget) => !self.pull_request_target && of_fork,
+            Some(name) => !self.comments && ANYBODYS.contains(&name),
+            None => false,
+        }
+    }
+
     fn is_stranger(self, event: &Event) -> bool {
         let text = |pointer: &str| event.payload.pointer(pointer).and_then(Json::as_str);
         // What a forge does not tell is not held against anybody: only GitHub names associations.
@@ -82,11 +112,7 @@ impl TrustPolicy {
             }
             EventName::Issues => !self.comments && may_not_write("/issue/author_association"),
             EventName::Discussion => !self.comments && may_not_write("/discussion/author_association"),
-            EventName::WorkflowRun => {
-                let head = text("/workflow_run/head_repository/full_name");
-                let fork_event = matches!(text("/workflow_run/event"), Some("pull_request"));
-                fork_event && head != Some(&event.repository.full_name)
-            }
+            EventName::WorkflowRun => self.follows_stranger(event),
             // Anybody may fork, star or edit an open wiki.
             EventName::Fork | EventName::Watch | EventName::Gollum => !self.comments,
             EventName::BranchProtectionRule
@@ -163,8 +189,30 @@ mod tests {
         }
         check("issue_comment", &json!({}), Trust::Trusted);
         let run = |event: &str, head: &str| json!({ "workflow_run": { "event": event, "head_repository": { "full_name": head } } });
-        check("workflow_run", &run("push", "o/r"), Trust::Trusted);
-        check("workflow_run", &run("pull_request", "x/r"), Trust::Fork);
+        for (event, head, expected) in [
+            ("push", "o/r", Trust::Trusted),
+            ("pull_request", "o/r", Trust::Trusted),
+            ("pull_request", "x/r", Trust::Fork),
+            ("pull_request_review", "x/r", Trust::Fork),
+        ] {
+            check("workflow_run", &run(event, head), expected);
+        }
+        // One of ours says it itself, along the whole chain.
+        let ours = |trust: &str| json!({ "workflow_run": { "event": "workflow_run", "pipe": { "trust": trust } } });
+        check("workflow_run", &ours("trusted"), Trust::Trusted);
+        check("workflow_run", &ours("fork"), Trust::Fork);
+        check("workflow_run", &ours("of a newer program"), Trust::Fork);
+        // Of runs of the forge's own that anybody may set off it is not known who did.
+        let trust = |policy: TrustPolicy, event: &str, head: &str| {
+            let mut payload = json!({ "repository": { "full_name": "o/r" }, "sender": { "login": "x" } });
+            payload.as_object_mut().unwrap().extend(run(event, head).as_object().unwrap().clone());
+            policy.of(&Event::parse("workflow_run", payload).unwrap())
+        };
+        let open = TrustPolicy { pull_request_target: true, comments: true, ..TrustPolicy::default() };
+        for (event, head) in [("issue_comment", "o/r"), ("pull_request_target", "x/r"), ("watch", "o/r")] {
+            assert_eq!(trust(TrustPolicy::default(), event, head), Trust::Fork, "{event}");
+            assert_eq!(trust(open, event, head), Trust::Trusted, "{event}");
+        }
         check("push", &json!({ "ref": "refs/heads/main" }), Trust::Trusted);
         check("watch", &json!({}), Trust::Fork);
     }

@@ -12,20 +12,23 @@ use serde_json::Value as Json;
 use workflow::check::check;
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::event::{Event, EventName, Forge};
-use workflow::model::Workflow;
+use workflow::model::{Trigger, Workflow};
 use workflow::read::{ReadOptions, read_workflow};
-use workflow::source::{SourceFile, SourceMap};
+use workflow::source::{SourceFile, SourceMap, Spanned};
 use workflow::trigger::{TriggerDecision, decide, skip_instruction};
 
 use super::Found;
 use crate::mirror::{MirrorError, WorkflowSources};
 use crate::service::{RunSpec, Trust};
+use crate::store::followers::Following;
 use crate::store::schedules::CronLine;
 
 /// Most bytes of all workflow files of a commit together.
 const ALL_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 /// Reasons that are told for one event.
 const REASONS_MAX: usize = 20;
+/// Pairs of a workflow that others follow and what of it which are kept.
+const FOLLOWED_MAX: usize = 1_000;
 /// Diagnostics that a failed run shows.
 const DIAGNOSTICS_MAX: usize = 50;
 
@@ -114,6 +117,22 @@ pub(super) fn schedules(read: &[ReadWorkflow]) -> Vec<CronLine> {
         }));
     }
     lines
+}
+
+/// Of which workflows runs start others, and what of them.
+pub(super) fn followed(read: &[ReadWorkflow]) -> Vec<Following> {
+    let workflows = read.iter().filter_map(|one| one.workflow.as_ref().ok());
+    let triggers = workflows.filter_map(|workflow| workflow.on.entries.get(EventName::WorkflowRun.as_str()));
+    triggers.flat_map(following).take(FOLLOWED_MAX).collect()
+}
+
+fn following(trigger: &Trigger) -> Vec<Following> {
+    let values = |written: &[Spanned<String>]| written.iter().map(|one| one.value.clone()).collect::<Vec<_>>();
+    let names = trigger.filters.workflows.as_deref().map_or_else(|| vec![String::new()], values);
+    let usual = || EventName::WorkflowRun.activities().iter().map(|activity| (*activity).to_owned()).collect();
+    let activities = trigger.filters.types.as_deref().map_or_else(usual, values);
+    let pairs = names.iter().flat_map(|name| activities.iter().map(move |activity| (name, activity)));
+    pairs.map(|(name, activity)| Following { name: name.clone(), activity: activity.clone() }).collect()
 }
 
 /// What the workflows are asked.

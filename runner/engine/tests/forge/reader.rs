@@ -5,7 +5,10 @@ use std::sync::Arc;
 use engine::clock::SystemClock;
 use engine::reporting::{NoFindings, Plan, ReaderSettings, Reporting};
 use engine::service::{FixedSecrets, RunSpec};
-use engine::store::deliveries::RunOfDelivery;
+use engine::store::deliveries::{Deliveries, DeliveryFilter, RunOfDelivery};
+use engine::store::followers::{Followers, Following};
+use engine::store::outbox::Outbox;
+use engine::store::repositories::{NewRepository, Repositories};
 use engine::store::{Database, Options, RunId, RunLog as _, SqliteStore};
 use engine::telemetry::{Exporter, TARGET, Traces};
 use indexmap::IndexMap;
@@ -293,5 +296,60 @@ async fn people_are_told_once_whenever_the_server_begins_again() {
         assert_eq!(slack.len(), 1, "one message a run: {slack:?}");
         assert_eq!(slack[0][0], "Review wanted for prod: CI #1 on main (mona/shop)");
         assert_eq!(slack[0].last().unwrap(), "CI #1 on main succeeded (mona/shop)", "restart at {restart}");
+    }
+}
+
+/// A run that is followed makes each delivery once, whenever the server begins again; one that is not makes none.
+#[tokio::test]
+async fn followers_are_told_once_whenever_the_server_begins_again() {
+    let guids = async |server: &Server| {
+        let all = Deliveries::on(server.store.database().clone());
+        let list = all.list(DeliveryFilter { limit: 100, ..DeliveryFilter::default() }).await.unwrap();
+        list.into_iter().rev().map(|one| one.guid).collect::<Vec<_>>()
+    };
+    for restart in 0..=story().len() {
+        let server = Server::new().await;
+        let database = server.store.database().clone();
+        let new = NewRepository {
+            forge: Forge::Github,
+            full_name: "Mona/Shop".into(),
+            url: "https://github.com/mona/shop".into(),
+            secret: Vec::new(),
+            fetch: None,
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let repository = Repositories::on(database.clone()).put(new).await.unwrap();
+        let followers = Followers::on(database.clone());
+        let following = |name: &str, activity: &str| Following { name: name.into(), activity: activity.into() };
+        let all = ["requested", "in_progress", "completed"];
+        let mut wanted: Vec<_> = all.iter().map(|activity| following("CI", activity)).collect();
+        wanted.extend([following("CI", "completed"), following("", "completed")]);
+        followers.set(repository, wanted).await.unwrap();
+        let mut reporting = server.begin().await;
+        let run = server.make(spec(None)).await;
+        for (at, event) in story().into_iter().enumerate() {
+            if at == restart {
+                reporting.stop().await;
+                reporting = server.begin().await;
+            }
+            server.record(run, at as u64 + 1, event).await;
+            reporting.recorded().notify_one();
+        }
+        if restart == story().len() {
+            drop(reporting);
+            reporting = server.begin().await;
+        }
+        let expected = all.map(|what| format!("workflow_run 1 {what}"));
+        until(async || guids(&server).await.len() >= expected.len()).await;
+        // Nobody follows it any more.
+        followers.set(repository, vec![following("Other", "completed")]).await.unwrap();
+        let other = server.make(spec(None)).await;
+        for (event, seq) in story().into_iter().zip(1..) {
+            server.record(other, seq, event).await;
+        }
+        let outbox = Outbox::on(database);
+        until(async || outbox.open_runs().await.unwrap().is_empty()).await;
+        reporting.stop().await;
+        assert_eq!(guids(&server).await, expected, "restart at {restart}");
     }
 }

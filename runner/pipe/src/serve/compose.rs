@@ -82,8 +82,9 @@ pub async fn compose(
     let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
     let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
     let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
-    let telling = super::reporting::start(&config, &database, settings.clone(), (&runs, &folders), &stop).await?;
     let arrivals = door.arrivals();
+    let parties = (&runs, &folders, Arc::clone(&arrivals));
+    let telling = super::reporting::start(&config, &database, settings.clone(), parties, &stop).await?;
     let triggering = sources.triggering.clone();
     let processor = processor(&triggering, &runs, &deliveries);
     let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));

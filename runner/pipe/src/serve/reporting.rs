@@ -13,6 +13,7 @@ use engine::store::secrets::Settings;
 use engine::store::{Database, SqliteStore};
 use engine::telemetry::Traces;
 use engine::triggering::SentHooks;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use web::metrics_routes;
 
@@ -52,11 +53,12 @@ pub async fn start(
     config: &ServerConfig,
     database: &Database,
     settings: Settings,
-    (runs, folders): (&RunService, &Folders),
+    (runs, folders, arrivals): (&RunService, &Folders, Arc<Notify>),
     stop: &CancellationToken,
 ) -> Result<Telling, Failure> {
     let plan = config.reporting().plan(config.server.url.clone(), &instance(config, database), &terminal::variable);
-    let plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
+    let mut plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
+    plan.reader.arrivals = Some(arrivals);
     let numbers = metrics_routes(database.clone(), plan.metrics_token.clone(), Some(runs.clone()));
     let sent = plan.sent.clone();
     let store = SqliteStore::on(database.clone());

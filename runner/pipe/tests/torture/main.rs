@@ -11,6 +11,7 @@
 mod colours;
 mod dockerd;
 mod faults;
+mod follow;
 mod gate;
 mod image;
 mod kills;

@@ -23,6 +23,14 @@ impl Event {
         Self::read(name, payload, Names::Plain)
     }
 
+    /// As [`Event::parse`], for what a server of ours makes itself: whatever a repository lies on, in GitHub's form.
+    ///
+    /// # Errors
+    /// As for [`Event::parse`].
+    pub fn parse_own(name: &str, payload: Json) -> Result<Self, EventError> {
+        Self::parse_nested(name, payload)
+    }
+
     /// As [`Event::parse`], for forges where owners may lie in owners.
     pub(super) fn parse_nested(name: &str, payload: Json) -> Result<Self, EventError> {
         Self::read(name, payload, Names::Nested)

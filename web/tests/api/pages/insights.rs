@@ -58,7 +58,7 @@ async fn deployed(world: &World, service: &str, environment: &str, hours: i64, l
         at: at(0),
         is_open: false,
     };
-    outbox.record(position, 3, true, News { messages: Vec::new(), deployments: vec![change] }, now).await.unwrap();
+    outbox.record(position, 3, true, News { deployments: vec![change], ..News::default() }, now).await.unwrap();
     let insights = Insights::on(database);
     let of = insights.unnoted().await.unwrap().remove(0);
     let id = of.id;
