@@ -20,6 +20,9 @@ pub(crate) struct Form {
     pub(crate) source: bool,
     /// What GitHub's TypeScript reader keeps: the events too, but of jobs and steps only what an editor needs.
     pub(crate) typescript: bool,
+    /// The table of files in the order of their names, as GitHub's servers write it again for a rerun of some jobs; the
+    /// numbers of files elsewhere stay those of the order of reading.
+    pub(crate) files_by_name: bool,
 }
 
 /// Writes values, with places or without.
@@ -75,7 +78,11 @@ pub(crate) fn tree(reading: &Reading, workflow: &Workflow, form: Form) -> Value 
     }
     fields.put("jobs", writer.jobs(&workflow.jobs));
     if form.source {
-        fields.put("file-table", reading.sources.iter().map(SourceFile::name).collect::<Value>());
+        let mut names: Vec<&str> = reading.sources.iter().map(SourceFile::name).collect();
+        if form.files_by_name {
+            names.sort_unstable();
+        }
+        fields.put("file-table", Value::from(names));
     }
     fields.value(form)
 }
