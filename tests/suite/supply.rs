@@ -18,6 +18,10 @@ fn texts<'a>(table: &'a toml::Table, section: &str, name: &str) -> Vec<&'a str> 
     table[section][name].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
+fn texts_of<'a>(list: &'a toml::Value, name: &str) -> Vec<&'a str> {
+    list.as_array().unwrap().iter().map(|entry| entry[name].as_str().unwrap()).collect()
+}
+
 /// What `deny` finds wrong with a lock file.
 fn problems(deny: &toml::Table, lock: &toml::Table) -> Vec<String> {
     let text = |table: &toml::Table, name: &str| table.get(name).and_then(|value| value.as_str()).map(str::to_owned);
@@ -38,14 +42,26 @@ fn problems(deny: &toml::Table, lock: &toml::Table) -> Vec<String> {
     for banned in deny["bans"]["deny"].as_array().unwrap() {
         let banned = banned.as_table().unwrap();
         let name = text(banned, "crate").unwrap();
-        let there = versions.get(&name).map_or(&[][..], Vec::as_slice);
+        let mut there = versions.get(&name).cloned().unwrap_or_default();
         let only_several = banned.get("deny-multiple-versions").is_some_and(|value| value.as_bool() == Some(true));
+        if only_several {
+            there.retain(|version| !is_skipped(deny, &name, version));
+        }
         if there.len() > usize::from(only_several) {
             let reason = text(banned, "reason").unwrap_or_else(|| "there may be one version of it".to_owned());
             problems.push(format!("{name} {}: {reason}", there.join(", ")));
         }
     }
     problems
+}
+
+/// Whether the list of versions that may stand beside another has that one: `name@1.2` is every 1.2.
+fn is_skipped(deny: &toml::Table, name: &str, version: &str) -> bool {
+    texts_of(&deny["bans"]["skip"], "crate").iter().any(|skipped| {
+        skipped
+            .split_once('@')
+            .is_some_and(|(of, from)| of == name && format!("{version}.").starts_with(&format!("{from}.")))
+    })
 }
 
 /// Whether a licence expression (<https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/>) can be met.
@@ -99,8 +115,9 @@ fn t10_what_should_be_found_is_found() {
         let source = "registry+https://github.com/rust-lang/crates.io-index";
         let package = |(name, more): &(&str, &str)| {
             let source = if more.contains("source") { String::new() } else { format!("source = '{source}'\n") };
+            let version = if more.contains("version") { "" } else { "version = '1.0.0'\n" };
             let sum = "0".repeat(64);
-            format!("[[package]]\nname = '{name}'\nversion = '1.0.0'\nchecksum = '{sum}'\n{source}{more}\n")
+            format!("[[package]]\nname = '{name}'\n{version}checksum = '{sum}'\n{source}{more}\n")
         };
         packages.iter().map(package).collect::<String>().parse().unwrap()
     };
@@ -109,6 +126,8 @@ fn t10_what_should_be_found_is_found() {
         (&[("serde_yml", "")], &["serde_yml 1.0.0: RUSTSEC-2025-0068"]),
         (&[("tokio-tar", "")], &["tokio-tar 1.0.0: RUSTSEC-2025-0111"]),
         (&[("sha2", ""), ("sha2", "")], &["sha2 1.0.0, 1.0.0: there may be one version"]),
+        (&[("sha2", ""), ("sha2", "version = '0.11.1'")], &[]),
+        (&[("sha2", ""), ("sha2", "version = '0.110.1'")], &["sha2 1.0.0, 0.110.1: there may be one version"]),
         (&[("syn", ""), ("syn", "")], &[]),
         (&[("a", "source = 'git+https://example.com/a'")], &["a 1.0.0 comes from git+https"]),
         (

@@ -10,8 +10,8 @@ use std::process::Command;
 const FILE_LINES_MAX: usize = 400;
 /// Longest function, in lines from its `fn` to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
-/// Most packages in the lock file.
-const PACKAGES_MAX: usize = 400;
+/// Most packages in the lock file: 400, and 30 that only the SDK of AWS brings.
+const PACKAGES_MAX: usize = 430;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

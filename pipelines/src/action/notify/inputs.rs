@@ -5,6 +5,7 @@ use engine::step::{ActionCall, InputFacts};
 use workflow::secret::Secret;
 
 use super::super::{OutputFacts, input};
+use super::place::Place;
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
@@ -13,6 +14,12 @@ pub const INPUTS: &[InputFacts] = &[
     input("discord-webhook", "", "Address of a channel's webhook of Discord, out of a secret"),
     input("webhook", "", "Address that gets JSON, out of a secret"),
     input("webhook-secret", "", "What JSON is signed with: X-Pipe-Signature-256"),
+    input(
+        "sns-topic-arn",
+        "",
+        "Topic of Amazon SNS, such as `arn:aws:sns:eu-central-1:123456789012:deployments`; needs AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY in `env`",
+    ),
     input("email", "", "Who gets a mail; separated by commas"),
     input(
         "mail-server",
@@ -44,7 +51,7 @@ pub const OUTPUTS: &[OutputFacts] = &[
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// What kind of place, and the place.
-    pub(super) places: Vec<(&'static str, Direct)>,
+    pub(super) places: Vec<(&'static str, Place)>,
     pub(super) occasion: Option<Occasion>,
     pub(super) on: Vec<Occasion>,
     pub(super) title: String,
@@ -91,7 +98,7 @@ impl Wanted {
         let on = text("on").split(',').map(str::trim).filter(|word| !word.is_empty());
         let on = on.map(|word| occasion("on", word)).collect::<Result<_, _>>()?;
         Ok(Self {
-            places: places(&given)?,
+            places: places(&given, |name| call.env.get(name).map(String::as_str))?,
             occasion: status,
             on,
             title: text("title").to_owned(),
@@ -104,7 +111,10 @@ impl Wanted {
     }
 }
 
-fn places<'a>(given: &impl Fn(&str) -> Option<&'a str>) -> Result<Vec<(&'static str, Direct)>, String> {
+fn places<'a>(
+    given: &impl Fn(&str) -> Option<&'a str>,
+    variable: impl Fn(&str) -> Option<&'a str>,
+) -> Result<Vec<(&'static str, Place)>, String> {
     let template = given("template");
     let hooks = [
         ("slack-webhook", "Slack", Form::Slack),
@@ -117,7 +127,12 @@ fn places<'a>(given: &impl Fn(&str) -> Option<&'a str>) -> Result<Vec<(&'static 
         let Some(address) = given(input) else { continue };
         let secret = given("webhook-secret").filter(|_| form == Form::Webhook).map(Secret::new);
         let place = Direct::hook(form, address, template.filter(|_| form != Form::Webhook), secret);
-        places.push((name, place.map_err(|problem| format!("`{input}`: {problem}"))?));
+        let place = place.map_err(|problem| format!("`{input}`: {problem}"))?;
+        places.push((name, Place::Direct(place)));
+    }
+    if let Some(arn) = given("sns-topic-arn") {
+        let topic = Place::topic(arn, variable, template);
+        places.push(("SNS", topic.map_err(|problem| format!("`sns-topic-arn`: {problem}"))?));
     }
     if let Some(to) = given("email") {
         let needed = |name: &str| given(name).ok_or_else(|| format!("`email` needs `{name}`"));
@@ -132,10 +147,10 @@ fn places<'a>(given: &impl Fn(&str) -> Option<&'a str>) -> Result<Vec<(&'static 
             MailServer { server: needed("mail-server")?.to_owned(), login, from: needed("mail-from")?.to_owned() };
         let to: Vec<&str> = to.split([',', '\n']).map(str::trim).filter(|one| !one.is_empty()).collect();
         let mail = Direct::mail(server, &to, given("thread-by"), template);
-        places.push(("mail", mail.map_err(|problem| format!("`email`: {problem}"))?));
+        places.push(("mail", Place::Direct(mail.map_err(|problem| format!("`email`: {problem}"))?)));
     }
     if places.is_empty() {
-        let all = "`slack-webhook`, `teams-webhook`, `discord-webhook`, `webhook` or `email`";
+        let all = "`slack-webhook`, `teams-webhook`, `discord-webhook`, `webhook`, `sns-topic-arn` or `email`";
         return Err(format!("pipe/notify needs somebody to tell: {all}. A secret that is not set is empty"));
     }
     Ok(places)

@@ -1,23 +1,25 @@
-//! `pipe/notify`: a step tells people what happened, by Slack, Teams, Discord, JSON to a hook, or mail.
+//! `pipe/notify`: a step tells people what happened, by Slack, Teams, Discord, JSON to a hook, a topic of SNS, or mail.
 //!
 //! Channels of the server (`[notify.NAME]`, docs/notifications.md) tell of every run without a step; this is for what a workflow
 //! alone knows. It waits for what it sends, tries again a few times, and fails the step only where that is asked for: that Slack
 //! is down is no reason for a deployment to have failed. Texts are masked; addresses are secrets and not shown.
 
 mod inputs;
+mod place;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::notify::{Announcement, Direct, Occasion, RunToldOf, Unsent};
+use engine::notify::{Announcement, Occasion, RunToldOf, Unsent};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use jiff::Timestamp;
 
 pub use self::inputs::{INPUTS, OUTPUTS};
 
 use self::inputs::Wanted;
+use self::place::Place;
 use super::plan_hash;
 
 /// Pauses before further attempts.
@@ -51,7 +53,7 @@ impl BuiltInAction for Notify {
         // Not when: the same told to the same is the same.
         let undated = Announcement { at: Timestamp::UNIX_EPOCH, ..announcement.clone() };
         let undated: Vec<_> =
-            wanted.places.iter().map(|(name, place)| (*name, place.place(), place.preview(&undated))).collect();
+            wanted.places.iter().map(|(name, place)| (*name, place.name(), place.preview(&undated))).collect();
         call.outputs.insert("plan-hash".into(), plan_hash(&serde_json::json!(undated)));
         call.outputs.insert("occasion".into(), wanted.occasion.map_or("", Occasion::as_str).to_owned());
         call.outputs.insert("sent".into(), "0".into());
@@ -62,7 +64,7 @@ impl BuiltInAction for Notify {
         }
         if wanted.dry_run {
             for ((name, place), preview) in wanted.places.iter().zip(previews) {
-                call.log.line(&format!("Dry run: this would go to {name} ({}):\n{preview}", place.place())).await;
+                call.log.line(&format!("Dry run: this would go to {name} ({}):\n{preview}", place.name())).await;
             }
             return Ok(());
         }
@@ -73,7 +75,7 @@ impl BuiltInAction for Notify {
 async fn tell_all(call: &mut ActionCall<'_>, wanted: &Wanted, announcement: &Announcement) -> Result<(), ActionError> {
     let (mut sent, mut problems) = (0_usize, Vec::new());
     for (name, place) in &wanted.places {
-        let whole = format!("{name} ({})", place.place());
+        let whole = format!("{name} ({})", place.name());
         // The same when the step is done again after a crash: whoever counts deliveries sees one.
         let id = call.run.id.0.wrapping_mul(1 << 20).wrapping_add(call.step);
         let told = tokio::select! {
@@ -98,7 +100,7 @@ async fn tell_all(call: &mut ActionCall<'_>, wanted: &Wanted, announcement: &Ann
     Ok(())
 }
 
-async fn tell(place: &Direct, announcement: &Announcement, id: u64, thread: Option<&str>) -> Result<(), Unsent> {
+async fn tell(place: &Place, announcement: &Announcement, id: u64, thread: Option<&str>) -> Result<(), Unsent> {
     for pause in PAUSES {
         match place.send(announcement, id, thread).await {
             Err(unsent) if unsent.is_for_now => {
@@ -114,6 +116,10 @@ async fn tell(place: &Direct, announcement: &Announcement, id: u64, thread: Opti
 fn hide(call: &ActionCall<'_>) {
     for name in ["slack-webhook", "teams-webhook", "discord-webhook", "webhook", "webhook-secret", "mail-password"] {
         let value = call.inputs.get(name).map_or("", |value| value.trim());
+        let _too_short_to_be_hidden = call.masker.add(value);
+    }
+    for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        let value = call.env.get(name).map_or("", |value| value.trim());
         let _too_short_to_be_hidden = call.masker.add(value);
     }
 }

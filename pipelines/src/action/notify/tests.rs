@@ -39,9 +39,14 @@ fn hook(statuses: &'static [&'static str]) -> (String, Receiver<String>) {
 }
 
 fn run(inputs: &[(&str, &str)]) -> Tried {
+    run_with(inputs, &[])
+}
+
+fn run_with(inputs: &[(&str, &str)], env: &[(&str, &str)]) -> Tried {
     let scratch = tempfile::tempdir().unwrap();
     let mut trial = Trial::new(scratch.path().to_path_buf(), scratch.path().join("w"), scratch.path());
     trial.secrets = vec![Secret::new("s3cr3t-value")];
+    trial.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     trial.run.environment = Some("production".into());
     trial.run.git_ref = "refs/heads/main".into();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -160,6 +165,49 @@ fn mail_goes_to_a_server() {
     {
         assert!(got.contains(part), "{part}: {got}");
     }
+}
+
+/// Signatures and failures of SNS: the crate `aws`.
+#[test]
+fn a_topic_is_told_with_the_steps_own_keys() {
+    let (address, got) = hook(&["503 Busy", "200 OK"]);
+    let endpoint = address.strip_suffix("/T0/B0/hook-token-XYZ").unwrap();
+    let topic = ("sns-topic-arn", "arn:aws:sns:eu-central-1:123456789012:deployments");
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "the-secret-key-of-aws"),
+        ("AWS_ENDPOINT_URL", endpoint),
+    ];
+    let inputs =
+        [topic, ("status", "failure"), ("message", "s3cr3t-value and the-secret-key-of-aws"), ("required", "true")];
+    let tried = run_with(&inputs, &env);
+    // The second answer is no XML: what it says is not known, so it is tried again, and that is said.
+    assert!(tried.log.contains("arn:aws:sns:eu-central-1:123456789012:deployments"), "{}", tried.log);
+    assert!(!tried.log.contains("the-secret-key-of-aws"), "{}", tried.log);
+    let got: Vec<_> = got.try_iter().collect();
+    assert!(got.len() >= 2, "{got:?}");
+    for part in ["Action=Publish", "/eu-central-1/sns/aws4_request", "run_failed", "StringValue=production"] {
+        assert!(got[0].contains(part), "{part}: {}", got[0]);
+    }
+    assert!(!got[0].contains("s3cr3t-value") && !got[0].contains("the-secret-key-of-aws"), "{}", got[0]);
+
+    let dry = run_with(&[topic, ("status", "failure"), ("dry-run", "true")], &env[..2]);
+    assert!(
+        dry.log
+            .contains("Dry run: this would go to SNS (arn:aws:sns:eu-central-1:123456789012:deployments):\nSubject: "),
+        "{}",
+        dry.log
+    );
+    assert!(!dry.log.contains("pipe.toml"), "{}", dry.log);
+
+    let failed = |inputs: &[(&str, &str)], env: &[(&str, &str)]| run_with(inputs, env).result.unwrap_err().to_string();
+    assert!(
+        failed(&[topic], &[])
+            .starts_with("`sns-topic-arn`: the step has no credentials of AWS: give it AWS_ACCESS_KEY_ID")
+    );
+    assert!(failed(&[("sns-topic-arn", "deployments")], &env).contains("is no ARN of a topic"));
+    let plain = [env[0], env[1], ("AWS_ENDPOINT_URL", "http://sns.example")];
+    assert!(failed(&[topic], &plain).contains("AWS_ENDPOINT_URL cannot be used: "), "{}", failed(&[topic], &plain));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use workflow::secret::Secret;
 
+use super::forms::letter::letter;
 use super::forms::{discord, slack, teams};
 use super::mail::{Mail, Relay};
 use super::post::{Hook, Wording, signature};
@@ -157,6 +158,39 @@ impl Direct {
             }
         }
     }
+}
+
+/// News in plain text, for places that are not known here.
+#[derive(Debug)]
+pub struct PlainText(Wording);
+
+impl PlainText {
+    /// With words of one's own, if there is a `template`.
+    ///
+    /// # Errors
+    /// The template cannot be used.
+    pub fn new(template: Option<&str>) -> Result<Self, String> {
+        wording(template, str::to_owned).map(Self)
+    }
+
+    /// Headline and text.
+    #[must_use]
+    pub fn of(&self, announcement: &Announcement) -> (String, String) {
+        let letter = letter(announcement, self.0.own(announcement).as_deref(), &[]);
+        let text = letter.text_alone().to_owned();
+        (letter.subject, text)
+    }
+}
+
+/// Checks an address that requests go to: HTTPS, or this machine.
+///
+/// # Errors
+/// It cannot be used; the address is not repeated.
+pub fn checked_address(address: &str) -> Result<(), String> {
+    safe_address(address).map(|_| ()).map_err(|error| match error {
+        OutboundError::Address(_) => "it is no address".to_owned(),
+        OutboundError::Plain | OutboundError::Certificates(_) => error.to_string(),
+    })
 }
 
 fn wording(template: Option<&str>, escape: Escape) -> Result<Wording, String> {

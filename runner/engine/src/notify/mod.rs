@@ -24,7 +24,7 @@ mod text;
 
 pub use announcement::{Announcement, Author, Deployed, Gathered, ReviewWanted, RunToldOf};
 pub use audience::Audience;
-pub use direct::{Direct, MailServer, Unsent};
+pub use direct::{Direct, MailServer, PlainText, Unsent, checked_address};
 pub use herald::{Channel, Herald, Notice, TellError};
 pub use occasion::Occasion;
 pub use table::{EmailLink, Form, MailTls, NotifyTable};

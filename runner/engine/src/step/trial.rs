@@ -34,6 +34,8 @@ pub struct Trial {
     pub secrets: Vec<Secret>,
     /// The placed job; `None`: one in which nothing can be done.
     pub job: Option<Arc<dyn JobHandle>>,
+    /// Variables of the step.
+    pub env: IndexMap<String, String>,
     /// Whether a killed process had begun it.
     pub again: bool,
     /// Stops the action.
@@ -86,6 +88,7 @@ impl Trial {
             },
             secrets: Vec::new(),
             job: None,
+            env: IndexMap::new(),
             again: false,
             cancel: CancellationToken::new(),
             logs: scratch.join("logs"),
@@ -130,7 +133,7 @@ impl Trial {
             workspace: &self.workspace,
             repository: &self.repository,
             job: self.job.as_ref().unwrap_or(job),
-            env: IndexMap::new(),
+            env: self.env.clone(),
             has_bash: true,
             log,
             masker,

@@ -6,12 +6,22 @@ use crate::notify::Announcement;
 use crate::notify::announcement::Tone;
 use crate::notify::text::html as escaped;
 
+/// Who sends mail, and who says to whom.
+const FOOT: &str = "Sent by pipe. Who is told of what stands in the server's pipe.toml.";
+
 /// What a mail says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Letter {
     pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: String,
+}
+
+impl Letter {
+    /// The text without the lines at its foot.
+    pub(crate) fn text_alone(&self) -> &str {
+        self.text.rsplit_once("\n-- \n").map_or(self.text.as_str(), |(text, _)| text).trim_end()
+    }
 }
 
 /// Writes one. `own` is what the channel's template says in plain text; `extra` a link with words of its own.
@@ -58,9 +68,8 @@ pub(crate) fn letter(announcement: &Announcement, own: Option<&str>, extra: &[(S
         write!(text, "\n{label}:\n{url}\n").expect(infallible);
         write!(html, "<p><a href=\"{}\">{}</a></p>", escaped(url), escaped(label)).expect(infallible);
     }
-    let foot = "Sent by pipe. Who is told of what stands in the server's pipe.toml.";
-    write!(text, "\n-- \n{foot}\n").expect(infallible);
-    write!(html, "<p style=\"color:#59626e;font-size:13px\">{foot}</p></body></html>").expect(infallible);
+    write!(text, "\n-- \n{FOOT}\n").expect(infallible);
+    write!(html, "<p style=\"color:#59626e;font-size:13px\">{FOOT}</p></body></html>").expect(infallible);
     let subject = match &announcement.run {
         Some(run) => format!("[{}] {}", run.repository, headline_without(&shown.headline, &run.repository)),
         None => shown.headline,

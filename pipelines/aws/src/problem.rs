@@ -1,0 +1,152 @@
+//! Failures of calls, in words: whose fault it is, and what to do.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_sns::config::http::HttpResponse;
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
+
+/// Longest part of what AWS says that is shown, in characters.
+const SAID_MAX: usize = 300;
+
+/// Why a call did not do what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong and what to do.
+    pub words: String,
+    /// Whether the same call may go well later.
+    pub is_for_now: bool,
+    /// How long AWS asks to be left alone.
+    pub after: Option<Duration>,
+}
+
+/// What was asked of AWS, for the words.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// As policies name it, such as `sns:Publish`.
+    pub(crate) action: &'a str,
+    /// The ARN that it was for.
+    pub(crate) resource: &'a str,
+    /// Where that is.
+    pub(crate) region: &'a str,
+}
+
+impl Problem {
+    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let for_now = |words: String| Self { words, is_for_now: true, after: None };
+        match error {
+            SdkError::ServiceError(said) => Self::said(said.err(), said.raw(), asked),
+            SdkError::TimeoutError(_) => {
+                for_now("AWS did not answer in time; whether it was done is not known".to_owned())
+            }
+            SdkError::DispatchFailure(failure) => {
+                let why = chain_of(failure.as_connector_error().map(|error| error as &dyn Error));
+                for_now(format!("AWS was not reached: {why}"))
+            }
+            SdkError::ResponseError(_) => for_now("AWS gave an answer that is not understood".to_owned()),
+            SdkError::ConstructionFailure(_) | _ => Self::unmade(error),
+        }
+    }
+
+    /// Something of the call cannot be written.
+    pub(crate) fn unmade(error: &dyn Error) -> Self {
+        Self { words: format!("the call could not be made: {}", chain_of(Some(error))), is_for_now: false, after: None }
+    }
+
+    fn said(error: &impl ProvideErrorMetadata, raw: &HttpResponse, asked: Asked<'_>) -> Self {
+        let code = error.code().unwrap_or_default();
+        let status = raw.status().as_u16();
+        let message: String = error.message().unwrap_or_default().chars().take(SAID_MAX).collect();
+        let after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        let is_for_now = is_throttling(code) || status >= 500 || status == 429;
+        let Asked { action, resource, region } = asked;
+        let words = match meaning(code, &message) {
+            _ if is_for_now => "AWS asks to come back later".to_owned(),
+            Meaning::Expired => "the credentials have expired: get new ones in the job that uses them".to_owned(),
+            Meaning::Clock => "the clocks of this machine and of AWS differ: set this machine's by NTP".to_owned(),
+            Meaning::UnknownKey => {
+                "AWS does not know the access key: it was deleted, or belongs to another partition".to_owned()
+            }
+            Meaning::WrongKey => "the secret key does not belong to the key's id: set both again".to_owned(),
+            Meaning::Denied => format!("the credentials may not do `{action}` on {resource}: allow it in their policy"),
+            Meaning::Missing => format!("{resource} does not exist in {region}: check its name, account and region"),
+            Meaning::Other => format!("AWS refused `{action}` on {resource}"),
+        };
+        let said = match (code, message.trim()) {
+            ("", "") => format!("status {status}"),
+            (code, "") => code.to_owned(),
+            ("", message) => message.to_owned(),
+            (code, message) => format!("{code}: {message}"),
+        };
+        Self { words: format!("{words} ({said})"), is_for_now, after }
+    }
+}
+
+/// What codes of errors come down to. Services name the same thing differently:
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html>.
+enum Meaning {
+    Expired,
+    Clock,
+    UnknownKey,
+    WrongKey,
+    Denied,
+    Missing,
+    Other,
+}
+
+fn meaning(code: &str, message: &str) -> Meaning {
+    let is_clock = ["Signature expired", "not yet current", "clock"].iter().any(|part| message.contains(part));
+    match code {
+        "RequestTimeTooSkewed" | "RequestInTheFuture" => Meaning::Clock,
+        "SignatureDoesNotMatch" | "InvalidSignatureException" | "RequestExpired" | "InvalidSecurity" if is_clock => {
+            Meaning::Clock
+        }
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Meaning::Expired,
+        "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" | "AuthFailure" => {
+            Meaning::UnknownKey
+        }
+        "SignatureDoesNotMatch" | "InvalidSignatureException" | "InvalidSecurity" | "IncompleteSignature" => {
+            Meaning::WrongKey
+        }
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AuthorizationError"
+        | "UnauthorizedOperation"
+        | "KMSAccessDenied" => Meaning::Denied,
+        "NotFound" | "NotFoundException" | "ResourceNotFoundException" => Meaning::Missing,
+        _ => Meaning::Other,
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "Throttled"
+            | "KMSThrottling"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "PriorRequestNotComplete"
+            | "SlowDown"
+    )
+}
+
+/// An error with its causes, each once.
+fn chain_of(error: Option<&dyn Error>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = error;
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !words.iter().any(|known| known.contains(&text)) {
+            words.push(text);
+        }
+        next = error.source();
+    }
+    if words.is_empty() { "the reason is not known".to_owned() } else { words.join(": ") }
+}
