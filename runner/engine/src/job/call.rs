@@ -1,7 +1,6 @@
 //! Calls of built-in actions: the main part of one in its step, and what actions do at the end of the job.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -11,7 +10,7 @@ use workflow::run::steps::StepFact;
 use workflow::run::{Conclusion, StepIndex};
 
 use super::log::StepLog;
-use super::perform::StepTask;
+use super::perform::{BuiltIn, StepTask};
 use super::prepare::Ready;
 use super::steps::Stepper;
 use crate::step::{
@@ -40,20 +39,10 @@ impl Called {
 
 impl StepTask {
     /// The main part of an action.
-    pub(super) async fn built_in(
-        &self,
-        action: &Arc<dyn BuiltInAction>,
-        (given, env): (IndexMap<String, String>, IndexMap<String, String>),
-        limit: Option<Duration>,
-        log: &mut StepLog,
-    ) -> StepEnd {
-        log.line(&format!("##[group]Run {}", action.name())).await;
-        if !given.is_empty() {
-            let lines: Vec<_> = given.iter().map(|(name, value)| format!("  {name}: {value}")).collect();
-            log.line(&format!("with:\n{}", lines.join("\n"))).await;
-        }
-        log.line("##[endgroup]").await;
-        let inputs = match CompleteInputs::of(&**action, given) {
+    pub(super) async fn built_in(&self, built_in: BuiltIn, log: &mut StepLog) -> StepEnd {
+        let BuiltIn { action, inputs: given, env, shown, timeout: limit } = built_in;
+        self.action_header(action.name(), &given, &shown, log).await;
+        let inputs = match CompleteInputs::of(&*action, given) {
             Ok(inputs) => inputs,
             Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
         };
@@ -61,7 +50,7 @@ impl StepTask {
             log.warning(warning).await;
         }
         let mut called = Called { env, ..Called::with(inputs, BTreeMap::new()) };
-        let mut end = self.call(&**action, &mut called, limit, Part::Main, log).await;
+        let mut end = self.call(&*action, &mut called, limit, Part::Main, log).await;
         if let Some(when) = called.post {
             let post = PostAction {
                 action: action.name().to_owned(),

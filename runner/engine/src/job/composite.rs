@@ -95,9 +95,8 @@ impl StepTask {
                     return failed(message);
                 }
             };
-            let shown = job.action.as_ref().map(|action| action.overlay.clone()).unwrap_or_default();
             if !self.is_begun() {
-                self.action_header(&path, &inputs, &shown, log).await;
+                self.action_header(&path, &inputs, &job.env, log).await;
             }
             if let Some(facing) = &mut job.action {
                 facing.inputs = strings(inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -225,7 +224,8 @@ impl StepTask {
         self.again.as_ref().is_some_and(|again| again.is_begun(self.inner))
     }
 
-    async fn action_header(
+    /// How an action begins in the log.
+    pub(super) async fn action_header(
         &self,
         path: &str,
         inputs: &IndexMap<String, String>,

@@ -144,9 +144,7 @@ impl StepTask {
         };
         let Performed { mut end, exec } = match work {
             Work::Script(script) => self.script(*script, log).await,
-            Work::BuiltIn { action, inputs, env, timeout } => {
-                Performed::without_command(self.built_in(&action, (inputs, env), timeout, log).await)
-            }
+            Work::BuiltIn(built_in) => Performed::without_command(self.built_in(*built_in, log).await),
             // Its steps have told what became of them.
             Work::Local(local) => return Performed::without_command(Box::pin(self.local(*local, log)).await),
             Work::Posts(posts) => return Performed::without_command(self.posts(posts, log).await),
@@ -180,7 +178,7 @@ impl StepTask {
         let work = match kind {
             ReadyKind::BuiltIn { action, inputs } => {
                 env.extend(files.variables().map(|(variable, _, path)| (variable.to_owned(), path)));
-                Work::BuiltIn { action, inputs, env, timeout }
+                Work::BuiltIn(Box::new(BuiltIn { action, inputs, env, shown, timeout }))
             }
             ReadyKind::Local(local) => Work::Local(local),
             ReadyKind::Posts(posts) => Work::Posts(posts),
@@ -309,14 +307,19 @@ impl StepTask {
 /// A step whose files are written.
 pub(super) enum Work {
     Script(Box<Script>),
-    BuiltIn {
-        action: Arc<dyn BuiltInAction>,
-        inputs: IndexMap<String, String>,
-        env: IndexMap<String, String>,
-        timeout: Option<Duration>,
-    },
+    BuiltIn(Box<BuiltIn>),
     Local(Box<LocalAction>),
     Posts(Vec<PostAction>),
+}
+
+/// A built-in action with all that it is called with.
+pub(super) struct BuiltIn {
+    pub(super) action: Arc<dyn BuiltInAction>,
+    pub(super) inputs: IndexMap<String, String>,
+    pub(super) env: IndexMap<String, String>,
+    /// What the log shows of its variables.
+    pub(super) shown: IndexMap<String, String>,
+    pub(super) timeout: Option<Duration>,
 }
 
 /// A script with all that its process needs.

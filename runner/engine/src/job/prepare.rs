@@ -18,7 +18,8 @@ use crate::step::{BuiltInAction, PostAction};
 
 /// A step with everything evaluated.
 pub(super) struct Ready {
-    /// `env:` of the step alone, for the log.
+    /// The `env` context of the step, for the log: what workflow, job and step say, and what earlier steps left, as
+    /// <https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionRunner.cs> gives it to its handlers.
     pub(super) shown_env: IndexMap<String, String>,
     pub(super) env: IndexMap<String, String>,
     pub(super) timeout: Option<Duration>,
@@ -46,9 +47,9 @@ impl StepTask {
         let tools = &*self.tools;
         let mut base = job.scope(&self.order, &job.env, status, Some(step), Some(&*tools.hash_files));
         base.github = self.github(base.github);
-        let shown_env = evaluate_strings(step.env.as_ref(), &base).map_err(|error| format!("`env`: {error}"))?;
+        let own_env = evaluate_strings(step.env.as_ref(), &base).map_err(|error| format!("`env`: {error}"))?;
         let mut context_env = job.env.clone();
-        context_env.extend(shown_env.clone());
+        context_env.extend(own_env.clone());
         let mut scope = job.scope(&self.order, &context_env, status, Some(step), Some(&*tools.hash_files));
         scope.github = base.github;
         let timeout = timeout(step.timeout_minutes.as_ref(), &scope)?;
@@ -70,9 +71,9 @@ impl StepTask {
                 if let Uses::Local { path } = &uses.value
                     && path.starts_with('.')
                 {
-                    let local = LocalAction::new(path, inputs, job, &shown_env, status, timeout);
+                    let local = LocalAction::new(path, inputs, job, &own_env, status, timeout);
                     let kind = ReadyKind::Local(Box::new(local));
-                    return Ok(Ready { env: IndexMap::new(), shown_env, timeout, kind });
+                    return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, kind });
                 }
                 ReadyKind::BuiltIn { action: self.action(&uses.value)?, inputs }
             }
@@ -80,7 +81,8 @@ impl StepTask {
                 return Err("this step has nothing to run".into());
             }
         };
-        Ok(Ready { env: self.environment(job, &context_env, step), shown_env, timeout, kind })
+        let env = self.environment(job, &context_env, step);
+        Ok(Ready { env, shown_env: context_env, timeout, kind })
     }
 
     /// `github` with the paths of the step's files.

@@ -29,7 +29,10 @@ fn steps(scripts: &[String]) -> String {
 }
 
 fn hidden(outcome: &Outcome, forms: &[&str]) {
-    let everything = outcome.everything();
+    hidden_in(&outcome.everything(), forms);
+}
+
+fn hidden_in(everything: &str, forms: &[&str]) {
     for form in forms {
         // What scripts say stands in their headers too, in its quoted form.
         assert!(!everything.contains(form), "{form} is shown in\n{everything}");
@@ -157,7 +160,13 @@ b:
     assert_eq!(outcome.output("b", 0), "before ***\n***");
     let refused = "##[warning]a secret of 3 characters is too short to be masked, at least 4 are needed\n";
     assert_eq!(outcome.output("a", 2), format!("too::add-mask::ab1\n{refused}"));
-    hidden(&outcome, &["later-added-value"]);
+    // Three steps had begun, and with them the headers that show their variables, before anybody hid the value.
+    let header = "env:\n  VALUE: later-added-value\n##[endgroup]";
+    let everything = outcome.everything();
+    let begun = everything.matches(header).count();
+    assert_eq!(begun, 6, "shown live and stored");
+    assert!(everything.contains("env:\n  VALUE: ***\n##[endgroup]"), "the step that began afterwards");
+    hidden_in(&everything.replace(header, ""), &["later-added-value"]);
 }
 
 /// Every place that a text of a step can get to.
