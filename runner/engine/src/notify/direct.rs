@@ -102,7 +102,7 @@ impl Direct {
         if to.is_empty() || to.len() > RECIPIENTS_MAX {
             return Err(format!("a mail goes to 1 to {RECIPIENTS_MAX} addresses, not {}", to.len()));
         }
-        let relay = Relay { host, port, tls, login: server.login };
+        let relay = Relay { host, port, tls, login: server.login, vouched_by: Vec::new() };
         let mail = Mail::new(relay, ("step", from), to.clone(), wording(template, str::to_owned)?)?.in_thread(thread);
         let place = to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         Ok(Self { way: Way::Mail { mail: Box::new(mail), to }, place })

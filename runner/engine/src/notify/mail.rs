@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use sha2::{Digest as _, Sha256};
@@ -39,6 +39,8 @@ pub(super) struct Relay {
     pub(super) port: u16,
     pub(super) tls: MailTls,
     pub(super) login: Option<(String, workflow::secret::Secret)>,
+    /// Who may vouch for it beside those that this machine trusts.
+    pub(super) vouched_by: Vec<Certificate>,
 }
 
 /// A channel of mail.
@@ -66,7 +68,12 @@ impl Mail {
         to: Vec<Address>,
         wording: Wording,
     ) -> Result<Self, String> {
-        let parameters = || TlsParameters::new(relay.host.clone()).map_err(|error| error.to_string());
+        let parameters = || {
+            let builder = TlsParameters::builder(relay.host.clone());
+            let vouched = relay.vouched_by.iter().cloned();
+            let builder = vouched.fold(builder, |builder, one| builder.add_root_certificate(one));
+            builder.build().map_err(|error| error.to_string())
+        };
         let tls = match relay.tls {
             MailTls::Tls => Tls::Wrapper(parameters()?),
             MailTls::Starttls => Tls::Required(parameters()?),

@@ -10,6 +10,7 @@ mod audience;
 mod direct;
 mod forms;
 mod herald;
+mod late;
 mod mail;
 mod occasion;
 mod open;
@@ -26,6 +27,7 @@ pub use announcement::{Announcement, Author, Deployed, Gathered, ReviewWanted, R
 pub use audience::Audience;
 pub use direct::{Direct, MailServer, PlainText, Unsent, checked_address};
 pub use herald::{Channel, Herald, Notice, TellError};
+pub use late::SealedCredentials;
 pub use occasion::Occasion;
 pub use table::{EmailLink, Form, MailTls, NotifyTable};
 

@@ -1,13 +1,18 @@
-//! From a table to a channel: credentials are read from files of their owner, or from variables, and never shown.
+//! From a table to a channel: credentials are read from files of their owner, from variables, or from the sealed store of secrets,
+//! and never shown.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lettre::Address;
 use lettre::message::Mailbox;
+use lettre::transport::smtp::client::Certificate;
+use tokio::sync::Mutex;
 use workflow::secret::Secret;
 
+use super::late::{Late, SealedCredentials};
 use super::mail::{Mail, Relay};
 use super::post::{Hook, Wording};
 use super::slack_bot::Bot;
@@ -22,6 +27,9 @@ const POST_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 /// Where Slack's methods are.
 const SLACK_API: &str = "https://slack.com/api";
 
+/// How a certificate begins in a file.
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// A channel that can be told.
 pub(crate) struct Opened {
     pub(crate) audience: Audience,
@@ -32,27 +40,36 @@ pub(crate) struct Opened {
 /// Gives variables.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-struct Table<'a> {
-    name: &'a str,
-    table: &'a NotifyTable,
-    url: Option<&'a str>,
-    env: Env<'a>,
+/// A table, and where credentials come from that it names no file for.
+pub(super) struct Table<'a> {
+    pub(super) name: &'a str,
+    pub(super) table: &'a NotifyTable,
+    pub(super) url: Option<&'a str>,
+    pub(super) env: Env<'a>,
 }
 
-/// Opens a channel. `url` is the server's own address, `env` gives variables.
+/// A credential that a channel has: its file, its word in names, whether there is no channel without it.
+type Credential<'a> = (Option<&'a PathBuf>, &'static str, bool);
+
+/// Opens a channel. `url` is the server's own address, `env` gives variables; what neither has is looked for in `sealed`, each time
+/// that something is sent.
 ///
 /// # Errors
 /// A file or a variable is missing or cannot be used.
-pub(crate) fn open(name: &str, table: &NotifyTable, (url, env): (Option<&str>, Env<'_>)) -> Result<Opened, TableError> {
+pub(crate) fn open(
+    name: &str,
+    table: &NotifyTable,
+    (url, env): (Option<&str>, Env<'_>),
+    sealed: Option<&Arc<dyn SealedCredentials>>,
+) -> Result<Opened, TableError> {
     let it = Table { name, table, url, env };
     if let Some((_, problem)) = table.problem(name) {
         return Err(it.failed("the table", problem));
     }
-    let form = table.form.unwrap_or(Form::Webhook);
-    let (target, place) = match form {
-        Form::Mail => it.mail()?,
-        Form::Slack if table.channel.is_some() => it.bot()?,
-        Form::Slack | Form::Webhook | Form::Teams | Form::Discord => it.hook(form)?,
+    let form = it.form();
+    let (target, place) = match sealed {
+        Some(sealed) => it.late(sealed)?,
+        None => it.target()?,
     };
     let audience = Audience {
         target: format!("{TARGET}{name}"),
@@ -69,24 +86,94 @@ pub(crate) fn open(name: &str, table: &NotifyTable, (url, env): (Option<&str>, E
 }
 
 impl Table<'_> {
+    fn form(&self) -> Form {
+        self.table.form.unwrap_or(Form::Webhook)
+    }
+
+    /// The channel, and where it tells people, as far as that is no secret.
+    pub(super) fn target(&self) -> Result<(Arc<dyn Target>, String), TableError> {
+        match self.form() {
+            Form::Mail => self.mail(),
+            Form::Slack if self.table.channel.is_some() => self.bot(),
+            form @ (Form::Slack | Form::Webhook | Form::Teams | Form::Discord) => self.hook(form),
+        }
+    }
+
+    /// The same, with what is missing from the store of secrets.
+    fn late(&self, sealed: &Arc<dyn SealedCredentials>) -> Result<(Arc<dyn Target>, String), TableError> {
+        let (mut given, mut wanted, mut is_whole) = (BTreeMap::new(), Vec::new(), true);
+        for (_, word, is_needed) in self.credentials().into_iter().filter(|(file, ..)| file.is_none()) {
+            match self.credential(None, word)? {
+                Some(value) => drop(given.insert(self.variable(word), value)),
+                None => {
+                    wanted.push(self.variable(word));
+                    is_whole &= !is_needed;
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return self.target();
+        }
+        // What can be wrong with the rest is said at once.
+        let place = match is_whole {
+            true => self.target()?.1,
+            false => match self.form() {
+                Form::Mail => self.table.to.join(", "),
+                Form::Slack | Form::Webhook | Form::Teams | Form::Discord => {
+                    self.wording(str::to_owned)?;
+                    let place = self.table.channel.clone();
+                    place.unwrap_or_else(|| format!("where the secret {} leads", self.variable("URL")))
+                }
+            },
+        };
+        let late = Late {
+            name: self.name.to_owned(),
+            table: self.table.clone(),
+            url: self.url.map(str::to_owned),
+            given,
+            wanted,
+            sealed: Arc::clone(sealed),
+            opened: Mutex::new(None),
+        };
+        Ok((Arc::new(late), place))
+    }
+
+    fn credentials(&self) -> Vec<Credential<'_>> {
+        let table = self.table;
+        match self.form() {
+            Form::Mail if table.user.is_some() => vec![(table.password_file.as_ref(), "PASSWORD", true)],
+            Form::Mail => Vec::new(),
+            Form::Slack if table.channel.is_some() => vec![(table.token_file.as_ref(), "TOKEN", true)],
+            Form::Webhook => {
+                vec![(table.url_file.as_ref(), "URL", true), (table.secret_file.as_ref(), "SECRET", false)]
+            }
+            Form::Slack | Form::Teams | Form::Discord => vec![(table.url_file.as_ref(), "URL", true)],
+        }
+    }
+
+    /// The name of a credential's variable, and of its secret.
+    fn variable(&self, word: &str) -> String {
+        format!("PIPE_NOTIFY_{}_{word}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+
     fn failed(&self, what: &str, reason: String) -> TableError {
         TableError::File { table: format!("notify.{}", self.name), path: what.to_owned(), reason }
     }
 
-    /// What stands in a file of its owner, or in a variable.
+    /// What stands in a file of its owner, or in a variable of the name that it has everywhere.
     fn credential(&self, file: Option<&PathBuf>, word: &str) -> Result<Option<Secret>, TableError> {
         if let Some(path) = file {
             return own_file(path).map(Some).map_err(|reason| self.failed(&path.display().to_string(), reason));
         }
-        let name = self.name.to_ascii_uppercase().replace('-', "_");
-        let value = (self.env)(&format!("PIPE_NOTIFY_{name}_{word}")).filter(|value| !value.trim().is_empty());
+        let value = (self.env)(&self.variable(word)).filter(|value| !value.trim().is_empty());
         Ok(value.map(|value| Secret::new(value.trim())))
     }
 
     fn needed(&self, file: Option<&PathBuf>, (key, word): (&str, &str)) -> Result<Secret, TableError> {
         self.credential(file, word)?.ok_or_else(|| {
-            let name = self.name.to_ascii_uppercase().replace('-', "_");
-            self.failed(key, format!("is missing; name a file, or set PIPE_NOTIFY_{name}_{word}"))
+            let name = self.variable(word);
+            let how = format!("name a file, set the variable {name}, or `pipe secret set {name} --notify`");
+            self.failed(key, format!("is missing; {how}"))
         })
     }
 
@@ -150,6 +237,17 @@ impl Table<'_> {
         Ok((Arc::new(bot), channel))
     }
 
+    fn vouched_by(&self) -> Result<Vec<Certificate>, TableError> {
+        let Some(path) = &self.table.ca_file else { return Ok(Vec::new()) };
+        let failed = |reason: String| self.failed(&path.display().to_string(), reason);
+        let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        if !text.windows(BEGIN.len()).any(|part| part == BEGIN) {
+            return Err(failed("holds no certificate as PEM: `-----BEGIN CERTIFICATE-----` and so on".to_owned()));
+        }
+        let one = Certificate::from_pem(&text).map_err(|error| failed(crate::outbound::chain_of(&error)))?;
+        Ok(vec![one])
+    }
+
     fn mail(&self) -> Result<(Arc<dyn Target>, String), TableError> {
         let failed = |reason: &str| self.failed("the table", reason.to_owned());
         let server = self.table.server.as_deref().and_then(host_and_port);
@@ -164,7 +262,8 @@ impl Table<'_> {
             }
             None => None,
         };
-        let relay = Relay { tls: self.table.mail_tls(port), host, port, login };
+        let vouched_by = self.vouched_by()?;
+        let relay = Relay { tls: self.table.mail_tls(port), host, port, login, vouched_by };
         let mail = Mail::new(relay, (self.name, from), to, self.wording(str::to_owned)?);
         let mail = mail.map_err(|reason| failed(&reason))?;
         let by_token = self.table.email_link == EmailLink::Token;

@@ -78,6 +78,8 @@ pub struct NotifyTable {
     pub server: Option<String>,
     /// How it is spoken to; `starttls` where absent, `tls` at port 465.
     pub tls: Option<MailTls>,
+    /// A file with certificates (PEM) that the mail server may be vouched for by, beside those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// Who hands mail in.
     pub user: Option<String>,
     /// A file with their password. Instead: `PIPE_NOTIFY_NAME_PASSWORD`.
@@ -149,6 +151,7 @@ impl NotifyTable {
             ("api-url", self.api_url.is_some(), is(&[Form::Slack]), "slack"),
             ("server", self.server.is_some(), is(&[Form::Mail]), "mail"),
             ("tls", self.tls.is_some(), is(&[Form::Mail]), "mail"),
+            ("ca-file", self.ca_file.is_some(), is(&[Form::Mail]), "mail"),
             ("user", self.user.is_some(), is(&[Form::Mail]), "mail"),
             ("password-file", self.password_file.is_some(), is(&[Form::Mail]), "mail"),
             ("from", self.from.is_some(), is(&[Form::Mail]), "mail"),
@@ -175,6 +178,9 @@ impl NotifyTable {
         if self.mail_tls(port) == MailTls::None && !is_this_machine(&host) {
             let why = "`tls = \"none\"` is for a mail server on this machine (127.0.0.1, localhost)";
             return Some((server.clone(), why.to_owned()));
+        }
+        if self.mail_tls(port) == MailTls::None && self.ca_file.is_some() {
+            return Some(("ca-file".to_owned(), "`ca-file` vouches for nobody where `tls` is \"none\"".to_owned()));
         }
         let Some(from) = &self.from else { return missing("from", "the sender, such as `pipe <ci@example.com>`") };
         if from.parse::<Mailbox>().is_err() {

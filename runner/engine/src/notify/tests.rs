@@ -50,7 +50,7 @@ fn strings<'a>(value: &'a Json, found: &mut Vec<&'a str>) {
 }
 
 fn mail() -> Mail {
-    let relay = Relay { host: "127.0.0.1".into(), port: 25, tls: MailTls::None, login: None };
+    let relay = Relay { host: "127.0.0.1".into(), port: 25, tls: MailTls::None, login: None, vouched_by: Vec::new() };
     let from = "pipe <ci@example.com>".parse().unwrap();
     Mail::new(relay, ("team", from), vec!["ops@example.com".parse().unwrap()], Wording::default()).unwrap()
 }

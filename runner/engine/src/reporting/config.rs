@@ -11,7 +11,7 @@ use workflow::secret::Secret;
 
 use super::{ReaderSettings, Target};
 use crate::github::{ApiSettings, App, Credentials, Flavour, KeyError, Sender, SentByGithub};
-use crate::notify::{self, Channel, NotifyTable};
+use crate::notify::{self, Channel, NotifyTable, SealedCredentials};
 use crate::outbound::OutboundError;
 use crate::telemetry::{self, Exporter, Traces};
 use crate::triggering::SentHooks;
@@ -117,7 +117,7 @@ pub enum TableError {
 
 impl ReportingTables {
     /// Reads the files that the tables name. `url` is the server's own address, for links; `instance` tells its traces
-    /// from those of others; `env` gives variables.
+    /// from those of others; `env` gives variables, `sealed` what channels have no file and no variable for.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -126,6 +126,7 @@ impl ReportingTables {
         url: Option<String>,
         instance: &str,
         env: &dyn Fn(&str) -> Option<String>,
+        sealed: Option<&Arc<dyn SealedCredentials>>,
     ) -> Result<Plan, TableError> {
         let mut plan = Plan::default();
         plan.reader.url = url;
@@ -155,7 +156,7 @@ impl ReportingTables {
         let token = self.telemetry.metrics_token_file.as_ref().map(|path| own_file("telemetry", path));
         plan.metrics_token = token.transpose()?;
         for (name, table) in &self.notify {
-            let opened = notify::open(name, table, (plan.reader.url.as_deref(), env))?;
+            let opened = notify::open(name, table, (plan.reader.url.as_deref(), env), sealed)?;
             plan.targets.insert(opened.audience.target.clone(), opened.target);
             plan.reader.audiences.push(opened.audience);
             plan.channels.push(opened.channel);
@@ -222,7 +223,7 @@ mod tests {
     use super::*;
 
     fn plan(tables: &ReportingTables) -> Result<Plan, TableError> {
-        tables.plan(None, "x", &|name| (name == "PIPE_GITEA_TOKEN").then(|| "t".to_owned()))
+        tables.plan(None, "x", &|name| (name == "PIPE_GITEA_TOKEN").then(|| "t".to_owned()), None)
     }
 
     #[tokio::test]

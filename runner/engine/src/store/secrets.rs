@@ -35,6 +35,10 @@ pub const VALUE_BYTES_MAX: usize = 48 * 1_024;
 /// Shorter secrets cannot be hidden in logs.
 pub const SECRET_CHARACTERS_MIN: usize = 4;
 
+/// Stands where a repository does for what no job gets: credentials of the channels that people's news go to. No repository has this
+/// name, since theirs have an owner.
+pub const NOTIFY: &str = "notify";
+
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +74,9 @@ pub struct Scope {
 
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.repository == NOTIFY {
+            return f.write_str("notifications");
+        }
         let parts = [("repository", &self.repository), ("environment", &self.environment), ("branch", &self.branch)];
         let parts: Vec<_> = parts
             .iter()

@@ -12,8 +12,12 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value as Json, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, crypto};
 
 /// What happens to one request.
 #[derive(Debug, Clone)]
@@ -43,7 +47,7 @@ impl Came {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct State {
     pub(crate) came: Vec<Came>,
     /// Slack's messages by time; each with the texts that it had.
@@ -54,9 +58,13 @@ pub(crate) struct State {
     pub(crate) faults: VecDeque<Fault>,
     /// Answers of the mail server to the next recipients, instead of 250.
     pub(crate) refusals: VecDeque<&'static str>,
+    /// With what the mail server offers to go on after `STARTTLS`; nothing: it does not offer that.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// What the mail server was told before and after that, without greetings: lines of commands.
+    pub(crate) told: [Vec<String>; 2],
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Inbox {
     pub(crate) http: SocketAddr,
     pub(crate) smtp: SocketAddr,
@@ -142,26 +150,52 @@ impl Inbox {
 
     /// A mail server that takes everything but what it was told to refuse.
     async fn take_mail(&self, stream: TcpStream) -> std::io::Result<()> {
-        let (read, mut write) = stream.into_split();
-        let mut read = BufReader::new(read).take(1 << 20);
-        write.write_all(b"220 test\r\n").await?;
+        let mut stream = BufReader::new(stream);
+        stream.write_all(b"220 test\r\n").await?;
+        let tls = self.state().tls.clone();
+        if self.converse(&mut stream, tls.is_some(), 0).await?
+            && let Some(tls) = tls
+        {
+            // A client that says more before the handshake is one that could be lied to (CVE-2011-0411).
+            assert!(stream.buffer().is_empty(), "the client went on in the clear");
+            let mut stream = BufReader::new(tls.accept(stream.into_inner()).await?);
+            self.converse(&mut stream, false, 1).await?;
+        }
+        Ok(())
+    }
+
+    /// What is said on a connection; true where it goes on with TLS.
+    async fn converse<S>(&self, stream: &mut BufReader<S>, offers_tls: bool, place: usize) -> std::io::Result<bool>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         let (mut to, mut line) = (String::new(), String::new());
         loop {
             line.clear();
-            if read.read_line(&mut line).await? == 0 {
-                return Ok(());
+            if stream.read_line(&mut line).await? == 0 {
+                return Ok(false);
             }
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+            if verb != "EHLO" {
+                self.state().told[place].push(line.trim().to_owned());
+            }
             let answer = match verb.as_str() {
+                "EHLO" if offers_tls => "250-test\r\n250 STARTTLS",
+                "EHLO" => "250-test\r\n250 AUTH PLAIN",
+                "STAR" if offers_tls => {
+                    stream.write_all(b"220 go on\r\n").await?;
+                    return Ok(true);
+                }
+                "AUTH" => "235 welcome",
                 "RCPT" => {
                     line.trim().clone_into(&mut to);
                     self.state().refusals.pop_front().unwrap_or("250 ok")
                 }
                 "DATA" => {
-                    write.write_all(b"354 go on\r\n").await?;
+                    stream.write_all(b"354 go on\r\n").await?;
                     let mut mail = String::new();
                     while !mail.ends_with("\r\n.\r\n") {
-                        read.read_line(&mut mail).await?;
+                        stream.read_line(&mut mail).await?;
                     }
                     self.state().mails.push((to.clone(), mail));
                     "250 taken"
@@ -169,9 +203,18 @@ impl Inbox {
                 "QUIT" => "221 bye",
                 _ => "250 ok",
             };
-            write.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
         }
     }
+}
+
+/// A server that says that it is `localhost`, which `mail/ca.pem` vouches for.
+pub(crate) fn tls() -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("mail/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("mail/server-key.pem")).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
+    let config = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()))
 }
 
 impl State {

@@ -1,12 +1,13 @@
 //! News for people: who is told of what, once and in order, whatever becomes of channels and of the server.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::SystemClock;
-use engine::notify::{Herald, Notice, NotifyTable, Occasion};
+use engine::notify::{Herald, Notice, NotifyTable, Occasion, SealedCredentials};
 use engine::reporting::{Plan, ReportingTables, Worker, WorkerSettings};
 use engine::store::approvals::{Approvals, Token};
 use engine::store::outbox::{NewMessage, Outbox, State};
@@ -16,13 +17,19 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use workflow::run::{EVENT_VERSION, JobRunKey, Recorded, RunEvent, Terms};
+use workflow::secret::Secret;
 
-use super::inbox::{Fault, Inbox};
+use super::inbox::{Fault, Inbox, tls};
 use super::world::until;
 
 /// Channels of a table as `pipe.toml` has it, with its files in a folder.
 pub(crate) fn plan(folder: &Path, inbox: &Inbox, text: &str) -> Plan {
-    for (name, content) in [("hook", inbox.url("/hook")), ("token", "xoxb-1".into()), ("key", "k".into())] {
+    plan_with(folder, inbox, text, None)
+}
+
+fn plan_with(folder: &Path, inbox: &Inbox, text: &str, sealed: Option<&Arc<dyn SealedCredentials>>) -> Plan {
+    let ca = include_str!("mail/ca.pem").to_owned();
+    for (name, content) in [("hook", inbox.url("/hook")), ("token", "xoxb-1".into()), ("key", "k".into()), ("ca", ca)] {
         std::fs::write(folder.join(name), content).unwrap();
         std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -33,7 +40,7 @@ pub(crate) fn plan(folder: &Path, inbox: &Inbox, text: &str) -> Plan {
         assert_eq!(table.problem(name), None);
     }
     let tables = ReportingTables { notify, ..ReportingTables::default() };
-    tables.plan(Some("https://ci.example".into()), "test", &|_| None).unwrap()
+    tables.plan(Some("https://ci.example".into()), "test", &|_| None, sealed).unwrap()
 }
 
 pub(crate) const HOOK: &str = "[hook]\nform = 'webhook'\nurl-file = 'FOLDER/hook'\nsecret-file = 'FOLDER/key'\n";
@@ -190,6 +197,93 @@ async fn each_gets_a_mail_of_their_own_and_nobody_two() {
     assert_eq!(to, ["RCPT TO:<a@example.com>", "RCPT TO:<b@example.com>"]);
     assert!(mails[0].1.contains("To: a@example.com\r\n") && !mails[0].1.contains("b@example.com"));
     assert!(mails[1].1.contains("multipart/alternative") && mails[1].1.contains("Auto-Submitted: auto-generated"));
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+/// Over STARTTLS, or not at all: neither password nor mail goes out in the clear, or to somebody whom nobody vouches for.
+#[tokio::test]
+async fn mail_goes_over_tls_to_who_is_vouched_for() {
+    let login = "user = 'ci'\npassword-file = 'FOLDER/key'\n";
+    let secure = MAIL.replace("tls = 'none'\n", login);
+    let vouched = format!("{secure}ca-file = 'FOLDER/ca'\n");
+    for (text, offers, problem) in [
+        (&vouched, true, None),
+        (&secure, true, Some("certificate")),
+        (&vouched, false, Some("STARTTLS is not supported")),
+    ] {
+        let desk = Desk::new().await;
+        desk.inbox.state().tls = offers.then(tls);
+        let (herald, (worker, stop)) = (desk.herald(text), desk.work(text).await);
+        herald.test(Some("mail"), "ada", Timestamp::now()).await.unwrap();
+        let told = async || desk.outbox.told(None, None, 1).await.unwrap().remove(0);
+        until(async || told().await.state == State::Arrived || told().await.problem.is_some()).await;
+        stop.cancel();
+        worker.await.unwrap();
+        let told = told().await;
+        let said = told.problem.unwrap_or_default();
+        assert!(problem.is_none_or(|problem| said.to_lowercase().contains(&problem.to_lowercase())), "{said}");
+        let state = desk.inbox.state();
+        let [clear, hidden] = &state.told;
+        let before: Vec<_> = clear.iter().filter(|line| !["STARTTLS", "QUIT"].contains(&line.as_str())).collect();
+        assert_eq!(before, [""; 0], "said in the clear");
+        if problem.is_some() {
+            assert!(state.mails.is_empty() && hidden.is_empty(), "{hidden:?}");
+            continue;
+        }
+        assert_eq!(told.state, State::Arrived);
+        assert_eq!(state.mails.len(), 2);
+        // \0ci\0k
+        assert!(hidden.iter().any(|line| line == "AUTH PLAIN AGNpAGs="), "{hidden:?}");
+    }
+}
+
+/// Credentials that a test gives and takes.
+#[derive(Debug, Default)]
+struct Sealed(std::sync::Mutex<BTreeMap<String, Secret>>);
+
+#[async_trait::async_trait]
+impl SealedCredentials for Sealed {
+    async fn credentials(&self, names: &[String]) -> Result<BTreeMap<String, Secret>, String> {
+        let all = self.0.lock().unwrap();
+        let found = names.iter().filter_map(|name| Some((name.clone(), Secret::new(all.get(name)?.expose()))));
+        Ok(found.collect())
+    }
+}
+
+/// A channel whose credentials are sealed waits for them, and takes others as soon as they are set.
+#[tokio::test]
+async fn credentials_come_from_the_store_of_secrets() {
+    let desk = Desk::new().await;
+    let text = HOOK.replace("url-file = 'FOLDER/hook'\nsecret-file = 'FOLDER/key'\n", "");
+    let sealed = Arc::new(Sealed::default());
+    let port: Arc<dyn SealedCredentials> = Arc::clone(&sealed) as _;
+    let planned = plan_with(desk.folder.path(), &desk.inbox, &text, Some(&port));
+    assert_eq!(planned.channels[0].place, "where the secret PIPE_NOTIFY_HOOK_URL leads");
+    let herald = Herald::new(desk.outbox.clone(), planned.channels, None, Arc::clone(&desk.made));
+    let settings = WorkerSettings {
+        backoff: Duration::from_millis(4),
+        backoff_max: Duration::from_millis(30),
+        ..WorkerSettings::default()
+    };
+    let worker =
+        Worker::new(desk.outbox.clone(), planned.targets, Arc::new(SystemClock), settings, Arc::clone(&desk.made));
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(worker.run(stop.clone()));
+    herald.tell(notice("a"), Timestamp::now()).await.unwrap();
+    until(async || desk.outbox.told(None, None, 1).await.unwrap()[0].problem.is_some()).await;
+    let problem = desk.outbox.told(None, None, 1).await.unwrap()[0].problem.clone().unwrap();
+    assert!(problem.contains("pipe secret set PIPE_NOTIFY_HOOK_URL --notify"), "{problem}");
+    let set = |name: &str, value: String| sealed.0.lock().unwrap().insert(name.to_owned(), Secret::new(value));
+    set("PIPE_NOTIFY_HOOK_URL", desk.inbox.url("/first"));
+    desk.settled().await;
+    set("PIPE_NOTIFY_HOOK_URL", desk.inbox.url("/second"));
+    set("PIPE_NOTIFY_HOOK_SECRET", "k".to_owned());
+    herald.tell(notice("b"), Timestamp::now()).await.unwrap();
+    desk.settled().await;
+    let came: Vec<_> = desk.inbox.state().came.clone();
+    let paths = came.iter().map(|came| (came.path.as_str(), came.headers.contains_key("x-pipe-signature-256")));
+    assert_eq!(paths.collect::<Vec<_>>(), [("/first", false), ("/second", true)]);
     stop.cancel();
     worker.await.unwrap();
 }

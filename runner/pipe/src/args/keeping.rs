@@ -30,6 +30,9 @@ pub enum SecretCommand {
         /// For which jobs
         #[command(flatten)]
         place: Place,
+        /// For no job: a credential of a channel of `[notify.NAME]`, such as PIPE_NOTIFY_NAME_URL
+        #[arg(long, conflicts_with_all = ["repo", "env", "branch"])]
+        notify: bool,
         /// Where
         #[command(flatten)]
         connect: Connect,
@@ -51,6 +54,9 @@ pub enum SecretCommand {
         /// For which jobs
         #[command(flatten)]
         place: Place,
+        /// The one of channels, which no job gets
+        #[arg(long, conflicts_with_all = ["repo", "env", "branch"])]
+        notify: bool,
         /// Where
         #[command(flatten)]
         connect: Connect,

@@ -6,6 +6,7 @@ use std::path::Path;
 use axum::http::Method;
 use engine::store::Options;
 use engine::store::rekey::{rekey as seal_again, sealed_with_others};
+use engine::store::secrets::NOTIFY;
 use serde_json::{Value as Json, json};
 use workflow::secret::Secret;
 
@@ -23,14 +24,21 @@ const VALUE_BYTES_MAX: u64 = 64 * 1_024;
 
 pub(super) async fn secret(command: SecretCommand, global: &Global) -> Result<Exit, Failure> {
     match command {
-        SecretCommand::Set { name, place, connect } => {
+        SecretCommand::Set { name, place, notify, connect } => {
             let value = typed(&name)?;
-            set("secret", &name, &value, &place, &connect).await
+            set("secret", &name, &value, &of_channels(place, notify), &connect).await
         }
         SecretCommand::Ls { repo, connect } => list("secrets", repo.as_deref(), &connect, global).await,
-        SecretCommand::Rm { name, place, connect } => remove("secret", &name, &place, &connect).await,
+        SecretCommand::Rm { name, place, notify, connect } => {
+            remove("secret", &name, &of_channels(place, notify), &connect).await
+        }
         SecretCommand::Rekey { data, json } => rekey(&data, json).await,
     }
+}
+
+/// Where secrets of channels are kept, if that is meant.
+fn of_channels(place: Place, notify: bool) -> Place {
+    if notify { Place { repo: Some(NOTIFY.to_owned()), ..place } } else { place }
 }
 
 pub(super) async fn variable(command: VarCommand, global: &Global) -> Result<Exit, Failure> {

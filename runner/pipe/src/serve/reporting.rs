@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
-use engine::notify::Herald;
+use engine::notify::{Herald, SealedCredentials};
 use engine::reporting::Reporting;
 use engine::service::RunService;
 use engine::store::findings::Findings;
@@ -56,7 +56,9 @@ pub async fn start(
     (runs, folders, arrivals): (&RunService, &Folders, Arc<Notify>),
     stop: &CancellationToken,
 ) -> Result<Telling, Failure> {
-    let plan = config.reporting().plan(config.server.url.clone(), &instance(config, database), &terminal::variable);
+    let (url, instance) = (config.server.url.clone(), instance(config, database));
+    let sealed: Arc<dyn SealedCredentials> = Arc::new(settings.clone());
+    let plan = config.reporting().plan(url, &instance, &terminal::variable, Some(&sealed));
     let mut plan = plan.map_err(|error| Failure::usage(error.to_string()))?;
     plan.reader.arrivals = Some(arrivals);
     let numbers = metrics_routes(database.clone(), plan.metrics_token.clone(), Some(runs.clone()));

@@ -1,10 +1,14 @@
-//! Gives runs their secrets and variables. A run of somebody else's code gets no secrets.
+//! Gives runs their secrets and variables, and channels of news their credentials. A run of somebody else's code gets no secrets.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
+use workflow::secret::Secret;
 
-use super::{For, Settings};
+use super::{For, NOTIFY, Settings};
 use crate::job::SecretStore;
+use crate::notify::SealedCredentials;
 use crate::service::{PortError, RunSecrets, RunSpec, Trust};
 
 #[async_trait]
@@ -27,6 +31,16 @@ impl RunSecrets for Settings {
     async fn vars(&self, spec: &RunSpec, environment: Option<&str>) -> Result<IndexMap<String, String>, PortError> {
         let given = self.variables(&job(spec, environment)).await;
         given.map_err(|error| PortError(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl SealedCredentials for Settings {
+    async fn credentials(&self, names: &[String]) -> Result<BTreeMap<String, Secret>, String> {
+        let channels = For { repository: NOTIFY, environment: None, git_ref: "" };
+        let store = Self::secrets(self, &channels, Some(names)).await.map_err(|error| error.to_string())?;
+        let found = names.iter().filter_map(|name| Some((name.clone(), Secret::new(store.get(name)?.expose()))));
+        Ok(found.collect())
     }
 }
 
