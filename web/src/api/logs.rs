@@ -22,6 +22,7 @@ use workflow::run::{JobRunKey, StepIndex};
 use super::answer::{Path, Query, bad};
 use super::not_found;
 use super::runs::visible;
+use super::timed::timed;
 use crate::Problem;
 use crate::access::{self, Allowed};
 use crate::site::Site;
@@ -103,14 +104,28 @@ pub(crate) struct Whole {
     step: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Raw {
+    step: Option<String>,
+    /// Whether each line has its time before it.
+    times: bool,
+}
+
 pub(crate) async fn raw(
     State(shared): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<String>,
-    Query(query): Query<Whole>,
+    Query(query): Query<Raw>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    whole(&shared, &allowed, &id, query.step.as_deref(), &headers).await
+    if !query.times {
+        return whole(&shared, &allowed, &id, query.step.as_deref(), &headers).await;
+    }
+    let (log, _) = find(&shared, &allowed, &id, query.step.as_deref()).await?;
+    let mut response = timed(log.files).into_response();
+    set(&mut response, header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    Ok(response)
 }
 
 /// A whole log, or the range of it that is asked for.

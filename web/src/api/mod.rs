@@ -30,6 +30,7 @@ pub(crate) mod rollouts;
 pub(crate) mod runs;
 mod scans;
 mod steering;
+mod timed;
 pub(crate) mod values;
 pub(crate) mod view;
 

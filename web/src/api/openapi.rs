@@ -153,7 +153,7 @@ pub(super) const PAGES: &[Page] = &[
         ..page("get", "/jobs/{id}/log", Scope::RunsRead, "Part of a job's log, in bytes; the job's id is RUN:KEY")
     },
     Page {
-        query: &[LOG_STEP],
+        query: &[LOG_STEP, ("times", "true: with the time in UTC before each line, and without Range")],
         answer: (200, "text/plain", "the log as it is stored; takes Range"),
         ..page("get", "/jobs/{id}/log/raw", Scope::RunsRead, "A job's whole log")
     },

@@ -167,6 +167,9 @@ pub struct LogsArgs {
     /// Go on until the run is over
     #[arg(short, long)]
     pub follow: bool,
+    /// With the time (UTC) at which each line came before it
+    #[arg(short, long, conflicts_with = "follow")]
+    pub timestamps: bool,
     /// Where
     #[command(flatten)]
     pub connect: Connect,

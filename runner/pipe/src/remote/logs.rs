@@ -46,7 +46,7 @@ pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failur
             writeln!(output, "{}", terminal.bold(&format!("── {} ──", shown(&job["name"]))))?;
             output.flush()?;
         }
-        print(&client, job).await?;
+        print(&client, job, args.timestamps).await?;
     }
     Ok(Exit::Success)
 }
@@ -61,10 +61,11 @@ fn key(run: &Json, wanted: &str) -> Result<String, Failure> {
     })
 }
 
-/// The bytes as they are stored.
-async fn print(client: &Client, job: &Json) -> Result<(), Failure> {
+/// The bytes as they are stored, or with the time before each line.
+async fn print(client: &Client, job: &Json, timestamps: bool) -> Result<(), Failure> {
     let id = job["id"].as_str().unwrap_or_default();
-    let response = client.send(Method::GET, &format!("/jobs/{}/log/raw", escaped(id)), None, &[]).await?;
+    let times = if timestamps { "?times=true" } else { "" };
+    let response = client.send(Method::GET, &format!("/jobs/{}/log/raw{times}", escaped(id)), None, &[]).await?;
     let mut stream = response.into_body().into_data_stream();
     let mut ends_line = true;
     while let Some(bytes) = stream.next().await {

@@ -182,6 +182,14 @@ fn a_folder_is_asked_without_a_server() {
     check(&run("secret set short", "abc"), 2, "cannot be hidden");
     assert!(!check(&run("secret ls", ""), 0, "KEY").contains("hunter22"));
     check(&run("secret rm key", ""), 2, "there is no secret key for all");
+    check(
+        &run("secret set pipe_notify_team_url --notify", "https://hooks.example/x"),
+        0,
+        "PIPE_NOTIFY_TEAM_URL is set",
+    );
+    check(&run("secret set key --notify --repo a/b", "hunter22"), 2, "cannot be used with");
+    check(&run("secret ls --json", ""), 0, "\"repository\": \"notify\"");
+    check(&run("secret rm pipe_notify_team_url --notify", ""), 0, "is removed");
     check(&run("var set region eu-west-1", ""), 0, "variable REGION is set");
     check(&run("var ls --json", ""), 0, "\"value\": \"eu-west-1\"");
     check(&run("token create bot --scope runs:raed", ""), 2, "scopes are runs:read");
@@ -250,6 +258,15 @@ async fn a_server_is_asked_as_its_folder_is() {
     check(&run("runs"), 0, "octo/shop");
     check(&run("show"), 0, "✔ Build");
     check(&run("logs 1 --job Build"), 0, "one\ntwo\n");
+    let mark = [0_u64.to_le_bytes(), 1_700_000_000_250_u64.to_le_bytes()].concat();
+    std::fs::write(
+        log_path(&data(&world).join("runs/1/logs"), &JobRunKey::parse("build"), Some(StepIndex(0)))
+            .with_extension("times"),
+        mark,
+    )
+    .unwrap();
+    check(&run("logs 1 --timestamps"), 0, "2023-11-14T22:13:20.250Z one\n2023-11-14T22:13:20.250Z two\n");
+    check(&run("logs 1 -f -t"), 2, "cannot be used with");
     check(&run("logs 1 --job other"), 2, "its jobs: build");
     check(&run("watch 1"), 0, "[1/1] ✔ Build");
     check(&run("watch 1"), 0, "Run again: pipe rerun 1 --");
