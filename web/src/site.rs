@@ -3,6 +3,7 @@
 use engine::store::SqliteStore;
 use engine::store::answers::Answers;
 use engine::store::approvals::Approvals;
+use engine::store::badges::Badges;
 use engine::store::deliveries::Deliveries;
 use engine::store::deployments::Deployments;
 use engine::store::listing::Listing;
@@ -23,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) deployments: Deployments,
     pub(crate) outbox: Outbox,
     pub(crate) approvals: Approvals,
+    pub(crate) badges: Badges,
     pub(crate) repositories: Repositories,
     pub(crate) rollouts: Rollouts,
     pub(crate) once: Once,
@@ -42,6 +44,7 @@ impl Site {
             deployments: Deployments::on(database()),
             outbox: Outbox::on(database()),
             approvals: Approvals::on(database()),
+            badges: Badges::on(database(), api.audit.clone()),
             repositories: Repositories::on(database()),
             rollouts: api.rollouts.clone(),
             once: Once::new(Answers::on(database())),

@@ -117,6 +117,18 @@ impl<N: Needs> FromRequestParts<Arc<Site>> for Allowed<N> {
     }
 }
 
+/// Somebody who may do it, or nobody who is known: for the little that is not only for people.
+#[derive(Debug)]
+pub(crate) struct Perhaps<N>(pub(crate) Option<Allowed<N>>);
+
+impl<N: Needs> FromRequestParts<Arc<Site>> for Perhaps<N> {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Self::Rejection> {
+        Ok(Self(Allowed::from_request_parts(parts, site).await.ok()))
+    }
+}
+
 impl<N: Needs> Allowed<N> {
     fn of(parts: &Parts, known: Known) -> Result<Self, Refusal> {
         let Known { holder, session } = known;

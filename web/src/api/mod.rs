@@ -115,6 +115,7 @@ impl Api {
             .route("/repositories", get(repositories::list))
             .route("/repositories", post(repositories::add))
             .route("/repositories", delete(repositories::remove))
+            .route("/repositories/badges", put(repositories::put_badges))
             .route("/environments", get(environments::list))
             .route("/deployments", get(environments::deployments))
             .route("/deliveries", get(administration::deliveries))

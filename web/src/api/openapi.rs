@@ -197,6 +197,11 @@ pub(super) const PAGES: &[Page] = &[
         ..page("delete", "/repositories", Scope::Repositories, "Forget a repository; its runs stay")
     },
     Page {
+        body: &[("name*", "owner/name"), ("for*", "people (who are signed in), token, or everybody")],
+        answer: (200, JSON, "name, for, path of badges, token: shown this once"),
+        ..page("put", "/repositories/badges", Scope::Repositories, "Say who may see the badges of a repository")
+    },
+    Page {
         query: &[
             ("repository", "owner/name"),
             ("environment", "only to this one"),

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use engine::mirror::{MirrorError, Mirrors, Origin, RemoteUrl};
 use engine::registration::{Registrar, Registration, RegistrationError, forge_fields, guess_forge};
+use engine::store::badges::BadgesFor;
 use engine::store::repositories::Repository;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -183,6 +184,41 @@ fn refused(error: &RegistrationError) -> Problem {
         RegistrationError::Random(_) | RegistrationError::Sealed(_) => answer::unreadable(error),
         RegistrationError::Store(error) => store(error),
     }
+}
+
+/// Who may see the badges of a repository.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BadgesWish {
+    pub(crate) name: String,
+    /// `people`, `token` or `everybody`.
+    #[serde(rename = "for")]
+    pub(crate) who: BadgesFor,
+}
+
+pub(super) async fn put_badges(
+    State(shared): State<Arc<Site>>,
+    allowed: Allowed<access::Repositories>,
+    body: Body,
+) -> Result<Response, Problem> {
+    Ok(done(StatusCode::OK, &set_badges(&shared, &allowed, body.read()?).await?))
+}
+
+/// Says who may see badges; the one answer that holds a token of them.
+pub(crate) async fn set_badges(
+    shared: &Site,
+    allowed: &Allowed<access::Repositories>,
+    wish: BadgesWish,
+) -> Result<Json, Problem> {
+    let all = shared.repositories.all().await.map_err(|error| store(&error))?;
+    let found = all.iter().find(|one| one.full_name.eq_ignore_ascii_case(&wish.name));
+    let found = found.filter(|one| allowed.may_see(&one.full_name));
+    let name = &found.ok_or_else(|| not_found(format!("`{}` is not registered", wish.name)))?.full_name;
+    let token = shared.badges.set(name, wish.who, allowed.actor.clone()).await.map_err(|error| store(&error))?;
+    let token = token.as_ref().map(Secret::expose);
+    let query = token.map(|token| format!("?token={token}")).unwrap_or_default();
+    let path = format!("/badge/{name}/WORKFLOW.svg{query}");
+    Ok(json!({ "name": name, "for": wish.who, "token": token, "path": path }))
 }
 
 #[derive(Debug, Deserialize)]

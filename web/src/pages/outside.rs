@@ -1,6 +1,7 @@
 //! What other programs show of runs: a badge for a README, and a feed.
 //!
-//! A badge says whether a workflow works, so it is given only to who may see the repository, as all pages.
+//! A badge says whether a workflow works, so it is given only to who may see the repository, as all pages, unless the
+//! repository says that others may. To them one that they may not see is as one that does not exist.
 //! Follows <https://www.rfc-editor.org/rfc/rfc4287> (Atom).
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::filters::{name, plain};
 use super::shown::Run;
 use crate::Problem;
-use crate::access::{self, Allowed};
+use crate::access::{self, Allowed, Perhaps};
 use crate::api::answer::{Path, Query, store};
 use crate::api::not_found;
 use crate::site::Site;
@@ -28,16 +29,19 @@ const ENTRIES: usize = 50;
 const CHARACTER_WIDTH: f64 = 6.6;
 const PADDING: f64 = 10.0;
 
-/// `/badge/{owner}/{name}/{workflow}.svg?branch=…`
+/// `/badge/{owner}/{name}/{workflow}.svg?branch=…&token=…`
 pub(super) async fn badge(
     State(site): State<Arc<Site>>,
-    allowed: Allowed<access::RunsRead>,
+    Perhaps(somebody): Perhaps<access::RunsRead>,
     Path((owner, repository, workflow)): Path<(String, String, String)>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let repository = format!("{owner}/{repository}");
-    let workflow = workflow.strip_suffix(".svg").filter(|_| allowed.may_see(&repository));
+    let token = query.get("token").map(String::as_str);
+    let is_for_others = site.badges.are_for(&repository, token).await.map_err(|error| store(&error))?;
+    let may_see = is_for_others || somebody.is_some_and(|allowed| allowed.may_see(&repository));
+    let workflow = workflow.strip_suffix(".svg").filter(|_| may_see);
     let workflow = workflow.ok_or_else(|| not_found("there is no such badge"))?;
     // `ci.svg` is of `ci.yml`; the whole name may be given too.
     let names = if workflow.contains('.') {
@@ -61,7 +65,9 @@ pub(super) async fn badge(
             break;
         }
     }
-    Ok(tagged(&headers, "image/svg+xml", &picture(&plain(workflow), &word), "private, max-age=60"))
+    // Forges ask through caches of their own.
+    let kept = if is_for_others { "public, max-age=60" } else { "private, max-age=60" };
+    Ok(tagged(&headers, "image/svg+xml", &picture(&plain(workflow), &word), kept))
 }
 
 fn picture(label: &str, word: &str) -> String {

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod approvals;
 pub mod audit;
 pub mod backup;
+pub mod badges;
 mod database;
 pub mod deliveries;
 pub mod deployments;

@@ -31,7 +31,10 @@ pub use remote::{
     CancelArgs, Connect, DeliveriesCommand, DeploymentsArgs, DispatchArgs, EnvironmentsArgs, LogsArgs, MessagesCommand,
     OneRun, RemoteCommand, RerunArgs, ReviewArgs, RunsArgs, WatchArgs,
 };
-pub use repo::{HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoCommand, RepoOneArgs};
+pub use repo::{
+    BadgesForName, HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoBadgesArgs,
+    RepoCommand, RepoOneArgs,
+};
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
 pub use scan::{ScanArgs, ScanCommand, ScanDbCommand, ScanDiffArgs, ScanHow, ScanStatusArgs, ScanUpdateArgs, Scanner};
 pub use serve::ServeArgs;

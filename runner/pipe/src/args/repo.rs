@@ -26,6 +26,8 @@ pub enum RepoCommand {
     Show(RepoOneArgs),
     /// Forget a repository; its runs stay
     Rm(RepoOneArgs),
+    /// Say who may see the badges of a repository without signing in
+    Badges(RepoBadgesArgs),
 }
 
 /// `pipe repo add`.
@@ -83,6 +85,31 @@ pub struct RepoOneArgs {
     /// Where
     #[command(flatten)]
     pub connect: Connect,
+}
+
+/// `pipe repo badges`.
+#[derive(Debug, Args)]
+pub struct RepoBadgesArgs {
+    /// Its full name
+    #[arg(value_name = "OWNER/NAME")]
+    pub name: String,
+    /// Who may see them; with `token` an address is shown once that holds one, and the one before is good no more
+    #[arg(long = "for", value_enum, value_name = "WHO")]
+    pub who: BadgesForName,
+    /// Where
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// Who may see badges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BadgesForName {
+    /// Who is signed in and may see the repository.
+    People,
+    /// They, and whoever has the address with the token.
+    Token,
+    /// Everybody.
+    Everybody,
 }
 
 /// What sends hooks.

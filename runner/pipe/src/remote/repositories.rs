@@ -11,7 +11,7 @@ use workflow::secret::Secret;
 use super::client::{Client, query};
 use super::connect::connect;
 use super::{print, shown};
-use crate::args::{Connect, Global, RepoAddArgs, RepoCommand, RepoOneArgs};
+use crate::args::{BadgesForName, Connect, Global, RepoAddArgs, RepoBadgesArgs, RepoCommand, RepoOneArgs};
 use crate::exit::{Exit, Failure};
 use crate::secret_file::read_secret;
 use crate::table;
@@ -35,7 +35,24 @@ pub(super) async fn run(command: RepoCommand, global: &Global) -> Result<Exit, F
                 format!("removed {name} ({forge}); remove its hook at the forge too\n")
             })
         }
+        RepoCommand::Badges(args) => badges(&args).await,
     }
+}
+
+async fn badges(args: &RepoBadgesArgs) -> Result<Exit, Failure> {
+    let client = server(&args.connect).await?;
+    let (who, meant) = match args.who {
+        BadgesForName::People => ("people", "who is signed in and may see the repository"),
+        BadgesForName::Token => ("token", "whoever has the address"),
+        BadgesForName::Everybody => ("everybody", "everybody"),
+    };
+    let wish = json!({ "name": args.name, "for": who });
+    let value = client.json(Method::PUT, "/repositories/badges", Some(&wish)).await?;
+    print(args.connect.json, &value, |value| {
+        let path = shown(&value["path"]);
+        let once = if value["token"].is_string() { " (shown this once)" } else { "" };
+        format!("badges of {} are for {meant}: {path}{once}\n", shown(&value["name"]))
+    })
 }
 
 /// Repositories belong to a server; what `pipe run` left on this machine has none.

@@ -53,6 +53,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/settings/notifications/redeliver", post(notifications::redeliver))
         .route("/settings/repositories", get(repositories::list).post(repositories::add))
         .route("/settings/repositories/remove", post(repositories::remove))
+        .route("/settings/repositories/badges", post(repositories::badges))
 }
 
 /// The pages of settings that somebody may see: address and word.

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use engine::store::repositories::{NewRepository, Repositories};
+use serde_json::{Value as Json, json};
 use workflow::event::Forge;
 
 use crate::pages::hostile::{TEXTS, check_harmless};
@@ -80,4 +81,43 @@ async fn badges_and_the_feed_are_pictures_and_text_of_runs() {
     assert_eq!(feed.header("content-type"), "application/atom+xml; charset=utf-8");
     assert!(feed.text().contains(&format!("<link href=\"/runs/{run}\"/>")), "{}", feed.text());
     assert!(feed.text().contains("failure: a change (ci.yml #1)"), "{}", feed.text());
+}
+
+/// Without a session: the same answer for what is not shown and for what is not there.
+#[tokio::test]
+async fn badges_are_shown_to_others_where_the_repository_says_so() {
+    let world = World::new().await;
+    world.finished().await;
+    register(&world).await;
+    let seen = async |path: &str| {
+        let answer = world.get_of("", path, &[]).await;
+        let text = answer.text().replace(path.split('?').next().unwrap(), "PATH");
+        (answer.status, answer.header("cache-control").to_owned(), text)
+    };
+    let none = seen("/badge/octo/none/ci.svg").await;
+    assert_eq!(none.0, StatusCode::NOT_FOUND);
+    assert_eq!(seen("/badge/octo/shop/ci.svg").await, none);
+    let set = async |who: &str| {
+        let body = json!({ "name": "octo/shop", "for": who });
+        world.send_json("PUT", "/repositories/badges", &body, &[]).await
+    };
+    let made = set("token").await;
+    let path = made.json()["path"].as_str().unwrap().replace("WORKFLOW", "ci");
+    assert!(path.starts_with("/badge/octo/shop/ci.svg?token="), "{path}");
+    let (status, kept, text) = seen(&path).await;
+    assert!(status == StatusCode::OK && kept.starts_with("public") && text.contains("ci: failing"), "{text}");
+    for wrong in ["/badge/octo/shop/ci.svg", "/badge/octo/shop/ci.svg?token=", "/badge/octo/shop/none.svg?token=0"] {
+        assert_eq!(seen(wrong).await, none, "{wrong}");
+    }
+    assert_eq!(set("everybody").await.json()["token"], Json::Null);
+    assert_eq!(seen("/badge/octo/shop/ci.svg").await.0, StatusCode::OK);
+    // By the page; and it says so.
+    let answer = world.submit("/settings/repositories/badges", "name=octo%2Fshop&for=people").await;
+    assert!(answer.text().contains("are for who is signed in"), "{}", answer.text());
+    assert_eq!(seen("/badge/octo/shop/ci.svg").await, none);
+    assert_eq!(set("nobody").await.status, StatusCode::BAD_REQUEST);
+    let other = json!({ "name": "octo/none", "for": "everybody" });
+    assert_eq!(world.send_json("PUT", "/repositories/badges", &other, &[]).await.status, StatusCode::NOT_FOUND);
+    let deeds = world.deeds().await;
+    assert_eq!(deeds.iter().filter(|deed| deed.ends_with("repository.badges octo/shop")).count(), 3, "{deeds:?}");
 }
