@@ -133,6 +133,23 @@ impl Opened {
         Ok(Self { database, audit, vault, keys })
     }
 
+    /// To read, also while a server runs on it.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub async fn look(folder: &Path) -> Result<Self, Failure> {
+        match Self::open(folder, Options::SERVER, false).await {
+            Err(not) if not.is_in_use => {}
+            opened => return Ok(opened?),
+        }
+        let failed = |error: &dyn std::fmt::Display| Failure::environment(format!("cannot {error}"));
+        let database = Database::look(&folders(folder).database()).map_err(|error| failed(&error))?;
+        let keys = KeySource::choose(&terminal::variable, folder);
+        let vault = Arc::new(Vault::new(keys.read(false).map_err(|error| failed(&error))?));
+        let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed(&error))?;
+        Ok(Self { database, audit, vault, keys })
+    }
+
     /// Registers repositories of a server that does not run.
     fn registry(&self, folder: &Path) -> Result<Registry, Failure> {
         let repositories = Repositories::on(self.database.clone());

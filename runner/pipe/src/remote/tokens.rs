@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::path::Path;
 
 use axum::http::Method;
-use engine::store::Options;
 use engine::store::audit::{AuditError, Checkpoint, SignedCheckpoint};
 use futures_util::StreamExt as _;
 use serde_json::{Value as Json, json};
@@ -87,7 +86,7 @@ pub(super) async fn verify(
 ) -> Result<Exit, Failure> {
     let anchor: Option<Checkpoint> = anchor.map(str::parse).transpose().map_err(Failure::usage)?;
     let kept = checkpoints.map(signed).transpose()?.unwrap_or_default();
-    let opened = Opened::open(data, Options::SERVER, false).await?;
+    let opened = Opened::look(data).await?;
     let changed = |error: AuditError| match error {
         AuditError::Changed(_) => Failure::new(Exit::Failure, error.to_string()),
         AuditError::Store(_) | AuditError::Key(_) => Failure::environment(format!("cannot {error}")),

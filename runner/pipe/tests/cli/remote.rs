@@ -291,6 +291,7 @@ async fn a_server_is_asked_as_its_folder_is() {
     let mut command = world.command(&["cancel", "1", "--server", &url]);
     check(&command.env("PIPE_TOKEN", token.trim()).output().unwrap(), 6, "runs:write");
     check(&run("secret rekey"), 6, "uses it");
+    check(&run("audit verify"), 0, "rows hold together");
     running.stop().await;
 }
 

@@ -53,6 +53,15 @@ pub(super) fn apply(path: &Path, connection: &mut Connection) -> Result<(), Stor
     transaction.commit().map_err(failed)
 }
 
+/// Refuses a database whose form is another one than this program's: somebody else may be about to change it.
+pub(super) fn check(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (version(path, connection)?, MIGRATIONS.len());
+    if found == known {
+        return Ok(());
+    }
+    Err(database_error(path, &format!("its form is {found}, and this program's {known}: use the server's own program")))
+}
+
 fn version(path: &Path, connection: &Connection) -> Result<usize, StoreError> {
     let query = connection.pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0));
     let found = query.map_err(|error| database_error(path, &error))?;

@@ -128,6 +128,26 @@ impl Database {
         })
     }
 
+    /// Opens a database to read it beside whoever uses it, a server that runs among them. Nothing can be written.
+    ///
+    /// # Errors
+    /// There is none, it cannot be read, or its form is not this program's.
+    pub fn look(path: &Path) -> Result<Self, StoreError> {
+        migrations::check(path, &readers::connect(path).map_err(|error| database_error(path, &error))?)?;
+        // Who wants to write is told that nobody does.
+        let (requests, _nobody) = mpsc::channel(1);
+        let path: Arc<Path> = Arc::from(path);
+        let readers = Arc::new(Readers::new(Arc::clone(&path)));
+        Ok(Self {
+            requests,
+            readers,
+            health: Arc::default(),
+            path,
+            #[cfg(test)]
+            kill: Arc::default(),
+        })
+    }
+
     /// It dies at a transaction, counted from 1.
     #[cfg(test)]
     pub(crate) fn kill_at(&self, transaction: usize, moment: Moment) {
