@@ -2,25 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Weight;
-
-/// Stages at which scripts run, under CodeDeploy's names:
-/// <https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Stage {
-    /// Before anything is made.
-    BeforeInstall,
-    /// Green runs.
-    AfterInstall,
-    /// Green can be reached where tests reach it, and nowhere else.
-    AfterAllowTestTraffic,
-    /// Before the first request of a user.
-    BeforeAllowTraffic,
-    /// All of the traffic goes to green.
-    AfterAllowTraffic,
-    /// It has gone back.
-    OnRollback,
-}
+use crate::plan::{Stage, Weight};
 
 /// An effect on the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,10 +21,10 @@ pub mod simulated;
 mod tests;
 pub mod view;
 
-pub use call::{Call, Stage};
+pub use call::Call;
 pub use fact::{Cause, Fact, Outcome};
 pub use machine::{Decision, Illegal, Rollout};
 pub use observation::{Counters, Observation, Side};
 pub use order::Order;
-pub use plan::{Plan, Schedule, Step, Weight};
+pub use plan::{Plan, Schedule, Stage, Step, Weight};
 pub use view::View;

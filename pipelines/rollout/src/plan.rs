@@ -5,8 +5,6 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::call::Stage;
-
 /// A share of the requests, in thousandths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -114,6 +112,24 @@ pub enum OnActive {
     Supersede,
     /// Fail.
     Fail,
+}
+
+/// Stages at which scripts run, under CodeDeploy's names:
+/// <https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Stage {
+    /// Before anything is made.
+    BeforeInstall,
+    /// Green runs.
+    AfterInstall,
+    /// Green can be reached where tests reach it, and nowhere else.
+    AfterAllowTestTraffic,
+    /// Before the first request of a user.
+    BeforeAllowTraffic,
+    /// All of the traffic goes to green.
+    AfterAllowTraffic,
+    /// It has gone back.
+    OnRollback,
 }
 
 /// A script at a stage, in the job.

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::{Course, Effect, End, Illegal, Question, Rollout, Station, words};
-use crate::call::{Call, Stage};
+use crate::call::Call;
 use crate::fact::{Cause, Fact, Found, Outcome};
 use crate::observation::Observation;
 use crate::order::Order;
-use crate::plan::Weight;
+use crate::plan::{Stage, Weight};
 use crate::view::StepState;
 
 impl Rollout {

@@ -1,8 +1,8 @@
 //! Where a rollout is, and which station comes next.
 
 use super::Rollout;
-use crate::call::{Call, Stage};
-use crate::plan::Weight;
+use crate::call::Call;
+use crate::plan::{Stage, Weight};
 
 /// Where a rollout is. Those with a call wait for its end; the others for the lock, for time, or for what is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

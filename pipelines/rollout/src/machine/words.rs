@@ -4,11 +4,11 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::Rollout;
-use crate::call::{Call, Stage};
+use crate::call::Call;
 use crate::fact::{Cause, Fact};
 use crate::observation::Side;
 use crate::order::Order;
-use crate::plan::Weight;
+use crate::plan::{Stage, Weight};
 
 /// Lines of a log that are shown.
 const LOG_LINES_MAX: usize = 20;

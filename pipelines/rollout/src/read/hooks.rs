@@ -4,8 +4,7 @@ use serde_yaml::Value;
 
 use super::entry::{Entry, kind, yaml};
 use super::{Mistakes, Reader};
-use crate::call::Stage;
-use crate::plan::Hook;
+use crate::plan::{Hook, Stage};
 
 impl Stage {
     /// All of them, in the order in which they come.

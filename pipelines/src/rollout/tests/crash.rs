@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use rollout::call::Stage;
 use rollout::plan::Hook;
+use rollout::plan::Stage;
 use rollout::{Call, Outcome, Plan};
 
 use super::super::simulated::{Death, Faults, Shared, locked};

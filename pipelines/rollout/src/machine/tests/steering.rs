@@ -2,10 +2,10 @@
 
 use super::stories::{ALL_OF_IT, BACK_FROM_10, check, does, order, with};
 use super::{Event, GREEN, Story};
-use crate::call::{Call, Stage};
+use crate::call::Call;
 use crate::fact::{Cause, Outcome};
 use crate::order::Order;
-use crate::plan::{Hook, Inconclusive, RollbackOn, Weight};
+use crate::plan::{Hook, Inconclusive, RollbackOn, Stage, Weight};
 use crate::tests::plan;
 use crate::view::{Phase, StepState};
 
