@@ -344,6 +344,7 @@ impl Rollout {
     fn hold(&self, step: usize) -> SignedDuration {
         match self.plan.rollback_of {
             Some(_) => SignedDuration::ZERO,
+            None if self.is_at_once() && self.plan.schedule.is_usual() => FIRST_HOLD,
             None => self.plan.schedule.steps[step].hold,
         }
     }
@@ -358,6 +359,10 @@ impl Rollout {
         self.has_started_green && self.station != Station::Start && self.end.is_none() && !self.station.is_back()
     }
 }
+
+/// How long a first deployment is looked at where nobody wrote steps. There is nothing to compare it with and nothing to go back
+/// to, so time brings no evidence: what is left to see is that it stays up under its first requests.
+const FIRST_HOLD: SignedDuration = SignedDuration::from_secs(10);
 
 /// So many later; the end of time if there is none.
 fn after(at: Timestamp, duration: SignedDuration) -> Timestamp {

@@ -21,6 +21,12 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Whether it is what counts where nothing is written.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Reads a list of `{ weight: 10, for: 5m, analyse: true, pause: true }`; weights are percents (12.5 too) that rise and end at
     /// 100, whose `for` may be called `bake`. Nothing written is [`Schedule::default`].
     ///

@@ -5,7 +5,7 @@ use super::{Event, GREEN, Story};
 use crate::call::Call;
 use crate::fact::{Cause, Outcome};
 use crate::order::Order;
-use crate::plan::{Hook, Inconclusive, RollbackOn, Stage, Weight};
+use crate::plan::{Hook, Inconclusive, RollbackOn, Schedule, Stage, Weight};
 use crate::tests::plan;
 use crate::view::{Phase, StepState};
 
@@ -145,6 +145,12 @@ fn it_goes_back_for_what_the_plan_names_only() {
     );
 }
 
+fn seconds_at_100(story: &Story) -> i64 {
+    let view = story.rollout.view(story.now);
+    let last = view.steps.last().unwrap();
+    last.ended_at.unwrap().duration_since(last.started_at.unwrap()).as_secs()
+}
+
 #[test]
 fn a_first_deployment_gets_all_at_once() {
     let mut story = Story::on(plan(), None);
@@ -152,7 +158,18 @@ fn a_first_deployment_gets_all_at_once() {
     assert_eq!(story.effects(), "look start open 1000 close primary", "{}", story.told());
     assert_eq!((story.rollout.outcome(), story.world.primary), (Some(Outcome::Succeeded), Some(GREEN)));
     assert!(!story.rollout.is_open());
-    let mut story = Story::on(plan(), None);
+    // Nobody wrote how long it is looked at, and there is nothing to wait for.
+    assert_eq!(seconds_at_100(&story), 10);
+    let bake = || {
+        with(|plan| plan.schedule = Schedule::read("- { weight: 20, for: 1m }\n- { weight: 100, bake: 3m }").unwrap())
+    };
+    let mut story = Story::on(bake(), None);
+    story.play(Vec::new());
+    assert_eq!((story.effects().as_str(), seconds_at_100(&story)), ("look start open 1000 close primary", 180));
+    let mut story = Story::new(plan());
+    story.play(Vec::new());
+    assert_eq!(seconds_at_100(&story), 300, "blue is there to go back to");
+    let mut story = Story::on(bake(), None);
     story.play(vec![(60, does(|story| story.world.kill(GREEN)))]);
     assert_eq!(story.effects(), "look start open 1000 0 close stop-green", "{}", story.told());
     let words = story.rollout.view(story.now).words;
