@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::body::AnswerBody;
+use crate::answering::AnswerBody;
 
 /// Headers of all of them.
 const OF_ALL: &str = "content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n";

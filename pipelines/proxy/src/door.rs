@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use crate::answering::{AnswerBody, Through};
 use crate::answers::{self, Refusal};
-use crate::body::{AnswerBody, Through};
 use crate::forward::Forward;
 use crate::guard::{Busy, Facts};
 use crate::worker::Worker;

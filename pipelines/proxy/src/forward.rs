@@ -11,9 +11,9 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, Uri, Version, header};
 
 use crate::answers::Refusal;
-use crate::backend::Backend;
-use crate::body::{Progress, SendBody, Upload};
+use crate::attempt::{Attempt, One};
 use crate::headers;
+use crate::sending::{Progress, SendBody, Upload};
 use crate::upstream::Upstream;
 use crate::way::{Asked, Way};
 use crate::worker::Worker;
@@ -22,20 +22,6 @@ use crate::worker::Worker;
 pub(crate) struct Forward<'worker> {
     pub(crate) way: Way<'worker>,
     progress: Arc<Progress>,
-}
-
-/// What came of one attempt.
-pub(crate) enum Attempt {
-    /// The backend answers. Its connection comes along unless somebody else drives it.
-    Answered(Response<Incoming>, Option<Upstream>),
-    /// There was no connection.
-    Unreached(Request<SendBody>, String),
-    /// There was one, but nothing was sent on it.
-    Unsent(Request<SendBody>),
-    /// The request may have been received; whether a byte of an answer came.
-    Lost { has_heard: bool },
-    /// No answer in time.
-    TimedOut,
 }
 
 impl<'worker> Forward<'worker> {
@@ -107,9 +93,10 @@ impl<'worker> Forward<'worker> {
             let backend = self.way.next()?;
             let copy = if self.way.may_be_sent_twice() { copy_of(&request) } else { None };
             // What is rare is boxed: hyper moves the whole future of each request once, with all that it could become.
+            let one = One { worker: self.way.worker, kept: self.way.kept(), progress: &self.progress };
             let attempt = match protocol {
-                Some(protocol) => Box::pin(crate::upgrade::attempt(self, &backend, request, protocol)).await,
-                None => self.attempt(&backend, request).await,
+                Some(protocol) => Box::pin(one.with_protocol(&backend, request, protocol)).await,
+                None => one.send(&backend, request).await,
             };
             request = match attempt {
                 Attempt::Answered(answer, upstream) => {
@@ -133,40 +120,6 @@ impl<'worker> Forward<'worker> {
                 }
                 Attempt::TimedOut => return Err(self.way.timed_out()),
             };
-        }
-    }
-
-    async fn attempt(&self, backend: &Backend, request: Request<SendBody>) -> Attempt {
-        let connect = self.way.worker.shared.options.times.connect;
-        let mut upstream = match self.way.worker.pool.take(backend.address, self.way.kept()) {
-            Some(upstream) => upstream,
-            None => match Box::pin(Upstream::connect(backend.address, connect)).await {
-                Ok(upstream) => upstream,
-                Err(reason) => return Attempt::Unreached(request, reason),
-            },
-        };
-        upstream.expect(&self.progress);
-        match self.in_time(upstream.send(request)).await {
-            None => Attempt::TimedOut,
-            Some(Ok(answer)) => Attempt::Answered(answer, Some(upstream)),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Attempt::Unsent(request),
-                None => Attempt::Lost { has_heard: !upstream.is_unheard() },
-            },
-        }
-    }
-
-    /// The time of a backend begins when it has all of the request, or takes no more of it.
-    pub(crate) async fn in_time<T>(&self, answering: impl Future<Output = T>) -> Option<T> {
-        let mut answering = std::pin::pin!(answering);
-        loop {
-            let (time, before) = (self.way.worker.shared.options.times.answer, self.progress.frames());
-            if let Ok(answer) = tokio::time::timeout(time, answering.as_mut()).await {
-                return Some(answer);
-            }
-            if self.progress.frames() == before {
-                return None;
-            }
         }
     }
 }

@@ -5,7 +5,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -29,18 +28,6 @@ const FIRST_BYTES: usize = 4 * 1_024;
 const RESETS_MAX: usize = 20;
 /// How long to wait when no connection can be accepted, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Counts clients' connections.
-#[derive(Debug, Default)]
-pub(crate) struct Connections(AtomicUsize);
-
-struct Place(Arc<Shared>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.connections.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// Accepts until the proxy stops; then takes those that wait already, and no more.
 pub(crate) async fn accept(shared: Arc<Shared>, workers: Arc<Workers>, listener: TcpListener, is_test: bool) {
@@ -73,8 +60,7 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 }
 
 fn begin(shared: &Arc<Shared>, workers: &Workers, number: usize, stream: TcpStream, peer: SocketAddr, is_test: bool) {
-    let open = shared.connections.0.fetch_add(1, Ordering::AcqRel);
-    let place = Place(Arc::clone(shared));
+    let (place, open) = shared.connections.open();
     if open >= shared.options.limits.connections_max {
         // As many bytes as fit, without waiting for somebody who may be there to make us wait.
         let answer =

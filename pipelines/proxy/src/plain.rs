@@ -10,7 +10,7 @@ mod asking;
 mod chunks;
 mod client;
 mod clock;
-mod link;
+mod conversation;
 mod passing;
 mod request;
 
@@ -26,35 +26,18 @@ use hyper::header::HeaderValue;
 use tokio::net::TcpStream;
 
 use crate::answers::Refusal;
+use crate::link::Link;
 use crate::way::{Asked as _, Way};
 use crate::worker::Worker;
 use answer::Told;
 use asking::{Asked, Asking};
 use client::Client;
 use clock::Clock;
+use conversation::{Conversation, Next};
 use request::{HEADERS_MAX, Limits, Read};
-
-pub(crate) use link::Link;
 
 /// Memory that a connection keeps from one request to the next, of each kind.
 const KEPT_BYTES_MAX: usize = 32 * 1_024;
-
-/// A client's connection.
-struct Conversation<'worker> {
-    worker: &'worker Arc<Worker>,
-    /// The client's address.
-    peer: HeaderValue,
-    is_test: bool,
-    client: Client,
-    /// What the backend gets: the head and what has come of the body.
-    request: Vec<u8>,
-    /// What has come from the backend.
-    got: BytesMut,
-    /// What the client gets.
-    reply: Vec<u8>,
-    /// Of the request.
-    id: Vec<u8>,
-}
 
 /// What a client's bytes have become.
 enum Begun<'worker> {
@@ -81,15 +64,6 @@ impl From<Refusal> for Stopped {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
-}
-
-/// What comes after an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Another,
-    Close,
-    /// Something of the request is still on its way; to close at once could take the answer with it.
-    Linger,
 }
 
 /// Answers plain requests. Gives the connection and what was read of it if it goes on with hyper.

@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::backend::Backend;
 use crate::bell::Bell;
+use crate::connections::Connections;
 use crate::event::{Events, Happening};
-use crate::front::Connections;
 use crate::live::Live;
 use crate::options::Options;
 use crate::stats::{RevisionStats, Stats};

@@ -5,55 +5,13 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 
-use crate::backend::Backend;
-use crate::body::SendBody;
-use crate::forward::{Attempt, Forward};
 use crate::guard::Busy;
 use crate::shared::Shared;
 use crate::ticket::Ticket;
-use crate::upstream;
-
-/// Asks a backend for another protocol, on a connection of its own.
-pub(crate) async fn attempt(
-    forward: &Forward<'_>,
-    backend: &Backend,
-    mut request: Request<SendBody>,
-    protocol: &HeaderValue,
-) -> Attempt {
-    let shared = &forward.way.worker.shared;
-    let stream = match upstream::connect(backend.address, shared.options.times.connect).await {
-        Ok(stream) => stream,
-        Err(reason) => return Attempt::Unreached(request, reason),
-    };
-    let (mut sender, connection) = match upstream::http().handshake(TokioIo::new(stream)).await {
-        Ok(made) => made,
-        Err(error) => return Attempt::Unreached(request, error.to_string()),
-    };
-    let all = Arc::clone(shared);
-    shared.tasks.spawn(async move {
-        tokio::select! {
-            ended = connection.with_upgrades() => {
-                if let Err(error) = ended { tracing::debug!(%error, "connection to a backend ended"); }
-            }
-            () = all.cut.rung() => {}
-        }
-    });
-    request.headers_mut().insert(header::UPGRADE, protocol.clone());
-    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    match forward.in_time(sender.try_send_request(request)).await {
-        None => Attempt::TimedOut,
-        Some(Ok(answer)) => Attempt::Answered(answer, None),
-        Some(Err(mut error)) => match error.take_message() {
-            Some(request) => Attempt::Unsent(request),
-            None => Attempt::Lost { has_heard: true },
-        },
-    }
-}
 
 /// Whether the backend goes on with it.
 pub(crate) fn is_switched(answer: &Response<Incoming>) -> bool {

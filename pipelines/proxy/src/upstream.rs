@@ -21,10 +21,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::body::{Progress, SendBody};
 use crate::headers;
 use crate::nested::Nested;
 use crate::pool::{self, Kept};
+use crate::sending::{Progress, SendBody};
 
 /// Head of an answer.
 const HEAD_BYTES_MAX: usize = 256 * 1_024;

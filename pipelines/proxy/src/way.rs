@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 
 use crate::answers::Refusal;
-use crate::backend::{self, Backend};
+use crate::backend::Backend;
+use crate::ejection;
 use crate::headers;
 use crate::live::{Client, Live, LiveColour, LiveRoute};
 use crate::pick;
@@ -132,7 +133,7 @@ impl<'worker> Way<'worker> {
     /// There was no connection.
     pub(crate) fn unreached(&mut self, backend: &Arc<Backend>, reason: &str) {
         self.ticket.connection_error();
-        backend::eject(&self.worker.shared, backend, reason);
+        ejection::eject(&self.worker.shared, backend, reason);
         self.tried.push(backend.address);
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
+use crate::link::Link;
 use crate::options::Threads;
-use crate::plain::Link;
 use crate::pool::Pool;
 use crate::shared::Shared;
 use crate::upstream::Upstream;

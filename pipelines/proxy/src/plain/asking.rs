@@ -13,8 +13,9 @@ use tokio_util::io::poll_read_buf;
 
 use super::answer::{self, Head, Read, Told};
 use super::client::Client;
-use super::{Conversation, Link};
+use super::conversation::Conversation;
 use crate::bell::Bell;
+use crate::link::Link;
 use crate::options::Times;
 use crate::way::Way;
 

@@ -9,7 +9,8 @@ use tokio_util::io::poll_read_buf;
 
 use super::answer::{Body, Head};
 use super::chunks::{self, Chunks};
-use super::{Conversation, Link, Next};
+use super::conversation::{Conversation, Next};
+use crate::link::Link;
 use crate::ticket::Ticket;
 use crate::way::Way;
 

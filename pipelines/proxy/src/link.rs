@@ -14,15 +14,15 @@ use crate::upstream;
 /// With at most one request on it.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(super) stream: TcpStream,
+    pub(crate) stream: TcpStream,
     address: SocketAddr,
     idle_since: Instant,
     /// The backend's own word for how long it keeps an idle connection.
-    pub(super) keep_alive: Option<Duration>,
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 impl Link {
-    pub(super) async fn connect(address: SocketAddr, time: Duration) -> Result<Self, String> {
+    pub(crate) async fn connect(address: SocketAddr, time: Duration) -> Result<Self, String> {
         let stream = upstream::connect(address, time).await?;
         Ok(Self { stream, address, idle_since: Instant::now(), keep_alive: None })
     }
