@@ -2,6 +2,8 @@
 //! requests can be read in two ways. The proxy's, and the server's of crate `web`.
 
 mod framing;
+mod tapped;
 mod watched;
 
-pub use watched::{Busy, Facts, Limits, Watched};
+pub use tapped::{Tap, Tapped};
+pub use watched::{Busy, Facts, Limits, Watch, Watched};

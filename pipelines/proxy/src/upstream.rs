@@ -4,7 +4,6 @@
 //! Here the request's own task drives its connection, so an idle one is driven by nobody; what happened to it meanwhile is
 //! found out when it is taken.
 
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -18,9 +17,9 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::guard::{Tap, Tapped};
 use crate::headers;
 use crate::nested::Nested;
 use crate::pool::{self, Kept};
@@ -29,14 +28,17 @@ use crate::sending::{Progress, SendBody};
 /// Head of an answer.
 const HEAD_BYTES_MAX: usize = 256 * 1_024;
 
-/// A stream that tells whether anything was read.
+/// Whether anything was read.
 #[derive(Debug)]
-pub(crate) struct Heard {
-    stream: TcpStream,
-    has_heard: Arc<AtomicBool>,
+struct Heard(Arc<AtomicBool>);
+
+impl Tap for Heard {
+    fn saw(&mut self, _bytes: &[u8]) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
-type Driven = Connection<TokioIo<Heard>, SendBody>;
+type Driven = Connection<TokioIo<Tapped<TcpStream, Heard>>, SendBody>;
 
 /// A connection to a backend, with at most one request on it.
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl Upstream {
     pub(crate) async fn connect(address: SocketAddr, time: Duration) -> Result<Self, String> {
         let stream = connect(address, time).await?;
         let has_heard = Arc::new(AtomicBool::new(false));
-        let heard = Heard { stream, has_heard: Arc::clone(&has_heard) };
+        let heard = Tapped::with(stream, Bytes::new(), Heard(Arc::clone(&has_heard)));
         let made = http().handshake(TokioIo::new(heard)).await;
         let (sender, connection) = made.map_err(|error| error.to_string())?;
         let connection = Some(Box::pin(connection));
@@ -173,46 +175,5 @@ impl Kept for Upstream {
         self.idle_since = Instant::now();
         // One whose answer came before its request was sent cannot be used again.
         self.connection.is_some() && !self.sender.is_closed() && self.progress.is_sent()
-    }
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.has_heard.store(true, Ordering::Release);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

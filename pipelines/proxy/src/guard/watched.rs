@@ -8,14 +8,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use super::framing::{Framing, State};
+use super::tapped::{Tap, Tapped};
 
 /// How often the limits are looked at within the shortest.
 const LOOKS: u32 = 4;
@@ -69,12 +69,9 @@ impl Limits {
     }
 }
 
-/// The connection. Its reads and writes fail with [`io::ErrorKind::TimedOut`] once a limit is over.
+/// What a connection is watched for. Its reads and writes fail with [`io::ErrorKind::TimedOut`] once a limit is over.
 #[derive(Debug)]
-pub struct Watched<Stream> {
-    stream: Stream,
-    /// Read before it was known which protocol it is.
-    first: Bytes,
+pub struct Watch {
     /// `None` for HTTP/2, which frames itself.
     framing: Option<Framing>,
     in_head: bool,
@@ -84,22 +81,26 @@ pub struct Watched<Stream> {
     timer: Pin<Box<Sleep>>,
 }
 
+/// The connection.
+pub type Watched<Stream> = Tapped<Stream, Watch>;
+
 impl<Stream> Watched<Stream> {
     /// `first`: what was read of the stream already.
     pub fn new(stream: Stream, first: Bytes, is_http2: bool, facts: &Arc<Facts>, limits: Limits) -> Self {
         let now = Instant::now();
-        Self {
-            stream,
-            first,
+        let watch = Watch {
             framing: (!is_http2).then(Framing::default),
             in_head: true,
             facts: Arc::clone(facts),
             limits,
             deadline: now + limits.head,
             timer: Box::pin(tokio::time::sleep_until(now + limits.look())),
-        }
+        };
+        Self::with(stream, first, watch)
     }
+}
 
+impl Tap for Watch {
     fn saw(&mut self, bytes: &[u8]) {
         let now = Instant::now();
         let Some(framing) = &mut self.framing else {
@@ -121,7 +122,7 @@ impl<Stream> Watched<Stream> {
         self.in_head = in_head;
     }
 
-    fn check_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn waits(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.timer.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             if now >= self.deadline {
@@ -136,74 +137,9 @@ impl<Stream> Watched<Stream> {
     }
 
     /// What was written counts as life; a reader that does not read does not.
-    fn wrote(&mut self, context: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match result {
-            Poll::Pending => {
-                self.check_time(context)?;
-                Poll::Pending
-            }
-            Poll::Ready(result) => {
-                if !self.in_head {
-                    self.deadline = Instant::now() + self.limits.idle;
-                }
-                Poll::Ready(result)
-            }
+    fn wrote(&mut self) {
+        if !self.in_head {
+            self.deadline = Instant::now() + self.limits.idle;
         }
-    }
-}
-
-impl<Stream: AsyncRead + Unpin> AsyncRead for Watched<Stream> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buffer.filled().len();
-        if this.first.has_remaining() {
-            let taken = this.first.len().min(buffer.remaining());
-            buffer.put_slice(&this.first.split_to(taken));
-        } else {
-            match Pin::new(&mut this.stream).poll_read(context, buffer) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => {
-                    this.check_time(context)?;
-                    return Poll::Pending;
-                }
-            }
-        }
-        let read = &buffer.filled()[before..];
-        if !read.is_empty() {
-            this.saw(read);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<Stream: AsyncWrite + Unpin> AsyncWrite for Watched<Stream> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(context, result)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.wrote(context, result)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
