@@ -57,6 +57,48 @@ async fn only_what_is_in_flight_fails_when_green_is_killed() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_received_once_each_when_green_is_killed() {
+    const EACH: usize = 150;
+    let (blue, green) = (Backend::start("blue").await, Backend::start("green").await);
+    let world = World::start().await;
+    world.shares(&[(&blue, 500), (&green, 500)]).await;
+    let address = world.address;
+    let clients: Vec<_> = (0..6)
+        .map(|client| {
+            tokio::spawn(async move {
+                let (mut wire, mut failed) = (Wire::to(address).await, Vec::new());
+                for number in 0..EACH {
+                    let path = format!("/order-{client}-{number}-");
+                    let answered = wire.post(&path, "abc").await;
+                    if !answered.as_ref().is_ok_and(|answer| answer.status() == 200) {
+                        failed.push(path);
+                        wire = Wire::to(address).await;
+                    }
+                }
+                failed
+            })
+        })
+        .collect();
+    // In the middle of it.
+    green.seen_so_many(EACH).await;
+    green.kill().await;
+    let mut failed = Vec::new();
+    for client in clients {
+        let of_client = client.await.unwrap();
+        assert!(of_client.len() <= 1, "only what is in flight fails: {of_client:?}");
+        failed.extend(of_client);
+    }
+    let seen: Vec<String> = [&blue, &green].into_iter().flat_map(Backend::seen).map(|one| one.first).collect();
+    for (client, number) in (0..6).flat_map(|client| (0..EACH).map(move |number| (client, number))) {
+        let path = format!("/order-{client}-{number}-");
+        let count = seen.iter().filter(|first| first.contains(&path)).count();
+        // What failed may have been received or not; nothing was sent again.
+        assert!(count == 1 || count == 0 && failed.contains(&path), "{path} was received {count} times");
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn drained_waits_for_what_is_in_flight_and_says_what_is_left() {
     let (blue, green) = (Backend::start("blue").await, Backend::start("green").await);

@@ -184,6 +184,41 @@ async fn a_failing_rollback_is_stuck_and_holds_the_lock_over_a_restart() {
 }
 
 #[tokio::test]
+async fn a_disk_that_stays_full_ends_stuck_with_both_colours_up() {
+    const CAUSE: &str =
+        "the proxy cannot keep the table: No space left on device; make room in /state/proxies/production";
+    let shared = shared(plan());
+    let full = |shared: &Shared| {
+        let tables: fn(&Call) -> bool = |call| matches!(call, Call::SetWeight { .. } | Call::TestTraffic { .. });
+        locked(&shared.faults).fails = Some((tables, CallError::transient(CAUSE)));
+    };
+    // Green has 10 %; there is no room for the table that gives it half, nor for the one that takes all from it.
+    let mut events = vec![at(10, full)];
+    let later = shared.clock.now().saturating_add(SignedDuration::from_mins(20)).unwrap();
+    let ended = live(&shared, driver(&shared, GREEN), CancellationToken::new(), &mut events, Some(later)).await;
+    assert_eq!(ended, None, "it waits for a person");
+    let view = shared.view(GREEN);
+    assert_eq!((view.outcome, view.cause), (Some(Outcome::Stuck), Some(Cause::Call)), "{:#?}", view.timeline);
+    assert!(view.words.contains(CAUSE), "{}", view.words);
+    assert!(view.timeline.iter().any(|line| line.words.contains("(tried for 5")), "{:#?}", view.timeline);
+    assert_eq!(locked(&shared.stored).holder, Some(GREEN), "the lock is held");
+    // What stood in the table stands, so nothing that has users was stopped.
+    let stands = |shared: &Shared| {
+        let world = shared.world();
+        (world.weight, world.alive(), world.refused.len())
+    };
+    assert_eq!(stands(&shared), (Weight(100), vec![BLUE, GREEN], 0));
+    // Somebody makes room and orders it again.
+    locked(&shared.faults).fails = None;
+    shared.order(GREEN, Order::Rollback);
+    play(&shared, GREEN, Vec::new()).await;
+    assert_eq!(shared.view(GREEN).outcome, Some(Outcome::RolledBack));
+    let world = shared.world();
+    assert_eq!((world.primary, world.weight, world.alive(), world.lost), (Some(BLUE), Weight::NONE, vec![BLUE], 0));
+    assert_eq!(locked(&shared.stored).holder, None);
+}
+
+#[tokio::test]
 async fn a_killed_colour_loses_what_it_had_in_flight_until_it_is_seen() {
     let shared = shared(plan());
     play(&shared, GREEN, vec![at(27, |shared| shared.world().kill(GREEN))]).await;
