@@ -9,5 +9,5 @@ pub mod scan;
 pub mod target;
 
 pub use action::scan::ScanFolders;
-pub use action::{built_in, built_in_with};
+pub use action::{built_in, built_in_with, catalogue};
 pub use deploying::Deploying;

@@ -3,6 +3,7 @@
 //!
 //! `# pipe ignore=RULE` and `# zizmor: ignore[RULE]` in the line are obeyed. Called workflows and actions are not fetched.
 
+use workflow::catalogue::Catalogue;
 use workflow::check;
 use workflow::model::{JobKind, Step, StepKind, Uses};
 use workflow::read::{NoFiles, ReadOptions, read_workflow};
@@ -70,7 +71,7 @@ pub fn check(path: &str, text: &str) -> Vec<Finding> {
     let options = ReadOptions::default();
     let reading = read_workflow(SourceFile::new(path, text), &NoFiles, &options);
     let mut broken: Vec<(&Rule, Span, String)> = Vec::new();
-    for diagnostic in check::check(&reading, &NoFiles, &options).diagnostics {
+    for diagnostic in check::check(&reading, &NoFiles, &options, &Catalogue::default()).diagnostics {
         let rule = match diagnostic.code.0 {
             "P0301" => &CONDITION,
             "P0305" => &INJECTION,

@@ -44,7 +44,7 @@ fn workflows_are_clean_and_found() {
     for name in all {
         let options = ReadOptions::default();
         let reading = read_workflow(SourceFile::new(&*name, read(&name)), &Nothing, &options);
-        let checked = check(&reading, &Nothing, &options);
+        let checked = check(&reading, &Nothing, &options, &pipelines::catalogue());
         assert!(checked.diagnostics.is_empty(), "{name}: {:?}", checked.diagnostics);
         let link = root().join(".github/workflows").join(Path::new(&name).file_name().unwrap());
         let target = std::fs::read_link(&link).unwrap_or_else(|error| panic!("{}: {error}", link.display()));

@@ -11,6 +11,7 @@ use engine::git::{self, GitError};
 use engine::green::{self, Snapshot};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use indexmap::IndexMap;
+use workflow::catalogue::{Form, Wrong};
 use workflow::trigger::Glob;
 
 use super::{OutputFacts, input, required};
@@ -20,7 +21,8 @@ const FILES_SHOWN_MAX: usize = 20;
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
-    required("filters", "A name and its patterns in each line of a YAML mapping: `api: [services/api/**]`"),
+    required("filters", "A name and its patterns in each line of a YAML mapping: `api: [services/api/**]`")
+        .form(Form::Read(|_, text| Wrong::of(Filters::parse(text, "")))),
     input("shared", "", "Patterns, one a line: a change there is a change of every name"),
     input("base", "", "A commit, branch or tag to compare with, instead of the last green run"),
 ];

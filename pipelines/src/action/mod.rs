@@ -23,8 +23,9 @@ use engine::placement::Owner;
 use engine::step::checkout::Checkout;
 use engine::step::kept::{Cache, DownloadArtifact, RestoreCache, SaveCache, UploadArtifact};
 use engine::step::report::{CoverageReport, TestReport};
-use engine::step::{BuiltInActions, InputFacts};
+use engine::step::{ActionCall, BuiltInActions, InputFacts};
 use sha2::{Digest as _, Sha256};
+use workflow::catalogue::Catalogue;
 
 pub(crate) use crate::Deploying;
 
@@ -44,17 +45,32 @@ impl OutputFacts {
 }
 
 const fn input(name: &'static str, default: &'static str, description: &'static str) -> InputFacts {
-    InputFacts { name, default, required: false, description }
+    InputFacts::new(name, default, description)
 }
 
 const fn required(name: &'static str, description: &'static str) -> InputFacts {
-    InputFacts { name, default: "", required: true, description }
+    InputFacts::required(name, description)
+}
+
+/// Reads a switch.
+fn switch(call: &ActionCall<'_>, name: &str) -> Result<bool, String> {
+    match call.inputs.get(name).map_or("", |text| text.trim()) {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        other => Err(format!("`{name}` must be `true` or `false`, not `{other}`")),
+    }
 }
 
 /// SHA-256 of a plan, as outputs and pages have it.
 fn plan_hash(plan: &serde_json::Value) -> String {
     let digest = Sha256::digest(plan.to_string());
     digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// What is known of all built-in actions before they run.
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    built_in().catalogue()
 }
 
 /// All built-in actions, `actions/checkout` among them.

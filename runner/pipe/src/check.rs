@@ -2,6 +2,7 @@
 //!
 //! Files are read by several threads; results come in the order of the files. Needs no Docker and no network.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,8 +26,10 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     let root = files::repository_root(Path::new("."));
     let settings = Settings::load(global, root.as_deref())?;
     let files = wanted(&args.paths, root.as_deref(), &settings)?;
-    let reader = Reader { root, bytes_max: settings.limits.workflow_file_bytes };
-    let readings = reader.read_all(&files);
+    let bytes_max = settings.limits.workflow_file_bytes;
+    let reader = Reader { root, bytes_max, actions: pipelines::catalogue() };
+    let mut readings = reader.read_all(&files);
+    tell_once(&mut readings);
     let mut tally = Tally::default();
     for reading in &readings {
         tally.add(&reading.diagnostics);
@@ -38,6 +41,27 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     let invalid = tally.errors > 0 || args.strict && tally.warnings > 0;
     Ok(if invalid { Exit::Invalid } else { Exit::Success })
 }
+
+/// What is wrong with a file that several workflows call or use is told once: with the file itself if it is looked at, else with the
+/// first of them.
+fn tell_once(readings: &mut [Reading]) {
+    let read: HashSet<String> = readings.iter().map(|reading| reading.name.clone()).collect();
+    let mut told = HashSet::new();
+    for reading in readings {
+        let Reading { name, sources, diagnostics, .. } = reading;
+        diagnostics.retain(|found| {
+            let Some((file, start, end)) = found.span.and_then(|span| sources.locate(span)) else { return true };
+            if file == name {
+                return true;
+            }
+            let is_new = told.insert((file.to_owned(), start, end, found.code, found.message.clone()));
+            is_new && !(read.contains(file) && ABOUT_ACTIONS.contains(&found.code.0))
+        });
+    }
+}
+
+/// What is told of a called workflow is what calling it brings about, but for these.
+const ABOUT_ACTIONS: [&str; 4] = ["P0418", "P0419", "P0420", "P0421"];
 
 /// The files that are meant, each with its name. What does not exist stays in the list, to be reported.
 fn wanted(paths: &[PathBuf], root: Option<&Path>, settings: &Settings) -> Result<Vec<(PathBuf, String)>, Failure> {

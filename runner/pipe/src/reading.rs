@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use workflow::catalogue::Catalogue;
 use workflow::check::{Checked, check};
 use workflow::diagnostic::Diagnostic;
 use workflow::model::Workflow;
@@ -40,6 +41,8 @@ pub struct Reader {
     pub root: Option<PathBuf>,
     /// Largest file in bytes.
     pub bytes_max: u64,
+    /// The actions that steps may use, as far as they are known.
+    pub actions: Catalogue,
 }
 
 impl Reader {
@@ -55,7 +58,7 @@ impl Reader {
         let called = LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max };
         let options = ReadOptions::default();
         let read = read_workflow(SourceFile::new(name.clone(), text), &called, &options);
-        let Checked { sources, diagnostics } = check(&read, &called, &options);
+        let Checked { sources, diagnostics } = check(&read, &called, &options, &self.actions);
         Reading { name, sources, workflow: read.workflow, diagnostics }
     }
 

@@ -27,7 +27,8 @@ impl Workflows {
     pub fn load(selection: &Selection, more: Option<&str>, global: &Global) -> Result<Self, Failure> {
         let root = files::repository_root(Path::new("."));
         let settings = Settings::load(global, root.as_deref())?;
-        let reader = Reader { root: root.clone(), bytes_max: settings.limits.workflow_file_bytes };
+        let bytes_max = settings.limits.workflow_file_bytes;
+        let reader = Reader { root: root.clone(), bytes_max, actions: pipelines::catalogue() };
         let top = root.map_or_else(|| std::path::absolute("."), Ok).unwrap_or_else(|_| PathBuf::from("."));
         let folders = files::folders(&top, settings.workflows.as_deref());
         let finder = Finder { top: &top, folders: &folders, reader: &reader, recurse: !selection.no_recurse };

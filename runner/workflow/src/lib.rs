@@ -6,6 +6,7 @@
 //! [`command`] and [`mask`].
 
 pub mod action;
+pub mod catalogue;
 pub mod check;
 pub mod command;
 pub mod diagnostic;

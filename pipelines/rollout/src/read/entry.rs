@@ -69,7 +69,7 @@ impl<'a> Entry<'a> {
         for key in map.keys() {
             match key {
                 Value::String(key) if keys.contains(&key.as_str()) => {}
-                Value::String(key) => reader.wrong(&place, unknown("key", key, keys)),
+                Value::String(key) => reader.wrong_key(&place, key, unknown("key", key, keys)),
                 Value::Null
                 | Value::Bool(_)
                 | Value::Number(_)

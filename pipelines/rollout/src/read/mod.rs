@@ -23,6 +23,8 @@ use entry::unknown;
 pub struct Mistake {
     /// Where: `steps[2].weight`; entries count from 1.
     pub place: String,
+    /// The key there that is meant itself, not its value.
+    pub key: Option<String>,
     /// What is wrong, and what to do.
     pub words: String,
 }
@@ -46,7 +48,11 @@ struct Reader {
 
 impl Reader {
     fn wrong(&mut self, place: impl Into<String>, words: impl Into<String>) {
-        self.mistakes.push(Mistake { place: place.into(), words: words.into() });
+        self.mistakes.push(Mistake { place: place.into(), key: None, words: words.into() });
+    }
+
+    fn wrong_key(&mut self, place: &str, key: &str, words: String) {
+        self.mistakes.push(Mistake { place: place.to_owned(), key: Some(key.to_owned()), words });
     }
 
     fn end<T>(self, value: T) -> Result<T, Mistakes> {

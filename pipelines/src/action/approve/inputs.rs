@@ -3,8 +3,9 @@
 use engine::step::{ActionCall, InputFacts};
 use jiff::SignedDuration;
 use rollout::gate::{Asks, PREFIX};
+use workflow::catalogue::{Form, Wrong};
 
-use super::super::{OutputFacts, input};
+use super::super::{OutputFacts, input, switch};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
@@ -13,10 +14,11 @@ pub const INPUTS: &[InputFacts] = &[
     input("name", "", "Its name, where a job has several"),
     input("environment", "", "Who may deploy there may approve; the job's environment where absent"),
     input("reviewers", "", "Only these people; separated by commas. Else all who may deploy there"),
-    input("approvals", "1", "How many of them have to"),
-    input("prevent-self-review", "false", "Whether who started the run may not approve"),
-    input("timeout", "24h", "How long it waits; then the step fails"),
-    input("dry-run", "false", "Only say who would be asked for what"),
+    input("approvals", "1", "How many of them have to").form(Form::Read(|_, text| Wrong::of(approvals(text)))),
+    input("prevent-self-review", "false", "Whether who started the run may not approve").switch(),
+    input("timeout", "24h", "How long it waits; then the step fails")
+        .form(Form::Read(|_, text| Wrong::of(timeout(text)))),
+    input("dry-run", "false", "Only say who would be asked for what").switch(),
 ];
 
 /// Its outputs.
@@ -49,11 +51,6 @@ impl Wanted {
     pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
         let given = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
-        let switch = |name: &str| match text(name) {
-            "true" => Ok(true),
-            "false" | "" => Ok(false),
-            other => Err(format!("`{name}` must be `true` or `false`, not `{other}`")),
-        };
         let environment = given("environment").or_else(|| call.run.environment.clone());
         let environment = environment.ok_or("pipe/approve needs `environment`: who may deploy there may approve")?;
         let reviewers: Vec<String> = text("reviewers")
@@ -62,17 +59,15 @@ impl Wanted {
             .filter(|one| !one.is_empty())
             .map(str::to_owned)
             .collect();
-        let approvals = text("approvals").parse().ok().filter(|count| (1..=REVIEWERS_MAX).contains(count));
-        let approvals =
-            approvals.ok_or_else(|| format!("`approvals` must be a number from 1, not `{}`", text("approvals")))?;
-        let prevents_self_review = switch("prevent-self-review")?;
+        let approvals = approvals(text("approvals"))?;
+        let prevents_self_review = switch(call, "prevent-self-review")?;
         let can =
             reviewers.iter().filter(|one| !(prevents_self_review && one.eq_ignore_ascii_case(&call.run.actor))).count();
         if reviewers.len() > REVIEWERS_MAX || !reviewers.is_empty() && can < approvals {
             let need = if approvals == 1 { "one has".to_owned() } else { format!("{approvals} have") };
             return Err(format!("nobody can satisfy this gate: {need} to approve, and {can} of `reviewers` may"));
         }
-        let timeout = rollout::read::duration(text("timeout")).map_err(|problem| format!("`timeout`: {problem}"))?;
+        let timeout = timeout(text("timeout"))?;
         let details = text("details");
         if details.len() > DETAILS_BYTES_MAX {
             return Err(format!("`details` has {} bytes, and at most {DETAILS_BYTES_MAX} are shown", details.len()));
@@ -89,7 +84,16 @@ impl Wanted {
             gate: format!("{PREFIX}{}", given("name").unwrap_or_else(|| call.run.job.clone())),
             environment,
             timeout,
-            dry_run: switch("dry-run")?,
+            dry_run: switch(call, "dry-run")?,
         })
     }
+}
+
+fn approvals(text: &str) -> Result<usize, String> {
+    let count = text.trim().parse().ok().filter(|count| (1..=REVIEWERS_MAX).contains(count));
+    count.ok_or_else(|| format!("`approvals` must be a number from 1, not `{}`", text.trim()))
+}
+
+fn timeout(text: &str) -> Result<SignedDuration, String> {
+    rollout::read::duration(text).map_err(|problem| format!("`timeout`: {problem}"))
 }

@@ -4,78 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use engine::step::InputFacts;
 use jiff::SignedDuration;
 use proxy::table::Affinity;
 use rollout::plan::{Analysis, Hook, OnActive, RollbackOn, Schedule};
-use rollout::read::duration;
+use rollout::read::{Mistake, Mistakes, duration};
+use workflow::catalogue::Wrong;
 
 use super::values::{affinity, bytes, thousandths, variables};
-use crate::action::{OutputFacts, input, required};
 use crate::target::local::{AlarmSource, DeadBlue, Settings};
-
-/// Its inputs.
-pub const INPUTS: &[InputFacts] = &[
-    required("service", "What is deployed: its name in the environment"),
-    required("image", "The image, by digest or by a tag, which is resolved to its digest first"),
-    required("port", "Port that the service listens on in its container"),
-    input("environment", "", "Where to; empty: the job's environment"),
-    input("version", "", "For people; empty: the image's tag"),
-    input("replicas", "1", "How many containers of it"),
-    input("health-path", "/health", "What is asked whether it is healthy: 2xx and 3xx are"),
-    input("health-interval", "2s", "The time between two such questions"),
-    input("health-threshold", "3", "How often in a row before it counts"),
-    input("start-period", "60s", "How long it may take to become healthy"),
-    input("proxy-port", "8088", "Where users' requests come in; the same for all services of an environment"),
-    input("test-port", "8089", "Where tests reach what comes before users do; empty: nowhere"),
-    input("route", "/", "The path that leads to it"),
-    input("strip", "false", "Whether that path is taken off before the service sees it"),
-    input("env", "", "NAME=value, one a line, for the containers; everybody may see them"),
-    input("env-file", "", "A file of the workspace with such lines, which nobody may see"),
-    input("secrets", "", "NAME=value, one a line, which nobody may see"),
-    input("networks", "", "Networks of Docker that it joins besides pipe-<environment>, with commas"),
-    input("volumes", "", "source:path[:ro], one a line"),
-    input("read-only", "true", "Whether the containers' files cannot be written, but for `tmpfs`"),
-    input("tmpfs", "/tmp", "Folders in memory, one a line"),
-    input("user", "", "As whom it runs: uid, uid:gid or a name; empty: the image's"),
-    input("cap-add", "", "Capabilities that it needs; all are dropped otherwise"),
-    input("memory", "", "Of each container: 256m, 1g; empty: no limit"),
-    input("cpus", "", "Processors of each container, such as 1.5; empty: no limit"),
-    input("affinity", "none", "Whether a client keeps its colour: none, cookie:NAME or header:NAME"),
-    input("drain-timeout", "30s", "How long requests may take once their container gets no new ones"),
-    input("stop-timeout", "30s", "From SIGTERM to SIGKILL"),
-    input("keep-blue", "60m", "How long the old one stays warm after success"),
-    input("dead-blue", "fail", "If what stands is dead: fail, or replace it with nothing to go back to"),
-    input("steps", "", "- { weight: 10, for: 5m, analyse: true }, one a line; the last one at 100"),
-    input(
-        "analysis",
-        "",
-        "{ metrics: [errors, latency-p95, restarts], max-ratio: 1.2, alpha: 0.05, min-requests: 50, … }",
-    ),
-    input("alarms", "", "Address of a Prometheus's or Alertmanager's alerts, names of alerts behind it; one a line"),
-    input("rollback-on", "", "failure,alarm,analysis,cancel; empty: all of them"),
-    input("hooks", "", "Scripts by stage, such as AfterAllowTestTraffic: ./smoke.sh; with bash -e in the job"),
-    input("on-active-deployment", "wait", "While another deployment of the service goes on: wait, supersede or fail"),
-    input("timeout", "", "How long all of it may take; empty: the steps, what they may be extended by, and an hour"),
-    input("tick", "1s", "The time between two looks at both colours"),
-    input("irreversible", "", "A migration that cannot be undone: nothing goes back by itself past it"),
-    input("dry-run", "false", "Shows the plan, its hash and what would be done, and does nothing"),
-];
-
-/// Its outputs.
-pub const OUTPUTS: &[OutputFacts] = &[
-    OutputFacts::new("deployment-id", "Number of the rollout"),
-    OutputFacts::new("url", "Where the service answers, as this job reaches it"),
-    OutputFacts::new(
-        "color",
-        "The colour that has the traffic: `green` is what was deployed, `blue` what stood before",
-    ),
-    OutputFacts::new("status", "succeeded, rolled-back, rejected or stuck"),
-    OutputFacts::new("rollback-reason", "Why it went back or was rejected; empty otherwise"),
-    OutputFacts::new("previous-image", "The image that stood before, by digest"),
-    OutputFacts::new("final-weight", "Share of the traffic that the deployed image has, in percent"),
-    OutputFacts::new("plan-hash", "Digest of the plan: what was approved"),
-];
 
 /// Longer than any pause that waits for a person.
 const PAUSE_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -118,7 +54,7 @@ impl std::fmt::Debug for Secrets {
 /// Reads inputs and gathers what is wrong.
 struct Reader<'a> {
     text: &'a dyn Fn(&str) -> String,
-    wrong: Vec<String>,
+    wrong: Vec<Wrong>,
 }
 
 impl Reader<'_> {
@@ -132,7 +68,15 @@ impl Reader<'_> {
 
     fn take<T, E: Display>(&mut self, read: Result<T, E>, fallback: T) -> T {
         read.unwrap_or_else(|error| {
-            self.wrong.push(error.to_string());
+            self.wrong.push(Wrong::new(error.to_string()));
+            fallback
+        })
+    }
+
+    /// What says where in its text it is wrong.
+    fn placed<T>(&mut self, read: Result<T, Mistakes>, fallback: T) -> T {
+        read.unwrap_or_else(|Mistakes(mistakes)| {
+            self.wrong.extend(mistakes.iter().map(wrong));
             fallback
         })
     }
@@ -221,10 +165,15 @@ impl Wish {
     /// # Errors
     /// All that is wrong, a line each.
     pub(super) fn read(text: &dyn Fn(&str) -> String) -> Result<Self, String> {
+        Self::gather(text).map_err(|wrong| wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The same, each by itself.
+    pub(super) fn gather(text: &dyn Fn(&str) -> String) -> Result<Self, Vec<Wrong>> {
         let mut reader = Reader { text, wrong: Vec::new() };
         let settings = reader.settings();
-        let schedule = reader.take(Schedule::read(&text("steps")), Schedule::default());
-        let analysis = reader.take(Analysis::read(&text("analysis")), Analysis::default());
+        let schedule = reader.placed(Schedule::read(&text("steps")), Schedule::default());
+        let analysis = reader.placed(Analysis::read(&text("analysis")), Analysis::default());
         let start_timeout = reader.duration("start-period");
         let timeout = match reader.some("timeout") {
             Some(_) => reader.duration("timeout"),
@@ -235,9 +184,9 @@ impl Wish {
             image: reader.text("image"),
             environment: reader.some("environment"),
             version: reader.text("version"),
-            rollback_on: reader.take(RollbackOn::read(&text("rollback-on")), RollbackOn::ALL),
-            hooks: reader.take(Hook::read_all(&text("hooks")), Vec::new()),
-            on_active: reader.take(OnActive::read(&text("on-active-deployment")), OnActive::Wait),
+            rollback_on: reader.placed(RollbackOn::read(&text("rollback-on")), RollbackOn::ALL),
+            hooks: reader.placed(Hook::read_all(&text("hooks")), Vec::new()),
+            on_active: reader.placed(OnActive::read(&text("on-active-deployment")), OnActive::Wait),
             keep_blue: reader.duration("keep-blue"),
             tick: reader.duration("tick").max(SignedDuration::from_millis(50)),
             irreversible: reader.some("irreversible"),
@@ -250,7 +199,7 @@ impl Wish {
             start_timeout,
             timeout,
         };
-        if reader.wrong.is_empty() { Ok(wish) } else { Err(reader.wrong.join("\n")) }
+        if reader.wrong.is_empty() { Ok(wish) } else { Err(reader.wrong) }
     }
 
     /// With the variables of a file. What two of them say differently counts as the later one of `env-file`, `secrets`.
@@ -260,6 +209,19 @@ impl Wish {
         self.secrets.0 = all;
         Ok(())
     }
+}
+
+/// A mistake of the rollout's readers: its place is within the input, and what to do is told apart.
+fn wrong(mistake: &Mistake) -> Wrong {
+    let text = mistake.to_string();
+    let cut = [", did you mean ", "; "].iter().find_map(|cut| Some((text.find(cut)?, cut.split_once(' ')?.0.len())));
+    let (message, help) = match cut {
+        Some((at, length)) => (&text[..at], Some(text[at + length..].trim_start().to_owned())),
+        None => (&*text, None),
+    };
+    let mut place = mistake.place.find(['[', '.']).map_or("", |at| &mistake.place[at..]).to_owned();
+    place.extend(mistake.key.iter().map(|key| format!(".{key}:")));
+    Wrong { message: message.to_owned(), help, place }
 }
 
 fn usual_timeout(schedule: &Schedule, analysis: &Analysis, start: SignedDuration) -> SignedDuration {
@@ -273,6 +235,7 @@ fn usual_timeout(schedule: &Schedule, analysis: &Analysis, start: SignedDuration
 
 #[cfg(test)]
 mod tests {
+    use super::super::INPUTS;
     use super::*;
 
     const LEAST: [(&str, &str); 3] = [("service", "orders"), ("image", "shop/orders:1"), ("port", "8080")];

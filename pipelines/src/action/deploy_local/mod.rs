@@ -4,6 +4,7 @@
 //! The action reads what is wanted and tells what happens. The rollout is carried by the process, not by the step: it outlives
 //! both, and a step that is taken up after a crash finds it by its key.
 
+mod facts;
 mod hooks;
 mod inputs;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use rollout::plan::Plan;
 use rollout::{Outcome, View};
 use tokio::sync::mpsc;
 
-pub use self::inputs::{INPUTS, OUTPUTS};
+pub use self::facts::{INPUTS, OUTPUTS};
 
 use self::hooks::JobHooks;
 use self::inputs::Wish;

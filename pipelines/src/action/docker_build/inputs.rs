@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use engine::step::{ActionCall, InputFacts};
+use workflow::catalogue::Form;
 use workflow::secret::Secret;
 
 use super::super::paths::below;
 use super::super::{OutputFacts, input};
+
+/// `true` or `false`, as that action takes them.
+const SWITCH: Form = Form::AnyCase(workflow::catalogue::SWITCH);
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
@@ -21,10 +25,10 @@ pub const INPUTS: &[InputFacts] = &[
     input("secrets", "", "ID=value, one a line, for `RUN --mount=type=secret,id=ID`"),
     input("secret-files", "", "ID=path in the workspace, one a line"),
     input("labels", "", "NAME=value, one a line"),
-    input("no-cache", "false", "Whether every step is done anew"),
-    input("pull", "false", "Whether base images are looked up in their registry although they are here"),
-    input("load", "true", "The image is always there for `docker run` afterwards"),
-    input("push", "false", "Not in this version"),
+    input("no-cache", "false", "Whether every step is done anew").form(SWITCH),
+    input("pull", "false", "Whether base images are looked up in their registry although they are here").form(SWITCH),
+    input("load", "true", "The image is always there for `docker run` afterwards").form(SWITCH),
+    input("push", "false", "Not in this version").form(SWITCH),
     input("add-hosts", "", "name:address, one a line"),
     input("network", "", "Network of `RUN`: default, none or host"),
     input("shm-size", "", "Ignored with a warning"),

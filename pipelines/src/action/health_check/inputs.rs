@@ -2,31 +2,55 @@
 
 use engine::step::{ActionCall, InputFacts};
 use regex::Regex;
+use workflow::catalogue::{Form, Wrong};
 
-use super::super::{OutputFacts, input};
-use super::pace::Pace;
+use super::super::{OutputFacts, input, switch};
+use super::pace::{self, Pace};
 use super::probe::{Answer, Url};
+
+/// What the readers below take.
+const TAKES: Form = Form::Read(judge);
+
+/// All that is wrong with one input, by itself.
+fn judge(name: &str, text: &str) -> Vec<Wrong> {
+    let text = text.trim();
+    match name {
+        "url" => Wrong::of(Url::parse(text)),
+        "port" => Wrong::of(port(text)),
+        "env" => Wrong::of(variables(text)),
+        "expected-status" => Wrong::of(statuses(text)),
+        "expected-body" => Wrong::of(Body::read(text)),
+        "timeout" | "interval" => Wrong::of(pace::duration(name, text)),
+        "retries" => Wrong::of(pace::retries(text)),
+        "backoff" => Wrong::of(pace::backoff(text)),
+        "healthy-threshold" => Wrong::of(threshold(text)),
+        _ => Vec::new(),
+    }
+}
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
-    input("url", "", "What to ask: http://host:port/path, or https://"),
+    input("url", "", "What to ask: http://host:port/path, or https://").form(TAKES),
     input("image", "", "An image to start and ask, instead of `url`"),
-    input("port", "", "Port that the image listens on"),
+    input("port", "", "Port that the image listens on").form(TAKES),
     input("path", "/health", "What to ask the image for; unused with `url`"),
-    input("env", "", "NAME=value, one a line, for the container"),
-    input("read-only", "true", "Whether the container's files cannot be written, but for /tmp"),
-    input("expected-status", "200", "Statuses that are healthy: `200`, `200-299`, `200,204`"),
-    input("expected-body", "", "Text that the answer must hold, or `/regular expression/`"),
-    input("timeout", "60", "Seconds until it has failed; also `500ms`, `2m`. With `retries` of each attempt, and 5"),
-    input("interval", "1", "Seconds between two attempts"),
+    input("env", "", "NAME=value, one a line, for the container").form(TAKES),
+    input("read-only", "true", "Whether the container's files cannot be written, but for /tmp").switch(),
+    input("expected-status", "200", "Statuses that are healthy: `200`, `200-299`, `200,204`").form(TAKES),
+    input("expected-body", "", "Text that the answer must hold, or `/regular expression/`").form(TAKES),
+    input("timeout", "60", "Seconds until it has failed; also `500ms`, `2m`. With `retries` of each attempt, and 5")
+        .form(TAKES),
+    input("interval", "1", "Seconds between two attempts").form(TAKES),
     input(
         "retries",
         "",
         "So many attempts at most, instead of a time for all of them; the first healthy one is enough",
-    ),
-    input("backoff", "", "With `retries`: the pause after attempt n is this number to the power of n, in seconds"),
-    input("healthy-threshold", "2", "How often in a row it must be healthy; with `retries` 1"),
-    input("dry-run", "false", "Only say what would be asked"),
+    )
+    .form(TAKES),
+    input("backoff", "", "With `retries`: the pause after attempt n is this number to the power of n, in seconds")
+        .form(TAKES),
+    input("healthy-threshold", "2", "How often in a row it must be healthy; with `retries` 1").form(TAKES),
+    input("dry-run", "false", "Only say what would be asked").switch(),
 ];
 
 /// Its outputs.
@@ -70,28 +94,11 @@ impl Order {
         let target = match (text("url"), text("image")) {
             ("", "") => return Err("pipe/health-check needs `url`, or `image` and `port`".into()),
             (url, "") => Target::Url(Url::parse(url)?),
-            ("", image) => {
-                let port = text("port");
-                let port =
-                    port.parse().map_err(|_| format!("`port` must be a number from 1 to 65535, not `{port}`"))?;
-                Target::Image { image: image.to_owned(), port }
-            }
+            ("", image) => Target::Image { image: image.to_owned(), port: port(text("port"))? },
             (_, _) => return Err("pipe/health-check takes `url` or `image`, not both".into()),
         };
-        let body = match text("expected-body") {
-            "" => None,
-            body => match body.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-                Some(pattern) => {
-                    Some(Body::Matches(Regex::new(pattern).map_err(|error| format!("`expected-body`: {error}"))?))
-                }
-                None => Some(Body::Holds(body.to_owned())),
-            },
-        };
-        let env: Vec<String> =
-            text("env").lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        if let Some(bad) = env.iter().find(|line| !line.contains('=')) {
-            return Err(format!("`env`: `{bad}` is not NAME=value"));
-        }
+        let body = Body::read(text("expected-body"))?;
+        let env = variables(text("env"))?;
         let path = text("path");
         let pace = Pace::of(call)?;
         let is_default = |name: &str| call.defaulted.iter().any(|one| one == name);
@@ -103,16 +110,13 @@ impl Order {
             target,
             path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
             env,
-            read_only: text("read-only") != "false",
+            // What is not written is `true`.
+            read_only: text("read-only").is_empty() || switch(call, "read-only")?,
             statuses: statuses(text("expected-status"))?,
             body,
             pace,
-            dry_run: text("dry-run") == "true",
-            healthy_threshold: healthy
-                .parse()
-                .ok()
-                .filter(|number| *number > 0)
-                .ok_or_else(|| format!("`healthy-threshold` must be a number above 0, not `{healthy}`"))?,
+            dry_run: switch(call, "dry-run")?,
+            healthy_threshold: threshold(healthy)?,
         })
     }
 
@@ -129,6 +133,36 @@ impl Order {
             Some(Body::Matches(regex)) => regex.is_match(&answer.body),
         };
         if fits { Ok(text) } else { Err(format!("{text}, but not the expected body: {}", answer.start())) }
+    }
+}
+
+impl Body {
+    fn read(text: &str) -> Result<Option<Self>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+            Some(pattern) => Self::Matches(Regex::new(pattern).map_err(|error| format!("`expected-body`: {error}"))?),
+            None => Self::Holds(text.to_owned()),
+        }))
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| format!("`port` must be a number from 1 to 65535, not `{text}`"))
+}
+
+fn threshold(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("`healthy-threshold` must be a number above 0, not `{text}`"))
+}
+
+fn variables(text: &str) -> Result<Vec<String>, String> {
+    let lines: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    match lines.iter().find(|line| !line.contains('=')) {
+        Some(bad) => Err(format!("`env`: `{bad}` is not NAME=value")),
+        None => Ok(lines),
     }
 }
 

@@ -31,18 +31,13 @@ impl Pace {
         let timeout = duration("timeout", text("timeout"))?;
         let backoff = match text("backoff") {
             "" => None,
-            text => {
-                let backoff = text.parse::<f64>().ok().filter(|backoff| (1.0..=60.0).contains(backoff));
-                Some(backoff.ok_or_else(|| format!("`backoff` must be a number from 1 to 60, not `{text}`"))?)
-            }
+            text => Some(backoff(text)?),
         };
         match text("retries") {
             "" if backoff.is_some() => Err("`backoff` needs `retries`: it says how often is asked".to_owned()),
             "" => Ok(Self::Until { limit: timeout, interval }),
             retries => {
-                let count = retries.parse().ok().filter(|count| (1..=ATTEMPTS_MAX).contains(count));
-                let count = count
-                    .ok_or_else(|| format!("`retries` must be a number from 1 to {ATTEMPTS_MAX}, not `{retries}`"))?;
+                let count = self::retries(retries)?;
                 let each = if is_usual_timeout { PROBE_MAX } else { timeout };
                 Ok(Self::Attempts { count, each, interval, backoff })
             }
@@ -92,6 +87,18 @@ impl std::fmt::Display for Pace {
             }
         }
     }
+}
+
+/// A number of attempts.
+pub(super) fn retries(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| (1..=ATTEMPTS_MAX).contains(count));
+    count.ok_or_else(|| format!("`retries` must be a number from 1 to {ATTEMPTS_MAX}, not `{text}`"))
+}
+
+/// What pauses grow by.
+pub(super) fn backoff(text: &str) -> Result<f64, String> {
+    let backoff = text.parse::<f64>().ok().filter(|backoff| (1.0..=60.0).contains(backoff));
+    backoff.ok_or_else(|| format!("`backoff` must be a number from 1 to 60, not `{text}`"))
 }
 
 /// Seconds, or a number with a unit.

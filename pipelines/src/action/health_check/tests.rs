@@ -89,6 +89,10 @@ fn never_healthy() {
     fails(&[], "needs `url`, or `image` and `port`");
     fails(&[("url", "ftp://a/")], "must begin with http:// or https://");
     fails(&[("image", "a")], "`port` must be a number");
+    fails(&[("url", "http://a/"), ("dry-run", "maybe")], "`dry-run` must be `true` or `false`, not `maybe`");
+    let two =
+        "`read-only` must be `true` or `false`, not `no`\n`timeout` must be seconds, or like 500ms or 2m, not `2w`";
+    fails(&[("image", "a"), ("port", "1"), ("read-only", "no"), ("timeout", "2w")], two);
 }
 
 /// Containers of this test process' checks.

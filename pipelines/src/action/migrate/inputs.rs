@@ -2,8 +2,9 @@
 
 use engine::step::{ActionCall, InputFacts};
 use rollout::migration::Phase;
+use workflow::catalogue::{Form, Wrong};
 
-use super::super::{OutputFacts, input};
+use super::super::{OutputFacts, input, switch};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
@@ -12,9 +13,9 @@ pub const INPUTS: &[InputFacts] = &[
         "",
         "What applies the migrations, for bash: `flyway migrate`, `psql -f \"$PIPE_MIGRATION\"` with `each`",
     ),
-    input("each", "false", "Whether the command is run once for each migration, its path in `PIPE_MIGRATION`"),
+    input("each", "false", "Whether the command is run once for each migration, its path in `PIPE_MIGRATION`").switch(),
     input("image", "", "An image whose `sh` runs the command, with the workspace mounted; else it runs in the job"),
-    input("env", "", "NAME=value, one a line, for the command"),
+    input("env", "", "NAME=value, one a line, for the command").form(Form::Read(|_, text| Wrong::of(variables(text)))),
     input("network", "", "Docker network of the image's container; that of the job where there is one"),
     input("migrations", "migrations", "Folder of the migrations in the workspace"),
     input(
@@ -26,11 +27,12 @@ pub const INPUTS: &[InputFacts] = &[
         "phase",
         "expand",
         "`expand`: what the revision that runs works with; `contract`: what it does not, once it has no traffic",
-    ),
+    )
+    .form(Form::Words(&["expand", "contract"])),
     input("environment", "", "Whose database it is; the job's environment where absent"),
     input("service", "", "Services that use it, for `contract`; separated by commas"),
     input("database", "default", "Its name, if the environment has several"),
-    input("dry-run", "false", "Only say what would be done"),
+    input("dry-run", "false", "Only say what would be done").switch(),
 ];
 
 /// Its outputs.
@@ -66,11 +68,6 @@ impl Wanted {
     pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
         let given = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
-        let switch = |name: &str| match text(name) {
-            "true" => Ok(true),
-            "false" | "" => Ok(false),
-            other => Err(format!("`{name}` must be `true` or `false`, not `{other}`")),
-        };
         let phase = match text("phase") {
             "expand" | "" => Phase::Expand,
             "contract" => Phase::Contract,
@@ -80,16 +77,12 @@ impl Wanted {
                 return Err(format!("`phase` must be `expand` or `contract`, not `{other}`{hint}"));
             }
         };
-        let dry_run = switch("dry-run")?;
+        let dry_run = switch(call, "dry-run")?;
         let command = text("command").to_owned();
         if command.is_empty() && !dry_run {
             return Err("pipe/migrate needs `command`: what applies the migrations".to_owned());
         }
-        let pair = |line: &str| match line.split_once('=') {
-            Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-            Some(_) | None => Err("`env` has a line that is not NAME=value".to_owned()),
-        };
-        let env = text("env").lines().filter(|line| !line.trim().is_empty()).map(pair).collect::<Result<_, _>>()?;
+        let env = variables(text("env"))?;
         let services: Vec<String> = text("service")
             .split([',', '\n'])
             .map(str::trim)
@@ -103,7 +96,7 @@ impl Wanted {
         }
         Ok(Self {
             command,
-            each: switch("each")?,
+            each: switch(call, "each")?,
             image: given("image"),
             env,
             network: given("network"),
@@ -116,4 +109,13 @@ impl Wanted {
             dry_run,
         })
     }
+}
+
+/// The line itself may be a part of a secret.
+fn variables(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |line: &str| match line.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        Some(_) | None => Err("`env` has a line that is not NAME=value".to_owned()),
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).map(pair).collect()
 }

@@ -2,9 +2,10 @@
 
 use engine::notify::{Direct, Form, MailServer, Occasion};
 use engine::step::{ActionCall, InputFacts};
+use workflow::catalogue::{Form as Takes, Wrong};
 use workflow::secret::Secret;
 
-use super::super::{OutputFacts, input};
+use super::super::{OutputFacts, input, switch};
 use super::place::Place;
 
 /// Its inputs.
@@ -29,15 +30,17 @@ pub const INPUTS: &[InputFacts] = &[
     input("mail-user", "", "Who hands mail in"),
     input("mail-password", "", "Their password, out of a secret"),
     input("mail-from", "", "The sender, such as `pipe <ci@example.com>`"),
-    input("status", "", "What happened: `${{ job.status }}`, or the `status` of a deployment"),
-    input("on", "failure,rollback,approval,success", "Of what is told; needs `status`"),
+    input("status", "", "What happened: `${{ job.status }}`, or the `status` of a deployment")
+        .form(Takes::Read(|name, text| Wrong::of(occasion(name, text.trim())))),
+    input("on", "failure,rollback,approval,success", "Of what is told; needs `status`")
+        .form(Takes::Read(|name, text| Wrong::of(occasions(name, text)))),
     input("title", "", "The headline; else it is made of the run"),
     input("message", "", "More, line by line"),
     input("url", "", "Where there is more"),
     input("template", "", "Own words instead, with what happened as values: `{{ headline }}`, `{{ environment }}`"),
     input("thread-by", "", "What has the same value belongs together: threads of mail, X-Pipe-Thread of hooks"),
-    input("required", "false", "Whether the step fails when nobody could be told"),
-    input("dry-run", "false", "Only say what would be told to whom"),
+    input("required", "false", "Whether the step fails when nobody could be told").switch(),
+    input("dry-run", "false", "Only say what would be told to whom").switch(),
 ];
 
 /// Its outputs.
@@ -86,17 +89,11 @@ impl Wanted {
     pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
         let given = |name: &str| Some(text(name)).filter(|text| !text.is_empty());
-        let switch = |name: &str| match text(name) {
-            "true" => Ok(true),
-            "false" | "" => Ok(false),
-            other => Err(format!("`{name}` must be `true` or `false`, not `{other}`")),
-        };
         let status = given("status").map(|word| occasion("status", word)).transpose()?;
         if status.is_none() && !call.defaulted.iter().any(|name| name == "on") {
             return Err("`on` needs `status`: write `status: ${{ job.status }}`".to_owned());
         }
-        let on = text("on").split(',').map(str::trim).filter(|word| !word.is_empty());
-        let on = on.map(|word| occasion("on", word)).collect::<Result<_, _>>()?;
+        let on = occasions("on", text("on"))?;
         Ok(Self {
             places: places(&given, |name| call.env.get(name).map(String::as_str))?,
             occasion: status,
@@ -105,8 +102,8 @@ impl Wanted {
             message: text("message").to_owned(),
             url: given("url").map(str::to_owned),
             thread: given("thread-by").map(str::to_owned),
-            required: switch("required")?,
-            dry_run: switch("dry-run")?,
+            required: switch(call, "required")?,
+            dry_run: switch(call, "dry-run")?,
         })
     }
 }
@@ -154,6 +151,10 @@ fn places<'a>(
         return Err(format!("pipe/notify needs somebody to tell: {all}. A secret that is not set is empty"));
     }
     Ok(places)
+}
+
+fn occasions(input: &str, text: &str) -> Result<Vec<Occasion>, String> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| occasion(input, word)).collect()
 }
 
 fn occasion(input: &str, word: &str) -> Result<Occasion, String> {

@@ -1,16 +1,18 @@
 //! Inputs of `pipe/rollback`, checked.
 
 use engine::step::{ActionCall, InputFacts};
+use workflow::catalogue::{Form, Wrong};
 
-use super::super::{OutputFacts, input, required};
+use super::super::{OutputFacts, input, required, switch};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
     input("environment", "", "Where; the job's environment where absent"),
     required("service", "What"),
-    input("to", "", "The number of a rollout that succeeded: what it brought shall stand; else what stood before"),
+    input("to", "", "The number of a rollout that succeeded: what it brought shall stand; else what stood before")
+        .form(Form::Read(|_, text| Wrong::of(rollout(text)))),
     input("reason", "", "Why, for those who read it later"),
-    input("dry-run", "false", "Only say what would be done"),
+    input("dry-run", "false", "Only say what would be done").switch(),
 ];
 
 /// Its outputs.
@@ -37,22 +39,20 @@ impl Wanted {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
         let given = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
         let environment = given("environment").or_else(|| call.run.environment.clone());
-        let to = given("to").map(|to| {
-            let number = to.trim_start_matches('#').parse();
-            number.map_err(|_| {
-                format!("`to` must be the number of a rollout, as `pipe deploy history` has it, not `{to}`")
-            })
-        });
+        let to = given("to").map(|to| rollout(&to));
         Ok(Self {
             environment: environment.ok_or("pipe/rollback needs `environment`")?,
             service: text("service").to_owned(),
             to: to.transpose()?,
             reason: text("reason").to_owned(),
-            dry_run: match text("dry-run") {
-                "true" => true,
-                "false" | "" => false,
-                other => return Err(format!("`dry-run` must be `true` or `false`, not `{other}`")),
-            },
+            dry_run: switch(call, "dry-run")?,
         })
     }
+}
+
+/// The number of a rollout.
+fn rollout(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let number = text.trim_start_matches('#').parse();
+    number.map_err(|_| format!("`to` must be the number of a rollout, as `pipe deploy history` has it, not `{text}`"))
 }

@@ -5,6 +5,7 @@ use engine::step::{ActionCall, InputFacts};
 use scanners::finding::Severity;
 use scanners::policy::{Policy, Stance, Threshold};
 use scanners::report::Format;
+use workflow::catalogue::{Form as Takes, Wrong};
 
 use crate::action::{OutputFacts, input};
 use crate::scan::Scanners;
@@ -13,7 +14,7 @@ use crate::scan::Scanners;
 pub const INPUTS: &[InputFacts] = &[
     input("image-ref", "", "An image of this machine's Docker, by name or digest"),
     input("input", "", "An archive of `docker save` or an OCI layout in the workspace, instead of an image"),
-    input("scan-type", "image", "image, fs, repo, rootfs or config"),
+    input("scan-type", "image", "image, fs, repo, rootfs or config").form(Takes::Words(&TYPES)),
     input("scan-ref", ".", "The folder in the workspace, for every type but image"),
     input("gate", "", "The policy in the workspace; `.pipe/gate.yml` where it is, else what is critical fails"),
     input("dockerfile", "", "The Dockerfile in the workspace that made the image, so that findings name its lines"),
@@ -26,11 +27,14 @@ pub const INPUTS: &[InputFacts] = &[
         "Reports of other tools in the workspace, one a line: SARIF, JSON of Trivy, Grype, Snyk, Semgrep or ZAP",
     ),
     input("coverage", "", "Reports of coverage in the workspace, one a line, for policies that ask for it"),
-    input("scanners", "", "vuln, secret, misconfig and code, with commas; empty: all"),
-    input("severity", "", "What fails without a policy: the lowest of these and all above it, such as HIGH,CRITICAL"),
-    input("ignore-unfixed", "false", "Without a policy: what nobody has fixed yet does not fail"),
+    input("scanners", "", "vuln, secret, misconfig and code, with commas; empty: all")
+        .form(Takes::Read(|_, text| Wrong::of(scanners(text, false)))),
+    input("severity", "", "What fails without a policy: the lowest of these and all above it, such as HIGH,CRITICAL")
+        .form(Takes::Read(|_, text| Wrong::of(policy(Some(text), false)))),
+    input("ignore-unfixed", "false", "Without a policy: what nobody has fixed yet does not fail").switch(),
     input("exit-code", "1", "0: what the gate stops is reported, and the step goes on; else it fails"),
-    input("format", "table", "The form of `output`: table, json, sarif, cyclonedx, spdx, junit or summary"),
+    input("format", "table", "The form of `output`: table, json, sarif, cyclonedx, spdx, junit or summary")
+        .form(Takes::Read(|_, text| Wrong::of(form(text)))),
     input("output", "", "A file in the workspace for the report"),
     input("list-all-pkgs", "false", "Reports name all packages; this is for those who write it"),
     input("timeout", "", "Use `timeout-minutes` of the step"),
@@ -42,6 +46,9 @@ pub const INPUTS: &[InputFacts] = &[
     input("skip-setup-trivy", "", "There is nothing to set up"),
     input("version", "", "There is no other program to choose"),
 ];
+
+/// What can be scanned.
+const TYPES: [&str; 6] = ["image", "fs", "filesystem", "repo", "rootfs", "config"];
 
 /// Of the inputs that a step may have and that change nothing here those that deserve a word.
 const SAID: [(&str, &str); 2] = [
@@ -140,8 +147,7 @@ impl Wish {
             }
         };
         let format = text("format");
-        let form = Format::parse(&format)
-            .ok_or_else(|| format!("`format: {format}` is none of {}", Format::ALL.map(Format::as_str).join(", ")))?;
+        let form = form(&format)?;
         let warnings = SAID.iter().filter(|(name, _)| some(name).is_some()).map(|(_, said)| (*said).to_owned());
         Ok(Self {
             subject,
@@ -159,6 +165,12 @@ impl Wish {
             warnings: warnings.collect(),
         })
     }
+}
+
+fn form(text: &str) -> Result<Format, String> {
+    let text = text.trim();
+    Format::parse(text)
+        .ok_or_else(|| format!("`format: {text}` is none of {}", Format::ALL.map(Format::as_str).join(", ")))
 }
 
 fn lines(text: &str) -> Vec<String> {

@@ -112,7 +112,8 @@ impl BuiltInAction for Remember {
     }
 
     fn inputs(&self) -> &'static [InputFacts] {
-        &[InputFacts { name: "word", default: "", required: false, description: "kept" }]
+        const INPUTS: &[InputFacts] = &[InputFacts::new("word", "", "kept")];
+        INPUTS
     }
 
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {

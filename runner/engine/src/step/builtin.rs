@@ -11,6 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
+pub use workflow::catalogue::InputFacts;
+use workflow::catalogue::{ActionFacts, Catalogue};
 use workflow::secret::{Names, Secret};
 
 use crate::job::{SharedMasker, StepLog};
@@ -61,19 +63,6 @@ pub enum PostWhen {
     Always,
     /// If the job has succeeded.
     Success,
-}
-
-/// An input that an action takes.
-#[derive(Debug, Clone, Copy)]
-pub struct InputFacts {
-    /// Its name, in lower case with `-`.
-    pub name: &'static str,
-    /// What it has when it is not written.
-    pub default: &'static str,
-    /// Whether it must be written.
-    pub required: bool,
-    /// One line for a person.
-    pub description: &'static str,
 }
 
 /// A failed action.
@@ -211,6 +200,17 @@ impl BuiltInActions {
         self.0.get(name.to_lowercase().as_str())
     }
 
+    /// What is known of them before they run.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        let facts = |action: &Arc<dyn BuiltInAction>| ActionFacts {
+            name: action.name(),
+            inputs: action.inputs(),
+            refuses_unknown: action.refuses_unknown_inputs(),
+        };
+        self.0.values().map(facts).collect()
+    }
+
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
@@ -240,13 +240,14 @@ impl CompleteInputs {
     /// Completes what is given.
     ///
     /// # Errors
-    /// A required input is missing or empty, or there is one that the action refuses.
+    /// A required input is missing or empty, there is one that the action refuses, or the texts of some are not what they take: all
+    /// of these, a line each.
     pub fn of(action: &dyn BuiltInAction, given: IndexMap<String, String>) -> Result<Self, ActionError> {
         let known = action.inputs();
         let mut this = Self::default();
         for (name, value) in given {
             let lower = name.to_lowercase();
-            if !known.iter().any(|input| input.name == lower) {
+            if !known.iter().any(|input| input.name.eq_ignore_ascii_case(&name)) {
                 let near = workflow::diagnostic::suggest(&lower, known.iter().map(|input| input.name));
                 let hint = near.map_or_else(
                     || format!("it takes {}", known.iter().map(|input| input.name).collect::<Vec<_>>().join(", ")),
@@ -260,15 +261,20 @@ impl CompleteInputs {
             }
             this.values.insert(lower, value);
         }
+        let mut wrong = Vec::new();
         for input in known {
-            if input.required && this.values.get(input.name).is_none_or(String::is_empty) {
+            let name = input.name.to_lowercase();
+            if input.required && this.values.get(&name).is_none_or(String::is_empty) {
                 return Err(ActionError::Failed(format!("{} needs the input `{}`", action.name(), input.name)));
             }
-            if !this.values.contains_key(input.name) {
-                this.defaulted.push(input.name.to_owned());
-                this.values.insert(input.name.to_owned(), input.default.to_owned());
+            match this.values.get(&name) {
+                Some(text) => wrong.extend(input.judge(text).iter().map(ToString::to_string)),
+                None => {
+                    this.defaulted.push(name.clone());
+                    this.values.insert(name, input.default.to_owned());
+                }
             }
         }
-        Ok(this)
+        if wrong.is_empty() { Ok(this) } else { Err(ActionError::Failed(wrong.join("\n"))) }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use git2::Repository as Git;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
+use workflow::catalogue::Catalogue;
 use workflow::check::check;
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::event::{Event, EventName, Forge};
@@ -74,7 +75,8 @@ fn one(commit: &WorkflowSources<'_>, path: &str, text: String) -> ReadWorkflow {
     let workflow = if let Some(workflow) = reading.workflow.clone() {
         Ok(Box::new(workflow))
     } else {
-        let checked = check(&reading, commit, &options);
+        // Which actions there are says who runs them: a step of one that is not there fails by itself.
+        let checked = check(&reading, commit, &options, &Catalogue::default());
         let errors = checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
         let rendered = errors.take(DIAGNOSTICS_MAX).map(|diagnostic| rendered(diagnostic, &checked.sources));
         Err(rendered.collect())

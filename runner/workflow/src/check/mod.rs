@@ -7,6 +7,7 @@
 //! GitHub lets pass and its author did not mean; only what is sure to be wrong is told.
 //! Nothing is read from the disk and nothing evaluated.
 
+mod actions;
 mod called;
 mod conditions;
 mod contexts;
@@ -30,6 +31,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::catalogue::Catalogue;
 use crate::diagnostic::Diagnostic;
 use crate::model::Workflow;
 use crate::read::{ReadOptions, Reading, WorkflowFiles, explore};
@@ -50,19 +52,21 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Everything that is wrong with a workflow file, given its reading and what it was read with. Linear in the size of the
-/// file; a file with errors is read a few times more.
+/// Everything that is wrong with a workflow file, given its reading, what it was read with, and the actions that are known. Linear
+/// in the size of the file; a file with errors is read a few times more.
 #[must_use]
-pub fn check(reading: &Reading, files: &dyn WorkflowFiles, options: &ReadOptions) -> Checked {
+pub fn check(reading: &Reading, files: &dyn WorkflowFiles, options: &ReadOptions, catalogue: &Catalogue) -> Checked {
+    let around = actions::Around { files, options, catalogue };
     let source = reading.sources.get(FileId(0));
     let mut checked = match (source, reading.errors.is_empty()) {
-        (Some(source), false) => check_refused(source, files, options),
+        (Some(source), false) => check_refused(source, &around),
         (_, _) => {
-            let mut diagnostics = reading.findings.clone();
+            let (mut sources, mut diagnostics) = (reading.sources.clone(), reading.findings.clone());
             if let Some(workflow) = &reading.workflow {
-                look_through(workflow, &reading.sources, &Damage::default(), &mut diagnostics);
+                look_through(workflow, &sources, &Damage::default(), &mut diagnostics);
+                actions::check(workflow, &mut sources, &mut diagnostics, &around);
             }
-            Checked { sources: reading.sources.clone(), diagnostics }
+            Checked { sources, diagnostics }
         }
     };
     let place = |found: &Diagnostic| found.span.map(|span| (span.file, span.start, span.end));
@@ -71,7 +75,8 @@ pub fn check(reading: &Reading, files: &dyn WorkflowFiles, options: &ReadOptions
     checked
 }
 
-fn check_refused(source: &SourceFile, files: &dyn WorkflowFiles, options: &ReadOptions) -> Checked {
+fn check_refused(source: &SourceFile, around: &actions::Around<'_>) -> Checked {
+    let actions::Around { files, options, .. } = *around;
     let mut repairs = Repairs::new();
     let mut beyond_repair: HashSet<Span> = HashSet::new();
     let mut slips: Vec<Slip> = Vec::new();
@@ -104,6 +109,7 @@ fn check_refused(source: &SourceFile, files: &dyn WorkflowFiles, options: &ReadO
     diagnostics.append(&mut reading.findings);
     if let Some(workflow) = &reading.workflow {
         look_through(workflow, &reading.sources, &damage, &mut diagnostics);
+        actions::check(workflow, &mut reading.sources, &mut diagnostics, around);
     }
     Checked { sources: reading.sources, diagnostics }
 }

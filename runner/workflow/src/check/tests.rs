@@ -7,7 +7,7 @@ use crate::read::{NoFiles, read_workflow};
 fn told(text: &str) -> Vec<String> {
     let options = ReadOptions::default();
     let reading = read_workflow(SourceFile::new("ci.yml", text), &NoFiles, &options);
-    let checked = check(&reading, &NoFiles, &options);
+    let checked = check(&reading, &NoFiles, &options, &Catalogue::default());
     let line = |found: &Diagnostic| {
         let at = found.span.and_then(|span| checked.sources.locate(span)).map(|(_, start, _)| start);
         let place = at.map(|at| format!("{}:{}", at.line, at.column)).unwrap_or_default();

@@ -27,8 +27,18 @@ pub struct ActionReading {
 
 /// Reads an `action.yml`.
 pub fn read_action(file: SourceFile, options: &ReadOptions) -> ActionReading {
-    let mut checks = Checks::new(options);
     let mut sources = SourceMap::default();
+    let (action, errors) = read_among(file, &mut sources, options);
+    ActionReading { sources, action, errors }
+}
+
+/// The same among other files, as one of a session; spans are in `sources`.
+pub(crate) fn read_among(
+    file: SourceFile,
+    sources: &mut SourceMap,
+    options: &ReadOptions,
+) -> (Option<Action>, Vec<ReadError>) {
+    let mut checks = Checks::new(options);
     let id = sources.add(file.clone());
     checks.enter(file.clone());
     let mut budget = Budget::new(options.limits);
@@ -42,7 +52,7 @@ pub fn read_action(file: SourceFile, options: &ReadOptions) -> ActionReading {
     };
     let tokens = template::read(&file, id, reading);
     let action = tokens.filter(|_| checks.errors.is_empty()).and_then(|tokens| action(&mut checks, &tokens, &file));
-    ActionReading { sources, action: action.filter(|_| checks.errors.is_empty()), errors: checks.errors }
+    (action.filter(|_| checks.errors.is_empty()), checks.errors)
 }
 
 fn action(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<Action> {

@@ -26,6 +26,7 @@ mod uses;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use action::read_among as read_action_among;
 pub use action::{ActionReading, read_action};
 pub use options::{FILES_MAX, NESTED_WORKFLOWS_MAX, PermissionsPolicy, ReadOptions};
 

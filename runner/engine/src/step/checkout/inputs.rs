@@ -2,6 +2,8 @@
 
 use std::path::{Component, PathBuf};
 
+use workflow::catalogue::{Form, SWITCH, Wrong};
+
 use crate::git::Depth;
 use crate::step::{ActionCall, InputFacts};
 
@@ -16,15 +18,17 @@ pub const INPUTS: &[InputFacts] = &[
     input("ssh-user", "git", "Not needed: nothing is fetched over a network"),
     input("persist-credentials", "true", "Nothing to do: no credentials are used, so none are left in `.git/config`"),
     input("path", "", "Folder below the workspace"),
-    input("clean", "true", "Whether whatever is in the folder is removed first"),
+    switch("clean", "true", "Whether whatever is in the folder is removed first"),
     input("filter", "", "Partial clone; ignored, since nothing is fetched"),
     input("sparse-checkout", "", "Folders to check out, one a line; the files beside and above them come along"),
-    input("sparse-checkout-cone-mode", "true", "Whether `sparse-checkout` names folders; patterns are not supported"),
-    input("fetch-depth", "1", "How many commits; 0 for all history of all branches and tags"),
-    input("fetch-tags", "false", "Whether tags come along although `fetch-depth` is above 0"),
+    switch("sparse-checkout-cone-mode", "true", "Whether `sparse-checkout` names folders; patterns are not supported"),
+    input("fetch-depth", "1", "How many commits; 0 for all history of all branches and tags")
+        .form(Form::Read(|_, text| Wrong::of(depth(text)))),
+    switch("fetch-tags", "false", "Whether tags come along although `fetch-depth` is above 0"),
     input("show-progress", "true", "Ignored: it takes milliseconds"),
-    input("lfs", "false", "Whether files in Git LFS are wanted: only as they lie in the folder"),
-    input("submodules", "false", "`true` or `recursive`: submodules that are checked out in the repository's folder"),
+    switch("lfs", "false", "Whether files in Git LFS are wanted: only as they lie in the folder"),
+    input("submodules", "false", "`true` or `recursive`: submodules that are checked out in the repository's folder")
+        .form(SUBMODULES),
     input("set-safe-directory", "true", "Ignored: git in containers trusts the workspace"),
     input("github-server-url", "", "Ignored: nothing is fetched"),
     input("allow-unsafe-pr-checkout", "false", "Ignored: only the run's own repository is checked out"),
@@ -35,8 +39,16 @@ pub const OUTPUTS: &[(&str, &str)] =
     &[("ref", "The branch, tag or commit that was checked out"), ("commit", "The commit that was checked out")];
 
 const fn input(name: &'static str, default: &'static str, description: &'static str) -> InputFacts {
-    InputFacts { name, default, required: false, description }
+    InputFacts::new(name, default, description)
 }
+
+/// One that is `true` or `false`, as GitHub's action takes them.
+const fn switch(name: &'static str, default: &'static str, description: &'static str) -> InputFacts {
+    input(name, default, description).form(Form::AnyCase(SWITCH))
+}
+
+/// What submodules may be.
+const SUBMODULES: Form = Form::AnyCase(&["true", "false", "recursive"]);
 
 /// Which submodules are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,15 +83,7 @@ impl Inputs {
                 call.repository.name
             ));
         }
-        let depth = match text("fetch-depth") {
-            "" => Depth::Commits(1),
-            number => match number.parse::<i64>() {
-                // As in GitHub's action: below 0 means all.
-                Ok(number) if number <= 0 => Depth::Full,
-                Ok(number) => Depth::Commits(u32::try_from(number).unwrap_or(u32::MAX)),
-                Err(_) => return Err(format!("`fetch-depth` must be a number, not `{number}`")),
-            },
-        };
+        let depth = depth(text("fetch-depth"))?;
         let submodules = match text("submodules").to_ascii_lowercase().as_str() {
             "" | "false" => Submodules::None,
             "true" => Submodules::Direct,
@@ -108,6 +112,18 @@ impl Inputs {
         let parent = path.parent().unwrap_or(std::path::Path::new(""));
         folders.iter().any(|folder| path.starts_with(folder) || folder.starts_with(parent))
             || parent.as_os_str().is_empty()
+    }
+}
+
+fn depth(text: &str) -> Result<Depth, String> {
+    match text.trim() {
+        "" => Ok(Depth::Commits(1)),
+        number => match number.parse::<i64>() {
+            // As in GitHub's action: below 0 means all.
+            Ok(number) if number <= 0 => Ok(Depth::Full),
+            Ok(number) => Ok(Depth::Commits(u32::try_from(number).unwrap_or(u32::MAX))),
+            Err(_) => Err(format!("`fetch-depth` must be a number, not `{number}`")),
+        },
     }
 }
 

@@ -5,11 +5,12 @@
 //! hidden files are left out unless they are asked for. Not GitHub's: `archive: false`.
 
 use async_trait::async_trait;
+use workflow::catalogue::{Form, Wrong};
 
 use super::archive::{Kind, Places, TakenIn, take_in};
 use super::patterns::{Patterns, common, is_below};
 use super::transfer::{Find, find, pack};
-use super::{failed, flag, input, text};
+use super::{NO_FILES, failed, flag, input, switch, text};
 use crate::blobs::BlobDigest;
 use crate::kept::{Artifact, Kept, KeptError, now};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
@@ -44,17 +45,18 @@ impl BuiltInAction for UploadArtifact {
         const INPUTS: &[InputFacts] = &[
             input("name", "artifact", false, "The artifact's name"),
             input("path", "", true, "Files, folders and patterns, one a line; `!` takes out"),
-            input("if-no-files-found", "warn", false, "warn, error or ignore"),
+            input("if-no-files-found", "warn", false, "warn, error or ignore").form(NO_FILES),
             input(
                 "retention-days",
                 "",
                 false,
                 "Days until it is removed; as the server has it if not written, and no more",
-            ),
-            input("compression-level", "6", false, "0 to 9"),
-            input("overwrite", "false", false, "Whether one of the same name in the run is replaced"),
-            input("include-hidden-files", "false", false, "Whether files and folders that begin with a dot come along"),
-            input("archive", "true", false, "Only `true`: files are kept as an archive"),
+            )
+            .form(Form::Read(|_, text| Wrong::of(days(text)))),
+            input("compression-level", "6", false, "0 to 9").form(Form::Read(|_, text| Wrong::of(level(text)))),
+            switch("overwrite", "false", "Whether one of the same name in the run is replaced"),
+            switch("include-hidden-files", "false", "Whether files and folders that begin with a dot come along"),
+            switch("archive", "true", "Only `true`: files are kept as an archive"),
         ];
         INPUTS
     }
@@ -152,19 +154,16 @@ impl UploadArtifact {
     async fn days(&self, call: &mut ActionCall<'_>) -> Result<u64, ActionError> {
         let written = text(call, "retention-days").to_owned();
         let days_max = call.run.kept.rules.artifact_days;
-        match written.as_str() {
-            "" | "0" => Ok(days_max),
-            days => match days.parse::<u64>() {
-                Ok(days) if days <= days_max => Ok(days),
-                Ok(days) => {
-                    let warning = format!(
-                        "Retention days cannot be greater than the maximum allowed retention set within the repository. Using {days_max} instead of {days}"
-                    );
-                    call.log.warning(&warning).await;
-                    Ok(days_max)
-                }
-                Err(_) => Err(failed("Invalid retention-days")),
-            },
+        match days(&written)? {
+            0 => Ok(days_max),
+            days if days <= days_max => Ok(days),
+            days => {
+                let warning = format!(
+                    "Retention days cannot be greater than the maximum allowed retention set within the repository. Using {days_max} instead of {days}"
+                );
+                call.log.warning(&warning).await;
+                Ok(days_max)
+            }
         }
     }
 
@@ -227,8 +226,16 @@ fn is_hidden(file: &str, root: &str) -> bool {
     rest.split('/').any(|part| part.starts_with('.') && part.len() > 1)
 }
 
+/// Days that are written; 0 and nothing: as the server has it.
+fn days(text: &str) -> Result<u64, ActionError> {
+    match text.trim() {
+        "" => Ok(0),
+        days => days.parse().map_err(|_| failed("Invalid retention-days")),
+    }
+}
+
 fn level(text: &str) -> Result<i32, ActionError> {
-    match text.parse::<i32>() {
+    match text.trim().parse::<i32>() {
         Ok(level) if (0..=9).contains(&level) => Ok(if level == 0 { -1 } else { level }),
         Ok(_) | Err(_) => Err(failed("Invalid compression-level. Valid values are 0-9")),
     }

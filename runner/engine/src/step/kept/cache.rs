@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::archive::{Kind, Places, give_out, take_in};
 use super::patterns::{Patterns, is_below};
 use super::transfer::{Find, find, pack, unpack};
-use super::{failed, flag, input, lines, text};
+use super::{failed, flag, input, lines, switch, text};
 use crate::kept::{CacheEntry, Kept, KeptError, Wanted, now};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts, PostWhen};
 
@@ -25,11 +25,11 @@ const LEVEL: i32 = 1;
 const PATH: InputFacts = input("path", "", true, "Files, folders and patterns, one a line");
 const KEY: InputFacts = input("key", "", true, "The entry's key");
 const RESTORE_KEYS: InputFacts = input("restore-keys", "", false, "Beginnings of keys that will do, one a line");
-const FAIL: InputFacts = input("fail-on-cache-miss", "false", false, "Whether it is an error that there is none");
-const LOOKUP: InputFacts = input("lookup-only", "false", false, "Whether the entry is only looked for");
+const FAIL: InputFacts = switch("fail-on-cache-miss", "false", "Whether it is an error that there is none");
+const LOOKUP: InputFacts = switch("lookup-only", "false", "Whether the entry is only looked for");
 const SEGMENTS: InputFacts = input("upload-chunk-size", "", false, "Ignored: nothing is uploaded");
 const CROSS: InputFacts = input("enableCrossOsArchive", "false", false, "Ignored: there is one system");
-const SAVE_ALWAYS: InputFacts = input("save-always", "false", false, "Whether it is saved though the job has failed");
+const SAVE_ALWAYS: InputFacts = switch("save-always", "false", "Whether it is saved though the job has failed");
 
 /// Restores, and saves at the end of the job.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,7 +8,7 @@ use globset::GlobBuilder;
 
 use super::patterns::Patterns;
 use super::transfer::unpack;
-use super::{failed, flag, input, text};
+use super::{failed, flag, input, switch, text};
 use crate::kept::{Artifact, Kept};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 
@@ -28,11 +28,11 @@ impl BuiltInAction for DownloadArtifact {
             input("artifact-ids", "", false, "Ids, with commas between them"),
             input("path", "", false, "The folder for the files; the workspace if not written"),
             input("pattern", "", false, "Which artifacts, by name"),
-            input("merge-multiple", "false", false, "Whether all go to the same folder instead of one each"),
+            switch("merge-multiple", "false", "Whether all go to the same folder instead of one each"),
             input("github-token", "", false, "Not needed: artifacts are kept here"),
             input("repository", "", false, "Only the repository of the run"),
             input("run-id", "", false, "The run; this one if not written"),
-            input("skip-decompress", "false", false, "Only `false`"),
+            switch("skip-decompress", "false", "Only `false`"),
             input("digest-mismatch", "error", false, "Ignored: a damaged artifact is always an error"),
         ];
         INPUTS

@@ -13,6 +13,8 @@ pub use artifact::UploadArtifact;
 pub use cache::{Cache, RestoreCache, SaveCache};
 pub use download::DownloadArtifact;
 
+use workflow::catalogue::{Form, SWITCH};
+
 use super::{ActionCall, ActionError, InputFacts};
 
 pub(super) const fn input(
@@ -21,8 +23,16 @@ pub(super) const fn input(
     required: bool,
     description: &'static str,
 ) -> InputFacts {
-    InputFacts { name, default, required, description }
+    InputFacts { required, ..InputFacts::new(name, default, description) }
 }
+
+/// One that is `true` or `false`: what [`flag`] reads.
+pub(super) const fn switch(name: &'static str, default: &'static str, description: &'static str) -> InputFacts {
+    InputFacts::new(name, default, description).form(Form::AnyCase(SWITCH))
+}
+
+/// What becomes of a step that finds no files.
+pub(super) const NO_FILES: Form = Form::Words(&["warn", "error", "ignore"]);
 
 pub(super) fn text<'a>(call: &'a ActionCall<'_>, name: &str) -> &'a str {
     call.inputs.get(name).map_or("", |value| value.trim())

@@ -2,10 +2,14 @@
 //! last green run of the default branch.
 
 use async_trait::async_trait;
+use workflow::catalogue::Form;
 
-use super::{FILES, NO_FILES, failed, files, input, origin, read_all, tell_problems, text, words};
+use super::{FILES, NO_FILES, failed, files, input, origin, read_all, tell_problems, words};
 use crate::reports::{COVERED_FILES_MAX, Coverage};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
+
+/// Forms of reports; which of the two it is, is seen in the file.
+const FORMATS: [&str; 3] = ["auto", "lcov", "cobertura"];
 
 /// The action.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +32,7 @@ impl BuiltInAction for CoverageReport {
     fn inputs(&self) -> &'static [InputFacts] {
         const INPUTS: &[InputFacts] = &[
             FILES,
-            input("format", "auto", false, "auto, lcov or cobertura"),
+            input("format", "auto", false, "auto, lcov or cobertura").form(Form::Words(&FORMATS)),
             input("name", "Coverage", false, "What the report is called; it is compared with those of the same name"),
             NO_FILES,
         ];
@@ -36,9 +40,6 @@ impl BuiltInAction for CoverageReport {
     }
 
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
-        if !["auto", "lcov", "cobertura"].contains(&text(call, "format")) {
-            return Err(failed(format!("`format: {}` is not known: auto, lcov or cobertura", text(call, "format"))));
-        }
         let files = files(call).await?;
         if files.is_empty() {
             return Ok(());

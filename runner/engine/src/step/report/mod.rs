@@ -13,6 +13,7 @@ use std::io::{Cursor, Read};
 use jiff::Timestamp;
 use tar::Archive;
 
+use super::kept;
 use super::kept::patterns::Patterns;
 use super::kept::transfer::{Find, find, pack};
 use super::kept::{failed, input, text};
@@ -42,7 +43,7 @@ pub const COVERAGE_OUTPUTS: [(&str, &str); 4] = [
 ];
 
 const FILES: InputFacts = input("files", "", true, "Files and patterns, one a line; `!` takes out");
-const NO_FILES: InputFacts = input("if-no-files", "warn", false, "warn, error or ignore");
+const NO_FILES: InputFacts = input("if-no-files", "warn", false, "warn, error or ignore").form(kept::NO_FILES);
 
 /// The files that are meant, as the job sees them; empty where there are none and that is no error.
 async fn files(call: &mut ActionCall<'_>) -> Result<Vec<String>, ActionError> {

@@ -1,9 +1,10 @@
 //! `pipe/test-report`: results of tests from JUnit files are kept with the run, and failures become annotations.
 
 use async_trait::async_trait;
+use workflow::catalogue::Form;
 use workflow::command::{Annotation, AnnotationLevel};
 
-use super::super::kept::flag;
+use super::super::kept::{flag, switch};
 use super::{FILES, NO_FILES, failed, files, input, origin, read_all, tell_problems, text, words};
 use crate::reports::{CASES_MAX, Case, Places, Totals, junit, place};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
@@ -35,18 +36,15 @@ impl BuiltInAction for TestReport {
     fn inputs(&self) -> &'static [InputFacts] {
         const INPUTS: &[InputFacts] = &[
             FILES,
-            input("format", "auto", false, "auto or junit"),
+            input("format", "auto", false, "auto or junit").form(Form::Words(&["auto", "junit"])),
             input("name", "Tests", false, "What the report is called"),
-            input("fail-on-error", "true", false, "Whether the step fails where a test has failed"),
+            switch("fail-on-error", "true", "Whether the step fails where a test has failed"),
             NO_FILES,
         ];
         INPUTS
     }
 
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
-        if !["auto", "junit"].contains(&text(call, "format")) {
-            return Err(failed(format!("`format: {}` is not known: auto or junit", text(call, "format"))));
-        }
         let fails = flag(call, "fail-on-error")?;
         let files = files(call).await?;
         if files.is_empty() {
