@@ -31,7 +31,7 @@ use crate::way::{Asked as _, Way};
 use crate::worker::Worker;
 use answer::Told;
 use asking::{Asked, Asking};
-use client::Client;
+use client::{Client, Coming};
 use clock::Clock;
 use conversation::{Conversation, Next};
 use request::{HEADERS_MAX, Limits, Read};
@@ -47,10 +47,10 @@ enum Begun<'worker> {
     Over,
     /// It goes on with hyper.
     Unusual,
-    /// A request and the length of its body. Its head is written for the backend.
-    Chosen(Way<'worker>, u64),
+    /// A request and what is to come of its body. Its head is written for the backend.
+    Chosen(Way<'worker>, Coming),
     /// A request that nobody gets.
-    Refused(Refusal, Method, u64),
+    Refused(Refusal, Method, Coming),
 }
 
 /// Why a request has no answer of a backend.
@@ -74,7 +74,8 @@ pub(crate) async fn converse(
     peer: HeaderValue,
     is_test: bool,
 ) -> io::Result<Option<(TcpStream, Bytes)>> {
-    let client = Client { stream, read: first, clock: Clock::of(&worker.shared.options.times), left: 0 };
+    let client =
+        Client { stream, read: first, clock: Clock::of(&worker.shared.options.times), left: Coming::Length(0) };
     let (request, reply, id) = (Vec::new(), Vec::new(), Vec::new());
     let mut this = Conversation { worker, peer, is_test, client, request, got: BytesMut::new(), reply, id };
     let mut lingered = pin!(worker.shared.lingered.rung());
@@ -82,15 +83,11 @@ pub(crate) async fn converse(
         let next = match this.begin(lingered.as_mut()).await? {
             Begun::Partial | Begun::Over => return Ok(None),
             Begun::Unusual => return Ok(Some((this.client.stream, this.client.read.freeze()))),
-            Begun::Refused(refusal, method, length) => {
-                let here = usize::try_from(length).unwrap_or(usize::MAX);
-                let is_whole = here <= this.client.read.len();
-                if is_whole {
-                    this.client.read.advance(here);
-                }
+            Begun::Refused(refusal, method, coming) => {
+                let is_whole = this.is_skipped(&coming);
                 this.refuse(refusal, &method, is_whole).await?
             }
-            Begun::Chosen(way, length) => this.answer(way, length).await?,
+            Begun::Chosen(way, coming) => this.answer(way, coming).await?,
         };
         match next {
             Next::Another => this.forget(),
@@ -140,6 +137,17 @@ impl<'worker> Conversation<'worker> {
         }
     }
 
+    /// Reads over a body if all of it is there.
+    fn is_skipped(&mut self, coming: &Coming) -> bool {
+        let Coming::Length(length) = coming else { return false };
+        let here = usize::try_from(*length).unwrap_or(usize::MAX);
+        let is_whole = here <= self.client.read.len();
+        if is_whole {
+            self.client.read.advance(here);
+        }
+        is_whole
+    }
+
     /// What there is of a request. A plain one's head is taken and written for the backend.
     fn parse(&mut self) -> Begun<'worker> {
         let worker = self.worker;
@@ -163,25 +171,25 @@ impl<'worker> Conversation<'worker> {
             Some(id) => self.id.extend_from_slice(id),
             None => worker.shared.write_request_id(&mut self.id),
         }
-        let (size, length) = (plain.size, plain.length.unwrap_or(0));
+        let (size, coming) = (plain.size, plain.body.coming());
         let begun = match Way::choose(worker, &plain, self.is_test) {
             Ok(way) => {
                 self.request.clear();
                 let target = way.route().stripped(plain.target);
                 plain.write(&mut self.request, &target, &self.id, self.peer.as_bytes(), limits.trust_forwarded);
-                Begun::Chosen(way, length)
+                Begun::Chosen(way, coming)
             }
-            Err(refusal) => Begun::Refused(refusal, plain.method, length),
+            Err(refusal) => Begun::Refused(refusal, plain.method, coming),
         };
         self.client.read.advance(size);
         begun
     }
 
-    async fn answer(&mut self, mut way: Way<'worker>, length: u64) -> io::Result<Next> {
-        match self.exchange(&mut way, length).await {
+    async fn answer(&mut self, mut way: Way<'worker>, coming: Coming) -> io::Result<Next> {
+        match self.exchange(&mut way, coming).await {
             Ok((link, head, is_whole)) => self.pass(way, link, head, is_whole).await,
             Err(Stopped::Refused(refusal)) => {
-                let (method, is_whole) = (way.method.clone(), self.client.left == 0);
+                let (method, is_whole) = (way.method.clone(), self.client.left.is_over());
                 // Whoever reads the answer finds that nothing is in flight any more.
                 drop(way);
                 self.refuse(refusal, &method, is_whole).await
@@ -192,15 +200,25 @@ impl<'worker> Conversation<'worker> {
     }
 
     /// Sends a request until somebody answers. Gives whether all of it was sent, too.
-    async fn exchange(&mut self, way: &mut Way<'worker>, length: u64) -> Result<(Link, answer::Head, bool), Stopped> {
+    async fn exchange(
+        &mut self,
+        way: &mut Way<'worker>,
+        coming: Coming,
+    ) -> Result<(Link, answer::Head, bool), Stopped> {
         let worker = self.worker;
         let options = &worker.shared.options;
-        let is_held = way.method.is_idempotent() && length <= options.limits.replay_bytes_max;
-        self.client.left = length;
-        if is_held && !self.client.has_come(length, options.times.idle).await {
+        // Only of a length is known that it can be held.
+        let held = match coming {
+            Coming::Length(length) if way.method.is_idempotent() => Some(length),
+            Coming::Length(_) | Coming::Chunks(_) => None,
+        };
+        self.client.left = coming;
+        if let Some(length) = held.filter(|length| *length <= options.limits.replay_bytes_max)
+            && !self.client.has_come(length, options.times.idle).await
+        {
             return Err(Refusal::Unfinished.into());
         }
-        self.client.take_body(&mut self.request);
+        self.client.take_body(&mut self.request).map_err(|_| Refusal::Unfinished)?;
         loop {
             let backend = way.next()?;
             let link = match worker.links.take(backend.address, way.kept()) {

@@ -101,12 +101,12 @@ impl<'all> Asking<'all> {
     }
 
     fn is_whole(&self) -> bool {
-        self.client.left == 0 && self.sent == self.request.len()
+        self.client.left.is_over() && self.sent == self.request.len()
     }
 
     /// Whether the client is to go on.
     fn is_for_client(&self) -> bool {
-        self.client.left > 0 && self.sent == self.request.len() && !self.is_broken
+        !self.client.left.is_over() && self.sent == self.request.len() && !self.is_broken
     }
 
     fn set_clock(&mut self) {
@@ -136,7 +136,7 @@ impl<'all> Asking<'all> {
             if has_moved || has_heard {
                 continue;
             }
-            if self.client.left == 0 && self.client.poll_is_gone(context) {
+            if self.client.left.is_over() && self.client.poll_is_gone(context) {
                 return Poll::Ready(Asked::Gone);
             }
             if !self.client.clock.poll_is_over(context) {
@@ -146,7 +146,7 @@ impl<'all> Asking<'all> {
         }
     }
 
-    /// Takes what has come of the body; `false` if the client has gone.
+    /// Takes what has come of the body; `false` if the client has gone, or what came is none.
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         if self.client.read.is_empty() {
             match self.client.poll_more(context) {
@@ -158,8 +158,7 @@ impl<'all> Asking<'all> {
         self.request.clear();
         self.sent = 0;
         self.is_all_here = false;
-        self.client.take_body(self.request);
-        Poll::Ready(true)
+        Poll::Ready(self.client.take_body(self.request).is_ok())
     }
 
     /// Whether something was sent.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
+use super::chunks::{self, Chunks, Malformed};
 use super::clock::Clock;
 
 /// Read at once.
@@ -21,6 +22,31 @@ const LINGER_BYTES_MAX: usize = 1_024 * 1_024;
 /// For so long.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
+/// What is to come of a request's body, or is read and not used.
+#[derive(Debug)]
+pub(super) enum Coming {
+    /// So many bytes.
+    Length(u64),
+    /// Chunks up to the last one.
+    Chunks(Chunks),
+}
+
+impl Coming {
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunks(chunks) => chunks.is_over(),
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        match self {
+            Self::Length(left) => *left > READ_BYTES as u64,
+            Self::Chunks(chunks) => !chunks.is_over(),
+        }
+    }
+}
+
 /// A client.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -28,14 +54,13 @@ pub(super) struct Client {
     /// Read, and not used.
     pub(super) read: BytesMut,
     pub(super) clock: Clock,
-    /// Of the body that is to come, or is read and not used.
-    pub(super) left: u64,
+    pub(super) left: Coming,
 }
 
 impl Client {
     /// Reads more; 0 at the end.
     pub(super) fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read.reserve(if self.left > READ_BYTES as u64 { BODY_READ_BYTES } else { READ_BYTES });
+        self.read.reserve(if self.left.is_long() { BODY_READ_BYTES } else { READ_BYTES });
         poll_read_buf(Pin::new(&mut self.stream), context, &mut self.read)
     }
 
@@ -59,12 +84,29 @@ impl Client {
         true
     }
 
-    /// Moves what is there of the body.
-    pub(super) fn take_body(&mut self, to: &mut Vec<u8>) {
-        let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.read.len());
-        to.extend_from_slice(&self.read[..here]);
-        self.read.advance(here);
-        self.left -= here as u64;
+    /// Moves what is there of the body. Chunks are written anew, without extensions and trailers.
+    pub(super) fn take_body(&mut self, to: &mut Vec<u8>) -> Result<(), Malformed> {
+        match &mut self.left {
+            Coming::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(self.read.len());
+                to.extend_from_slice(&self.read[..here]);
+                self.read.advance(here);
+                *left -= here as u64;
+            }
+            Coming::Chunks(body) if body.is_over() => {}
+            Coming::Chunks(body) => {
+                while !self.read.is_empty() && !body.is_over() {
+                    let (before, data) = body.next(&self.read)?;
+                    self.read.advance(before);
+                    chunks::write(to, &self.read[..data]);
+                    self.read.advance(data);
+                }
+                if body.is_over() {
+                    chunks::write_end(to);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes all of the first, then so many bytes of the second; both are taken out. The client may not read for `time`.

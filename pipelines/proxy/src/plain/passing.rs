@@ -154,7 +154,7 @@ impl<'worker> Conversation<'worker> {
     async fn more(&mut self, link: &mut Link) -> More {
         let (client, got) = (&mut self.client, &mut self.got);
         client.clock.set(self.worker.shared.options.times.silence);
-        let is_whole = client.left == 0;
+        let is_whole = client.left.is_over();
         std::future::poll_fn(|context| {
             got.reserve(READ_BYTES);
             match poll_read_buf(Pin::new(&mut link.stream), context, got) {

@@ -9,6 +9,8 @@ use std::mem::MaybeUninit;
 use httparse::{Header, Status};
 use hyper::Method;
 
+use super::chunks::Chunks;
+use super::client::Coming;
 use crate::headers::{self, is_request_id};
 use crate::way::Asked;
 
@@ -48,8 +50,7 @@ pub(super) struct Plain<'bytes> {
     pub(super) method: Method,
     /// Path and query.
     pub(super) target: &'bytes str,
-    /// Bytes of the body; `None` if it has none and says nothing about it.
-    pub(super) length: Option<u64>,
+    pub(super) body: Framed,
     fields: &'bytes [Header<'bytes>],
     host: &'bytes [u8],
     /// The client's, if it is one.
@@ -58,12 +59,33 @@ pub(super) struct Plain<'bytes> {
     forwarded_for: Option<&'bytes [u8]>,
 }
 
+/// How a body's end is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framed {
+    /// It has none and says nothing about it.
+    Nothing,
+    Length(u64),
+    Chunked,
+}
+
+impl Framed {
+    /// All of it.
+    pub(super) fn coming(self) -> Coming {
+        match self {
+            Self::Nothing => Coming::Length(0),
+            Self::Length(length) => Coming::Length(length),
+            Self::Chunked => Coming::Chunks(Chunks::default()),
+        }
+    }
+}
+
 /// What is done with a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Passed,
     Host,
     ContentLength,
+    TransferEncoding,
     /// Between neighbours, without a meaning here.
     LeftOut,
     Connection,
@@ -92,7 +114,7 @@ fn kind(name: &str) -> Kind {
         16 if is("x-forwarded-host") => Kind::ForwardedHost,
         16 if is("proxy-connection") => Kind::LeftOut,
         17 if is("x-forwarded-proto") => Kind::ForwardedProto,
-        17 if is("transfer-encoding") => Kind::Unusual,
+        17 if is("transfer-encoding") => Kind::TransferEncoding,
         _ => Kind::Passed,
     }
 }
@@ -113,7 +135,7 @@ pub(super) fn read<'bytes>(bytes: &'bytes [u8], fields: &'bytes mut Fields<'byte
         return Read::Unusual;
     }
     let fields: &'bytes [Header<'bytes>] = request.headers;
-    let plain = Plain { size, method, target, length: None, fields, host: &[], id: None, forwarded_for: None };
+    let plain = Plain { size, method, target, body: Framed::Nothing, fields, host: &[], id: None, forwarded_for: None };
     plain.looked_through(limits.trust_forwarded).map_or(Read::Unusual, Read::Plain)
 }
 
@@ -121,6 +143,11 @@ pub(super) fn read<'bytes>(bytes: &'bytes [u8], fields: &'bytes mut Fields<'byte
 fn method(name: &str) -> Option<Method> {
     let known = [Method::GET, Method::POST, Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS];
     known.into_iter().find(|method| method.as_str() == name)
+}
+
+/// Those whose body somebody looks for.
+fn has_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
 /// Whether nobody reads it otherwise: no fragment, no authority, nothing that somebody would encode first.
@@ -152,10 +179,13 @@ impl<'bytes> Plain<'bytes> {
                 }
                 Kind::ContentLength => {
                     let length = length(field.value)?;
-                    if self.length.replace(length).is_some() {
-                        return None;
-                    }
+                    self.frame(Framed::Length(length))?;
                 }
+                // `chunked` alone: what else there could be nobody sends, and some read otherwise.
+                Kind::TransferEncoding if field.value.eq_ignore_ascii_case(b"chunked") => {
+                    self.frame(Framed::Chunked)?
+                }
+                Kind::TransferEncoding => return None,
                 Kind::Connection if field.value.eq_ignore_ascii_case(b"keep-alive") => {}
                 Kind::Connection => return None,
                 // Whoever wants the end of an answer in headers gets it from hyper.
@@ -172,7 +202,14 @@ impl<'bytes> Plain<'bytes> {
                 Kind::ForwardedFor => {}
             }
         }
-        (hosts == 1 && ids <= 1 && forwarded <= 1).then_some(self)
+        let is_framed = self.body != Framed::Chunked || has_body(&self.method);
+        (hosts == 1 && ids <= 1 && forwarded <= 1 && is_framed).then_some(self)
+    }
+
+    /// The end of a body is told once, and in one way.
+    fn frame(&mut self, framed: Framed) -> Option<()> {
+        let before = std::mem::replace(&mut self.body, framed);
+        (before == Framed::Nothing).then_some(())
     }
 
     /// Writes the head for the backend.
@@ -184,7 +221,7 @@ impl<'bytes> Plain<'bytes> {
         for field in self.fields {
             let is_passed = match kind(field.name) {
                 Kind::Passed | Kind::Host => true,
-                Kind::RequestId | Kind::ContentLength | Kind::ForwardedFor => false,
+                Kind::RequestId | Kind::ContentLength | Kind::TransferEncoding | Kind::ForwardedFor => false,
                 Kind::ForwardedProto => {
                     has_proto |= trust_forwarded;
                     trust_forwarded
@@ -213,8 +250,10 @@ impl<'bytes> Plain<'bytes> {
             write_field(to, "x-forwarded-host", self.host);
         }
         write_field(to, "x-request-id", id);
-        if let Some(length) = self.length {
-            write_length(to, length);
+        match self.body {
+            Framed::Nothing => {}
+            Framed::Length(length) => write_length(to, length),
+            Framed::Chunked => write_field(to, "transfer-encoding", b"chunked"),
         }
         to.extend_from_slice(b"\r\n");
     }
@@ -271,122 +310,4 @@ pub(super) fn write_decimal(to: &mut Vec<u8>, mut number: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits { head_bytes_max: 4_096, target_bytes_max: 100, trust_forwarded: false };
-
-    /// What the backend gets, in order; or why it is not plain.
-    fn written(text: &str, limits: Limits) -> String {
-        let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-        match read(text.as_bytes(), &mut fields, limits) {
-            Read::Partial => "partial".to_owned(),
-            Read::Unusual => "unusual".to_owned(),
-            Read::Plain(plain) => {
-                assert_eq!(plain.size, text.find("\r\n\r\n").map_or(plain.size, |end| end + 4));
-                let mut to = Vec::new();
-                let id = plain.id.unwrap_or(b"new");
-                plain.write(&mut to, plain.target, id, b"10.0.0.9", limits.trust_forwarded);
-                String::from_utf8(to).unwrap()
-            }
-        }
-    }
-
-    #[test]
-    fn a_plain_head_is_written_anew() {
-        let ours = "x-forwarded-for: 10.0.0.9\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\n";
-        for (request, expected) in [
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-                format!("GET / HTTP/1.1\r\nHost: a\r\n{ours}x-request-id: new\r\n\r\n"),
-            ),
-            (
-                "POST /a?b=/c%20 HTTP/1.1\r\nCONTENT-LENGTH: 007\r\nHOST: a\r\nConnection: Keep-Alive\r\nKeep-Alive: 5\r\n\
-                 Proxy-Connection: x\r\nTE:\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\
-                 X-Forwarded-Host: b\r\nX-Request-Id: mine\r\nX-Empty:\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n",
-                format!(
-                    "POST /a?b=/c%20 HTTP/1.1\r\nHOST: a\r\nX-Empty: \r\nCookie: a=1\r\nCookie: b=2\r\n{ours}\
-                     x-request-id: mine\r\ncontent-length: 7\r\n\r\n"
-                ),
-            ),
-        ] {
-            assert_eq!(written(request, LIMITS), expected);
-            for end in 0..request.len() {
-                assert_eq!(written(&request[..end], LIMITS), "partial", "{:?}", &request[..end]);
-            }
-        }
-        let trusting = Limits { trust_forwarded: true, ..LIMITS };
-        let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\r\n";
-        let expected = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nx-forwarded-for: 1.1.1.1, 10.0.0.9\r\n\
-                        x-forwarded-host: a\r\nx-request-id: new\r\n\r\n";
-        assert_eq!(written(request, trusting), expected);
-    }
-
-    #[test]
-    fn what_can_be_read_in_two_ways_is_not_plain() {
-        for line in [
-            "GET / HTTP/1.0",
-            "GET http://b/ HTTP/1.1",
-            "GET a HTTP/1.1",
-            "GET * HTTP/1.1",
-            "OPTIONS * HTTP/1.1",
-            "GET /#a HTTP/1.1",
-            "GET /\"a HTTP/1.1",
-            "GET /\u{e9} HTTP/1.1",
-            "GET /\\ HTTP/1.1",
-            "CONNECT a:1 HTTP/1.1",
-            "TRACE / HTTP/1.1",
-            "get / HTTP/1.1",
-            "BREW / HTTP/1.1",
-        ] {
-            assert_eq!(written(&format!("{line}\r\nHost: a\r\n\r\n"), LIMITS), "unusual", "{line}");
-        }
-        let long = format!("X: {}", "a".repeat(4_096));
-        let many = "X: a\r\n".repeat(HEADERS_MAX) + "X: b";
-        for headers in [
-            "X: 1",
-            "Host: a\r\nHost: a",
-            "Host: a\r\nTransfer-Encoding: chunked",
-            "Host: a\r\nTransfer-Encoding: identity",
-            "Host: a\r\nContent-Length: 1\r\nContent-Length: 1",
-            "Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked",
-            "Host: a\r\nContent-Length: +1",
-            "Host: a\r\nContent-Length: 1, 1",
-            "Host: a\r\nContent-Length: 0x1",
-            "Host: a\r\nContent-Length:",
-            "Host: a\r\nContent-Length: 18446744073709551615",
-            "Host: a\r\nContent-Length: 99999999999999999999",
-            "Host: a\r\nContent-Length : 1",
-            "Host: a\r\n Content-Length: 1",
-            "Host: a\r\n\tfolded",
-            "Host: a\r\nConnection: close",
-            "Host: a\r\nConnection: keep-alive, x-a",
-            "Host: a\r\nConnection: content-length",
-            "Host: a\r\nUpgrade: websocket\r\nConnection: upgrade",
-            "Host: a\r\nUpgrade: h2c",
-            "Host: a\r\nExpect: 100-continue",
-            "Host: a\r\nTE: trailers",
-            "Host: a\r\nX-Request-Id: 1\r\nX-Request-Id: 2",
-            "Host: a\r\nX: a\u{0}b",
-            "Host: a\r\nX: a\rb",
-            "Host: a\r\n: a",
-            "Host: a\r\nno colon",
-            &long,
-            &many,
-        ] {
-            assert_eq!(written(&format!("GET / HTTP/1.1\r\n{headers}\r\n\r\n"), LIMITS), "unusual", "{headers:.80}");
-        }
-        assert_eq!(written(&format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(100)), LIMITS), "unusual");
-        assert_eq!(written("\u{16}\u{3}\u{1}", LIMITS), "unusual");
-        assert_eq!(written("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", LIMITS), "unusual");
-    }
-
-    #[test]
-    fn numbers_are_written_as_they_are() {
-        for number in [0, 7, 10, 4_294_967_296, u64::MAX] {
-            let mut to = Vec::new();
-            write_decimal(&mut to, number);
-            assert_eq!(to, number.to_string().as_bytes());
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "tests have no outside; `pub` means: for the other files")]
 
 mod backend;
+mod chunked;
 mod control;
 mod http;
 mod load;
