@@ -170,3 +170,51 @@ fn summary(tally: Tally, wrong: usize, all: usize, time: Duration, terminal: Ter
     let color = if errors > 0 { AnsiColor::Red } else { AnsiColor::Yellow };
     format!("{} in {} ({checked})", terminal.strong(color, &parts.join(", ")), count(wrong, "file"))
 }
+
+#[cfg(test)]
+mod tests {
+    use workflow::diagnostic::{Code, Diagnostic};
+    use workflow::source::{FileId, SourceFile, SourceMap, Span};
+
+    use super::*;
+
+    /// A file that brings others along, with mistakes by file and code.
+    fn reading(files: &[&str], found: &[(u16, &'static str)]) -> Reading {
+        let mut sources = SourceMap::default();
+        for name in files {
+            sources.add(SourceFile::new(*name, "uses: pipe/scna@v1\n"));
+        }
+        let at = |(file, code): &(u16, &'static str)| {
+            Diagnostic::error(Code(code), Span::new(FileId(*file), 6, 15), "there is no such action")
+        };
+        Reading { name: files[0].to_owned(), sources, workflow: None, diagnostics: found.iter().map(at).collect() }
+    }
+
+    #[test]
+    fn what_several_workflows_use_is_told_once() {
+        let mut readings = [
+            reading(&["a.yml", "called.yml", "release/action.yml"], &[(0, "P0418"), (1, "P0418"), (2, "P0418")]),
+            reading(&["b.yml", "release/action.yml"], &[(1, "P0418"), (1, "P0420")]),
+            reading(&["called.yml"], &[(0, "P0418")]),
+            // What only the call brings about.
+            reading(&["c.yml", "called.yml"], &[(1, "P0134")]),
+        ];
+        tell_once(&mut readings);
+        let told = |reading: &Reading| {
+            let places = reading.diagnostics.iter().map(|found| {
+                let (file, ..) = found.span.and_then(|span| reading.sources.locate(span)).expect("it has a place");
+                format!("{file} {}", found.code.0)
+            });
+            places.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            readings.iter().map(told).collect::<Vec<_>>(),
+            [
+                "a.yml P0418, release/action.yml P0418",
+                "release/action.yml P0420",
+                "called.yml P0418",
+                "called.yml P0134",
+            ]
+        );
+    }
+}
