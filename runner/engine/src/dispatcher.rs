@@ -283,13 +283,15 @@ impl Loop<'_> {
 
     fn group_events(&self, news: Vec<GroupNews>) -> Vec<RunEvent> {
         news.into_iter()
-            .map(|GroupNews { group, change }| match change {
+            .map(|GroupNews { group, change, by }| match change {
                 GroupChange::Acquired(holder) => RunEvent::GroupAcquired { holder },
                 GroupChange::Cancel(Some(key)) => {
-                    RunEvent::JobRunCancelRequested { key, reason: CancelReason::Group { group } }
+                    let reason = CancelReason::Group { group, superseded_by: by.map(|run| run.0) };
+                    RunEvent::JobRunCancelRequested { key, reason }
                 }
                 GroupChange::Cancel(None) => {
-                    RunEvent::RunCancelRequested { by: format!("concurrency group `{group}`"), force: false }
+                    let by = by.map(|run| format!(", superseded by run {run}")).unwrap_or_default();
+                    RunEvent::RunCancelRequested { by: format!("concurrency group `{group}`{by}"), force: false }
                 }
             })
             .filter(|event| self.fits(event))

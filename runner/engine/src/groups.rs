@@ -5,17 +5,17 @@
 //! their own logs.
 
 mod files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use nix::fcntl::Flock;
 use tokio::sync::mpsc;
 use workflow::run::{GroupChange, Groups, JobRunKey, QueueMode};
 
-use self::files::{GroupFiles, Tried};
+use self::files::{Call, Came, GroupFiles, Ticket};
 use crate::store::RunId;
 
 /// A job run, or a run itself (`None`).
@@ -28,6 +28,8 @@ pub struct GroupNews {
     pub group: String,
     /// Acquired, or to be cancelled.
     pub change: GroupChange<Option<JobRunKey>>,
+    /// Of what is to be cancelled the run that takes its place, where it is another one.
+    pub by: Option<RunId>,
 }
 
 /// Between a repository and the name of a group: no name has one.
@@ -55,7 +57,7 @@ struct State {
     files: Option<GroupFiles>,
     /// Told of a group that another process has.
     waits: Option<fn(&str)>,
-    /// Who has a group here, by the group.
+    /// Who has a group here, or waits for other processes, by the group.
     locks: HashMap<String, Locked>,
     /// For who waits in a thread of its own.
     own: Weak<Mutex<Self>>,
@@ -65,9 +67,25 @@ struct State {
 #[derive(Debug)]
 struct Locked {
     holder: Holder,
-    /// Whether another process has it, so that the holder has to wait.
+    /// Whether other processes are before this one, so that the holder has to wait.
     waits: bool,
-    _file: Option<Flock<File>>,
+    /// Absent where there can be none: then this process has its groups for itself.
+    ticket: Option<Ticket>,
+}
+
+impl Locked {
+    fn number(&self) -> Option<u64> {
+        self.ticket.as_ref().map(Ticket::number)
+    }
+}
+
+/// Whether a holder has a group among all processes.
+enum Turn {
+    Now,
+    /// It is told later.
+    Later,
+    /// Too many wait.
+    Never,
 }
 
 impl SharedGroups {
@@ -125,7 +143,7 @@ impl SharedGroups {
         let changes = state.groups.request(group, &(run, holder.clone()), false, QueueMode::Max);
         if !acquired {
             // The one before it left, and was stopped before it could say so.
-            let news = state.tell(run, group, changes);
+            let news = state.tell(Some(run), run, group, changes);
             state.kept.entry(run).or_default().extend(news);
         }
     }
@@ -140,8 +158,13 @@ impl SharedGroups {
         queue: QueueMode,
     ) -> Vec<GroupNews> {
         let mut state = self.state();
-        let changes = state.groups.request(group, &(run, holder.clone()), cancel_in_progress, queue);
-        state.tell(run, group, changes)
+        let holder = (run, holder.clone());
+        if !state.groups.contains(group, &holder) {
+            let of_waiting = queue == QueueMode::Single;
+            state.call_others(group, Call { by: run, of_running: cancel_in_progress, of_waiting });
+        }
+        let changes = state.groups.request(group, &holder, cancel_in_progress, queue);
+        state.tell(Some(run), run, group, changes)
     }
 
     /// Leaves a group. Gives what changes for this run; other runs are told.
@@ -149,7 +172,7 @@ impl SharedGroups {
         let mut state = self.state();
         let holder = (run, holder.clone());
         let changes = state.groups.release(group, &holder);
-        let news = state.tell(run, group, changes);
+        let news = state.tell(Some(run), run, group, changes);
         state.unlock(|locked| *locked == holder);
         news
     }
@@ -160,51 +183,100 @@ impl SharedGroups {
         state.runs.remove(&run);
         state.kept.remove(&run);
         for (group, changes) in state.groups.release_all(&|(of, _): &Holder| *of == run) {
-            let _nothing_for_it = state.tell(run, &group, changes);
+            let _nothing_for_it = state.tell(Some(run), run, &group, changes);
         }
         state.unlock(|(of, _)| *of == run);
     }
 }
 
 impl State {
-    /// Whether a holder has the group among all processes. If not it is told later.
-    fn is_ours(&mut self, group: &str, holder: &Holder) -> bool {
-        let Some(files) = &self.files else { return true };
+    /// Tells other processes who comes.
+    fn call_others(&self, group: &str, call: Call) {
+        let Some(files) = &self.files else { return };
+        let own = self.locks.get(&group.to_lowercase()).and_then(|locked| locked.ticket.as_ref());
+        if let Err(error) = files.call(group, call, own) {
+            unknown(&error);
+        }
+    }
+
+    /// Takes a place among all processes, where this one has none.
+    fn turn(&mut self, group: &str, holder: &Holder) -> Turn {
+        let Some(files) = &self.files else { return Turn::Now };
         let key = group.to_lowercase();
         if let Some(locked) = self.locks.get_mut(&key) {
             // It follows another one of this process.
             locked.holder = holder.clone();
-            return !locked.waits;
+            return if locked.waits { Turn::Later } else { Turn::Now };
         }
-        let (waits, file) = match files.try_lock(group) {
-            Tried::Ours(file) => (false, file),
-            Tried::Others(path) => {
-                if let Some(waits) = self.waits {
-                    waits(group.split_once(BETWEEN).map_or(group, |(_, group)| group));
-                }
-                let (own, key, group) = (self.own.clone(), key.clone(), group.to_owned());
-                std::thread::spawn(move || {
-                    let file = files::wait(&path);
-                    if let Some(state) = own.upgrade() {
-                        state.lock().unwrap_or_else(PoisonError::into_inner).arrived(&key, &group, file);
-                    }
-                });
-                (true, None)
+        let (ticket, waits) = match files.come(group) {
+            Ok(Came::In { ticket, waits }) => (Some(ticket), waits),
+            Ok(Came::Full) => return Turn::Never,
+            Err(error) => {
+                unknown(&error);
+                (None, false)
             }
         };
-        self.locks.insert(key, Locked { holder: holder.clone(), waits, _file: file });
-        !waits
+        if let Some(ticket) = &ticket {
+            self.hear(group, ticket);
+        }
+        if let Some(ticket) = ticket.as_ref().filter(|_| waits) {
+            self.wait(group, ticket);
+        }
+        self.locks.insert(key, Locked { holder: holder.clone(), waits, ticket });
+        if waits { Turn::Later } else { Turn::Now }
     }
 
-    /// Another process has left the group.
-    fn arrived(&mut self, key: &str, group: &str, file: Option<Flock<File>>) {
+    /// Hears other processes, in a thread that ends with the ticket.
+    fn hear(&self, group: &str, ticket: &Ticket) {
+        let calls = match ticket.calls() {
+            Ok(calls) => calls,
+            Err(error) => return unknown(&error),
+        };
+        let (own, group, number) = (self.own.clone(), group.to_owned(), ticket.number());
+        std::thread::spawn(move || {
+            for call in calls {
+                let Some(state) = own.upgrade() else { return };
+                state.lock().unwrap_or_else(PoisonError::into_inner).called(&group, number, call);
+            }
+        });
+    }
+
+    /// Waits for other processes, in a thread that ends when it is this one's turn.
+    fn wait(&self, group: &str, ticket: &Ticket) {
+        if let Some(waits) = self.waits {
+            waits(group.split_once(BETWEEN).map_or(group, |(_, group)| group));
+        }
+        let (own, group, number, turn) = (self.own.clone(), group.to_owned(), ticket.number(), ticket.turn());
+        std::thread::spawn(move || {
+            if let Err(error) = turn() {
+                unknown(&error);
+            }
+            if let Some(state) = own.upgrade() {
+                state.lock().unwrap_or_else(PoisonError::into_inner).arrived(&group, number);
+            }
+        });
+    }
+
+    /// Another process takes the place of some of this one.
+    fn called(&mut self, group: &str, number: u64, call: Call) {
+        let locked = self.locks.get(&group.to_lowercase()).filter(|locked| locked.number() == Some(number));
+        let Some(Locked { waits, .. }) = locked else { return };
+        // Among all processes the one that runs here may be one that waits.
+        let of_running = if *waits { call.of_waiting } else { call.of_running };
+        let changes = self.groups.supersede(group, of_running, call.of_waiting);
+        let _none_of_it_is_ours = self.tell(None, call.by, group, changes);
+    }
+
+    /// No other process is before this one any more.
+    fn arrived(&mut self, group: &str, number: u64) {
         // Nobody may want it any more.
-        let Some(locked) = self.locks.get_mut(key).filter(|locked| locked.waits) else { return };
-        (locked.waits, locked._file) = (false, file);
+        let locked = self.locks.get_mut(&group.to_lowercase()).filter(|locked| locked.number() == Some(number));
+        let Some(locked) = locked.filter(|locked| locked.waits) else { return };
+        locked.waits = false;
         let (run, holder) = locked.holder.clone();
         let group = group.split_once(BETWEEN).map_or(group, |(_, group)| group).to_owned();
         if let Some(sender) = self.runs.get(&run) {
-            let _over = sender.send(GroupNews { group, change: GroupChange::Acquired(holder) });
+            let _over = sender.send(GroupNews { group, change: GroupChange::Acquired(holder), by: None });
         }
     }
 
@@ -213,21 +285,30 @@ impl State {
         self.locks.retain(|_, locked| !left(&locked.holder));
     }
 
-    fn tell(&mut self, own: RunId, group: &str, changes: Vec<GroupChange<Holder>>) -> Vec<GroupNews> {
+    /// Tells runs what `by` changed for them; gives what is for `own`.
+    fn tell(
+        &mut self,
+        own: Option<RunId>,
+        by: RunId,
+        group: &str,
+        changes: Vec<GroupChange<Holder>>,
+    ) -> Vec<GroupNews> {
         let mut for_own = Vec::new();
         let whole = group;
         let group = group.split_once(BETWEEN).map_or(group, |(_, group)| group);
         for change in changes {
             let ((run, holder), acquired) = match change {
-                GroupChange::Acquired(holder) => (holder, true),
+                GroupChange::Acquired(holder) => match self.turn(whole, &holder) {
+                    Turn::Now => (holder, true),
+                    Turn::Later => continue,
+                    Turn::Never => (holder, false),
+                },
                 GroupChange::Cancel(holder) => (holder, false),
             };
-            if acquired && !self.is_ours(whole, &(run, holder.clone())) {
-                continue;
-            }
             let change = if acquired { GroupChange::Acquired(holder) } else { GroupChange::Cancel(holder) };
-            let news = GroupNews { group: group.to_owned(), change };
-            if run == own {
+            let by = Some(by).filter(|by| !acquired && *by != run);
+            let news = GroupNews { group: group.to_owned(), change, by };
+            if own == Some(run) {
                 for_own.push(news);
             } else if let Some(sender) = self.runs.get(&run) {
                 let _over = sender.send(news);
@@ -240,78 +321,6 @@ impl State {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_that_nobody_carries_hears_of_its_turn_when_it_comes_back() {
-        let (sender, mut absent) = mpsc::unbounded_channel();
-        let groups = SharedGroups::of_service(sender);
-        let (one, two, three) = (RunId(1), RunId(2), RunId(3));
-        groups.restore(one, &None, "g", true);
-        groups.restore(two, &None, "g", false);
-        groups.restore(three, &None, "h", false);
-        let acquired = |group: &str| GroupNews { group: group.into(), change: GroupChange::Acquired(None) };
-        assert_eq!(groups.join(three).try_recv(), Ok(acquired("h")), "who held it had left");
-        groups.leave(one);
-        assert_eq!(absent.try_recv(), Ok(two));
-        let mut news = groups.join(two);
-        assert!(!groups.put_aside(two, &news));
-        assert_eq!(news.try_recv(), Ok(acquired("g")));
-        assert!(groups.put_aside(two, &news));
-        assert_eq!(groups.request(two, &None, "g", false, QueueMode::Single), [], "it has it");
-    }
-
-    #[tokio::test]
-    async fn another_process_is_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let (here, there) =
-            (SharedGroups::across(folder.path().into(), |_| ()), SharedGroups::across(folder.path().into(), |_| ()));
-        let (one, two, three) = (RunId(1), RunId(2), RunId(3));
-        let acquired = || GroupNews { group: "g".into(), change: GroupChange::Acquired(None) };
-        let group = of_repository("o/r", "g");
-        let _news_of_one = here.join(one);
-        let mut news_of_two = here.join(two);
-        let mut news_of_three = there.join(three);
-        assert_eq!(here.request(one, &None, &group, false, QueueMode::Max), [acquired()]);
-        assert_eq!(there.request(three, &None, &group, false, QueueMode::Max), []);
-        assert_eq!(here.request(two, &None, &group, false, QueueMode::Max), []);
-        assert_eq!(there.request(three, &None, &of_repository("o/x", "g"), false, QueueMode::Max), [acquired()]);
-        // It stays in the process that has it as long as somebody there wants it.
-        here.leave(one);
-        assert_eq!(news_of_two.try_recv(), Ok(acquired()));
-        assert!(news_of_three.try_recv().is_err());
-        here.leave(two);
-        assert_eq!(news_of_three.recv().await, Some(acquired()));
-        // One that left while it waited gets nothing, and keeps it from nobody.
-        assert_eq!(here.request(one, &None, &group, false, QueueMode::Max), []);
-        here.leave(one);
-        there.leave(three);
-        let mut news_of_two = here.join(two);
-        if here.request(two, &None, &group, false, QueueMode::Max).is_empty() {
-            assert_eq!(news_of_two.recv().await, Some(acquired()));
-        }
-    }
-
-    #[test]
-    fn another_run_is_told_of_its_turn_and_of_its_end() {
-        let groups = SharedGroups::default();
-        let (one, two, three) = (RunId(1), RunId(2), RunId(3));
-        let mut news_of_one = groups.join(one);
-        let mut news_of_two = groups.join(two);
-        let _news_of_three = groups.join(three);
-        let acquired = vec![GroupNews { group: "g".into(), change: GroupChange::Acquired(None) }];
-        let cancel = GroupNews { group: "G".into(), change: GroupChange::Cancel(None) };
-        assert_eq!(groups.request(one, &None, "g", false, QueueMode::Single), acquired);
-        assert_eq!(groups.request(two, &None, "G", true, QueueMode::Single), []);
-        assert_eq!(news_of_one.try_recv(), Ok(cancel.clone()));
-        assert_eq!(groups.request(three, &None, "G", false, QueueMode::Single), []);
-        assert_eq!(news_of_two.try_recv(), Ok(cancel));
-        groups.leave(two);
-        groups.leave(one);
-        // It has the group now: nobody else is told.
-        assert_eq!(groups.release(three, &None, "g"), []);
-        assert_eq!(groups.request(RunId(4), &None, "g", false, QueueMode::Single), acquired);
-    }
+fn unknown(error: &std::io::Error) {
+    tracing::warn!(%error, "concurrency groups of other processes are not known");
 }

@@ -273,7 +273,12 @@ fn why_cancelled(reason: &CancelReason) -> String {
     match reason {
         CancelReason::FailFast { leg } => format!("`{leg}` failed (fail-fast)"),
         CancelReason::Run { by } => format!("the run was cancelled by {by}"),
-        CancelReason::Group { group } => format!("something newer came into the group `{group}`"),
+        CancelReason::Group { group, superseded_by: None } => {
+            format!("something newer came into the group `{group}`")
+        }
+        CancelReason::Group { group, superseded_by: Some(run) } => {
+            format!("superseded by run {run} in the group `{group}`")
+        }
         CancelReason::Timeout { limit_ms } => {
             format!("it took longer than {}", in_words(std::time::Duration::from_millis(*limit_ms)))
         }

@@ -79,6 +79,23 @@ impl<H: Clone + PartialEq> Groups<H> {
         changes
     }
 
+    /// Whether a holder is in a group, running or waiting.
+    #[must_use]
+    pub fn contains(&self, name: &str, holder: &H) -> bool {
+        let group = self.groups.get(&name.to_lowercase());
+        group.is_some_and(|group| group.running.as_ref() == Some(holder) || group.pending.contains(holder))
+    }
+
+    /// Somebody who is not of these groups takes the place of the one that runs, of those that wait, or of all. They stay
+    /// until they have left.
+    #[must_use]
+    pub fn supersede(&self, name: &str, running: bool, waiting: bool) -> Vec<GroupChange<H>> {
+        let Some(group) = self.groups.get(&name.to_lowercase()) else { return Vec::new() };
+        let waiting = group.pending.iter().filter(|_| waiting);
+        let running = group.running.iter().filter(|_| running);
+        waiting.chain(running).cloned().map(GroupChange::Cancel).collect()
+    }
+
     /// Leaves a group, running or waiting; the next in line goes on.
     pub fn release(&mut self, name: &str, holder: &H) -> Vec<GroupChange<H>> {
         let key = name.to_lowercase();
@@ -130,6 +147,19 @@ mod tests {
         assert_eq!(groups.release("PROD", &1), [Acquired(4)]);
         assert_eq!(groups.release("prod", &4), []);
         assert_eq!(groups.request("prod", &5, false, QueueMode::Single), [Acquired(5)]);
+    }
+
+    #[test]
+    fn somebody_from_elsewhere_takes_the_place_of_some_or_all() {
+        let mut groups = Groups::default();
+        for holder in 1..=3 {
+            groups.request("g", &holder, false, QueueMode::Max);
+        }
+        assert_eq!(groups.supersede("G", false, true), [Cancel(2), Cancel(3)]);
+        assert_eq!(groups.supersede("g", true, false), [Cancel(1)]);
+        assert_eq!(groups.supersede("g", true, true), [Cancel(2), Cancel(3), Cancel(1)]);
+        assert_eq!(groups.supersede("h", true, true), []);
+        assert!(groups.contains("G", &3) && !groups.contains("g", &4), "all are there until they leave");
     }
 
     #[test]

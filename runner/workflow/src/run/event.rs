@@ -250,6 +250,9 @@ pub enum CancelReason {
     Group {
         /// The group.
         group: String,
+        /// The run that came, if it is another one and its number is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        superseded_by: Option<u64>,
     },
     /// `timeout-minutes` is over.
     Timeout {

@@ -9,7 +9,12 @@ impl CancelReason {
         match self {
             Self::FailFast { leg } => format!("cancelled because {leg} failed (strategy.fail-fast)"),
             Self::Run { by } => format!("cancelled by {by}"),
-            Self::Group { group } => format!("cancelled by something newer in the concurrency group `{group}`"),
+            Self::Group { group, superseded_by: None } => {
+                format!("cancelled by something newer in the concurrency group `{group}`")
+            }
+            Self::Group { group, superseded_by: Some(run) } => {
+                format!("superseded by run {run} in the concurrency group `{group}`")
+            }
             Self::Timeout { limit_ms } => {
                 format!("cancelled after {} (timeout-minutes)", minutes(*limit_ms))
             }

@@ -44,7 +44,7 @@ impl RunEvent {
         self.each_shown_text(change);
         match self {
             Self::GroupRequested { group, .. }
-            | Self::JobRunCancelRequested { reason: CancelReason::Group { group }, .. } => change(group),
+            | Self::JobRunCancelRequested { reason: CancelReason::Group { group, .. }, .. } => change(group),
             Self::JobExpanded { legs, .. } => legs.iter_mut().for_each(|leg| each_in(&mut leg.matrix, change)),
             Self::CallStarted { inputs, .. } => each_in(inputs, change),
             Self::StepFinished { result, .. } => {

@@ -180,7 +180,12 @@ fn job_title(conclusion: Conclusion, job: &JobRun) -> String {
         Conclusion::Cancelled => match job.cancel.as_ref().map(|(reason, _)| reason) {
             Some(CancelReason::FailFast { leg }) => format!("Cancelled since {leg} failed"),
             Some(CancelReason::Run { by }) => format!("Cancelled by {by}"),
-            Some(CancelReason::Group { group }) => format!("Cancelled by something newer in the group {group}"),
+            Some(CancelReason::Group { group, superseded_by: None }) => {
+                format!("Cancelled by something newer in the group {group}")
+            }
+            Some(CancelReason::Group { group, superseded_by: Some(run) }) => {
+                format!("Superseded by run {run} in the group {group}")
+            }
             Some(CancelReason::Timeout { limit_ms }) => format!("Took longer than {} minutes", limit_ms / 60_000),
             None => "Cancelled".to_owned(),
         },

@@ -278,7 +278,7 @@ impl World {
                 GroupChange::Cancel(Some(key)) if !open(&key) => None,
                 GroupChange::Acquired(holder) => Some(RunEvent::GroupAcquired { holder }),
                 GroupChange::Cancel(Some(key)) => {
-                    let reason = CancelReason::Group { group: group.to_owned() };
+                    let reason = CancelReason::Group { group: group.to_owned(), superseded_by: None };
                     Some(RunEvent::JobRunCancelRequested { key, reason })
                 }
                 GroupChange::Cancel(None) => {
