@@ -3,6 +3,7 @@
 //! What is somebody else's is never touched, nor what a run that goes on may use: whatever a container has, and whatever
 //! was made or used since the oldest such run began. Artifacts stay as long as they were promised to.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::placement::{Disposable, Placement};
 pub const DISK_PERCENT: u8 = 80;
 
 /// What to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Wish {
     /// Room is made on disks that are fuller, until they are not.
     pub disk_percent: u8,
@@ -25,6 +26,8 @@ pub struct Wish {
     pub dry_run: bool,
     /// When the oldest run began that goes on.
     pub spared_since: Option<Timestamp>,
+    /// Images that stay whatever else: what deployments may go back to. By tag, digest or id.
+    pub needed: BTreeSet<String>,
 }
 
 /// A disk that was looked at.
@@ -113,7 +116,10 @@ pub async fn collect(folder: &Path, kept: &Kept, docker: Option<&Arc<dyn Placeme
         && let Some(root) = docker.root().await
     {
         match docker.disposable().await {
-            Ok(found) => add(&root, found.into_iter().map(Candidate::Engine).collect()),
+            Ok(found) => {
+                let may_go = |one: &Disposable| !one.names.iter().any(|name| wish.needed.contains(name));
+                add(&root, found.into_iter().filter(may_go).map(Candidate::Engine).collect());
+            }
             Err(error) => collected.problems.push(error.to_string()),
         }
     }
@@ -219,6 +225,7 @@ mod tests {
             disk_percent: 0,
             dry_run,
             spared_since: Timestamp::from_second(i64::try_from(now - 100).unwrap()).ok(),
+            needed: BTreeSet::new(),
         };
         let names = |collected: &Collected| collected.gone.iter().map(|gone| gone.name.clone()).collect::<Vec<_>>();
         // A disk that is never empty enough: the first would do, since it says that it takes so much.

@@ -39,6 +39,25 @@ impl Folders {
         self.state.join("runs").join(run.to_string()).join("logs")
     }
 
+    /// Runs of which there are logs.
+    #[must_use]
+    pub fn with_logs(&self) -> Vec<RunId> {
+        let entries = std::fs::read_dir(self.state.join("runs")).into_iter().flatten().flatten();
+        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok().map(RunId);
+        entries.filter_map(number).filter(|run| self.logs(*run).exists()).collect()
+    }
+
+    /// Removes the logs of a run, and what its steps said of themselves beside them.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn remove_logs(&self, run: RunId) -> std::io::Result<()> {
+        std::fs::remove_dir_all(self.logs(run))?;
+        // Something else of it may be there.
+        let _not_empty = std::fs::remove_dir(self.state.join("runs").join(run.to_string()));
+        Ok(())
+    }
+
     /// Makes the folders of a run. Those that only live as long as it carry the number of this process, so that
     /// [`Folders::remove_abandoned`] knows what a killed process left.
     pub(crate) fn make(&self, run: RunId) -> Result<RunFolders, StoreError> {
@@ -155,5 +174,10 @@ mod tests {
         assert!(own.work.exists() && own.run_directories.exists() && other.exists());
         own.remove();
         assert!(!own.work.exists() && own.logs.exists());
+        folders.make(RunId(8)).unwrap();
+        std::fs::write(own.logs.join("0000.log"), "one").unwrap();
+        folders.remove_logs(RunId(7)).unwrap();
+        assert_eq!(folders.with_logs(), [RunId(8)]);
+        assert!(!folders.state.join("runs/7").exists());
     }
 }

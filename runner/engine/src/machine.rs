@@ -199,7 +199,13 @@ impl Machine {
     pub async fn remove_abandoned(&self) -> Result<(), PlacementError> {
         let host = self.host.remove_leftovers(LeftoverFilter::Abandoned).await;
         let docker = match &self.docker {
-            Some(docker) => docker.remove_leftovers(LeftoverFilter::Abandoned).await.map(drop),
+            Some(docker) => {
+                let (abandoned, forsaken) = tokio::join!(
+                    docker.remove_leftovers(LeftoverFilter::Abandoned),
+                    docker.remove_leftovers(LeftoverFilter::Forsaken)
+                );
+                abandoned.and(forsaken).map(drop)
+            }
             None => Ok(()),
         };
         let folders = self.folders.clone();

@@ -1,5 +1,6 @@
 //! `pipe gc`: makes room where a disk is full. What goes, and what never does, is [`engine::collect`]'s.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::time::Duration;
 
 use engine::collect::{Collected, Wish, collect};
 use engine::kept::{Kept, KeptRules};
-use engine::placement::{DockerPlacement, DockerSettings, Owner, Placement, TransportChoice};
+use engine::placement::{DockerPlacement, DockerSettings, LeftoverFilter, Owner, Placement, TransportChoice};
 use engine::store::listing::Listing;
+use engine::store::rollouts::Rollouts;
 use engine::store::{Database, Options, StoreError};
 use jiff::Timestamp;
 
@@ -53,27 +55,39 @@ async fn perform(args: &GcArgs) -> Result<Collected, Failure> {
         Some(_) => Timestamp::MIN,
         None => Timestamp::now().checked_sub(LONGEST_LOCAL_RUN).unwrap_or(Timestamp::MIN),
     };
-    let spared_since = oldest(&folder.join("pipe.db"), options, since).await?;
+    let (spared_since, needed) = in_use(&folder.join("pipe.db"), options, since).await?;
     // How long caches are kept is for those to say who add to them.
     let rules = KeptRules { cache_unused: Duration::MAX, cache_bytes: u64::MAX, ..KeptRules::default() };
     let docker = docker(&folder).await;
-    let wish = Wish { disk_percent: args.disk_percent, dry_run: args.dry_run, spared_since };
-    Ok(collect(&folder, &Kept::new(&folder, rules), docker.as_ref(), wish).await)
+    let wish = Wish { disk_percent: args.disk_percent, dry_run: args.dry_run, spared_since, needed };
+    let mut collected = collect(&folder, &Kept::new(&folder, rules), docker.as_ref(), wish).await;
+    if let Some(docker) = docker.filter(|_| !args.dry_run)
+        && let Err(error) = docker.remove_leftovers(LeftoverFilter::Forsaken).await
+    {
+        collected.problems.push(error.to_string());
+    }
+    Ok(collected)
 }
 
-/// When the oldest run began that goes on.
-async fn oldest(path: &Path, options: Options, since: Timestamp) -> Result<Option<Timestamp>, Failure> {
+/// When the oldest run began that goes on, and images that deployments may go back to.
+async fn in_use(
+    path: &Path,
+    options: Options,
+    since: Timestamp,
+) -> Result<(Option<Timestamp>, BTreeSet<String>), Failure> {
     if !path.exists() {
-        return Ok(None);
+        return Ok((None, BTreeSet::new()));
     }
     let database = Database::open(path, options).map_err(|error| {
         let in_use = matches!(error, StoreError::InUse { .. });
         let help = "a server makes room by itself: `[retention] disk-percent` in pipe.toml says when";
         Failure::environment(format!("cannot {error}")).maybe_help(in_use.then(|| help.to_owned()))
     })?;
-    let found = Listing::on(database.clone()).oldest_open(since).await;
+    let (listing, rollouts) = (Listing::on(database.clone()), Rollouts::on(database.clone()));
+    let (since, images) = tokio::join!(listing.oldest_open(since), rollouts.images());
     database.close().await;
-    found.map_err(|error| Failure::environment(format!("cannot {error}")))
+    let failed = |error: StoreError| Failure::environment(format!("cannot {error}"));
+    Ok((since.map_err(failed)?, images.map_err(failed)?))
 }
 
 /// The container engine, where there is one.

@@ -139,6 +139,8 @@ impl Placement for HostPlacement {
         let mut left = Vec::new();
         let wanted = |marked: &Marked| match &filter {
             LeftoverFilter::Abandoned => !marked.owner_alive(),
+            // Marks lie in the folder itself.
+            LeftoverFilter::Forsaken => false,
             LeftoverFilter::Own => marked.owner == self.owner.process(),
             LeftoverFilter::Run(run) => marked.run == *run,
             LeftoverFilter::Job { run, job } => marked.run == *run && marked.job == *job,

@@ -205,6 +205,8 @@ pub struct Disposable {
     pub id: String,
     /// For people.
     pub name: String,
+    /// All names that it goes by: ids, tags, digests.
+    pub names: Vec<String>,
     /// What it takes of the disk if nothing else shares it; 0 where nobody knows.
     pub bytes: u64,
     /// When it was made, in seconds since 1970; 0 where nobody knows.
@@ -252,6 +254,8 @@ pub enum LeftoverFilter {
     Abandoned,
     /// All that this process made. For the second Ctrl-C.
     Own,
+    /// What jobs of installations of this machine left whose folder is gone, so that nobody comes back for it.
+    Forsaken,
     /// All of one run, whoever owns it.
     Run(String),
     /// All of one job run, whoever owns it.

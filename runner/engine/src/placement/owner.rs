@@ -36,6 +36,12 @@ impl Owner {
     /// `state_directory` tells installations on one machine apart, the machine's id those on different ones.
     #[must_use]
     pub fn new(state_directory: &Path) -> Self {
+        let installation = Self::installation_of(state_directory);
+        Self { installation, process: ProcessMark::of(std::process::id()).unwrap_or_default() }
+    }
+
+    /// The id of the installation of a folder on this machine.
+    pub(crate) fn installation_of(state_directory: &Path) -> String {
         let directory = std::path::absolute(state_directory).unwrap_or_else(|_| state_directory.to_owned());
         let machine = std::fs::read_to_string("/etc/machine-id")
             .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
@@ -44,8 +50,7 @@ impl Owner {
         digest.update(machine.trim());
         digest.update([0]);
         digest.update(directory.as_os_str().as_encoded_bytes());
-        let installation = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { installation, process: ProcessMark::of(std::process::id()).unwrap_or_default() }
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The id of the installation, 16 hexadecimal digits.

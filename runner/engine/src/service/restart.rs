@@ -96,6 +96,11 @@ async fn remove_leftovers(inner: &Inner, unfinished: &HashSet<RunId>) {
             }
         }
     }
+    if let Some(docker) = &inner.parts.docker
+        && let Err(error) = docker.remove_leftovers(LeftoverFilter::Forsaken).await
+    {
+        tracing::warn!(%error, "what installations left whose folder is gone cannot be removed");
+    }
     let folders = &inner.parts.folders;
     for parent in [folders.state.join("work"), folders.state.join("journals"), folders.runtime.clone()] {
         for folder in entries(&parent) {

@@ -193,6 +193,25 @@ impl Listing {
         Ok(times.iter().filter_map(|time| time.parse().ok()).filter(|time| *time >= since).min())
     }
 
+    /// Runs that ended before a time, of these.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn ended_before(&self, time: Timestamp, of: Vec<RunId>) -> Result<Vec<RunId>, StoreError> {
+        let read = move |connection: &Connection| {
+            let select = "SELECT 1 FROM runs WHERE id = ?1 AND status = 'completed' AND finished_at < ?2";
+            let (mut select, time) = (connection.prepare_cached(select)?, time.to_string());
+            let mut ended = Vec::new();
+            for run in of {
+                if select.exists(rusqlite::params![run.0, time])? {
+                    ended.push(run);
+                }
+            }
+            Ok(ended)
+        };
+        self.database.read(read).await
+    }
+
     /// Repositories that have runs, with the newest run of each.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ use self::table::{append, create, json, list, micros, order, rollout, take_lock}
 use super::database::Database;
 use super::{RunId, StoreError};
 
+/// Rollouts of a service in an environment whose images stay.
+pub const GONE_BACK_TO_MAX: usize = 10;
 /// Most rollouts of one list.
 pub const LISTED_MAX: usize = 200;
 
@@ -133,6 +136,27 @@ impl Rollouts {
         self.database.read(move |connection| list(connection, &filter)).await
     }
 
+    /// Images that the newest [`GONE_BACK_TO_MAX`] rollouts of each service in each environment name: what stands, and what can
+    /// be gone back to.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn images(&self) -> Result<BTreeSet<String>, StoreError> {
+        let read = |connection: &Connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT fact, view FROM (
+                     SELECT id, view, row_number() OVER (PARTITION BY environment, service ORDER BY id DESC) AS place
+                     FROM rollouts
+                 ) JOIN rollout_facts ON rollout = id AND seq = 0 WHERE place <= ?1",
+            )?;
+            let both = |row: &Row<'_>| Ok([json(row, "fact")?, json(row, "view")?]);
+            select.query_map([GONE_BACK_TO_MAX], both)?.collect::<Result<Vec<[Value; 2]>, _>>()
+        };
+        let mut images = BTreeSet::new();
+        self.database.read(read).await?.iter().flatten().for_each(|value| images_in(value, &mut images));
+        Ok(images)
+    }
+
     /// Those that are not closed, the oldest first. This is asked after every change, so it reads no more than it must.
     ///
     /// # Errors
@@ -235,5 +259,19 @@ impl Rollouts {
             select.query_map([id, last], order)?.collect()
         };
         self.database.read(read).await
+    }
+}
+
+/// What stands under `image`, wherever it is.
+fn images_in(value: &Value, images: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                images.extend(value.as_str().filter(|_| name == "image").map(str::to_owned));
+                images_in(value, images);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| images_in(value, images)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -1,16 +1,18 @@
-//! What a server does from time to time whether or not anybody asks: artifacts, caches and reports whose time is over are
-//! removed, and room is made where a disk becomes full.
+//! What a server does from time to time whether or not anybody asks: logs, artifacts, caches and reports whose time is over
+//! are removed, and room is made where a disk becomes full.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::collect::{Collected, DISK_PERCENT, Wish, collect};
+use engine::folders::Folders;
 use engine::kept::{Kept, KeptRules, Tidied};
 use engine::placement::Placement;
 use engine::store::Database;
 use engine::store::listing::Listing;
 use engine::store::reports::Reports;
+use engine::store::rollouts::Rollouts;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,9 @@ const OLD_EVERY: u32 = 6;
 
 /// How long reports of tests and coverage are kept where nothing is said.
 const REPORT_DAYS: u64 = 90;
+
+/// How long logs are kept where nothing is said: as long as GitHub keeps them.
+const LOG_DAYS: u64 = 90;
 
 /// `[retention]`.
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +43,8 @@ pub struct RetentionTable {
     pub disk_percent: Option<u8>,
     /// Days of results of tests, and of coverage.
     pub report_days: Option<std::num::NonZeroU64>,
+    /// Days of logs, from the end of their run.
+    pub log_days: Option<std::num::NonZeroU64>,
 }
 
 impl RetentionTable {
@@ -68,6 +75,8 @@ pub struct House {
     pub disk_percent: u8,
     /// How long reports are kept.
     pub reports: SignedDuration,
+    /// How long logs are kept.
+    pub logs: SignedDuration,
 }
 
 impl House {
@@ -79,10 +88,9 @@ impl House {
         docker: Option<Arc<dyn Placement>>,
         table: &RetentionTable,
     ) -> Self {
-        let days = table.report_days.map_or(REPORT_DAYS, std::num::NonZeroU64::get);
-        let reports = SignedDuration::from_hours(i64::try_from(days).unwrap_or(i64::MAX / 10_000).saturating_mul(24));
+        let (reports, logs) = (days(table.report_days, REPORT_DAYS), days(table.log_days, LOG_DAYS));
         let disk_percent = table.disk_percent.unwrap_or(DISK_PERCENT).min(100);
-        Self { data, kept, database, docker, disk_percent, reports }
+        Self { data, kept, database, docker, disk_percent, reports, logs }
     }
 
     /// Keeps it in order: at once, then from time to time.
@@ -92,6 +100,7 @@ impl House {
             if looks % OLD_EVERY == 0 {
                 once(self.kept.clone()).await;
                 self.forget_reports().await;
+                self.forget_logs(Timestamp::now()).await;
             }
             looks += 1;
             self.make_room().await;
@@ -114,12 +123,38 @@ impl House {
         }
     }
 
-    async fn make_room(&self) {
-        let spared_since = match Listing::on(self.database.clone()).oldest_open(Timestamp::MIN).await {
-            Ok(spared_since) => spared_since,
-            Err(error) => return tracing::warn!(%error, "whether room has to be made is not known"),
+    /// Logs of runs that ended long enough ago go; the runs stay.
+    async fn forget_logs(&self, now: Timestamp) {
+        let folders = Folders { state: self.data.clone(), runtime: self.data.clone() };
+        let before = now.checked_sub(self.logs).unwrap_or(Timestamp::MIN);
+        let looking = tokio::task::spawn_blocking({
+            let folders = folders.clone();
+            move || folders.with_logs()
+        });
+        let there = looking.await.unwrap_or_default();
+        let old = match Listing::on(self.database.clone()).ended_before(before, there).await {
+            Ok(old) => old,
+            Err(error) => return tracing::warn!(%error, "which logs are old is not known"),
         };
-        let wish = Wish { disk_percent: self.disk_percent, dry_run: false, spared_since };
+        let count = old.len();
+        let remove = move || old.into_iter().filter_map(|run| folders.remove_logs(run).err()).collect::<Vec<_>>();
+        for error in tokio::task::spawn_blocking(remove).await.unwrap_or_default() {
+            tracing::warn!(%error, "an old log cannot be removed");
+        }
+        if count > 0 {
+            tracing::info!(runs = count, "logs that were kept long enough are removed");
+        }
+    }
+
+    async fn make_room(&self) {
+        let (listing, rollouts) = (Listing::on(self.database.clone()), Rollouts::on(self.database.clone()));
+        let (spared_since, needed) = match tokio::join!(listing.oldest_open(Timestamp::MIN), rollouts.images()) {
+            (Ok(spared_since), Ok(needed)) => (spared_since, needed),
+            (Err(error), _) | (_, Err(error)) => {
+                return tracing::warn!(%error, "whether room has to be made is not known");
+            }
+        };
+        let wish = Wish { disk_percent: self.disk_percent, dry_run: false, spared_since, needed };
         let Collected { gone, bytes, problems, disks } =
             collect(&self.data, &self.kept, self.docker.as_ref(), wish).await;
         for one in &gone {
@@ -136,6 +171,11 @@ impl House {
     }
 }
 
+fn days(given: Option<std::num::NonZeroU64>, usual: u64) -> SignedDuration {
+    let days = given.map_or(usual, std::num::NonZeroU64::get);
+    SignedDuration::from_hours(i64::try_from(days).unwrap_or(i64::MAX / 10_000).saturating_mul(24))
+}
+
 async fn once(kept: Kept) {
     match tokio::task::spawn_blocking(move || kept.tidy()).await {
         Ok(Ok(Tidied { artifacts: 0, caches: 0, bytes: 0 })) => {}
@@ -144,5 +184,44 @@ async fn once(kept: Kept) {
         }
         Ok(Err(error)) => tracing::warn!(%error, "artifacts and caches cannot be tidied"),
         Err(error) => tracing::error!(%error, "a bug in pipe: tidying ended"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::store::{NewRun, Options, RunId, RunLog as _, SqliteStore};
+    use workflow::run::{Conclusion, EVENT_VERSION, Recorded, RunEvent};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn logs_go_when_their_run_ended_long_enough_ago() {
+        let data = tempfile::tempdir().unwrap();
+        let database = Database::open(&data.path().join("pipe.db"), Options::LOCAL).unwrap();
+        let store = SqliteStore::on(database.clone());
+        let table = RetentionTable { log_days: std::num::NonZeroU64::new(2), ..RetentionTable::default() };
+        let kept = Kept::new(data.path(), table.rules());
+        let house = House::new(data.path().to_owned(), kept, database, None, &table);
+        let at = |hour: i64| Timestamp::from_second(1_800_000_000 + hour * 3_600).unwrap();
+        // The last one goes on.
+        for end in [Some(0), Some(1), None] {
+            let new = NewRun { started_at: at(-100).to_string(), ..NewRun::default() };
+            let run = store.create_run(new).await.unwrap().id;
+            std::fs::create_dir_all(data.path().join(format!("runs/{run}/logs/build"))).unwrap();
+            if let Some(hour) = end {
+                let event = RunEvent::RunFinished { conclusion: Conclusion::Success };
+                store.append(run, &[Recorded { v: EVENT_VERSION, seq: 1, at: at(hour), event }]).await.unwrap();
+            }
+        }
+        let folders = Folders { state: data.path().to_owned(), runtime: data.path().to_owned() };
+        let left = || {
+            let mut left = folders.with_logs();
+            left.sort_unstable();
+            left
+        };
+        for (now, expected) in [(48, vec![1, 2, 3]), (49, vec![2, 3]), (1_000, vec![3])] {
+            house.forget_logs(at(now)).await;
+            assert_eq!(left(), expected.into_iter().map(RunId).collect::<Vec<_>>(), "after {now} hours");
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use bollard::models::ImageSummary;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder,
     RemoveVolumeOptionsBuilder,
@@ -43,6 +44,7 @@ pub(super) async fn all(connection: &Connection, owner: &Owner) -> Result<Vec<Di
         .map(|image| Disposable {
             kind: DisposableKind::Image,
             name: name(&image.repo_tags, &image.id),
+            names: names(&image),
             bytes: u64::try_from(image.size).unwrap_or(0),
             used: u64::try_from(image.created).unwrap_or(0),
             id: image.id,
@@ -57,11 +59,17 @@ pub(super) async fn all(connection: &Connection, owner: &Owner) -> Result<Vec<Di
     found.extend(volumes.map(|volume| Disposable {
         kind: DisposableKind::Volume,
         id: volume.name.clone(),
+        names: vec![volume.name.clone()],
         name: volume.name,
         bytes: 0,
         used: 0,
     }));
     Ok(found)
+}
+
+/// Tags, digests and id, which plans of deployments name it by.
+fn names(image: &ImageSummary) -> Vec<String> {
+    [image.repo_tags.as_slice(), image.repo_digests.as_slice(), std::slice::from_ref(&image.id)].concat()
 }
 
 /// Its first tag, or the beginning of its id.

@@ -92,6 +92,8 @@ pub(super) async fn remove(
         LeftoverFilter::Own => found.mark == whose.0.process(),
         LeftoverFilter::Run(run) => found.resource.run == *run,
         LeftoverFilter::Job { run, job } => found.resource.run == *run && found.resource.job == *job,
+        // That is looked for among what others have.
+        LeftoverFilter::Forsaken => false,
     };
     let list = find(connection, whose).await?.into_iter().filter(wanted);
     let list = list.map(|found| (found.resource.kind, found.resource.id)).collect();

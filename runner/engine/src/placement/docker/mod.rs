@@ -11,6 +11,7 @@ mod apart;
 mod connection;
 mod create;
 mod dispose;
+mod forsaken;
 mod forward;
 mod job;
 mod leftovers;
@@ -244,6 +245,9 @@ impl Placement for DockerPlacement {
     }
 
     async fn remove_leftovers(&self, filter: LeftoverFilter) -> Result<Removed, PlacementError> {
+        if filter == LeftoverFilter::Forsaken {
+            return forsaken::remove(&self.connection).await;
+        }
         leftovers::remove(&self.connection, self.whose(), &filter).await
     }
 

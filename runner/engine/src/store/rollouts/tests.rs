@@ -169,3 +169,21 @@ async fn gates_that_ask_are_found() {
     rollouts.append(first, ended).await.unwrap();
     assert_eq!(asking(None).await, [second]);
 }
+
+#[tokio::test]
+async fn images_that_can_be_gone_back_to_are_known() {
+    let (_folder, rollouts) = open();
+    let of = |place: usize, service: &str| NewRollout {
+        fact: json!({"fact": "planned", "plan": {"image": format!("{service}@sha256:{place}"), "name": "image"}}),
+        view: json!({"words": "planned", "was": [{"image": "shop:old"}, {"image": null}]}),
+        ..new(&format!("{service}/{place}"), service)
+    };
+    for place in 0..GONE_BACK_TO_MAX + 2 {
+        rollouts.create(of(place, "orders")).await.unwrap();
+    }
+    rollouts.create(of(0, "web")).await.unwrap();
+    let images = rollouts.images().await.unwrap();
+    let newest = (2..GONE_BACK_TO_MAX + 2).map(|place| format!("orders@sha256:{place}"));
+    let expected: BTreeSet<String> = newest.chain(["web@sha256:0".to_owned(), "shop:old".to_owned()]).collect();
+    assert_eq!(images, expected);
+}

@@ -175,7 +175,7 @@ impl Placement for WarmPlacement {
             claims::keep_only(folder, |run, job| match &filter {
                 LeftoverFilter::Run(gone) => run != gone,
                 LeftoverFilter::Job { run: of, job: gone } => run != of || job != gone,
-                LeftoverFilter::Abandoned | LeftoverFilter::Own => true,
+                LeftoverFilter::Abandoned | LeftoverFilter::Own | LeftoverFilter::Forsaken => true,
             });
         }
         Ok(removed)
