@@ -11,13 +11,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, http};
-use engine::metrics::{CONTENT_TYPE, Standing, metrics};
+use engine::metrics::{CONTENT_TYPE, Delivery, Standing, metrics, render_delivery};
 use engine::service::RunService;
-use engine::store::Database;
+use engine::store::{Database, StoreError};
+use jiff::{SignedDuration, Timestamp};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Mutex;
 use workflow::secret::Secret;
 
 use crate::{ClientAddress, Problem};
+
+/// For how long figures of delivery are told again: they are of 30 days, and scrapers ask every few seconds.
+const DELIVERY_KEPT: SignedDuration = SignedDuration::from_mins(1);
 
 #[derive(Debug)]
 struct Numbers {
@@ -25,11 +30,18 @@ struct Numbers {
     token: Option<Secret>,
     /// The queue, where there is one.
     runs: Option<RunService>,
+    /// Figures of delivery as text, and when they were made.
+    delivery: Mutex<Option<(Timestamp, String)>>,
 }
 
 /// The route. `token`: what a scraper has to send; `runs`: whose queue is told of.
 pub fn metrics_routes(database: Database, token: Option<Secret>, runs: Option<RunService>) -> Router {
-    Router::new().route("/metrics", get(numbers)).with_state(Arc::new(Numbers { database, token, runs }))
+    Router::new().route("/metrics", get(numbers)).with_state(Arc::new(Numbers {
+        database,
+        token,
+        runs,
+        delivery: Mutex::default(),
+    }))
 }
 
 async fn numbers(
@@ -38,18 +50,33 @@ async fn numbers(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     numbers.allow(address.map(|Extension(address)| address), &headers)?;
-    let mut standing = Standing::read(&numbers.database).await.map_err(|error| {
+    let unreadable = |error: StoreError| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", format!("the numbers cannot be read: {error}"))
-    })?;
+    };
+    let mut standing = Standing::read(&numbers.database).await.map_err(unreadable)?;
+    let delivery = numbers.delivery(Timestamp::now()).await.map_err(unreadable)?;
     if let Some(runs) = &numbers.runs {
         let (_, placed, waiting) = runs.load();
         standing.jobs = Some((placed as u64, runs.places() as u64));
         standing.jobs_queued = Some(waiting as u64);
     }
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics().render(&standing)))
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics().render(&standing) + &delivery))
 }
 
 impl Numbers {
+    /// Who asks meanwhile waits for the one who reads.
+    async fn delivery(&self, now: Timestamp) -> Result<String, StoreError> {
+        let mut kept = self.delivery.lock().await;
+        if let Some((at, text)) = kept.as_ref()
+            && now.duration_since(*at).abs() < DELIVERY_KEPT
+        {
+            return Ok(text.clone());
+        }
+        let text = render_delivery(&Delivery::read(&self.database, now).await?);
+        *kept = Some((now, text.clone()));
+        Ok(text)
+    }
+
     fn allow(&self, address: Option<ClientAddress>, headers: &http::HeaderMap) -> Result<(), Problem> {
         let Some(token) = &self.token else {
             // Without a connection it is asked by this process.
@@ -89,7 +116,12 @@ mod tests {
             (Some("secret"), "192.0.2.1", Some("secret"), 401),
             (Some("secret"), "192.0.2.1", Some("Bearer secret"), 200),
         ] {
-            let numbers = Arc::new(Numbers { database: database.clone(), token: token.map(Secret::new), runs: None });
+            let numbers = Arc::new(Numbers {
+                database: database.clone(),
+                token: token.map(Secret::new),
+                runs: None,
+                delivery: Mutex::default(),
+            });
             let address = Some(Extension(ClientAddress(address.parse().unwrap())));
             let mut headers = HeaderMap::new();
             if let Some(sent) = sent {

@@ -5,6 +5,7 @@
 //! Follows <https://prometheus.io/docs/instrumenting/exposition_formats/> and
 //! <https://prometheus.io/docs/practices/naming/>.
 
+mod delivery;
 mod number;
 mod process;
 mod standing;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use workflow::run::{JobRunKey, Recorded, RunEvent};
 
 use crate::store::RunId;
+pub use delivery::{Delivery, render as render_delivery};
 use number::{Counters, Histograms, Text};
 pub use standing::Standing;
 

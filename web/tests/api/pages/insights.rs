@@ -101,6 +101,24 @@ async fn dora_is_told_by_service() {
     deployed(&world, "orders", "production", 40, Some(Label::Revert)).await;
     deployed(&world, "products", "Production", 30, None).await;
     deployed(&world, "orders", "staging", 20, None).await;
+    // As numbers for Prometheus, by the same records.
+    let routes = web::metrics_routes(world.database.clone(), None, None);
+    let request = axum::http::Request::builder().uri("/metrics").body(axum::body::Body::empty()).unwrap();
+    let answer = tower::ServiceExt::oneshot(routes, request).await.unwrap();
+    let text = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let place = |service: &str| format!("{{repository=\"octo/shop\",environment=\"production\",service=\"{service}\"");
+    for line in [
+        format!("pipe_dora_deployments{}}} 2", place("orders")),
+        format!("pipe_dora_deployments{}}} 1", place("products")),
+        format!("pipe_dora_rework_ratio{}}} 0.5", place("orders")),
+    ] {
+        assert!(text.lines().any(|one| one.eq_ignore_ascii_case(&line)), "{line} is missing in\n{text}");
+    }
+    // A commit's time has whole seconds.
+    let lead = format!("pipe_dora_lead_time_seconds{},quantile=\"0.5\"}} ", place("orders"));
+    let lead = text.lines().find_map(|line| line.strip_prefix(&lead)).and_then(|value| value.parse::<f64>().ok());
+    assert!(lead.is_some_and(|seconds| (3_600.0..3_601.0).contains(&seconds)), "{lead:?} in\n{text}");
     let figures = world.get("/insights/dora?since=7d").await.json();
     assert_eq!(
         (&figures["environment"], &figures["all"]["deployments"]),
