@@ -7,7 +7,9 @@ pub mod pieces;
 pub mod rollout;
 pub mod scan;
 pub mod target;
+mod watch;
 
 pub use action::scan::ScanFolders;
 pub use action::{built_in, built_in_with, catalogue};
 pub use deploying::Deploying;
+pub use watch::Watch;

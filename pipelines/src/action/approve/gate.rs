@@ -34,7 +34,7 @@ pub(super) struct Gate {
 
 /// Why nothing can be kept.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum GateError {
+pub(crate) enum GateError {
     #[error("the approval cannot be kept: {0}")]
     Store(#[from] StoreError),
     #[error("the approval cannot be kept: {0}")]
@@ -118,6 +118,21 @@ impl Gate {
         self.seq += 1;
         Ok(())
     }
+}
+
+/// Ends a gate that its step does not end any more.
+///
+/// # Errors
+/// Its step has gone on with it, or the store said no.
+pub(crate) async fn end_gate(
+    rollouts: &Rollouts,
+    row: RolloutRow,
+    how: (Outcome, Option<Cause>),
+    words: &str,
+    at: Timestamp,
+) -> Result<(), GateError> {
+    let view = View { id: row.id, ..serde_json::from_value(row.view)? };
+    Gate { rollouts: rollouts.clone(), id: row.id, seq: row.seq, view }.end(how, words, at).await
 }
 
 /// A plan that deploys nothing; what is approved is in its settings.

@@ -23,7 +23,9 @@ use serde_json::json;
 
 pub use self::inputs::{INPUTS, OUTPUTS};
 
-use self::gate::{Asked, Gate, GateError, plan_of};
+pub(crate) use self::gate::{GateError, end_gate};
+
+use self::gate::{Asked, Gate, plan_of};
 use self::inputs::Wanted;
 
 /// Another process may have taken the order.

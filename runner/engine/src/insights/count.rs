@@ -44,6 +44,9 @@ fn notice(alert: &BudgetAlert) -> Notice {
         lines: vec![format!("{spent:.2} of {budget:.2} {currency}")],
         repository: None,
         path: Some("/costs".to_owned()),
+        run: None,
+        environment: None,
+        review: None,
     }
 }
 

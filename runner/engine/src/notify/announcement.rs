@@ -106,6 +106,9 @@ pub struct ReviewWanted {
     pub expires_at: Option<Timestamp>,
     /// The page to review at.
     pub url: Option<String>,
+    /// The gate that asks, where it is a job in its middle and no rule of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<u64>,
 }
 
 /// A deployment that ended.
@@ -166,7 +169,10 @@ impl Announcement {
     pub(super) fn headline(&self) -> String {
         let environment = self.environment.as_deref().unwrap_or_default();
         let text = match (&self.run, &self.title) {
-            (Some(run), _) => {
+            (Some(run), Some(title)) => {
+                format!("{title}: {} #{} on {} ({})", run.workflow, run.number, run.branch, run.repository)
+            }
+            (Some(run), None) => {
                 let of = format!("{} #{} on {}", run.workflow, run.number, run.branch);
                 match self.event.as_str() {
                     "review_requested" => format!("Review wanted for {environment}: {of} ({})", run.repository),

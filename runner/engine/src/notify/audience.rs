@@ -74,6 +74,7 @@ impl News {
                 required: terms.required,
                 expires_at: fact.at.checked_add(std::time::Duration::from_millis(terms.expires_ms)).ok(),
                 url: url.map(page),
+                gate: None,
             });
             // Jobs of one environment ask together; with other rules it is asked anew.
             let rules = format!("{reviewers:?} {} {} {wait_ms}", terms.required, terms.expires_ms);
@@ -159,13 +160,17 @@ impl Audience {
         }
     }
 
-    fn is_about(&self, repository: &str, story: &Story, workflow: &str, environment: Option<&str>) -> bool {
+    pub(super) fn is_about(&self, repository: &str, story: &Story, workflow: &str, environment: Option<&str>) -> bool {
         let file = story.path.rsplit('/').next().unwrap_or_default();
         self.is_about_repository(repository)
             && any(&self.branches, &[story.branch()])
             && any(&self.workflows, &[workflow, &story.path, file])
-            && environment
-                .is_none_or(|environment| any(&self.environments, &[&environment.to_lowercase(), environment]))
+            && environment.is_none_or(|environment| self.is_about_environment(environment))
+    }
+
+    /// Whether they are told of an environment.
+    pub(super) fn is_about_environment(&self, environment: &str) -> bool {
+        any(&self.environments, &[&environment.to_lowercase(), environment])
     }
 
     /// Whether they are told of a repository.

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Announcement, Audience, Form, Occasion};
+use super::{Announcement, Audience, Form, Occasion, ReviewWanted};
 use crate::clock::Clock;
-use crate::store::StoreError;
+use crate::reporting::{Knowing, Known};
 use crate::store::outbox::{Outbox, RATE_TIME};
+use crate::store::{RunId, StoreError};
 
 /// How often it is looked whether something was held back.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ pub struct Channel {
     pub audience: Audience,
 }
 
-/// Something to tell that is not about one run.
+/// Something to tell that stands in no run's log.
 #[derive(Debug, Clone)]
 pub struct Notice {
     /// What it is; channels that do not want it are not told.
@@ -45,6 +46,12 @@ pub struct Notice {
     pub repository: Option<String>,
     /// The page with more, such as `/costs`.
     pub path: Option<String>,
+    /// The run that it is about, if it is about one: then its branch and workflow are told and count for who is.
+    pub run: Option<RunId>,
+    /// The environment that it is about.
+    pub environment: Option<String>,
+    /// What people are asked.
+    pub review: Option<ReviewWanted>,
 }
 
 /// Why nothing can be told.
@@ -68,13 +75,26 @@ pub struct Herald {
     channels: Arc<[Channel]>,
     url: Option<String>,
     made: Arc<Notify>,
+    /// Where runs are looked up.
+    knowing: Option<Knowing>,
 }
 
 impl Herald {
     /// For these channels; `made` is told when there are messages, `url` is the server's own address.
     #[must_use]
     pub fn new(outbox: Outbox, channels: Vec<Channel>, url: Option<String>, made: Arc<Notify>) -> Self {
-        Self { outbox, channels: channels.into(), url, made }
+        Self { outbox, channels: channels.into(), url, made, knowing: None }
+    }
+
+    /// With runs to tell of.
+    pub(crate) fn with_runs(self, knowing: Knowing) -> Self {
+        Self { knowing: Some(knowing), ..self }
+    }
+
+    /// The address of a page; `None` where the server does not know its own.
+    #[must_use]
+    pub fn page(&self, path: &str) -> Option<String> {
+        self.url.as_ref().map(|url| format!("{}{path}", url.trim_end_matches('/')))
     }
 
     /// The channels, as they stand in the configuration.
@@ -89,17 +109,36 @@ impl Herald {
     /// # Errors
     /// The database said no; nobody is told.
     pub async fn tell(&self, notice: Notice, now: Timestamp) -> Result<usize, StoreError> {
-        let Notice { occasion, subject, title, lines, repository, path } = notice;
-        let url = self.url.as_ref().zip(path).map(|(url, path)| format!("{}{path}", url.trim_end_matches('/')));
-        let announcement = Announcement { title: Some(title), lines, url, ..Announcement::bare(occasion, now) };
-        let is_about = |audience: &Audience| {
-            audience.on.contains(&occasion)
-                && repository.as_ref().is_none_or(|repository| audience.is_about_repository(repository))
+        let known = match (&self.knowing, notice.run) {
+            (Some(knowing), Some(run)) if !self.channels.is_empty() => {
+                knowing.of(run, true, notice.environment.as_deref()).await?
+            }
+            (Some(_) | None, Some(_) | None) => None,
         };
         let wanted: Vec<_> =
-            self.channels.iter().map(|channel| &channel.audience).filter(|audience| is_about(audience)).collect();
-        self.put(&wanted, &announcement, &subject, now).await?;
+            self.channels.iter().map(|one| &one.audience).filter(|one| wants(one, &notice, known.as_ref())).collect();
+        let subject = notice.subject.clone();
+        let lane = known.as_ref().map(|known| format!("{} {}", known.about.repository, known.about.run));
+        let announcement = self.announcement(notice, known.as_ref(), now);
+        self.put(&wanted, &announcement, (lane.as_deref().unwrap_or("notices"), &subject), now).await?;
         Ok(wanted.len())
+    }
+
+    fn announcement(&self, notice: Notice, known: Option<&Known>, now: Timestamp) -> Announcement {
+        let Notice { occasion, title, lines, path, environment, review, .. } = notice;
+        let masked = |text: String| match known {
+            Some(known) => known.masker.mask_str(&text).into_owned(),
+            None => text,
+        };
+        Announcement {
+            title: Some(masked(title)),
+            lines: lines.into_iter().map(masked).collect(),
+            url: path.and_then(|path| self.page(&path)),
+            run: known.map(|known| known.story.told(&known.about, "")),
+            environment,
+            review,
+            ..Announcement::bare(occasion, now)
+        }
     }
 
     /// Sends a trial to one channel or to all, whatever they want to know; the names and numbers of the messages.
@@ -121,7 +160,7 @@ impl Herald {
             ..Announcement::bare(Occasion::Success, now)
         };
         let audiences: Vec<_> = meant.iter().map(|channel| &channel.audience).collect();
-        self.put(&audiences, &announcement, &format!("test {}", now.as_microsecond()), now).await?;
+        self.put(&audiences, &announcement, ("notices", &format!("test {}", now.as_microsecond())), now).await?;
         let mut sent = Vec::new();
         for channel in meant {
             let newest = self.outbox.told(Some(channel.audience.target.clone()), None, 1).await?;
@@ -144,12 +183,12 @@ impl Herald {
         &self,
         audiences: &[&Audience],
         announcement: &Announcement,
-        subject: &str,
+        (lane, subject): (&str, &str),
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let body = serde_json::to_string(announcement).expect("an announcement is JSON: its maps have names as keys");
         let message = |audience: &&Audience| {
-            let mut message = audience.envelope("notices".to_owned(), subject.to_owned(), body.clone());
+            let mut message = audience.envelope(lane.to_owned(), subject.to_owned(), body.clone());
             // Somebody waits for a trial; it is never held back.
             if announcement.event == "test" {
                 message.at_most = Some(u32::MAX);
@@ -159,6 +198,22 @@ impl Herald {
         self.outbox.put(audiences.iter().map(message).collect(), now).await?;
         self.made.notify_one();
         Ok(())
+    }
+}
+
+fn wants(audience: &Audience, notice: &Notice, known: Option<&Known>) -> bool {
+    if !audience.on.contains(&notice.occasion) {
+        return false;
+    }
+    let Some(repository) = &notice.repository else { return true };
+    match known {
+        Some(Known { story, about, .. }) => {
+            audience.is_about(repository, story, &about.workflow, notice.environment.as_deref())
+        }
+        None => {
+            audience.is_about_repository(repository)
+                && notice.environment.as_deref().is_none_or(|environment| audience.is_about_environment(environment))
+        }
     }
 }
 

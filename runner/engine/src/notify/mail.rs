@@ -162,6 +162,10 @@ impl Mail {
     /// leads to the page.
     async fn waiting(&self, announcement: &Announcement, outbox: &Outbox) -> Result<Option<Asked>, Outcome> {
         let (Some(url), Some(review)) = (&self.links_at, &announcement.review) else { return Ok(None) };
+        // A gate is answered by who may deploy there, at its page.
+        if review.gate.is_some() {
+            return Ok(None);
+        }
         let (Some(run), Some(environment)) = (&announcement.run, &announcement.environment) else { return Ok(None) };
         let run = RunId(run.id);
         let mut facts = Vec::new();

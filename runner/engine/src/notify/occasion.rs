@@ -18,7 +18,7 @@ pub enum Occasion {
     Approval,
     /// A deployment ended, well or not.
     Deployment,
-    /// A deployment was taken back. Nothing tells of it yet: it comes with the deployments of the server itself.
+    /// A deployment was taken back, by itself or by somebody, or cannot be.
     Rollback,
     /// What runs cost came to a threshold.
     Budget,

@@ -4,6 +4,7 @@
 //! a [`Target`].
 
 mod config;
+mod known;
 mod reader;
 mod start;
 mod subject;
@@ -11,6 +12,7 @@ mod target;
 mod worker;
 
 pub use config::{ForgeTable, Plan, ReportingTables, TableError, TelemetryTable};
+pub(crate) use known::{Knowing, Known};
 pub use reader::{Findings, NoFindings, Reader, ReaderSettings};
 pub use start::Reporting;
 pub(crate) use subject::subject;

@@ -10,15 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use workflow::mask::Masker;
 use workflow::run::{JobRunKey, Recorded, RunEvent};
 
-use super::subject;
+use super::known::Knowing;
 use crate::clock::Clock;
 use crate::github::{Course, DeploymentState, Envelope, JobFindings, Report, Sender};
 use crate::metrics::Metrics;
 use crate::notify::{Audience, News as NewsForPeople, Story};
-use crate::service::{RunSecrets, RunSpec};
+use crate::service::RunSecrets;
 use crate::store::deliveries::NewDelivery;
 use crate::store::deployments::DeploymentChange;
 use crate::store::followers::Followers;
@@ -72,10 +71,10 @@ pub struct ReaderSettings {
 #[derive(Debug)]
 pub struct Reader {
     store: SqliteStore,
+    knowing: Knowing,
     outbox: Outbox,
     followers: Followers,
     settings: ReaderSettings,
-    secrets: Arc<dyn RunSecrets>,
     findings: Arc<dyn Findings>,
     metrics: &'static Metrics,
     clock: Arc<dyn Clock>,
@@ -113,9 +112,9 @@ impl Reader {
         Self {
             outbox: Outbox::on(store.database().clone()),
             followers: Followers::on(store.database().clone()),
+            knowing: Knowing { store: store.clone(), secrets, url: settings.url.clone() },
             store,
             settings,
-            secrets,
             findings: Arc::new(NoFindings),
             metrics: crate::metrics::metrics(),
             clock,
@@ -234,35 +233,10 @@ impl Reader {
 
     async fn begin(&self, run: RunId) -> Result<Entry, StoreError> {
         let nobody = Entry { course: None, target: None, facts: Vec::new(), story: Story::default(), has_begun: false };
-        let (Some(spec), Some(row)) = (self.store.spec(run).await?, self.store.run_row(run).await?) else {
-            return Ok(nobody);
-        };
-        let target = self.settings.targets.get(spec.forge.as_str()).cloned();
-        // Without them a name that is made of them is empty; that is no reason to say nothing.
-        let vars = self.secrets.vars(&spec, None).await.unwrap_or_default();
-        let page = self.settings.url.as_ref().map(|url| format!("{}/runs/{run}", url.trim_end_matches('/')));
-        let story = if self.settings.audiences.is_empty() {
-            Story::default()
-        } else {
-            Story::of(&row, &spec, &self.masker(&spec).await)
-        };
-        let (about, facts) = subject::subject(run, &row, &spec, &vars, page);
-        Ok(Entry { course: Some(Course::new(about, facts)), target, story, ..nobody })
-    }
-
-    /// Hides the repository's secrets in what did not come out of a log.
-    async fn masker(&self, spec: &RunSpec) -> Masker {
-        let mut masker = Masker::new();
-        match self.secrets.secrets(spec, None, None).await {
-            Ok(secrets) => {
-                for secret in secrets.names().filter_map(|name| secrets.get(name)) {
-                    // Whoever set one that is too short was told.
-                    let _too_short = masker.add(secret.expose());
-                }
-            }
-            Err(error) => tracing::debug!(error = error.0, "the secrets of a run cannot be had to be hidden in news"),
-        }
-        masker
+        let for_people = !self.settings.audiences.is_empty();
+        let Some(known) = self.knowing.of(run, for_people, None).await? else { return Ok(nobody) };
+        let target = self.settings.targets.get(&known.forge).cloned();
+        Ok(Entry { course: Some(Course::new(known.about, known.facts)), target, story: known.story, ..nobody })
     }
 
     async fn tell_people(

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Findings, Plan, Reader, Worker, WorkerSettings};
+use super::{Findings, Knowing, Plan, Reader, Worker, WorkerSettings};
 use crate::clock::Clock;
 use crate::notify::{Herald, tell_of_held};
 use crate::service::RunSecrets;
@@ -47,7 +47,9 @@ impl Reporting {
         }
         let (recorded, made, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
         let mut tasks = JoinSet::new();
+        let knowing = Knowing { store: store.clone(), secrets: Arc::clone(&secrets), url: plan.reader.url.clone() };
         let herald = Herald::new(outbox.clone(), plan.channels, plan.reader.url.clone(), Arc::clone(&made));
+        let herald = herald.with_runs(knowing);
         let audiences = plan.reader.audiences.clone();
         if !audiences.is_empty() {
             let (clock, made) = (Arc::clone(&clock), Arc::clone(&made));

@@ -189,6 +189,14 @@ impl Rollouts {
         self.database.read(move |connection| table::asking(connection, run)).await
     }
 
+    /// Rollouts that are over and changed since then, the oldest first, at most [`LISTED_MAX`]; no gates.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn ended_since(&self, at: Timestamp) -> Result<Vec<RolloutRow>, StoreError> {
+        self.database.read(move |connection| table::ended_since(connection, at)).await
+    }
+
     /// The others of the same service and environment that are not closed, or have the lock; the oldest first.
     ///
     /// # Errors

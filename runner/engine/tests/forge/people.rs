@@ -94,6 +94,9 @@ fn notice(subject: &str) -> Notice {
         lines: Vec::new(),
         repository: Some("octo/shop".into()),
         path: Some("/costs".into()),
+        run: None,
+        environment: None,
+        review: None,
     }
 }
 

@@ -147,7 +147,7 @@ pub struct WatchArgs {
     /// Which
     #[command(flatten)]
     pub one: OneRun,
-    /// End, with success, as soon as the run waits for a review
+    /// End, with success, as soon as the run waits for people: for a review, or at a gate
     #[arg(long)]
     pub until_review: bool,
 }

@@ -15,7 +15,7 @@ use workflow::run::{Conclusion, RunEvent};
 use super::client::{Client, Unanswered, query};
 use super::connect::connect;
 use super::sse::Events;
-use super::{number, place};
+use super::{number, place, shown};
 use crate::args::{Global, OneRun, WatchArgs};
 use crate::exit::{Exit, Failure};
 use crate::report::plain::Detail;
@@ -23,6 +23,8 @@ use crate::report::{LiveView, Logs, PlainView, Record, SummaryFacts, View, summa
 use crate::run::signal::Signals;
 use crate::terminal::{self, Terminal};
 
+/// How often it is asked whether a job asks people in its middle: that is no event of the run.
+const GATES_EVERY: Duration = Duration::from_secs(2);
 /// How long the server is given before it is asked again, at first and at most.
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -43,7 +45,7 @@ pub(super) struct Wish {
     pub(super) json: bool,
     /// The arguments that name the server, for commands that are shown.
     pub(super) place: String,
-    /// Whether to end where the run waits for a review.
+    /// Whether to end where the run waits for people: for a review, or at a gate.
     pub(super) until_review: bool,
 }
 
@@ -62,9 +64,14 @@ pub(super) async fn follow(client: &Client, wish: &Wish, global: &Global) -> Res
     };
     watcher.view.ended();
     result?;
-    if let Some(environment) = &watcher.waits_for {
-        let text =
-            format!("Run {run} waits for a review of {environment}: pipe approve {run}{}", wish.place, run = wish.run);
+    if let Some(waits) = &watcher.waits_for {
+        let (run, place) = (wish.run, &wish.place);
+        let text = match waits {
+            Waits::Review(environment) => {
+                format!("Run {run} waits for a review of {environment}: pipe approve {run}{place}")
+            }
+            Waits::Gate { name, subject } => format!("Run {run} asks: {subject} pipe approve {run} {name}{place}"),
+        };
         let _gone = writeln!(std::io::stderr(), "{text}");
         return Ok(Exit::Success);
     }
@@ -92,8 +99,28 @@ struct Watcher {
     is_over: bool,
     /// Whether a review was asked for since this was last looked at.
     was_asked: bool,
-    /// The environment at which the watching ended.
-    waits_for: Option<String>,
+    /// At what the watching ended.
+    waits_for: Option<Waits>,
+}
+
+/// What a run waits for.
+enum Waits {
+    /// A review of this environment.
+    Review(String),
+    /// An answer to what a job asks in its middle.
+    Gate { name: String, subject: String },
+}
+
+impl Waits {
+    /// The first thing that a run waits for; it may be long ago, and given since.
+    fn of(answer: &Json) -> Option<Self> {
+        if let Some(environment) = answer["reviews"][0]["environment"].as_str() {
+            return Some(Self::Review(environment.to_owned()));
+        }
+        let gate = &answer["gates"][0];
+        let name = gate["service"].as_str()?.to_owned();
+        Some(Self::Gate { name, subject: shown(&gate["subject"]) })
+    }
 }
 
 /// How a connection ended.
@@ -167,10 +194,21 @@ impl Watcher {
         let response = client.send(Method::GET, &path, None, &headers).await?;
         let mut stream = response.into_body().into_data_stream();
         let mut events = Events::default();
-        while let Some(bytes) = stream.next().await {
+        let mut look = tokio::time::interval(GATES_EVERY);
+        loop {
+            let bytes = tokio::select! {
+                bytes = stream.next() => bytes,
+                _ = look.tick(), if wish.until_review => {
+                    if self.waits(client).await? {
+                        return Ok(Ended::Over);
+                    }
+                    continue;
+                }
+            };
             let bytes = match bytes {
-                Ok(bytes) => bytes,
-                Err(error) => return Ok(Ended::Early(format!("the connection broke: {error}"))),
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return Ok(Ended::Early(format!("the connection broke: {error}"))),
+                None => return Ok(Ended::Early("the server ended the connection".to_owned())),
             };
             let is_ours = events.push(&bytes, |event| {
                 if event.name == "end" {
@@ -186,16 +224,16 @@ impl Watcher {
             if self.is_over {
                 return Ok(Ended::Over);
             }
-            if wish.until_review && std::mem::take(&mut self.was_asked) {
-                // It may be long ago, and given since.
-                let answer = client.get(&format!("/runs/{}/reviews", wish.run)).await?;
-                self.waits_for = answer["reviews"][0]["environment"].as_str().map(str::to_owned);
-                if self.waits_for.is_some() {
-                    return Ok(Ended::Over);
-                }
+            if wish.until_review && std::mem::take(&mut self.was_asked) && self.waits(client).await? {
+                return Ok(Ended::Over);
             }
         }
-        Ok(Ended::Early("the server ended the connection".to_owned()))
+    }
+
+    /// Whether the run waits for people now.
+    async fn waits(&mut self, client: &Client) -> Result<bool, Unanswered> {
+        self.waits_for = Waits::of(&client.get(&format!("/runs/{}/reviews", self.run)).await?);
+        Ok(self.waits_for.is_some())
     }
 
     /// How the run ended, as `pipe run` tells it.

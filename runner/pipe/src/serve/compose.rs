@@ -23,12 +23,13 @@ use engine::service::{RunRepository, RunService, ServiceParts};
 use engine::store::Database;
 use engine::store::audit::Audit;
 use engine::store::deliveries::Deliveries;
+use engine::store::outbox::Outbox;
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use engine::triggering::{Sources, Triggering};
-use pipelines::Deploying;
 use pipelines::rollout::Orphans;
+use pipelines::{Deploying, Watch};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess, Registry};
 use web::{Entrance, FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
@@ -92,6 +93,8 @@ pub async fn compose(
     let checkpoints = checkpoints(&data, &audit, &stop);
     let keep_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
     let noting = noting((&database, &triggering, &telling.herald), &config, (&audit, &settings), &stop);
+    let watch = Watch::new(deploying.keeper.rollouts().clone(), Outbox::on(database.clone()), telling.herald.clone());
+    let watching: Background = Box::pin(watch.run(stop.clone()));
     let tokens = Tokens::on(database.clone(), audit.clone());
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
@@ -117,7 +120,7 @@ pub async fn compose(
     let routes = routes.merge(telling.numbers).merge(api.routes());
     let keep_up: Background = Box::pin(keep_up);
     let rollouts = rollouts(deploying, &stop);
-    let background = vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts];
+    let background = vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts, watching];
     let (options, drain) = (options(&config), config.drain());
     Ok(Composed { database, runs, routes, options, background, stop, drain, first, local })
 }

@@ -120,6 +120,15 @@ pub(super) fn asking(connection: &Connection, run: Option<RunId>) -> rusqlite::R
     Ok(rows)
 }
 
+/// Those that are over, by the time of their last change.
+pub(super) fn ended_since(connection: &Connection, at: Timestamp) -> rusqlite::Result<Vec<RolloutRow>> {
+    let mut select = connection.prepare_cached(
+        "SELECT * FROM rollouts WHERE updated_at >= ?1 AND state <> 'active' AND substr(service, 1, 5) <> 'gate:'
+         AND view ->> '$.outcome' IS NOT NULL ORDER BY updated_at LIMIT ?2",
+    )?;
+    select.query_map(params![at.as_microsecond(), LISTED_MAX], rollout)?.collect()
+}
+
 /// Others of the same place that are not closed, or have its lock.
 pub(super) fn rivals(connection: &Connection, id: u64) -> rusqlite::Result<Vec<RivalRow>> {
     let mut select = connection.prepare_cached(
