@@ -11,6 +11,8 @@ pub const COMMITS_SHOWN_MAX: usize = 100;
 const BEHIND_SHOWN_MAX: usize = 10;
 /// Most commits that are counted.
 const COMMITS_COUNTED_MAX: usize = 10_000;
+/// Most commits whose authors are told.
+const AUTHORS_OF_MAX: usize = 1_000;
 /// Most files that are told one by one.
 pub const FILES_SHOWN_MAX: usize = 300;
 /// Largest file whose lines are counted.
@@ -23,12 +25,23 @@ pub struct Apart {
     pub commits: Vec<CommitLine>,
     /// How many come, up to [`COMMITS_COUNTED_MAX`].
     pub ahead: usize,
+    /// Who wrote them, of the newest [`AUTHORS_OF_MAX`]: whoever wrote most comes first.
+    pub authors: Vec<Author>,
     /// How many go away again, because what stands there has them and this has not.
     pub behind: usize,
     /// Files that differ, in git's order, at most [`FILES_SHOWN_MAX`].
     pub files: Vec<FileChange>,
     /// How many differ.
     pub files_changed: usize,
+}
+
+/// Somebody who wrote commits.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Author {
+    /// As the commits name them.
+    pub name: String,
+    /// How many.
+    pub commits: usize,
 }
 
 /// A commit in a list.
@@ -67,9 +80,12 @@ impl Apart {
         let new_tree = commit_tree(repository, new)?;
         let old_tree = old.map(|old| commit_tree(repository, old)).transpose()?;
         let (old_id, new_id) = (old.map(id).transpose()?, id(new)?);
-        let (commits, ahead) = walk(repository, new_id, old_id)?;
-        let behind = old_id.map(|old| walk(repository, old, Some(new_id))).transpose()?;
-        let mut apart = Self { commits, ahead, behind: behind.map_or(0, |(_, count)| count), ..Self::default() };
+        let ids = ids(repository, new_id, old_id)?;
+        let commits = lines(repository, &ids)?;
+        let behind = old_id.map(|old| self::ids(repository, old, Some(new_id))).transpose()?;
+        let behind = behind.map_or(0, |ids| ids.len());
+        let authors = authors(repository, &ids).map_err(library(repository))?;
+        let mut apart = Self { commits, ahead: ids.len(), authors, behind, ..Self::default() };
         // Without anything before all files come: they are no news.
         if let Some(old_tree) = old_tree {
             let mut options = DiffOptions::new();
@@ -137,7 +153,7 @@ impl Lag {
         let gone = |_: git2::Error| MirrorError::Gone(sha.to_owned());
         let behind = count(tip, own).map_err(gone)?;
         let ahead = count(own, tip).map_err(gone)?;
-        let (mut commits, _) = if behind == 0 { Default::default() } else { walk(repository, tip, Some(own))? };
+        let mut commits = if behind == 0 { Vec::new() } else { lines(repository, &ids(repository, tip, Some(own))?)? };
         commits.truncate(BEHIND_SHOWN_MAX);
         Ok(Self { branch, behind, ahead, commits })
     }
@@ -153,8 +169,8 @@ impl CommitLine {
     }
 }
 
-/// Commits that `from` has and `hidden` has not.
-fn walk(repository: &Repository, from: Oid, hidden: Option<Oid>) -> Result<(Vec<CommitLine>, usize), MirrorError> {
+/// Commits that `from` has and `hidden` has not, newest first.
+fn ids(repository: &Repository, from: Oid, hidden: Option<Oid>) -> Result<Vec<Oid>, MirrorError> {
     let ids = || {
         let mut walk = repository.revwalk()?;
         walk.set_sorting(Sort::TIME | Sort::TOPOLOGICAL)?;
@@ -162,10 +178,27 @@ fn walk(repository: &Repository, from: Oid, hidden: Option<Oid>) -> Result<(Vec<
         hidden.map(|hidden| walk.hide(hidden)).transpose()?;
         walk.take(COMMITS_COUNTED_MAX).collect::<Result<Vec<_>, _>>()
     };
-    let ids = ids().map_err(library(repository))?;
+    ids().map_err(library(repository))
+}
+
+/// The first of them, to be shown.
+fn lines(repository: &Repository, ids: &[Oid]) -> Result<Vec<CommitLine>, MirrorError> {
     let line = |id: &Oid| Ok(CommitLine::of(&CommitText::read(repository, &id.to_string())?));
-    let shown = ids.iter().take(COMMITS_SHOWN_MAX).map(line).collect::<Result<_, MirrorError>>()?;
-    Ok((shown, ids.len()))
+    ids.iter().take(COMMITS_SHOWN_MAX).map(line).collect()
+}
+
+fn authors(repository: &Repository, ids: &[Oid]) -> Result<Vec<Author>, git2::Error> {
+    let mut authors: Vec<Author> = Vec::new();
+    for id in ids.iter().take(AUTHORS_OF_MAX) {
+        let commit = repository.find_commit(*id)?;
+        let name = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
+        match authors.iter_mut().find(|author| author.name == name) {
+            Some(author) => author.commits += 1,
+            None => authors.push(Author { name, commits: 1 }),
+        }
+    }
+    authors.sort_by(|one, other| other.commits.cmp(&one.commits).then_with(|| one.name.cmp(&other.name)));
+    Ok(authors)
 }
 
 fn change(diff: &git2::Diff<'_>, at: usize) -> Option<FileChange> {
@@ -228,6 +261,8 @@ mod tests {
             files,
             [("db/migrations/002.sql", "added", Some((1, 0))), ("terraform/main.tf", "added", Some((2, 0)))]
         );
+        assert_eq!(apart.authors.iter().map(|author| author.commits).collect::<Vec<_>>(), [2]);
+        assert_eq!(apart.authors[0].name, apart.commits[0].author);
         assert_eq!(apart.of_kind("migration").count(), 1);
         let asked = ["db/migrations/002.sql".to_owned(), "db/none.sql".to_owned(), "db".to_owned()];
         let read = texts(&repository, &second, &asked).unwrap();

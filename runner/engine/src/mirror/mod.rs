@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use workflow::event::GitRef;
 
-pub use apart::{Apart, COMMITS_SHOWN_MAX, CommitLine, FILES_SHOWN_MAX, FileChange, Lag, texts};
+pub use apart::{Apart, Author, COMMITS_SHOWN_MAX, CommitLine, FILES_SHOWN_MAX, FileChange, Lag, texts};
 pub use brought::{Brought, COMMITS_READ_MAX};
 pub use changed::{CHANGED_FILES_MAX, Compared};
 pub use error::MirrorError;
