@@ -20,4 +20,5 @@ mod rollouts;
 mod routes;
 mod runs;
 mod settings;
+mod slow_readers;
 mod world;
