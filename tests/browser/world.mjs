@@ -29,9 +29,11 @@ export async function until(what, look) {
 }
 
 export class World {
-  /** `files`: what the first commit has, by path; nothing is pushed with none. `settings`: more of pipe.toml. */
-  static async open({ files = {}, settings = "" } = {}) {
+  /** `files`: what the first commit has, by path; nothing is pushed with none. `settings`: more of pipe.toml. `address`: where it listens,
+   *  where that has to be known before. */
+  static async open({ files = {}, settings = "", address } = {}) {
     const world = new World();
+    world.address = address;
     world.folder = await mkdtemp(join(tmpdir(), "pipe-browser-"));
     await chmod(world.folder, 0o755);
     world.data = join(world.folder, "data");
