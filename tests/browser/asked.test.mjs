@@ -186,16 +186,36 @@ test("a review says what cannot be undone, and what scans found since", async ()
     assert.match(page.url(), new RegExp(`/deployments/${deployment.id}$`));
     await close(page);
   }
+  const findings = ["open", "new", "standing", "fixed"].map((state) => `/findings?state=${state}`);
   for (const colorScheme of ["light", "dark"]) {
     const page = await open(held.browser, world, { colorScheme });
-    for (const path of [`/runs/${second.id}/review/production`, `/deployments/${deployment.id}`, `/rollouts/${rollout}`]) {
+    for (const path of [`/runs/${second.id}/review/production`, `/deployments/${deployment.id}`, `/rollouts/${rollout}`, ...findings]) {
       await page.goto(path);
       assert.deepEqual(await violations(page), [], path);
     }
     await close(page);
   }
   const small = await open(held.browser, world, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
-  await small.goto(`/runs/${second.id}/review/production`);
-  assert.equal(await overflow(small), 0);
+  for (const path of [`/runs/${second.id}/review/production`, findings[0]]) {
+    await small.goto(path);
+    assert.equal(await overflow(small), 0, path);
+  }
   await close(small);
+  // The same over time: what is new is found by its filters, without a script too.
+  for (const javaScriptEnabled of [true, false]) {
+    const page = await open(held.browser, world, { javaScriptEnabled });
+    await page.goto("/");
+    await press(page, page.getByRole("link", { name: "Findings" }));
+    const rows = async () => (await page.locator("section[aria-labelledby=h-listed] tbody tr").allTextContents()).map((row) => row.replace(/\s+/g, " "));
+    const listed = await rows();
+    assert.ok(listed.length === 2 && /Critical fails ?CVE-new openssl ?shop\/orders.* new$/.test(listed[0].trim()) && /High ?CVE-both .* stands$/.test(listed[1].trim()), `${listed}`);
+    await page.selectOption("select[name=state]", "fixed");
+    await press(page, page.getByRole("button", { name: "Filter" }));
+    assert.match(`${await rows()}`, /Low ?CVE-old .*still stands/);
+    await page.selectOption("select[name=state]", "new");
+    await page.selectOption("select[name=severity]", "low");
+    await press(page, page.getByRole("button", { name: "Filter" }));
+    assert.match(await page.locator("main").textContent(), /Nothing that does not stand there already/);
+    await close(page);
+  }
 });

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use engine::store::reports::Reports;
 use engine::store::rollouts::{Addition, NewRollout, RolloutState, Rollouts};
-use engine::store::verdicts::{FindingLine, Found, ImageVerdict, Verdicts};
+use engine::store::scans::{NewScan, image_name};
+use engine::store::verdicts::{FindingLine, Found, ImageVerdict};
 use engine::store::{Database, Options, RunId};
 use jiff::{SignedDuration, Timestamp};
 use rollout::machine::Effect;
@@ -68,7 +69,7 @@ async fn main() -> Result<()> {
     let alias = folder.path().join("pipe.db");
     symlink(Path::new(&path).canonicalize()?, &alias)?;
     let database = Database::open(&alias, Options::LOCAL)?;
-    let (rollouts, verdicts) = (Rollouts::on(database.clone()), Reports::on(database).verdicts());
+    let (rollouts, verdicts) = (Rollouts::on(database.clone()), Reports::on(database));
     let _carried_here = carry(Path::new(&path))?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut going: BTreeMap<u64, Going> = BTreeMap::new();
@@ -104,7 +105,7 @@ async fn main() -> Result<()> {
 }
 
 /// What a scan of an image found. The image is one of its own for each run.
-async fn scan(verdicts: &Verdicts, words: &[&str]) -> Result<()> {
+async fn scan(verdicts: &Reports, words: &[&str]) -> Result<()> {
     let [repository, run, target, found] = words else { return Err(format!("what is `{words:?}`?").into()) };
     let run = RunId(run.parse()?);
     let lines = found.split(',').filter_map(|one| one.split_once(':')).map(|(name, severity)| FindingLine {
@@ -133,7 +134,20 @@ async fn scan(verdicts: &Verdicts, words: &[&str]) -> Result<()> {
         at: Timestamp::now(),
         findings: Some(Found { count: worst.len(), worst }),
     };
-    Ok(verdicts.record(said).await?)
+    let new = NewScan {
+        repository: said.repository.clone(),
+        subject: image_name(&said.target).to_owned(),
+        is_image: true,
+        run,
+        job: said.job.clone(),
+        step: said.step,
+        outcome: said.outcome.clone(),
+        sentence: said.sentence.clone(),
+        at: said.at,
+        found: said.findings.clone().unwrap_or_default(),
+    };
+    verdicts.scans().record(new).await?;
+    Ok(verdicts.verdicts().record(said).await?)
 }
 
 async fn begin(rollouts: &Rollouts, words: &[&str]) -> Result<Going> {

@@ -22,7 +22,7 @@ use crate::site::Site;
 /// Most failures that are told one by one.
 const FAILURES_MAX: usize = 100;
 /// Environments that are of most interest, where none is asked for.
-const PRODUCTION: [&str; 3] = ["production", "prod", "live"];
+pub(crate) const PRODUCTION: [&str; 3] = ["production", "prod", "live"];
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -14,6 +14,7 @@ pub(crate) mod environments;
 mod events;
 mod findings;
 pub(crate) mod follow;
+pub(crate) mod found;
 pub(crate) mod gates;
 pub(crate) mod insights;
 mod irreversible;
@@ -138,6 +139,7 @@ impl Api {
             .merge(of_people())
             .merge(insights::routes())
             .merge(reported::routes())
+            .merge(found::routes())
             .merge(notifications::routes())
             .merge(rollouts::routes())
             .fallback(async || not_found("there is no such page; /api/v1/openapi.json lists them"))

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::store::RunId;
 use engine::store::reports::Reports;
+use engine::store::scans::image_name;
 use engine::store::verdicts::{FindingLine, Found, ImageVerdict};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::store;
+use super::found::SEVERITIES;
 use crate::Problem;
 use crate::site::Site;
 
-/// Severities, the worst first.
-const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "unknown"];
 /// New findings that are told one by one.
 const NEW_SHOWN_MAX: usize = 20;
 
@@ -83,16 +83,7 @@ pub(crate) async fn scans(
 
 /// The last verdict about each image, by its name without tag and digest.
 fn last(verdicts: Vec<ImageVerdict>) -> BTreeMap<String, ImageVerdict> {
-    verdicts.into_iter().map(|verdict| (name(&verdict.target).to_owned(), verdict)).collect()
-}
-
-fn name(target: &str) -> &str {
-    let target = target.split_once('@').map_or(target, |(name, _)| name);
-    match target.rsplit_once(':') {
-        // A port of a registry is no tag.
-        Some((name, tag)) if !tag.contains('/') => name,
-        Some(_) | None => target,
-    }
+    verdicts.into_iter().map(|verdict| (image_name(&verdict.target).to_owned(), verdict)).collect()
 }
 
 fn scan(verdict: ImageVerdict, old: Option<ImageVerdict>) -> Scan {
@@ -137,18 +128,6 @@ fn against(here: &Found, old: &ImageVerdict) -> Option<Against> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn images_are_known_by_their_names() {
-        for (target, expected) in [
-            ("shop/orders:1.2", "shop/orders"),
-            ("shop/orders", "shop/orders"),
-            ("registry.example:5000/shop/orders", "registry.example:5000/shop/orders"),
-            ("registry.example:5000/shop/orders:7@sha256:00", "registry.example:5000/shop/orders"),
-        ] {
-            assert_eq!(name(target), expected);
-        }
-    }
 
     fn verdict(run: u64, found: Option<(usize, &[(&str, &str)])>) -> ImageVerdict {
         let line = |(fingerprint, severity): &(&str, &str)| FindingLine {

@@ -13,6 +13,7 @@ mod environments;
 mod errors;
 mod files;
 mod filters;
+mod findings;
 mod forms;
 mod gate;
 mod insights;
@@ -80,6 +81,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/deployments/{id}/unmark", post(deployment::unmark))
         .route("/insights", get(insights::show))
         .route("/costs", get(costs::show))
+        .route("/findings", get(findings::show))
         .route("/tests", get(tested::list))
         .route("/tests/{id}", get(tested::show))
         .route("/deliveries", get(deliveries::list))

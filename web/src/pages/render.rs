@@ -64,6 +64,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("settings-secrets.html", include_str!("../../templates/settings-secrets.html")),
     ("settings-notifications.html", include_str!("../../templates/settings-notifications.html")),
     ("settings-repositories.html", include_str!("../../templates/settings-repositories.html")),
+    ("findings.html", include_str!("../../templates/findings.html")),
     ("first.html", include_str!("../../templates/first.html")),
     ("login.html", include_str!("../../templates/login.html")),
 ];

@@ -8,6 +8,7 @@ mod artifacts;
 mod deeds;
 mod events;
 mod findings;
+mod findings_over_time;
 mod gates;
 mod logs;
 mod notifications;

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
+use engine::store::scans::{NewScan, image_name};
 use engine::store::verdicts::{FINDINGS_KEPT_MAX, FindingLine, Found, ImageVerdict};
 use jiff::Timestamp;
 use scanners::advisory::Database;
@@ -86,6 +87,7 @@ impl BuiltInAction for Scan {
         }
         tell(call, &scanned).await;
         record(call, &scanned).await;
+        keep(call, &scanned, &wish).await;
         let sentence = scanned.verdict.sentence();
         match scanned.verdict.outcome {
             Outcome::Pass => Ok(()),
@@ -306,6 +308,43 @@ async fn record(call: &mut ActionCall<'_>, scanned: &Scanned) {
         let text = format!("the verdict was not kept, so environments that ask for one will refuse the image: {error}");
         call.log.warning(&text).await;
     }
+}
+
+/// Keeps what was found for those who look at it over time: of images, and of sources.
+async fn keep(call: &mut ActionCall<'_>, scanned: &Scanned, wish: &Wish) {
+    let (verdict, run) = (&scanned.verdict, &call.run);
+    let Some(reports) = run.reports.clone().filter(|_| run.keeper.trusted) else { return };
+    let is_image = scanned.is_of_daemon;
+    let new = NewScan {
+        repository: call.repository.name.clone(),
+        subject: subject(if is_image { image_name(&verdict.target) } else { &verdict.target }, wish),
+        is_image,
+        run: run.id,
+        job: run.job.clone(),
+        step: call.step,
+        outcome: verdict.outcome.as_str().to_owned(),
+        sentence: verdict.sentence(),
+        at: verdict.decided,
+        found: found(&verdict.judged),
+    };
+    if let Err(error) = reports.scans().record(new).await {
+        call.log.warning(&format!("what was found is not on the page of findings: {error}")).await;
+    }
+}
+
+/// Scans that look for other things are no later looks at the same: one would mend what the other finds.
+fn subject(name: &str, wish: &Wish) -> String {
+    let all = wish.scanners;
+    let asked = [
+        (all.vulnerabilities, "vuln"),
+        (all.secrets, "secret"),
+        (all.misconfigurations, "misconfig"),
+        (all.code, "code"),
+    ];
+    let words: Vec<&str> = asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, word)| word).collect();
+    let only = if words.len() == asked.len() { String::new() } else { format!(" ({})", words.join(", ")) };
+    let imported: String = wish.import.iter().map(|path| format!(" + {path}")).collect();
+    format!("{name}{only}{imported}")
 }
 
 /// In short, the worst first.

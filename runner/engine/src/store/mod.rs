@@ -19,6 +19,7 @@ pub mod reports;
 pub mod repositories;
 pub mod rollouts;
 mod runs;
+pub mod scans;
 pub mod schedules;
 pub mod secrets;
 mod sqlite;

@@ -18,6 +18,7 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::database::Database;
+use super::scans::Scans;
 use super::verdicts::Verdicts;
 use super::{RunId, StoreError};
 use crate::reports::{Outcome, Totals};
@@ -164,6 +165,12 @@ impl Reports {
     #[must_use]
     pub fn on(database: Database) -> Self {
         Self { database }
+    }
+
+    /// What scans found over time, in the same folder.
+    #[must_use]
+    pub fn scans(&self) -> Scans {
+        Scans::on(self.database.clone())
     }
 
     /// What gates said, which lies in the same database.

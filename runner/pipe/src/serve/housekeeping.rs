@@ -121,6 +121,9 @@ impl House {
         if let Err(error) = Reports::on(self.database.clone()).verdicts().prune(before).await {
             tracing::warn!(%error, "old verdicts of scans cannot be removed");
         }
+        if let Err(error) = Reports::on(self.database.clone()).scans().prune(before).await {
+            tracing::warn!(%error, "old findings of scans cannot be removed");
+        }
     }
 
     /// Logs of runs that ended long enough ago go; the runs stay.

@@ -4,6 +4,16 @@ use engine::store::tokens::Scope;
 
 use super::{JSON, Page, page};
 
+const FINDINGS: &[(&str, &str)] = &[
+    ("repository", "owner/name; else the first that was scanned"),
+    ("branch", "a branch, or a whole ref such as refs/tags/v1; else main"),
+    ("environment", "what stands there is compared with; else production"),
+    ("subject", "an image without its tag, or a path of sources"),
+    ("severity", "critical, high, medium, low or unknown"),
+    ("state", "open (else this one), new (not in the environment), standing (there) or fixed"),
+    ("limit", "at most so many; 5000 at most"),
+];
+
 /// All of them.
 pub(super) const PAGES: &[Page] = &[
     Page {
@@ -39,6 +49,22 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         answer: (200, JSON, "files: path, lines, branches"),
         ..page("get", "/runs/{id}/coverage/{report}", Scope::RunsRead, "The files of a report of coverage")
+    },
+    Page {
+        query: FINDINGS,
+        answer: (
+            200,
+            JSON,
+            "repository, ref, environment; subjects: their newest scans, counts, how many are new against the environment; counts \
+             by severity; findings: name, place, subject, severity, fails, first_run, first_at, last_run, last_at, fixed_run, \
+             fixed_at, stands (in the environment); more: how many were left out",
+        ),
+        ..page("get", "/findings", Scope::RunsRead, "What scans found over time, against what stands")
+    },
+    Page {
+        query: FINDINGS,
+        answer: (200, JSON, "the same as SARIF 2.1.0"),
+        ..page("get", "/findings/sarif", Scope::RunsRead, "What scans found, for other tools")
     },
     Page {
         query: &[
