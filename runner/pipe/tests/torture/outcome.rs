@@ -134,8 +134,12 @@ impl World {
     /// Asks for what carries this label of ours.
     fn docker(&self, words: &[&str], label: &str) -> String {
         let filter = format!("label=dev.pipe.{label}={}", self.installation());
+        self.told_docker(&[words, &["--filter", &filter]].concat())
+    }
+
+    fn told_docker(&self, words: &[&str]) -> String {
         let mut command = Command::new("docker");
-        command.args(words).args(["--filter", &filter]);
+        command.args(words);
         command.envs(self.docker.as_ref().map(|host| ("DOCKER_HOST", host)));
         let output = command.output().map(|output| output.stdout).unwrap_or_default();
         String::from_utf8_lossy(&output).into_owned()
@@ -162,6 +166,16 @@ impl World {
             }
         }
         found
+    }
+}
+
+impl Drop for World {
+    /// A server that was killed leaves the network that its jobs share, for the next one of its folder, which goes now.
+    /// An engine has some thirty networks to give.
+    fn drop(&mut self) {
+        for network in self.docker(&["network", "ls", "--quiet"], "apart").lines() {
+            self.told_docker(&["network", "rm", network]);
+        }
     }
 }
 

@@ -119,13 +119,13 @@ impl World {
     }
 
     /// The same with its data in a folder of this world, which is there.
-    pub(crate) fn in_small(self, folder: &'static str, workflow: &str) -> Self {
+    pub(crate) fn in_small(mut self, folder: &'static str, workflow: &str) -> Self {
         for name in ["work", "bare.git"] {
             std::fs::remove_dir_all(self.path(name)).unwrap();
         }
-        let world = Self { data: folder, ..self };
-        world.set_up(workflow);
-        world
+        self.data = folder;
+        self.set_up(workflow);
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
