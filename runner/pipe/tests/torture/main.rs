@@ -22,6 +22,7 @@ mod rollouts;
 mod rows;
 mod server;
 mod stage;
+mod storms;
 mod wal;
 mod world;
 

@@ -65,7 +65,7 @@ impl Blade {
 /// A running server. What is left of it ends with the test.
 pub(crate) struct Server {
     process: Child,
-    pid: Pid,
+    pub(crate) pid: Pid,
     traced: bool,
     /// Whether it came as far as to listen.
     pub(crate) listens: bool,

@@ -10,8 +10,8 @@ use crate::server::{Flushes, PATIENCE, Server, wait_for};
 
 /// The image of jobs in containers.
 pub(crate) const IMAGE: &str = "buildpack-deps:bookworm";
-const REPOSITORY: &str = "tests/torture";
-const SECRET: &str = "a secret of enough characters";
+pub(crate) const REPOSITORY: &str = "tests/torture";
+pub(crate) const SECRET: &str = "a secret of enough characters";
 
 /// Whether containers can be started here.
 pub(crate) fn docker_works() -> bool {
@@ -80,7 +80,7 @@ pub(crate) struct World {
     root: tempfile::TempDir,
     /// The data folder, in that one.
     data: &'static str,
-    port: u16,
+    pub(crate) port: u16,
     pub(crate) witness: Witness,
     /// `DOCKER_HOST` of the server, if not the usual one.
     pub(crate) docker: Option<String>,
