@@ -40,6 +40,22 @@ async fn follow(address: std::net::SocketAddr, token: &str) -> TcpStream {
     stream
 }
 
+/// Nobody has read anything: the server closes its end of all of them, and `open` files are left.
+async fn let_go(readers: Vec<TcpStream>, open: usize) {
+    let begin = Instant::now();
+    while files() > open {
+        assert!(begin.elapsed() < 12 * IDLE, "{} connections are still there", files() - open);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // All that is left of one is what lies in its socket.
+    for mut stream in readers {
+        let mut rest = Vec::new();
+        // It may have been reset.
+        drop(stream.read_to_end(&mut rest).await);
+        assert!(rest.len() < LOG_BYTES / 2, "{}", rest.len());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u09_who_follows_and_does_not_read_costs_little_and_is_let_go() {
     // Both ends of each connection are ours.
@@ -99,19 +115,7 @@ async fn u09_who_follows_and_does_not_read_costs_little_and_is_let_go() {
     assert!(reading.await.unwrap() >= LOG_BYTES, "who reads gets the whole log");
     let grown = most - before;
     assert!(grown < READERS * READER_BYTES_MAX, "{} KiB more for {READERS} readers", grown >> 10);
-    // Nobody has read anything: the server closes its end of all of them.
-    let begin = Instant::now();
-    while files() > open - READERS {
-        assert!(begin.elapsed() < 12 * IDLE, "{} connections are still there", files() + READERS - open);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    // All that is left of one is what lies in its socket.
-    for mut stream in readers {
-        let mut rest = Vec::new();
-        // It may have been reset.
-        drop(stream.read_to_end(&mut rest).await);
-        assert!(rest.len() < LOG_BYTES / 2, "{}", rest.len());
-    }
+    let_go(readers, open - READERS).await;
     world.stop.cancel();
     serving.await.unwrap();
 }
