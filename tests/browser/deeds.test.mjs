@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { close, open, shared, signIn } from "./chromium.mjs";
 import { RULES, fill, files } from "./shop.mjs";
-import { Lines, World } from "./world.mjs";
+import { Lines, World, until } from "./world.mjs";
 
 const held = shared();
 let world, lines, failed, waiting;
@@ -65,6 +65,10 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByRole("button", { name: "Approve production" }).click();
     await comes(page, javaScriptEnabled, "Success");
     assert.equal(await page.locator(".pick summary").textContent(), "Attempt 2 of 2");
+    // Deployments are written down behind the facts of a run.
+    const run = shown(page);
+    await until("a deployment", async () =>
+      (await world.get("/api/v1/deployments")).deployments.find((one) => one.run === run && one.state === "success"));
     await page.goto("/environments");
     const row = page.locator("tbody tr", { hasText: "production" });
     assert.match(await row.textContent(), /Success/);
