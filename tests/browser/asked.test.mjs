@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { close, open, overflow, shared, signIn, violations } from "./chromium.mjs";
-import { RULES } from "./shop.mjs";
+import { RULES, SHIP } from "./shop.mjs";
 import { Stage } from "./stage.mjs";
 import { PASSWORD, World, until } from "./world.mjs";
 
@@ -28,16 +28,6 @@ jobs:
             + 1,203 rows in customers
             - 0 rows in accounts
       - run: echo "moved, says \${{ steps.ask.outputs.approved-by }}"
-`;
-const SHIP = `name: Ship
-on: { push: { branches: [main] } }
-jobs:
-  ship:
-    name: Ship
-    runs-on: ubuntu-latest
-    environment: production
-    steps:
-      - run: echo deployed
 `;
 const FILES = { ".github/workflows/move.yml": MOVE, ".github/workflows/ship.yml": SHIP, "migrations/1_orders.sql": "create table orders (id integer);\n" };
 

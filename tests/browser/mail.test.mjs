@@ -3,21 +3,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { close, open, overflow, shared, violations } from "./chromium.mjs";
 import { Post, free } from "./post.mjs";
+import { SHIP } from "./shop.mjs";
 import { World, until } from "./world.mjs";
 
 const held = shared();
 let world, post;
-
-const SHIP = `name: Ship
-on: { push: { branches: [main] } }
-jobs:
-  ship:
-    name: Ship
-    runs-on: ubuntu-latest
-    environment: production
-    steps:
-      - run: echo deployed
-`;
 
 before(async () => {
   await held.up();

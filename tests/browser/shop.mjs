@@ -151,6 +151,18 @@ jobs:
         run: echo "$INPUTS" | tr -d '\\n'; echo
 `;
 
+/** A workflow that wants a review of production, and nothing else. */
+export const SHIP = `name: Ship
+on: { push: { branches: [main] } }
+jobs:
+  ship:
+    name: Ship
+    runs-on: ubuntu-latest
+    environment: production
+    steps:
+      - run: echo deployed
+`;
+
 export const RULES = `
 [environments.staging]
 [environments.production]
