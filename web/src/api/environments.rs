@@ -61,8 +61,8 @@ pub(crate) async fn environments(
         let one = found.entry(key).or_insert_with(|| {
             json!({
                 "name": name, "repository": repository, "secrets": 0, "variables": 0, "reviewers": [], "wait_minutes": 0,
-                "required_reviewers": 0, "prevent_self_review": false, "branches": [], "frozen": null, "deployed": null,
-                "lag": null, "services": [],
+                "required_reviewers": 0, "prevent_self_review": false, "prevent_author_review": false, "branches": [],
+                "frozen": null, "deployed": null, "lag": null, "services": [],
             })
         });
         change(one);
@@ -72,6 +72,7 @@ pub(crate) async fn environments(
             (one["reviewers"], one["wait_minutes"]) = (json!(rules.reviewers), json!(rules.wait_ms / 60_000));
             one["required_reviewers"] = json!(if rules.reviewers.is_empty() { 0 } else { rules.required });
             one["prevent_self_review"] = json!(!rules.self_review);
+            one["prevent_author_review"] = json!(!rules.author_review);
             one["branches"] = json!(rules.branches);
             let frozen = rules.frozen(Timestamp::now());
             one["frozen"] = frozen.map_or(Json::Null, |(until, reason)| json!({ "until": until, "reason": reason }));
@@ -109,8 +110,15 @@ pub(crate) async fn environments(
 }
 
 /// Rules that are for all repositories.
-const OF_ALL: [&str; 6] =
-    ["reviewers", "required_reviewers", "prevent_self_review", "wait_minutes", "branches", "frozen"];
+const OF_ALL: [&str; 7] = [
+    "reviewers",
+    "required_reviewers",
+    "prevent_self_review",
+    "prevent_author_review",
+    "wait_minutes",
+    "branches",
+    "frozen",
+];
 
 /// The same by name: each environment once, with its rules, and in `stands` what stands there: services that were rolled
 /// out, and of repositories without any what was deployed.

@@ -49,6 +49,8 @@ pub(crate) struct Pending {
     pub(crate) missing: usize,
     /// Who began the run and may not approve it.
     pub(crate) barred: Vec<String>,
+    /// Who wrote what would come and may not approve it either; `None`: they may.
+    pub(crate) authors: Option<Vec<String>>,
     /// What reviewers said so far, in order.
     pub(crate) reviews: Vec<Opinion>,
     pub(crate) since: Timestamp,
@@ -214,6 +216,7 @@ pub(crate) async fn pending_of(
             waits_until: Some(gate.timer()).filter(|timer| *timer > now),
             required: gate.terms.required,
             barred: gate.terms.barred.clone(),
+            authors: gate.terms.authors.clone(),
             environment: gate.environment,
             reviewers: gate.reviewers,
             frozen,

@@ -58,6 +58,8 @@ pub(crate) struct Review {
     pub(crate) required: u32,
     /// Who began the run and may not approve it.
     pub(crate) barred: Vec<String>,
+    /// Who wrote what would come and may not approve it either; `None`: they may.
+    pub(crate) authors: Option<Vec<String>>,
     /// When the job fails because nobody reviewed it.
     pub(crate) expires_at: Option<Timestamp>,
     /// Not before this time.
@@ -81,6 +83,7 @@ impl Review {
             reviewers: reviewers.to_vec(),
             required: if reviewers.is_empty() { 0 } else { terms.required },
             barred: terms.barred.clone(),
+            authors: terms.authors.clone(),
             expires_at: after(terms.expires_ms).filter(|_| !reviewers.is_empty()),
             waits_until: after(wait_ms).filter(|_| wait_ms > 0),
             subject: terms.subject.clone(),

@@ -76,8 +76,8 @@ async fn deliveries_repositories_and_environments_are_listed() {
         environments["environments"],
         json!([{
             "name": "production", "repository": "octo/shop", "secrets": 1, "variables": 0, "reviewers": [], "wait_minutes": 0,
-            "required_reviewers": 0, "prevent_self_review": false, "branches": [], "frozen": null, "deployed": null, "lag": null,
-            "services": [],
+            "required_reviewers": 0, "prevent_self_review": false, "prevent_author_review": false, "branches": [], "frozen": null,
+            "deployed": null, "lag": null, "services": [],
         }])
     );
 }

@@ -18,6 +18,8 @@ impl Loop<'_> {
             Control::Release { by } => self.run.release(&by),
             Control::Refuse { message } => vec![RunEvent::RunRefused { message }],
             Control::Review { environment, approved, by, comment, subjects } => {
+                // A run that was put aside may wait for something else by now: that is asked for first.
+                self.settle().await?;
                 let meant = self.run.waiting_for_review().filter(|(_, gate)| {
                     let seen = subjects.is_empty() || subjects.contains(&gate.terms.subject);
                     seen && gate.environment.eq_ignore_ascii_case(&environment) && !gate.has_review_of(&by)

@@ -26,6 +26,7 @@ mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 mod url;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use merge::Merged;
 pub use program::GitCredential;
 pub use read::{CommitText, WORKFLOW_FOLDERS, WorkflowSources, default_branch};
 pub use url::{RemoteUrl, Transport, UrlError};
+pub use written::{WRITTEN_MAX, written};
 
 use lanes::Lanes;
 

@@ -64,6 +64,32 @@ pub enum ServiceError {
         /// The environment.
         environment: String,
     },
+    /// They wrote what they want to approve.
+    #[error(
+        "{by} wrote commits that run {run} would bring to `{environment}` and may not review its deployment there: somebody \
+         else has to"
+    )]
+    OwnCommits {
+        /// The name under which they wrote them.
+        by: String,
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: String,
+    },
+    /// Nobody can tell whether they wrote what they want to approve.
+    #[error(
+        "who wrote what run {run} would bring to `{environment}` may not review it, and no mail address of {by} is known \
+         here to compare: link one with `pipe user alias add {by} mail:ADDRESS`"
+    )]
+    NoAddress {
+        /// Who tried.
+        by: String,
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: String,
+    },
     /// There was a review already.
     #[error("{by} has reviewed the deployment of run {run} to `{environment}` already")]
     Reviewed {

@@ -106,7 +106,8 @@ impl Waiting {
     /// Why this one may not review now.
     ///
     /// # Errors
-    /// They are not asked, began the run themselves, or have reviewed already.
+    /// They are not asked, began the run themselves, wrote what may not be approved by who wrote it, or have reviewed
+    /// already.
     pub fn check(&self, run: RunId, by: &Reviewer) -> Result<(), ServiceError> {
         let (environment, name) = (self.environment.clone(), by.name.clone());
         for gate in self.gates.values() {
@@ -116,6 +117,14 @@ impl Waiting {
             if !by.is_among(&gate.reviewers) {
                 let reviewers = gate.reviewers.join(", ");
                 return Err(ServiceError::NotReviewer { by: name, environment, reviewers });
+            }
+            let Some(authors) = &gate.terms.authors else { continue };
+            if let Some(author) = by.barred(authors) {
+                return Err(ServiceError::OwnCommits { by: author.to_owned(), run, environment });
+            }
+            // Commits name their authors by address: of somebody without one here, nobody knows.
+            if !by.names().any(|name| name.contains('@')) {
+                return Err(ServiceError::NoAddress { by: name, run, environment });
             }
         }
         // One person is one review, under whichever name; a login alone may be somebody else's here.
@@ -148,6 +157,12 @@ impl RunService {
         let name = by.counts_as().to_owned();
         let order = Control::Review { environment, approved, by: name, comment, subjects };
         let answered = |event: &RunEvent| {
+            // Taken up for this review, it is asked for something else: what comes, or by which rules, has changed.
+            if let RunEvent::ReviewRequested { key, environment, terms, .. } = event {
+                let was = &waiting.gates.get(key)?.terms.subject;
+                let environment = environment.clone();
+                return (*was != terms.subject).then_some(Err(ServiceError::Changed { run, environment }));
+            }
             let RunEvent::Reviewed { key, by: who, passed, .. } = event else { return None };
             waiting.gates.contains_key(key).then_some(())?;
             if who == by.counts_as() {

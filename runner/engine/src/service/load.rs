@@ -12,7 +12,7 @@ use workflow::event::{GithubFacts, github_context};
 use workflow::model::{JobId, Workflow};
 use workflow::plan::{Plan, PlanFacts};
 use workflow::read::{ReadOptions, WorkflowFiles, read_workflow};
-use workflow::run::{Recorded, RunEvent, RunFacts};
+use workflow::run::{Environments, Recorded, RunEvent, RunFacts};
 use workflow::source::SourceFile;
 
 use super::{Inner, PortError, RunSpec, Trust, journals};
@@ -117,7 +117,7 @@ impl RunSpec {
 
 /// What a run was started with; secrets but the token are no part of it.
 pub(super) fn facts(inner: &Inner, spec: &RunSpec, numbers: RunNumbers, given: Given) -> Arc<RunFacts> {
-    let Given { workflow, secrets, vars } = given;
+    let Given { workflow, secrets, vars, environments } = given;
     let selected = spec.selected.as_ref();
     let started = StartedWith {
         workflow,
@@ -126,7 +126,7 @@ pub(super) fn facts(inner: &Inner, spec: &RunSpec, numbers: RunNumbers, given: G
         vars: &vars,
         selected: selected.map(|ids| ids.iter().map(|id| JobId::new(id.as_str())).collect()),
         legs: spec.legs.clone(),
-        environments: Arc::clone(&inner.parts.environments),
+        environments,
         server_url: &inner.parts.server_url,
         token: secrets.get("GITHUB_TOKEN").cloned(),
         triggering_actor: spec.requested_by.clone(),
@@ -141,6 +141,7 @@ pub(super) struct Given<'a> {
     pub(super) workflow: Arc<Workflow>,
     pub(super) secrets: &'a SecretStore,
     pub(super) vars: IndexMap<String, String>,
+    pub(super) environments: Arc<Environments>,
 }
 
 /// Secrets and variables of a run.
@@ -182,7 +183,8 @@ pub(super) async fn load(
         problem.get_or_insert(message);
         RepositoryFacts { folder: Path::new("/dev/null").into(), name: spec.repository.clone(), working_tree: false }
     });
-    let given = Given { workflow, secrets: &secrets, vars };
+    let environments = super::authors::environments(inner, (run, &spec), &repository).await?;
+    let given = Given { workflow, secrets: &secrets, vars, environments };
     let facts = facts(inner, &spec, row.numbers, given);
     let folders = inner.parts.folders.make_lasting(run)?;
     if history.is_empty()

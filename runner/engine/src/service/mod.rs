@@ -5,6 +5,7 @@
 //! a group, a person or a time is put aside and taken up again from its log, as after a restart.
 
 mod again;
+mod authors;
 mod carry;
 mod desk;
 mod error;

@@ -75,7 +75,9 @@ async fn places_of(inner: &Inner, id: RunId) -> Result<Vec<Place>, StoreError> {
 pub(super) async fn replay(inner: &Inner, spec: &RunSpec, row: &RunRow, history: &[Recorded]) -> Option<Run> {
     let workflow = Arc::new(spec.workflow().ok()?);
     let (secrets, vars) = load::values(inner, spec, &workflow).await.unwrap_or_default();
-    let facts = load::facts(inner, spec, row.numbers, Given { workflow, secrets: &secrets, vars });
+    // Nothing is decided here, so it does not matter who wrote what.
+    let environments = Arc::clone(&inner.parts.environments);
+    let facts = load::facts(inner, spec, row.numbers, Given { workflow, secrets: &secrets, vars, environments });
     let mut run = Run::new(facts);
     history.iter().try_for_each(|fact| run.apply_stored(fact)).ok()?;
     Some(run)

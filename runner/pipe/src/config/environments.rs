@@ -26,6 +26,8 @@ pub struct EnvironmentTable {
     pub required_reviewers: Option<u32>,
     /// Whether who began a run may not approve it: so it is on a server, unless this says `false`.
     pub prevent_self_review: Option<bool>,
+    /// Whether who wrote any commit since the last deployment there may not approve it.
+    pub prevent_author_review: bool,
     /// How long a job waits, in minutes.
     pub wait_timer: u64,
     /// After how many hours without a review it fails; 30 days without it.
@@ -112,7 +114,11 @@ impl EnvironmentTable {
             return Some(("freeze", format!("a freeze of `{name}`: {problem}")));
         }
         let impossible = self.rules(true).impossible()?;
-        let key = if self.required_reviewers.is_some() { "required-reviewers" } else { "reviewers" };
+        let key = match self.required_reviewers {
+            Some(_) => "required-reviewers",
+            None if self.reviewers.is_empty() => "prevent-author-review",
+            None => "reviewers",
+        };
         Some((key, format!("nobody could ever deploy to `{name}`: {impossible}")))
     }
 
@@ -121,6 +127,7 @@ impl EnvironmentTable {
             reviewers: self.reviewers.clone(),
             required: self.required_reviewers.unwrap_or(1),
             self_review: !self.prevent_self_review.unwrap_or(on_server),
+            author_review: !self.prevent_author_review,
             wait_ms: self.wait_timer * 60_000,
             expires_ms: self.review_hours.unwrap_or(REVIEW_DAYS_MAX * 24) * HOUR_MS,
             branches: self.branches.clone(),
@@ -142,16 +149,16 @@ pub fn require_scan(tables: &IndexMap<String, EnvironmentTable>) -> RequireScan 
 /// As runs of a server take them. Where any environment is named, there are no others.
 pub fn rules(tables: &IndexMap<String, EnvironmentTable>) -> Environments {
     let rules = tables.iter().map(|(name, table)| (name.to_lowercase(), table.rules(true))).collect();
-    Environments { rules, closed: !tables.is_empty() }
+    Environments { rules, closed: !tables.is_empty(), ..Environments::default() }
 }
 
 /// As a run at a terminal takes them: the one who is there is the only reviewer, and it is their own run.
 pub fn local_rules(tables: &IndexMap<String, EnvironmentTable>) -> Environments {
     let rules = tables.iter().map(|(name, table)| {
-        let rules = Protection { required: 1, self_review: true, ..table.rules(false) };
+        let rules = Protection { required: 1, self_review: true, author_review: true, ..table.rules(false) };
         (name.to_lowercase(), rules)
     });
-    Environments { rules: rules.collect(), closed: false }
+    Environments { rules: rules.collect(), ..Environments::default() }
 }
 
 #[cfg(test)]

@@ -313,6 +313,24 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_nobody_can_meet_are_refused() {
+        for (rules, expected) in [
+            ("reviewers = ['ada', 'Ada']\nrequired-reviewers = 2", "3:1: 2 have to approve, but only 1 can"),
+            ("required-reviewers = 2", "2:1: 2 have to approve, but nobody is named"),
+            ("reviewers = ['ada']\nrequired-reviewers = 0", "3:1: reviewers are named, but none has to approve"),
+            ("prevent-author-review = true", "2:1: who wrote it may not approve it, but nobody is named who may"),
+        ] {
+            let (place, why) = expected.split_once(": ").unwrap();
+            let expected = format!("{place}: nobody could ever deploy to `p`: {why}");
+            check(&format!("[environments.p]\n{rules}"), Err(&expected));
+        }
+        check(
+            "[environments.p]\nreviewers = ['team:ops']\nrequired-reviewers = 2\nprevent-author-review = true",
+            Ok(()),
+        );
+    }
+
+    #[test]
     fn mistakes_of_channels_have_places() {
         check(
             "[notify.team]\nform = 'slack'\nurl-file = 'x'\non = ['failure', 'deployment']\nbranches = ['main']\n\

@@ -85,7 +85,10 @@ fn refused(error: ServiceError) -> SteerError {
         | ServiceError::Reviewed { .. }
         | ServiceError::Changed { .. }
         | ServiceError::NotAnswered(_) => SteerError::Conflict(text),
-        ServiceError::NotReviewer { .. } | ServiceError::OwnRun { .. } => SteerError::Forbidden(text),
+        ServiceError::NotReviewer { .. }
+        | ServiceError::OwnRun { .. }
+        | ServiceError::OwnCommits { .. }
+        | ServiceError::NoAddress { .. } => SteerError::Forbidden(text),
         ServiceError::Store(error) => SteerError::Store(error),
     }
 }

@@ -30,7 +30,7 @@ pub use contexts::{JobScope, RunFacts, strategy_context};
 pub use decide::{Command, Decision, Limits};
 pub use event::{CancelReason, EVENT_VERSION, Leg, Recorded, RunEvent, SkipReason, StepResult};
 pub use gate::{
-    EVERYBODY, Environments, Freeze, Gate, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, Review, TEAM, Terms,
+    EVERYBODY, Environments, Freeze, Gate, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, Review, TEAM, Terms, Written,
 };
 pub use id::{JobPath, JobRunKey, StepIndex};
 pub use state::{HeldGroup, JobRun, JobRunStatus, JobState, JobStatus, Phase, Run, RunCancel, StepRun};

@@ -1,5 +1,6 @@
 //! The whole service with nothing placed: hooks, queue, runs, restarts.
 
+mod authors;
 mod held;
 mod kill;
 mod reviews;
@@ -33,6 +34,10 @@ struct World {
     root: tempfile::TempDir,
     placement: Simulated,
     jobs_max: usize,
+    /// Rules of `prod`, from which the others are made.
+    prod: Protection,
+    /// Whether there are no other environments than those with rules.
+    closed: bool,
 }
 
 /// One process.
@@ -45,7 +50,8 @@ struct Life {
 
 impl World {
     fn new(jobs_max: usize) -> Self {
-        Self { root: tempfile::tempdir().unwrap(), placement: Simulated::default(), jobs_max }
+        let prod = Protection { reviewers: vec!["ada".into()], ..Protection::default() };
+        Self { root: tempfile::tempdir().unwrap(), placement: Simulated::default(), jobs_max, prod, closed: false }
     }
 
     fn begin(&self) -> Life {
@@ -72,7 +78,6 @@ impl World {
             secrets: IndexMap::from([("KEY".to_owned(), Secret::new("known-secret-0815"))]),
             vars: IndexMap::new(),
         };
-        let prod = Protection { reviewers: vec!["ada".into()], ..Protection::default() };
         let service = RunService::new(ServiceParts {
             database: database.clone(),
             clock: Arc::new(SystemClock),
@@ -86,7 +91,7 @@ impl World {
             pull: PullPolicy::Missing,
             secrets: Arc::new(secrets),
             repositories: Arc::new(FixedRepository(self.root.path().join("mirror"))),
-            environments: Arc::new(Environments { rules: self.rules(prod), closed: false }),
+            environments: Arc::new(self.environments()),
             jobs_max: self.jobs_max,
             label_limits: IndexMap::from([("rare".to_owned(), 1)]),
             log_bytes_max: None,
@@ -102,13 +107,20 @@ impl World {
         Life { service, database, serving, stop }
     }
 
-    /// `prod` as given, `two` wants two of three, `guarded` somebody who did not begin the run.
-    fn rules(&self, prod: Protection) -> BTreeMap<String, Protection> {
+    fn environments(&self) -> Environments {
+        Environments { rules: self.rules(), closed: self.closed, ..Environments::default() }
+    }
+
+    /// `prod`, `two` wants two of three, `guarded` somebody who did not begin the run, `fresh` somebody who wrote nothing
+    /// that is new there.
+    fn rules(&self) -> BTreeMap<String, Protection> {
+        let prod = self.prod.clone();
         let reviewers = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let two = Protection { reviewers: reviewers(&["ada", "bob", "team:ops"]), required: 2, ..prod.clone() };
         let guarded = Protection { reviewers: reviewers(&["ada", "bob"]), self_review: false, ..prod.clone() };
         let open = Protection { reviewers: reviewers(&["*"]), ..guarded.clone() };
-        [("prod", prod), ("two", two), ("guarded", guarded), ("open", open)]
+        let fresh = Protection { reviewers: reviewers(&["*"]), author_review: false, ..prod.clone() };
+        [("prod", prod), ("two", two), ("guarded", guarded), ("open", open), ("fresh", fresh)]
             .map(|(name, rules)| (name.to_owned(), rules))
             .into()
     }

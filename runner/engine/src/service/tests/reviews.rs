@@ -1,5 +1,5 @@
 //! Reviews that somebody tries to give twice, too late, of another run, of their own run, or all at once
-//! (rows A01, A02, A04, A07 and A09 of the attacks).
+//! (rows A01 to A05, A07 and A09 of the attacks).
 
 use super::*;
 
@@ -129,6 +129,69 @@ async fn of_many_reviews_at_once_exactly_one_counts() {
         assert!(if cancels { reviews <= 1 } else { reviews == 1 }, "{facts:#?}");
         assert_eq!(ends(&facts).len(), 2, "{facts:#?}");
     }
+    life.end().await;
+}
+
+/// A03: what was approved under some rules is nothing under others, whether they change before or after.
+#[tokio::test]
+async fn an_approval_is_void_when_rules_change_before_the_job_starts() {
+    let mut world = World::new(1);
+    world.prod.wait_ms = 3_600_000;
+    let life = world.begin();
+    let run = life.make(waits_at("prod")).await;
+    life.until(run, "review_requested").await;
+    let seen = subject(&life, run).await;
+    life.service.review(run, &Reviewer::named("ada"), of("prod", true)).await.unwrap();
+    life.end().await;
+    // The job has its approval and waits for its timer only. Now the timer goes, and somebody else has to approve.
+    world.prod = Protection { reviewers: vec!["bob".into()], ..Protection::default() };
+    let life = world.begin();
+    while life.service.gates(run).await.unwrap().first().is_none_or(|gate| gate.reviewers() != ["bob".to_owned()]) {
+        tokio::task::yield_now().await;
+    }
+    assert_ne!(subject(&life, run).await, seen);
+    let late = Verdict { subject: Some(seen), ..of("prod", true) };
+    for (by, verdict) in [("ada", of("prod", true)), ("bob", late)] {
+        let refused = life.service.review(run, &Reviewer::named(by), verdict).await.unwrap_err();
+        assert!(
+            matches!(refused, ServiceError::NotReviewer { .. } | ServiceError::Changed { .. }),
+            "{by} is refused with {refused}"
+        );
+    }
+    assert_eq!(world.started(), Vec::<String>::new(), "the job has not begun");
+    life.service.review(run, &Reviewer::named("bob"), of("prod", true)).await.unwrap();
+    assert_eq!(ends(&life.until(run, "run_finished").await), ["a success", "run success"]);
+    life.end().await;
+}
+
+/// A05: a name that only looks like one with rules, however it is made, and one in other letters.
+#[tokio::test]
+async fn no_form_of_a_name_passes_by_the_rules() {
+    let mut world = World::new(1);
+    world.closed = true;
+    let life = world.begin();
+    for name in ["prod uction", "prod ", " prod", "pr\u{43e}d", "prod\u{200b}", "prod/", "production", "PROD\u{301}"] {
+        let made = spec(&format!(
+            "a: {{ environment: '${{{{ github.event.inputs.to || fromJSON(''{}'') }}}}', runs-on: x, steps: [{{ run: exit 0 }}] }}",
+            serde_json::to_string(name).unwrap()
+        ));
+        let run = life.make(made).await;
+        let facts = life.until(run, "run_finished").await;
+        assert_eq!(ends(&facts), ["a failure", "run failure"], "{name}");
+        assert!(
+            facts.iter().any(|fact| matches!(&fact.event, RunEvent::JobRunFinished { message: Some(message), .. }
+                if message.starts_with("there is no environment `"))),
+            "{facts:#?}"
+        );
+    }
+    // Case is one: it waits for the review of `prod`.
+    let run = life.make(waits_at("PROD")).await;
+    life.until(run, "review_requested").await;
+    let refused = life.service.review(run, &Reviewer::named("eve"), of("prod", true)).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::NotReviewer { .. }), "{refused}");
+    life.service.review(run, &Reviewer::named("ada"), of("Prod", true)).await.unwrap();
+    assert_eq!(ends(&life.until(run, "run_finished").await), ["a success", "run success"]);
+    assert_eq!(world.started().len(), 1, "nothing else began");
     life.end().await;
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use freeze::Freeze;
-pub use protection::{EVERYBODY, Environments, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, TEAM};
+pub use protection::{EVERYBODY, Environments, Protection, REVIEW_DAYS_MAX, REVIEW_MS_MAX, TEAM, Written};
 
 use super::contexts::JobScope;
 use super::decide::failed_before;
@@ -32,6 +32,9 @@ pub struct Terms {
     /// Who began the run and may not approve it, in lower case.
     #[serde(default)]
     pub barred: Vec<String>,
+    /// Who wrote what is not in the environment yet and may not approve it either, in lower case; `None`: they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authors: Option<Vec<String>>,
     /// After how long it is too late, in milliseconds.
     #[serde(default = "longest")]
     pub expires_ms: u64,
@@ -43,7 +46,7 @@ pub struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { required: one(), barred: Vec::new(), expires_ms: longest(), subject: String::new() }
+        Self { required: one(), barred: Vec::new(), authors: None, expires_ms: longest(), subject: String::new() }
     }
 }
 
@@ -221,11 +224,19 @@ impl Run {
             return Passage::Open;
         }
         let barred = if rules.self_review { Vec::new() } else { self.began_by() };
-        if let Some(why) = rules.nobody_left(&barred) {
+        let authors = match self.facts.environments.authors(&environment, rules).transpose() {
+            Ok(authors) => authors,
+            Err(why) => {
+                return Passage::Fail(format!(
+                    "who wrote what would go to `{environment}` may not approve it, and nobody knows who did: {why}"
+                ));
+            }
+        };
+        if let Some(why) = rules.nobody_left(&barred, authors.as_deref()) {
             return Passage::Fail(format!("nobody can let this go on to `{environment}`: {why}"));
         }
         let subject = self.subject(key, &environment, rules);
-        let terms = Terms { required: rules.required, barred, expires_ms: rules.expires_ms, subject };
+        let terms = Terms { required: rules.required, barred, authors, expires_ms: rules.expires_ms, subject };
         let (reviewers, wait_ms) = (rules.reviewers.clone(), rules.wait_ms);
         Passage::Record(RunEvent::ReviewRequested { key: key.clone(), environment, reviewers, wait_ms, terms })
     }

@@ -26,6 +26,8 @@ pub struct Protection {
     pub required: u32,
     /// Whether who started the run, pushed it or ran it again may approve it too.
     pub self_review: bool,
+    /// Whether who wrote a commit that is not there yet may approve it too.
+    pub author_review: bool,
     /// How long a job waits, in milliseconds.
     pub wait_ms: u64,
     /// A review that does not come within this time, in milliseconds, fails the job.
@@ -42,6 +44,7 @@ impl Default for Protection {
             reviewers: Vec::new(),
             required: 1,
             self_review: true,
+            author_review: true,
             wait_ms: 0,
             expires_ms: REVIEW_MS_MAX,
             branches: Vec::new(),
@@ -58,13 +61,29 @@ pub struct Environments {
     /// Whether there are no others: a job that names one fails, so that a slip in a name, or a name that an expression
     /// makes, passes by no rule.
     pub closed: bool,
+    /// Of a run: who wrote what it would bring to environments whose authors may not approve it, by name in lower case.
+    pub written: BTreeMap<String, Written>,
 }
+
+/// Names and mail addresses in lower case of who wrote commits since what stands in an environment, or why nobody knows.
+pub type Written = Result<Vec<String>, String>;
 
 impl Environments {
     /// The rules of an environment; `None` where it has none.
     #[must_use]
     pub fn protection(&self, name: &str) -> Option<&Protection> {
         self.rules.get(&name.to_lowercase()).filter(|it| it.waits() || !it.branches.is_empty())
+    }
+
+    /// Environments whose authors may not approve what they wrote.
+    pub fn of_authors(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter(|(_, rules)| !rules.author_review).map(|(name, _)| name.as_str())
+    }
+
+    /// Who wrote what a run would bring to an environment that asks for it; `None`: it does not.
+    pub(super) fn authors(&self, name: &str, rules: &Protection) -> Option<Written> {
+        let unknown = || Err("nobody has looked".to_owned());
+        (!rules.author_review).then(|| self.written.get(&name.to_lowercase()).cloned().unwrap_or_else(unknown))
     }
 
     /// Why a job may not name this environment, a sentence.
@@ -89,6 +108,9 @@ impl Protection {
     pub fn impossible(&self) -> Option<String> {
         let people = self.people();
         if self.reviewers.is_empty() {
+            if !self.author_review {
+                return Some("who wrote it may not approve it, but nobody is named who may".to_owned());
+            }
             return (self.required > 1).then(|| format!("{} have to approve, but nobody is named", self.required));
         }
         if self.required == 0 {
@@ -99,8 +121,17 @@ impl Protection {
     }
 
     /// What an approval is bound to. Not the freezes: they only say when.
-    pub(super) fn bound(&self) -> Json {
-        json!([self.reviewers, self.required, self.self_review, self.wait_ms, self.branches])
+    pub(super) fn bound(&self, authors: Option<&Written>) -> Json {
+        let mut bound = vec![
+            json!(self.reviewers),
+            json!(self.required),
+            json!(self.self_review),
+            json!(self.wait_ms),
+            json!(self.branches),
+        ];
+        // When others' commits come as well, it is about something else. Without the rule it stays what it was.
+        bound.extend(authors.map(|authors| json!(authors)));
+        Json::Array(bound)
     }
 
     /// The people among the reviewers, each once, in lower case.
@@ -113,19 +144,22 @@ impl Protection {
         self.reviewers.iter().any(|name| is_many(name))
     }
 
-    /// Why nobody is left who could approve a run that these people began.
-    pub(super) fn nobody_left(&self, barred: &[String]) -> Option<String> {
+    /// Why nobody is left who could approve a run that these people began, and what those wrote.
+    pub(super) fn nobody_left(&self, barred: &[String], authors: Option<&[String]>) -> Option<String> {
         if self.reviewers.is_empty() || self.has_teams() {
             return None;
         }
-        let left = self.people().iter().filter(|name| !barred.contains(name)).count();
+        let is_out = |name: &String| barred.contains(name) || authors.is_some_and(|authors| authors.contains(name));
+        let left = self.people().iter().filter(|name| !is_out(name)).count();
         (left < usize::try_from(self.required).unwrap_or(usize::MAX)).then(|| {
-            let reviewers = self.reviewers.join(", ");
-            format!(
-                "of {reviewers} only {left} may approve what {} began, and {} have to",
-                barred.join(", "),
-                self.required
-            )
+            let (reviewers, required) = (self.reviewers.join(", "), self.required);
+            if authors.is_some() {
+                return format!(
+                    "of {reviewers} only {left} neither began it nor wrote a commit that is new there, and {required} \
+                     have to approve it"
+                );
+            }
+            format!("of {reviewers} only {left} may approve what {} began, and {required} have to", barred.join(", "))
         })
     }
 

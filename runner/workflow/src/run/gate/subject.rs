@@ -26,7 +26,7 @@ impl Run {
             "workflow": [self.facts.workflow.path, self.facts.workflow_hash],
             "job": key.to_string(),
             "environment": environment.to_lowercase(),
-            "rules": rules.bound(),
+            "rules": rules.bound(self.facts.environments.authors(environment, rules).as_ref()),
             "needs": needs.unwrap_or(Value::Null).to_json(),
         });
         let digest = Sha256::digest(bound.to_string());

@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use crate::run::{Environments, Freeze, Protection};
 
 /// `prod` wants a review, `slow` two hours, `both` both, `two` two reviews within a day, `guarded` one of somebody else,
-/// `ours` cannot get one, `main` is for two branches, `night` rests for two hours (the first day is a Thursday).
+/// `ours` cannot get one, `main` is for two branches, `night` rests for two hours (the first day is a Thursday), `reviewed`
+/// wants one of somebody who wrote nothing of it, `alone` has nobody else, of `unseen` nobody knows who wrote it.
 pub(super) fn environments() -> Environments {
     let protection = |reviewers: &[&str], minutes: u64| Protection {
         reviewers: reviewers.iter().map(ToString::to_string).collect(),
@@ -13,6 +14,7 @@ pub(super) fn environments() -> Environments {
         ..Protection::default()
     };
     let guarded = |reviewers| Protection { self_review: false, ..protection(reviewers, 0) };
+    let authors = |reviewers| Protection { author_review: false, ..protection(reviewers, 0) };
     let two = Protection { required: 2, expires_ms: 24 * 3_600_000, ..protection(&["ada", "bob", "eve"], 0) };
     let branches = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     let freeze = |from, to| Freeze::new(from, to, TimeZone::UTC, "it is late").unwrap();
@@ -28,7 +30,12 @@ pub(super) fn environments() -> Environments {
         ("main", Protection { branches: branches(&["main", "release/**"]), ..Protection::default() }),
         ("release", Protection { branches: branches(&["release/**"]), ..Protection::default() }),
         ("night", night),
+        ("reviewed", authors(&["ada", "eve"])),
+        ("alone", authors(&["Ada"])),
+        ("unseen", authors(&["ada"])),
     ];
     let rules = rules.into_iter().map(|(name, rules)| (name.to_owned(), rules)).collect();
-    Environments { rules, closed: false }
+    let written =
+        [("reviewed".to_owned(), Ok(vec!["ada".to_owned()])), ("alone".to_owned(), Ok(vec!["ada".to_owned()]))];
+    Environments { rules, closed: false, written: written.into() }
 }

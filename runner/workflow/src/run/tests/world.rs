@@ -159,6 +159,13 @@ impl World {
                 rules.reviewers = reviewers.iter().map(ToString::to_string).collect();
                 self.settle();
             }
+            // Something else stands there now.
+            ["written", name, authors @ ..] => {
+                let facts = Arc::get_mut(&mut self.run.facts).unwrap();
+                let authors = authors.iter().map(ToString::to_string).collect();
+                Arc::get_mut(&mut facts.environments).unwrap().written.insert((*name).to_owned(), Ok(authors));
+                self.settle();
+            }
             ["release"] => self.record(self.run.release("ada")),
             ["refuse", word] => self.record(vec![RunEvent::RunRefused { message: (*word).to_owned() }]),
             ["step", key, word] => self.step(&JobRunKey::parse(key), conclusion(word)),
@@ -349,7 +356,9 @@ impl World {
                 format!("run {} by {by}", if *force { "killed" } else { "cancelled" })
             }
             RunEvent::ReviewRequested { key, environment, reviewers, wait_ms, terms } => {
-                let (minutes, barred) = (wait_ms / 60_000, terms.barred.join(", "));
+                let authors = terms.authors.iter().flatten().map(|name| format!("author {name}"));
+                let barred: Vec<_> = terms.barred.iter().cloned().chain(authors).collect();
+                let (minutes, barred) = (wait_ms / 60_000, barred.join(", "));
                 let count = if terms.required == 1 { String::new() } else { format!("{} of ", terms.required) };
                 let but = if barred.is_empty() { String::new() } else { format!(", not {barred}") };
                 format!("{key} waits at {environment} for {count}{}{but} and {minutes} min", reviewers.join(", "))
