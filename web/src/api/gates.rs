@@ -91,10 +91,17 @@ pub(crate) fn counted(asks: &Asks, by: &str, orders: &[OrderRow]) -> Vec<Opinion
 }
 
 /// Why somebody's approval of a gate would not count now; `None`: it would.
-pub(crate) async fn refusal(site: &Site, row: &RolloutRow, who: &str) -> Result<Option<String>, Problem> {
+pub(crate) async fn refusal(site: &Site, row: &RolloutRow, holder: &Holder) -> Result<Option<String>, Problem> {
     let Some(asks) = asks(site, row).await? else { return Ok(None) };
     let orders = site.rollouts.orders_after(row.id, 0).await.map_err(|error| store(&error))?;
-    Ok(asks.refusal(&row.actor, &approved(&counted(&asks, &row.actor, &orders)), who))
+    Ok(refused(&asks, row, &approved(&counted(&asks, &row.actor, &orders)), holder))
+}
+
+/// Under whichever of their names somebody started the run.
+fn refused(asks: &Asks, row: &RolloutRow, approved: &[String], holder: &Holder) -> Option<String> {
+    let is_own = || asks.prevent_self_review && holder.aliases.iter().any(|own| own.eq_ignore_ascii_case(&row.actor));
+    let own = || is_own().then(|| format!("they started the run, as {}", row.actor));
+    asks.refusal(&row.actor, approved, holder.person()).or_else(own)
 }
 
 fn approved(said: &[Opinion]) -> Vec<String> {
@@ -150,7 +157,7 @@ async fn gate(site: &Site, holder: &Holder, seen: Seen) -> Result<Option<Gate>, 
     } else if is_decided {
         Some("it is decided".to_owned())
     } else {
-        asks.refusal(&row.actor, &approved, who).map(|why| format!("an approval of {who} does not count: {why}"))
+        refused(&asks, &row, &approved, holder).map(|why| format!("an approval of {who} does not count: {why}"))
     };
     Ok(Some(Gate {
         id: row.id,

@@ -1,6 +1,7 @@
 //! Gates in the middle of jobs: who sees and answers them, what an answer is bound to, and that they stand nowhere as services.
 
 use engine::store::RunId;
+use engine::store::people::Role;
 use engine::store::rollouts::{Addition, NewRollout, RolloutState};
 use engine::store::tokens::Scope;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,7 @@ use workflow::run::RunEvent;
 
 use crate::pages::hostile::{TEXTS, check_harmless};
 use crate::rollouts;
-use crate::world::{World, course};
+use crate::world::{World, ada, course};
 
 /// As `pipe/approve` keeps one.
 fn plan(asks: &Asks) -> Plan {
@@ -77,9 +78,9 @@ async fn ask(world: &World, asks: &Asks) -> (RunId, u64, String) {
         repository: plan.repository.clone(),
         run: Some(run),
         job: "build".into(),
-        actor: "ada".into(),
+        actor: "mona".into(),
         plan_hash: plan.hash(),
-        fact: json!({ "fact": "planned", "by": "ada", "plan": plan }),
+        fact: json!({ "fact": "planned", "by": "mona", "plan": plan }),
         view,
         at: Timestamp::UNIX_EPOCH,
     };
@@ -103,8 +104,13 @@ async fn what_is_asked_is_seen_and_answered() {
     let page = format!("/runs/{run}/gates/{id}");
     let look = world.browse(&page).await;
     assert_eq!(look.status, 200, "{}", look.text());
-    let shown =
-        ["Move 1,203 customers?", "+ 1,203 rows", &plan, "2 of <bdi>admin</bdi>, <bdi>bob</bdi>", "Not <bdi>ada</bdi>"];
+    let shown = [
+        "Move 1,203 customers?",
+        "+ 1,203 rows",
+        &plan,
+        "2 of <bdi>admin</bdi>, <bdi>bob</bdi>",
+        "Not <bdi>mona</bdi>",
+    ];
     for text in shown.iter().chain(&["value=\"approved\"", "value=\"rejected\""]) {
         assert!(look.text().contains(text), "{text}: {}", look.text());
     }
@@ -176,6 +182,29 @@ async fn an_answer_is_to_what_was_seen_by_who_may() {
         assert_eq!(answer.status, 303, "{}", answer.text());
     }
     assert_eq!(orders(&world, id).await, ["promote bob yes"]);
+}
+
+/// A01: under whichever of their names they started the run, and with whichever word.
+#[tokio::test]
+async fn a01_who_started_the_run_does_not_answer_under_another_name() {
+    let world = World::new().await;
+    let (run, id, plan) = ask(&world, &asks(&[], 1)).await;
+    let page = format!("/runs/{run}/gates/{id}");
+    world.user("lovelace", &[(Role::Admin, "")]).await;
+    world.entrance.people.link("lovelace", "github:Mona", ada(), Timestamp::now()).await.unwrap();
+    let browser = world.browser("lovelace").await;
+    let seen = world.open(&browser, &page).await;
+    assert!(seen.text().contains("they started the run, as mona"), "{}", seen.text());
+    let fields = [("csrf", browser.csrf.as_str()), ("state", "approved"), ("plan", &plan)];
+    let refused = world.form(&page, &browser.cookie, &fields).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("they started the run, as mona"), "{}", refused.text());
+    assert_eq!(orders(&world, id).await, [""; 0]);
+    world.user("bob", &[(Role::Admin, "")]).await;
+    let browser = world.browser("bob").await;
+    let fields = [("csrf", browser.csrf.as_str()), ("state", "approved"), ("plan", &plan)];
+    assert_eq!(world.form(&page, &browser.cookie, &fields).await.status, 303);
+    assert_eq!(orders(&world, id).await, ["promote bob "]);
 }
 
 #[tokio::test]

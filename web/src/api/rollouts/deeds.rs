@@ -122,8 +122,8 @@ pub(crate) async fn order_rollout(
     if let Some(waiting) = is_waiting.filter(|waiting| waiting.actor == by || !gates::is_gate(&seen.row)) {
         return Ok(waiting.id);
     }
-    if order == Order::Promote
-        && let Some(why) = gates::refusal(site, &seen.row, by).await?
+    if matches!(order, Order::Promote | Order::PromoteFull)
+        && let Some(why) = gates::refusal(site, &seen.row, &allowed.holder).await?
     {
         let detail = format!("an approval of {by} does not count at {}: {why}", seen.row.service);
         return Err(Problem::new(StatusCode::FORBIDDEN, "reviewer", detail));
