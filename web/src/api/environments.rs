@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use engine::mirror::Lag;
-use engine::store::deployments::{Deployed, DeploymentFilter, LISTED_MAX};
+use engine::store::deployments::{DeploymentFilter, LISTED_MAX};
 use engine::store::secrets::{Kind, Scope};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -93,7 +93,10 @@ pub(crate) async fn environments(
     for seen in newest(shared, &allowed.holder, None).await? {
         if is_wanted(&seen.row.repository) {
             // What a job asks people for does not stand there.
-            let stands = (!is_gate(&seen.row)).then(|| json!(standing(&seen)));
+            let mut stands = None;
+            if !is_gate(&seen.row) {
+                stands = Some(json!(standing(shared, &allowed.holder, &seen).await?));
+            }
             entry(&seen.row.environment, &seen.row.repository, &|one| {
                 one["services"].as_array_mut().into_iter().for_each(|services| services.extend(stands.clone()));
             });
@@ -101,7 +104,7 @@ pub(crate) async fn environments(
     }
     let deployed = shared.deployments.standing(filter.repository.clone()).await.map_err(|error| store(&error))?;
     for deployed in deployed.iter().filter(|deployed| allowed.may_see(&deployed.repository)) {
-        let lag = lag(shared, deployed).await;
+        let lag = lag(shared, &deployed.repository, &deployed.sha).await;
         entry(&deployed.environment, &deployed.repository, &|one| {
             (one["deployed"], one["lag"]) = (json!(deployed), json!(lag));
         });
@@ -156,13 +159,13 @@ pub(crate) fn by_name(listed: Vec<Json>) -> Vec<Json> {
 }
 
 /// How far what stands somewhere is from the default branch; `None` where that is not known.
-async fn lag(site: &Site, deployed: &Deployed) -> Option<Lag> {
+pub(super) async fn lag(site: &Site, repository: &str, sha: &str) -> Option<Lag> {
     let registry = site.api.registry.as_ref()?;
     let repositories = site.repositories.all().await.ok()?;
     // Of two forges with repositories of one name only one has the commit.
-    let named = repositories.iter().filter(|one| one.full_name.eq_ignore_ascii_case(&deployed.repository));
+    let named = repositories.iter().filter(|one| one.full_name.eq_ignore_ascii_case(repository));
     for repository in named {
-        let sha = deployed.sha.clone();
+        let sha = sha.to_owned();
         if let Ok(lag) = registry.mirrors.read(repository.id, move |mirror| Lag::of(mirror, &sha)).await {
             return Some(lag);
         }

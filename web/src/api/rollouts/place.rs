@@ -5,6 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use engine::mirror::Lag;
+use engine::store::rollouts::{LISTED_MAX, RolloutFilter};
+use engine::store::tokens::Holder;
 use jiff::Timestamp;
 use rollout::plan::Revision;
 use rollout::view::Phase;
@@ -12,8 +15,8 @@ use rollout::{Outcome, Weight};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::super::answer::{self, Path};
-use super::super::environments::{by_name, environments};
+use super::super::answer::{self, Path, store};
+use super::super::environments::{by_name, environments, lag};
 use super::super::not_found;
 use super::super::values::OfRepository;
 use super::{Seen, newest};
@@ -44,10 +47,37 @@ pub(crate) struct Standing {
     pub(crate) words: String,
     /// Who asked for it.
     pub(crate) by: String,
+    /// Who asked for the rollout that brought what stands, where that is known.
+    pub(crate) brought_by: Option<String>,
+    /// How far what stands is from the default branch, where that is known.
+    pub(crate) lag: Option<Lag>,
 }
 
-/// What stands, as the newest rollout of a service tells it.
-pub(crate) fn standing(seen: &Seen) -> Standing {
+/// What stands, as the newest rollout of a service tells it, and the one that brought it.
+pub(crate) async fn standing(site: &Site, holder: &Holder, seen: &Seen) -> Result<Standing, Problem> {
+    let mut standing = told(seen);
+    let Some(revision) = &standing.revision else { return Ok(standing) };
+    standing.lag = lag(site, &standing.repository, &revision.commit).await;
+    if standing.since.is_none() {
+        // The newest one goes on or went back: one before brought it.
+        let filter = RolloutFilter {
+            environment: Some(seen.row.environment.clone()),
+            service: Some(seen.row.service.clone()),
+            before: Some(seen.row.id),
+            limit: LISTED_MAX,
+            ..RolloutFilter::default()
+        };
+        let rows = site.rollouts.list(filter).await.map_err(|error| store(&error))?;
+        let brought = Seen::all(rows, holder)
+            .into_iter()
+            .map(|seen| seen.view)
+            .find(|view| view.outcome == Some(Outcome::Succeeded) && view.green.revision == *revision);
+        (standing.since, standing.brought_by) = brought.map_or((None, None), |view| (view.ended_at, Some(view.by)));
+    }
+    Ok(standing)
+}
+
+fn told(seen: &Seen) -> Standing {
     let view = &seen.view;
     let blue = || view.blue.as_ref().map(|blue| blue.revision.clone());
     let (revision, since) = match view.outcome {
@@ -68,6 +98,8 @@ pub(crate) fn standing(seen: &Seen) -> Standing {
         weight: view.weight,
         words: view.words.clone(),
         by: view.by.clone(),
+        brought_by: since.map(|_| view.by.clone()),
+        lag: None,
     }
 }
 
