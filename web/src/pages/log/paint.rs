@@ -11,7 +11,8 @@ use super::style::Style;
 use crate::pages::filters::is_turning;
 
 /// Longest sequence that is understood; what is longer is dropped.
-const SEQUENCE_CHARACTERS_MAX: usize = 4_096;
+const SEQUENCE_BYTES_MAX: usize = 4_096;
+
 /// Writes one line.
 struct Painter<'a> {
     style: &'a mut Style,
@@ -47,7 +48,9 @@ pub(crate) fn plain(line: &str, out: &mut String) {
         out.push_str(&rest[..place]);
         let mut behind = rest[place..].chars();
         match behind.next() {
-            Some(c @ ('\u{1b}' | '\u{9b}' | '\u{9d}')) => drop(sequence(c, &mut behind)),
+            Some(c @ ('\u{1b}' | '\u{9b}' | '\u{9d}')) => {
+                sequence(c, &mut behind);
+            }
             Some(c) if c == '\t' || !c.is_control() => out.push(c),
             Some(_) | None => {}
         }
@@ -57,16 +60,16 @@ pub(crate) fn plain(line: &str, out: &mut String) {
 }
 
 /// What a sequence was.
-enum Sequence {
+enum Sequence<'a> {
     /// `CSI … m`.
-    Style(String),
+    Style(&'a str),
     /// `OSC 8 ; … ; URL`.
-    Link(String),
+    Link(&'a str),
     Other,
 }
 
 /// Takes a sequence whose first character is gone.
-fn sequence(first: char, rest: &mut std::str::Chars<'_>) -> Sequence {
+fn sequence<'a>(first: char, rest: &mut std::str::Chars<'a>) -> Sequence<'a> {
     let kind = match first {
         '\u{9b}' => '[',
         '\u{9d}' => ']',
@@ -77,12 +80,12 @@ fn sequence(first: char, rest: &mut std::str::Chars<'_>) -> Sequence {
     };
     match kind {
         '[' => {
-            let mut text = String::new();
-            for c in rest.by_ref() {
+            let whole = rest.as_str();
+            for (place, c) in whole.char_indices() {
+                rest.next();
                 match c {
-                    'm' => return Sequence::Style(text),
+                    'm' => return Sequence::Style(begin(&whole[..place])),
                     '\u{40}'..='\u{7e}' => return Sequence::Other,
-                    '\u{20}'..='\u{3f}' if text.len() < SEQUENCE_CHARACTERS_MAX => text.push(c),
                     '\u{20}'..='\u{3f}' => {}
                     // What cannot stand in a sequence ends it.
                     _ => return Sequence::Other,
@@ -91,21 +94,16 @@ fn sequence(first: char, rest: &mut std::str::Chars<'_>) -> Sequence {
             Sequence::Other
         }
         ']' | 'P' | 'X' | '^' | '_' => {
-            let mut text = String::new();
-            while let Some(c) = rest.next() {
-                match c {
-                    '\u{7}' | '\u{9c}' => break,
-                    '\u{1b}' => {
-                        // `ESC \` ends it; any other escape does too, and is dropped with it.
-                        rest.next();
-                        break;
-                    }
-                    c if text.len() < SEQUENCE_CHARACTERS_MAX => text.push(c),
-                    _ => {}
-                }
+            let whole = rest.as_str();
+            let end = whole.find(['\u{7}', '\u{9c}', '\u{1b}']).unwrap_or(whole.len());
+            let mut behind = whole[end..].chars();
+            if behind.next() == Some('\u{1b}') {
+                // `ESC \` ends it; any other escape does too, and is dropped with it.
+                behind.next();
             }
-            let url = text.strip_prefix("8;").filter(|_| kind == ']').and_then(|text| text.split_once(';'));
-            url.map_or(Sequence::Other, |(_, url)| Sequence::Link(url.to_owned()))
+            *rest = behind;
+            let url = begin(&whole[..end]).strip_prefix("8;").filter(|_| kind == ']');
+            url.and_then(|text| text.split_once(';')).map_or(Sequence::Other, |(_, url)| Sequence::Link(url))
         }
         '(' | ')' | '*' | '+' | '#' | '%' | ' ' => {
             rest.next();
@@ -113,6 +111,11 @@ fn sequence(first: char, rest: &mut std::str::Chars<'_>) -> Sequence {
         }
         _ => Sequence::Other,
     }
+}
+
+/// As much of a sequence as is understood.
+fn begin(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SEQUENCE_BYTES_MAX)]
 }
 
 impl Painter<'_> {
@@ -123,11 +126,11 @@ impl Painter<'_> {
                 '\u{1b}' | '\u{9b}' | '\u{9d}' => match sequence(c, &mut rest) {
                     Sequence::Style(parameters) => {
                         self.flush();
-                        self.style.change(&parameters);
+                        self.style.change(parameters);
                     }
                     Sequence::Link(url) => {
                         self.end_link();
-                        self.begin_link(&url);
+                        self.begin_link(url);
                     }
                     Sequence::Other => {}
                 },
