@@ -38,7 +38,8 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 
 /// HTML that may stand in a page.
 pub(super) fn render(markdown: &str) -> String {
-    let text: String = markdown.chars().filter(|c| !is_turning(*c)).collect();
+    let is_seen = |c: &char| !is_turning(*c) && (!c.is_control() || c.is_whitespace());
+    let text: String = markdown.chars().filter(is_seen).collect();
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_GFM;
     let mut html = String::with_capacity(text.len() * 3 / 2);
@@ -114,6 +115,7 @@ mod tests {
             "<iframe srcdoc=x></iframe><object data=x></object><style>*{}</style>",
             "<p id=main class=top hx-get=/x data-do=theme>x</p>",
             "\u{202e}gpj",
+            "\u{1b}]8;;x\u{7}y",
         ] {
             let html = render(markdown).to_lowercase();
             for bad in
@@ -121,7 +123,7 @@ mod tests {
             {
                 assert!(!html.contains(bad), "{markdown}: {html}");
             }
-            for bad in ["/logout", "class=", " id=", "hx-", "data-", "type=\"text\"", "\u{202e}"] {
+            for bad in ["/logout", "class=", " id=", "hx-", "data-", "type=\"text\"", "\u{202e}", "\u{1b}"] {
                 assert!(!html.contains(bad), "{markdown}: {html}");
             }
         }

@@ -7,7 +7,7 @@ use engine::store::tokens::Scope;
 
 use crate::world::World;
 
-fn keep(world: &World, run: u64, name: &str, content: &[u8]) -> Artifact {
+pub(crate) fn keep(world: &World, run: u64, name: &str, content: &[u8]) -> Artifact {
     let kept = Kept::new(&world.folders.state, KeptRules::default());
     let mut writer = kept.blobs.writer(3).unwrap();
     writer.write_all(content).unwrap();

@@ -12,7 +12,7 @@ use workflow::run::{JobRunKey, StepIndex};
 use crate::world::World;
 
 /// As engines write them beside logs.
-fn find(world: &World, run: RunId, step: Option<u32>, message: &str, summary: Option<&str>) {
+pub(crate) fn find(world: &World, run: RunId, step: Option<u32>, message: &str, summary: Option<&str>) {
     let path = log_path(&world.folders.logs(run), &JobRunKey::parse("build"), step.map(StepIndex));
     let annotation = Annotation { line: Some(7), ..Annotation::new(AnnotationLevel::Error, message) };
     let mut text = format!("{}\n", json!({ "annotation": annotation }));

