@@ -149,13 +149,15 @@ fn legal(id: &str) -> Option<String> {
 fn uses(written: &str, span: Option<Span>) -> Diagnostic {
     let say = |message: String| Diagnostic::error(USES, span, message);
     let is_path = written.contains('/') && !written.starts_with('/');
+    // Ours have one version so far, those of others most often this one.
+    let version = if written.starts_with("pipe/") { "v1" } else { "v4" };
     match written.split_once('@') {
         Some((path, "")) if is_path => say(format!("`{written}` names no version"))
-            .help(format!("write a tag, branch or commit after `@`, such as `{path}@v4`")),
+            .help(format!("write a tag, branch or commit after `@`, such as `{path}@{version}`")),
         None if is_path && written.starts_with("../") => say(format!("`{written}` leaves the repository"))
             .help("a local action is a folder of this repository: `./path/to/action`"),
         None if is_path => say(format!("`{written}` names no version"))
-            .help(format!("add one: `{written}@v4`; a folder of this repository begins with `./`")),
+            .help(format!("add one: `{written}@{version}`; a folder of this repository begins with `./`")),
         _ if written.is_empty() => say("`uses` names no action".to_owned()).help("write `owner/repository@version`"),
         _ => say(format!("`{written}` is no action"))
             .help("write `owner/repository@version`, `./folder` or `docker://image`"),

@@ -106,11 +106,12 @@ pub enum Uses {
         /// Branch, tag or commit.
         reference: String,
     },
-    /// `pipe/name@ref`: one of our own, see `pipelines/actions`.
+    /// `pipe/name@ref` or `pipe/name`: one of our own, see `pipelines/actions`. Whatever the version, it is the one that this
+    /// program has.
     BuiltIn {
         /// The name after `pipe/`.
         name: String,
-        /// What stands after `@`.
+        /// What stands after `@`; empty where nothing does.
         reference: String,
     },
 }
@@ -124,6 +125,7 @@ impl Uses {
             Self::Local { path } => path.clone(),
             Self::Repository { repository, path, reference } if path.is_empty() => format!("{repository}@{reference}"),
             Self::Repository { repository, path, reference } => format!("{repository}/{path}@{reference}"),
+            Self::BuiltIn { name, reference } if reference.is_empty() => format!("pipe/{name}"),
             Self::BuiltIn { name, reference } => format!("pipe/{name}@{reference}"),
         }
     }

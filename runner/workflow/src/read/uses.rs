@@ -38,7 +38,7 @@ fn is_self_repository(text: &str) -> bool {
 }
 
 fn remote(text: &str) -> Option<Uses> {
-    let (path, reference) = text.split_once('@')?;
+    let Some((path, reference)) = text.split_once('@') else { return own(text) };
     if reference.is_empty() || reference.contains('@') {
         return None;
     }
@@ -50,6 +50,13 @@ fn remote(text: &str) -> Option<Uses> {
         return Some(Uses::BuiltIn { name: name.to_owned(), reference });
     }
     Some(Uses::Repository { repository: format!("{owner}/{name}"), path: rest.join("/"), reference })
+}
+
+/// One of ours without a version: the one that this program has, and there is no other.
+fn own(text: &str) -> Option<Uses> {
+    let (owner, name) = text.split_once('/')?;
+    let is_name = !name.is_empty() && !name.contains(['/', '\\']);
+    (owner == BUILT_IN && is_name).then(|| Uses::BuiltIn { name: name.to_owned(), reference: String::new() })
 }
 
 #[cfg(test)]
@@ -67,12 +74,16 @@ mod tests {
             ("actions/aws/ec2@main", "actions/aws"),
             ("actions/checkout@v4", "actions/checkout"),
             ("pipe/docker-build@v1", "pipe/docker-build"),
+            ("pipe/docker-build", "pipe/docker-build"),
         ] {
             let uses = parse(text).unwrap_or_else(|message| panic!("{text}: {message}"));
             assert_eq!(id_name(&uses), id, "{text}");
             assert_eq!(uses.text(), text);
         }
-        for text in ["$$docker://alpine:3.8", "...docker://a", "badrepo@invalid", "a/b", "a/b@", "a/b@c@d", "", "$/"] {
+        for text in ["$$docker://alpine:3.8", "...docker://a", "badrepo@invalid", "a/b", "a/b@", "a/b@c@d", "", "$/"]
+            .into_iter()
+            .chain(["pipe/", "pipe", "pipe/a/b", "pipe/scan@", "Pipe/scan"])
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }
