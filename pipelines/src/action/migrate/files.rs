@@ -30,7 +30,7 @@ pub(super) struct Migration {
 pub(super) fn all(workspace: &Path, folder: &str) -> Result<Vec<Migration>, String> {
     let root = workspace.join(folder);
     // A link may lead anywhere on the machine of the engine.
-    let real = root.canonicalize().map_err(|error| format!("`migrations`: {folder} cannot be read: {error}"))?;
+    let real = root.canonicalize().map_err(|error| missing(folder, &error))?;
     let home = workspace.canonicalize().map_err(|error| format!("the workspace cannot be read: {error}"))?;
     if !real.starts_with(&home) {
         return Err(format!("`migrations`: {folder} leads out of the workspace"));
@@ -49,6 +49,17 @@ pub(super) fn all(workspace: &Path, folder: &str) -> Result<Vec<Migration>, Stri
     }
     names.sort_by(|one, other| order(one).cmp(&order(other)));
     names.into_iter().map(|name| read(&real, folder, name)).collect()
+}
+
+/// Why there is no such folder, most likely, and what to do.
+fn missing(folder: &str, error: &std::io::Error) -> String {
+    let help = if error.kind() == std::io::ErrorKind::NotFound {
+        "; check the repository out in a step before this one (`uses: actions/checkout@v4`), and write the folder as seen from its root, \
+         such as `migrations: db/migrations`"
+    } else {
+        ""
+    };
+    format!("`migrations`: {folder} cannot be read: {error}{help}")
 }
 
 /// By the number that they begin with, if they do, so that 10 comes after 9.
@@ -84,7 +95,8 @@ mod tests {
         }
         let names: Vec<_> = all(folder.path(), "db").unwrap().into_iter().map(|one| one.name).collect();
         assert_eq!(names, ["V2__x.sql", "9_a.sql", "10_b.sql", "z.sql"]);
-        assert!(all(folder.path(), "none").unwrap_err().contains("cannot be read"));
+        let none = all(folder.path(), "none").unwrap_err();
+        assert!(none.contains("none cannot be read") && none.contains("check the repository out"), "{none}");
         assert!(all(folder.path(), "..").unwrap_err().contains("leads out of"));
     }
 }

@@ -169,4 +169,5 @@ fn inputs_are_checked() {
     check(&[("command", "true"), ("phase", "contract")], contract);
     let missing = place.run(&[("command", "true"), ("migrations", "db")]);
     assert!(error(&missing).starts_with("`migrations`: db cannot be read"));
+    assert!(error(&missing).contains("check the repository out in a step before"));
 }
