@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
+use workflow::check::keeps_from_running;
 use workflow::diagnostic::{Diagnostic, suggest};
 use workflow::event::{Event, GithubFacts, github_context};
 use workflow::model::Workflow;
@@ -72,6 +73,9 @@ pub fn plan<'a>(readings: &'a [Reading], request: &Request<'_>) -> Result<Outcom
         }
         match decide(workflow, request.event) {
             TriggerDecision::DoesNotRun(reasons) => outcome.others.push((reading, workflow, reasons)),
+            TriggerDecision::Runs { .. } if reading.diagnostics.iter().any(keeps_from_running) => {
+                outcome.invalid.push((reading, reading.diagnostics.clone()));
+            }
             TriggerDecision::Runs { event, inputs } => {
                 match Plan::new(workflow, &facts(workflow, &event, &inputs, request)) {
                     Ok(plan) => outcome.triggered.push(Triggered { reading, workflow, event, inputs, plan }),

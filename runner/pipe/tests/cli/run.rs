@@ -78,6 +78,38 @@ fn secrets_are_named_before_anything_runs_and_never_shown() {
 }
 
 #[test]
+fn a_step_that_would_fail_for_its_words_keeps_all_from_running() {
+    let step = |step: &str| {
+        format!(
+            "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: touch ../../../../../../ran\n      - {step}\n"
+        )
+    };
+    let world = World::repository(&[]);
+    for (words, code, said) in [
+        ("uses: pipe/chnages@v1", "P0418", "did you mean `pipe/changes`?"),
+        ("{ uses: pipe/notify, with: { mesage: x } }", "P0419", "did you mean `message`?"),
+        ("uses: pipe/rollback", "P0420", "needs the input `service`"),
+        ("{ uses: pipe/rollback, with: { service: a, dry-run: maybe } }", "P0421", "must be `true` or `false`"),
+    ] {
+        world.write(CI, step(words).as_bytes());
+        let output = world.output(&["run", "--host"], "");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{words}: {text}");
+        assert!(text.contains(code) && text.contains(said), "{words}: {text}");
+        assert!(text.contains("nothing was run"), "{text}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "no run was made");
+        assert_eq!(world.output(&["run", "--host", "-n"], "").status.code(), Some(3), "{words}");
+    }
+    // Nothing of it was begun, and what does not run on the event is no hindrance.
+    assert!(!world.root().join("../ran").exists());
+    world.write(".github/workflows/other.yml", b"on: push\njobs: { b: { runs-on: x, steps: [{ run: 'true' }] } }");
+    let broken = step("uses: pipe/chnages@v1").replace("on: push", "on: workflow_dispatch");
+    world.write(CI, broken.as_bytes());
+    let output = world.output(&["run", "push", "-P", "x=-self-hosted"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn actrc_comes_before_the_command_line() {
     let world =
         World::repository(&[(CI, WORKFLOW), (".actrc", "--host\n-j good\n--container-architecture linux/amd64\n")]);

@@ -38,6 +38,7 @@ use crate::read::{ReadOptions, Reading, WorkflowFiles, explore};
 use crate::source::{FileId, SourceFile, SourceMap, Span};
 use crate::template::{Cause, Place, ReadError, Repairs};
 
+pub use self::actions::keeps_from_running;
 use self::slips::Slip;
 
 /// Slips that hide others are looked for again this often at most.

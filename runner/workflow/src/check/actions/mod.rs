@@ -23,6 +23,12 @@ const UNKNOWN_INPUT: Code = Code("P0419");
 const MISSING_INPUT: Code = Code("P0420");
 const WRONG_INPUT: Code = Code("P0421");
 
+/// Whether a diagnostic tells that a step would fail for what is written in the workflow: nothing of such a workflow is run.
+#[must_use]
+pub fn keeps_from_running(diagnostic: &Diagnostic) -> bool {
+    diagnostic.is_error() && [UNKNOWN_ACTION, UNKNOWN_INPUT, MISSING_INPUT, WRONG_INPUT].contains(&diagnostic.code)
+}
+
 /// The owner of our own actions.
 const OWN: &str = "pipe/";
 /// Inputs that are listed where none is near.
