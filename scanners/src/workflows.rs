@@ -48,6 +48,8 @@ const CHECKOUT: Rule = Rule {
 };
 const UNPINNED: Rule =
     Rule { id: "workflow-unpinned", aliases: &["CWE-829", "unpinned-uses"], severity: Severity::Low };
+const STEP: Rule =
+    Rule { id: "workflow-step", aliases: &["CWE-1068", "P0418", "P0419", "P0420", "P0421"], severity: Severity::Low };
 const UNREAD: Rule = Rule { id: "workflow-unread", aliases: &[], severity: Severity::Medium };
 
 /// Whether a file is a workflow, by its path.
@@ -58,9 +60,9 @@ pub fn is_workflow(path: &str) -> bool {
     is_theirs && (name.ends_with(".yml") || name.ends_with(".yaml"))
 }
 
-/// Audits a workflow. `path` is from the root of the repository.
+/// Audits a workflow. `path` is from the root of the repository; of steps with these actions it is said what would make them fail.
 #[must_use]
-pub fn check(path: &str, text: &str) -> Vec<Finding> {
+pub fn check(path: &str, text: &str, actions: &Catalogue) -> Vec<Finding> {
     let whole = |words: String| {
         let place = Place { file: path.to_owned(), line: None, end_line: None, column: None, layer: None };
         vec![finding(&UNREAD, place, words)]
@@ -71,11 +73,12 @@ pub fn check(path: &str, text: &str) -> Vec<Finding> {
     let options = ReadOptions::default();
     let reading = read_workflow(SourceFile::new(path, text), &NoFiles, &options);
     let mut broken: Vec<(&Rule, Span, String)> = Vec::new();
-    for diagnostic in check::check(&reading, &NoFiles, &options, &Catalogue::default()).diagnostics {
+    for diagnostic in check::check(&reading, &NoFiles, &options, actions).diagnostics {
         let rule = match diagnostic.code.0 {
             "P0301" => &CONDITION,
             "P0305" => &INJECTION,
             "P0306" => &COMMAND,
+            "P0418" | "P0419" | "P0420" | "P0421" => &STEP,
             _ => continue,
         };
         let help = diagnostic.help.map(|help| format!("; {help}")).unwrap_or_default();
@@ -144,11 +147,16 @@ fn finding(rule: &Rule, place: Place, words: String) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use workflow::catalogue::{ActionFacts, InputFacts};
+
     use super::*;
+
+    static SCAN: [InputFacts; 1] = [InputFacts::new("offline", "false", "").switch()];
 
     fn check_steps(on: &str, steps: &str, expected: &[&str]) {
         let text = format!("on: {on}\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n{steps}");
-        let found: Vec<_> = check(".github/workflows/ci.yml", &text)
+        let actions = [ActionFacts { name: "pipe/scan", inputs: &SCAN, refuses_unknown: true }].into_iter().collect();
+        let found: Vec<_> = check(".github/workflows/ci.yml", &text, &actions)
             .into_iter()
             .map(|finding| format!("{} {}", finding.id, finding.place().and_then(|place| place.line).unwrap_or(0)))
             .collect();
@@ -178,6 +186,9 @@ mod tests {
             ),
             ("pull_request_target", "      - uses: actions/checkout@v4\n", &[]),
             ("push", "      - rnu: echo\n", &["workflow-unread 0"]),
+            ("push", "      - uses: pipe/scam\n", &["workflow-step 6"]),
+            ("push", "      - uses: pipe/scan@v1\n        with: { ofline: true }\n", &["workflow-step 7"]),
+            ("push", "      - uses: pipe/scan@v1\n        with:\n          offline: maybe\n", &["workflow-step 8"]),
         ] {
             check_steps(on, steps, expected);
         }

@@ -106,7 +106,8 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
     };
     let Scanners { vulnerabilities: _, secrets, misconfigurations, code } = order.scanners;
     let today = order.now.to_zoned(TimeZone::UTC).date();
-    let files = FileScanners::new(Ask { secrets, misconfigurations, code }, today);
+    let files =
+        FileScanners::new(Ask { secrets, misconfigurations, code }, today).with_actions(crate::action::catalogue());
     let is_repository = source.repository().is_some();
     let (mut inventory, looked) = inventory::read_with(source, &options, Some(&files))?;
     inventory.image_id = inventory.image_id.or_else(|| order.image.clone());

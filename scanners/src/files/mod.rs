@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use workflow::catalogue::Catalogue;
 
 use crate::finding::{Finding, Subject};
 use crate::secret::{Rules, Scanner, Work};
@@ -46,13 +47,22 @@ pub struct FileScanners {
     code: OnceLock<code::Scanner>,
     /// Exceptions in files of Terraform have a last day.
     today: Date,
+    /// The actions that steps of workflows may use, as far as they are known.
+    actions: Catalogue,
 }
 
 impl FileScanners {
     /// What is asked for.
     #[must_use]
     pub fn new(ask: Ask, today: Date) -> Self {
-        Self { ask, secrets: OnceLock::new(), code: OnceLock::new(), today }
+        Self { ask, secrets: OnceLock::new(), code: OnceLock::new(), today, actions: Catalogue::default() }
+    }
+
+    /// The same, where these actions are known.
+    #[must_use]
+    pub fn with_actions(mut self, actions: Catalogue) -> Self {
+        self.actions = actions;
+        self
     }
 
     /// Whether file systems and layers are looked at.
@@ -166,7 +176,7 @@ impl<'a> Look<'a> {
         }
         if workflows::is_workflow(path) {
             let text = text(&content.random()?, workflows::FILE_BYTES_MAX)?;
-            self.looked.findings.extend(workflows::check(path, &text));
+            self.looked.findings.extend(workflows::check(path, &text, &self.scanners.actions));
         }
         let name = Named::of(path);
         if name != Named::Not {
