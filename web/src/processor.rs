@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use engine::clock::Clock;
 use engine::store::deliveries::{Deliveries, Delivery, DeliveryState, SamePush, WholeDelivery};
 use engine::store::{RunId, StoreError};
-use engine::triggering::{Found, RunMaker, Triggering};
+use engine::triggering::{Ended, Found, RunMaker, Triggering};
 use workflow::event::{Event, EventName};
 
 use crate::pump::{DeliveryProcessor, Outcome};
@@ -46,6 +46,14 @@ impl Processor {
             let reason =
                 format!("run {run} is of the same push to `{}`; `pipe rerun {run}` builds it again", event.git_ref);
             return Ok(Outcome::Ignored(reason));
+        }
+        match self.triggering.ended(delivery.forge, &delivery.repository, &event, delivery.received_at, now).await? {
+            Ended::No => {}
+            Ended::Ref(of) => {
+                let count = self.runs.end_of_ref(&of).await?;
+                tracing::debug!(delivery = delivery.number, count, git_ref = of.git_ref, "runs end with their ref");
+            }
+            Ended::Later(pause, _) => return Ok(Outcome::Later(pause)),
         }
         let looking = self.triggering.look(delivery.forge, &delivery.repository, event, delivery.received_at, now);
         Ok(match looking.await? {

@@ -5,6 +5,7 @@
 //! their own logs.
 
 mod files;
+mod late;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use workflow::run::{GroupChange, Groups, JobRunKey, QueueMode};
 
 use self::files::{Call, Came, GroupFiles, Ticket};
 use crate::store::RunId;
+pub use late::Newer;
 
 /// A job run, or a run itself (`None`).
 type Holder = (RunId, Option<JobRunKey>);
@@ -49,6 +51,8 @@ pub struct SharedGroups(Arc<Mutex<State>>);
 struct State {
     groups: Groups<Holder>,
     runs: HashMap<RunId, mpsc::UnboundedSender<GroupNews>>,
+    /// What runs give way to that came late.
+    late: HashMap<RunId, Newer>,
     /// For runs that nobody carries now.
     kept: HashMap<RunId, Vec<GroupNews>>,
     /// Told of runs that have news while nobody carries them.
@@ -159,6 +163,12 @@ impl SharedGroups {
     ) -> Vec<GroupNews> {
         let mut state = self.state();
         let holder = (run, holder.clone());
+        let (newer, newer_runs) = state.newer_in(group, &holder);
+        if let Some(newer) = newer.filter(|_| queue == QueueMode::Single) {
+            let group = group.split_once(BETWEEN).map_or(group, |(_, group)| group).to_owned();
+            return vec![GroupNews { group, change: GroupChange::Cancel(holder.1), by: Some(newer) }];
+        }
+        let cancel_in_progress = cancel_in_progress && !newer_runs;
         if !state.groups.contains(group, &holder) {
             let of_waiting = queue == QueueMode::Single;
             state.call_others(group, Call { by: run, of_running: cancel_in_progress, of_waiting });
@@ -182,6 +192,7 @@ impl SharedGroups {
         let mut state = self.state();
         state.runs.remove(&run);
         state.kept.remove(&run);
+        state.late.remove(&run);
         for (group, changes) in state.groups.release_all(&|(of, _): &Holder| *of == run) {
             let _nothing_for_it = state.tell(Some(run), run, &group, changes);
         }

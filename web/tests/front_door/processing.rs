@@ -12,7 +12,7 @@ use engine::store::deliveries::{Deliveries, DeliveryState};
 use engine::store::followers::Followers;
 use engine::store::repositories::{NewRepository, Repositories};
 use engine::store::schedules::Schedules;
-use engine::store::{RunNumbers, StoreError};
+use engine::store::{RefOf, RunNumbers, SqliteStore, StoreError};
 use engine::triggering::{Found, RerunAsked, RunMaker, Scheduler, Triggering, TrustPolicy};
 use jiff::Timestamp;
 use serde_json::json;
@@ -83,6 +83,10 @@ impl RunMaker for Made {
     async fn again(&self, asked: &RerunAsked) -> Result<String, StoreError> {
         Ok(format!("{asked:?}"))
     }
+
+    async fn end_of_ref(&self, _of: &RefOf) -> Result<usize, StoreError> {
+        Ok(0)
+    }
 }
 
 struct Build {
@@ -136,8 +140,10 @@ impl Build {
         }
         let folder = world.folder.path().join("mirrors");
         let mirrors = Mirrors::open(&folder, MirrorOptions::default(), Arc::new(Anonymous)).unwrap();
-        let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database));
-        let triggering = Triggering { mirrors, repositories, schedules, followers, trust: TrustPolicy::default() };
+        let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database.clone()));
+        let (store, trust) = (SqliteStore::on(database), TrustPolicy::default());
+        let triggering =
+            Triggering { mirrors, repositories, schedules, followers, store, trust, actions: Arc::default() };
         let made = Arc::new(Made { deliveries: world.deliveries.clone(), specs: Mutex::default() });
         Self { world, made, triggering, clock: Hands::at("2026-03-27T12:00:00Z"), there }
     }

@@ -129,3 +129,35 @@ fn another_run_is_told_of_its_turn_and_of_its_end() {
     assert_eq!(groups.release(three, &None, "g"), []);
     assert_eq!(groups.request(RunId(4), &None, "g", false, QueueMode::Single), acquired);
 }
+
+#[test]
+fn x16_a_run_that_came_late_gives_way_to_newer_ones() {
+    let groups = SharedGroups::default();
+    let news = |change, by: Option<u64>| GroupNews { group: "g".into(), change, by: by.map(RunId) };
+    let (acquired, cancel) = (GroupChange::Acquired(None), GroupChange::Cancel(None));
+    let group = of_repository("o/r", "g");
+    let (newer, late, other) = (RunId(1), RunId(2), RunId(3));
+    let mut of_newer = groups.join(newer);
+    let _of_late = groups.join(late);
+    assert_eq!(groups.request(newer, &None, &group, true, QueueMode::Single), [news(acquired.clone(), None)]);
+    groups.came_late(late, Newer { runs: vec![newer], asked: Vec::new() });
+    assert_eq!(groups.request(late, &None, &group, true, QueueMode::Single), [news(cancel.clone(), Some(1))]);
+    // In a queue it has its turn, but ends nobody's.
+    assert_eq!(groups.request(late, &None, &group, true, QueueMode::Max), []);
+    assert!(of_newer.try_recv().is_err(), "the newer one goes on");
+    groups.leave(late);
+    // Also where the newer one is over already, and where it waits behind somebody.
+    groups.leave(newer);
+    groups.came_late(late, Newer { runs: vec![newer], asked: vec![(newer, "G".into())] });
+    assert_eq!(groups.request(late, &None, &group, false, QueueMode::Single), [news(cancel.clone(), Some(1))]);
+    let elsewhere = groups.request(late, &None, &of_repository("o/r", "h"), false, QueueMode::Single);
+    assert_eq!(elsewhere[0].change, acquired, "the newer one has nothing to do with that group");
+    let _of_other = groups.join(other);
+    assert_eq!(groups.request(other, &None, &group, false, QueueMode::Single), [news(acquired.clone(), None)]);
+    assert_eq!(groups.request(newer, &None, &group, false, QueueMode::Single), []);
+    groups.leave(late);
+    groups.came_late(late, Newer { runs: vec![newer], asked: Vec::new() });
+    assert_eq!(groups.request(late, &None, &group, false, QueueMode::Single), [news(cancel, Some(1))]);
+    groups.leave(other);
+    assert_eq!(groups.request(newer, &None, &group, false, QueueMode::Single), [], "it has it");
+}

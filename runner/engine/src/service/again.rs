@@ -1,9 +1,10 @@
 //! Runs that are asked for by others: by triggers, and again by a forge's check.
 
 use async_trait::async_trait;
+use tokio::task::JoinSet;
 
 use super::{Rerun, RunService, RunSpec, ServiceError};
-use crate::store::{RunId, RunNumbers, StoreError};
+use crate::store::{RefOf, RunId, RunNumbers, StoreError};
 use crate::triggering::{RerunAsked, RunMaker};
 
 #[async_trait]
@@ -35,5 +36,21 @@ impl RunMaker for RunService {
             });
         }
         Ok(if told.is_empty() { "there is no run of this commit".to_owned() } else { told.join("; ") })
+    }
+
+    async fn end_of_ref(&self, of: &RefOf) -> Result<usize, StoreError> {
+        let runs = self.0.store.unfinished_of_ref(of.clone()).await?;
+        let (count, mut asking) = (runs.len(), JoinSet::new());
+        for run in runs {
+            let (service, by) = (self.clone(), format!("the deletion of `{}`", of.git_ref));
+            asking.spawn(async move { service.cancel(run, &by, false).await });
+        }
+        while let Some(asked) = asking.join_next().await {
+            // One that was just over needs nothing; one that has not answered in time will.
+            if let Ok(Err(ServiceError::Store(error))) = asked {
+                return Err(error);
+            }
+        }
+        Ok(count)
     }
 }

@@ -17,6 +17,7 @@ use workflow::source::SourceFile;
 
 use super::{Inner, PortError, RunSpec, Trust, journals};
 use crate::folders::RunFolders;
+use crate::groups::Newer;
 use crate::job::{JobSettings, SecretStore, SharedMasker, named_secrets};
 use crate::kept::Keeper;
 use crate::machine::{StartedWith, run_facts};
@@ -196,6 +197,8 @@ pub(super) async fn load(
     let masker = Arc::new(masker(inner, run, &secrets)?);
     let party = spec.party();
     let (kept, trust) = (spec.kept.clone(), spec.trust);
+    let asked = if spec.newer.is_empty() { Vec::new() } else { inner.store.groups_asked(spec.newer.clone()).await? };
+    inner.groups.came_late(run, Newer { runs: spec.newer.clone(), asked });
     let jobs = settings(inner, (spec, row.numbers), (secrets, repository), &folders, (&masker, notices));
     Ok(Ok(Loaded { facts, history, kept, jobs, masker, folders, trust, party, problem }))
 }

@@ -51,6 +51,8 @@ impl RunService {
         };
         // Whoever runs it again lets it begin.
         spec.held = None;
+        // It is what somebody wants now.
+        spec.newer = Vec::new();
         spec.kept = kept;
         spec.rerun_of = Some(run);
         spec.attempt = row.numbers.attempt + 1;

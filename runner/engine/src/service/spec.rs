@@ -82,6 +82,10 @@ pub struct RunSpec {
     /// Facts of the attempt before whose jobs are not run again; hidden texts stay hidden.
     #[serde(default)]
     pub kept: Vec<RunEvent>,
+    /// Runs of newer pushes to the ref, or of newer events of the pull request, that were made before this one: its
+    /// delivery came late. In concurrency groups it gives way to them.
+    #[serde(default)]
+    pub newer: Vec<RunId>,
     /// Who asked: the actor of the event, who started this attempt, `schedule`.
     #[serde(default)]
     pub requested_by: String,
@@ -116,6 +120,7 @@ impl RunSpec {
             attempt: 1,
             rerun_of: None,
             kept: Vec::new(),
+            newer: Vec::new(),
             problem: None,
         }
     }

@@ -78,6 +78,8 @@ pub struct RunListed {
     pub finished_at: Option<String>,
     /// The attempt before.
     pub rerun_of: Option<RunId>,
+    /// Why it, or a job of it, was cancelled: by whom, or by which newer run.
+    pub reason: Option<String>,
     /// Whether no later attempt was made.
     pub is_latest: bool,
 }
@@ -317,6 +319,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<RunListed> {
         created_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
         rerun_of: row.get::<_, Option<u64>>("rerun_of")?.map(RunId),
+        reason: row.get("reason")?,
         is_latest: row.get("latest")?,
     })
 }

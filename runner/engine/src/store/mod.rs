@@ -12,6 +12,7 @@ pub mod findings;
 pub mod followers;
 pub mod insights;
 pub mod listing;
+mod order;
 pub mod outbox;
 pub mod people;
 pub mod rekey;
@@ -29,6 +30,7 @@ pub mod verdicts;
 #[cfg(test)]
 pub(crate) use database::Moment;
 pub use database::{Database, Durability, Options, Sharing};
+pub use order::RefOf;
 pub use runs::{RunRow, RunStatus};
 pub use sqlite::{NewRun, RunNumbers, SqliteStore};
 

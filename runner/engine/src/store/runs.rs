@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use workflow::run::{Conclusion, Recorded, RunEvent};
+use workflow::run::{CancelReason, Conclusion, Recorded, RunEvent};
 
 use super::deliveries::RunOfDelivery;
 use super::sqlite::{NewRun, Rows, RunNumbers, SqliteStore};
@@ -273,6 +273,7 @@ pub(super) fn create(connection: &Connection, run: &NewRun) -> rusqlite::Result<
 pub(super) enum Change {
     Status(RunStatus),
     Over { conclusion: Conclusion, at: String },
+    Reason(String),
 }
 
 impl Change {
@@ -286,7 +287,12 @@ impl Change {
             RunEvent::RunFinished { conclusion } => {
                 Some(Self::Over { conclusion: *conclusion, at: fact.at.to_string() })
             }
-            RunEvent::Reviewed { passed: false, .. }
+            RunEvent::RunCancelRequested { by, .. } => Some(Self::Reason(format!("cancelled by {by}"))),
+            RunEvent::JobRunCancelRequested { key, reason: reason @ CancelReason::Group { .. } } => {
+                Some(Self::Reason(format!("{key}: {}", reason.sentence())))
+            }
+            RunEvent::JobRunCancelRequested { .. }
+            | RunEvent::Reviewed { passed: false, .. }
             | RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::JobSkipped { .. }
@@ -298,8 +304,6 @@ impl Change {
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. }
-            | RunEvent::JobRunCancelRequested { .. }
-            | RunEvent::RunCancelRequested { .. }
             | RunEvent::RunRefused { .. } => None,
         }
     }
@@ -314,6 +318,9 @@ impl Change {
                     "UPDATE runs SET status = 'completed', conclusion = ?2, finished_at = ?3 WHERE id = ?1",
                 )?
                 .execute(params![run.0, conclusion.word(), at]),
+            Self::Reason(reason) => connection
+                .prepare_cached("UPDATE runs SET reason = coalesce(reason, ?2) WHERE id = ?1")?
+                .execute(params![run.0, reason]),
         }
         .map(drop)
     }

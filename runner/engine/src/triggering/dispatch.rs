@@ -3,6 +3,8 @@
 //! Follows <https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event> and
 //! <https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event>.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use workflow::diagnostic::suggest;
@@ -103,13 +105,13 @@ impl Triggering {
     pub async fn dispatch(&self, order: DispatchOrder) -> Result<RunSpec, DispatchError> {
         let place = self.place(order.forge, &order.repository).await?;
         let git_ref = self.wanted_ref(&place, order.git_ref.as_deref()).await?;
-        let repository = place.repository.clone();
+        let (repository, actions) = (place.repository.clone(), Arc::clone(&self.actions));
         let reading = self.mirrors.read(place.origin.id, move |git| {
             let commit = CommitText::tip(git, &git_ref)?;
             let mut payload = base(&repository.full_name, &repository.url, &default_branch(git), &order.actor);
             payload.insert("ref".to_owned(), json!(git_ref.as_str()));
             payload.insert("inputs".to_owned(), Json::Object(order.inputs));
-            let read = workflows::read(git, &commit.id)?;
+            let read = workflows::read(git, &commit.id, &actions)?;
             Ok(dispatched(&repository, &read, &order.workflow, payload, commit))
         });
         reading.await?

@@ -238,6 +238,7 @@ mod tests {
             created_at: row.started_at,
             finished_at: None,
             rerun_of: None,
+            reason: None,
             is_latest: true,
         };
         let numbers = RunNumbers { id: RunId(9), first: RunId(8), number: 4, attempt: 1 };

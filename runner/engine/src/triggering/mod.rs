@@ -9,6 +9,7 @@ mod catch_up;
 mod complete;
 mod dispatch;
 mod followed;
+mod late;
 mod offers;
 mod schedule;
 mod sources;
@@ -22,15 +23,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use workflow::event::{Event, EventName, Forge};
+use workflow::catalogue::Catalogue;
+use workflow::event::{Event, EventName, Forge, GitRef};
 
-use crate::mirror::{MirrorError, Mirrors, Origin, RemoteUrl};
+use crate::mirror::{CommitText, MirrorError, Mirrors, Origin, RemoteUrl};
 use crate::service::RunSpec;
 use crate::store::deliveries::deleted_reason;
 use crate::store::followers::{Followers, Following};
 use crate::store::repositories::{Repositories, Repository};
 use crate::store::schedules::{CronLine, Schedules};
-use crate::store::{RunNumbers, StoreError};
+use crate::store::{RefOf, RunId, RunNumbers, SqliteStore, StoreError};
+
+use late::Order;
 
 pub use catch_up::{CaughtUp, Page, SentHooks, Try, catch_up};
 pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
@@ -66,6 +70,17 @@ pub enum Found {
     Later(Duration, String),
 }
 
+/// What an event says of the end of a ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing, or the ref is there again.
+    No,
+    /// This ref is gone.
+    Ref(RefOf),
+    /// It cannot be said now; ask again after this time.
+    Later(Duration, String),
+}
+
 /// A check that somebody wants to run again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RerunAsked {
@@ -92,6 +107,12 @@ pub trait RunMaker: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The store said no.
     async fn again(&self, asked: &RerunAsked) -> Result<String, StoreError>;
+
+    /// Cancels what pushes to a ref that is gone asked for and what is not over. How many runs were told.
+    ///
+    /// # Errors
+    /// The store said no.
+    async fn end_of_ref(&self, of: &RefOf) -> Result<usize, StoreError>;
 }
 
 /// Finds out what events start. Cheap to clone.
@@ -105,8 +126,12 @@ pub struct Triggering {
     pub schedules: Schedules,
     /// Which workflows those of default branches follow.
     pub followers: Followers,
+    /// The runs that were made, to know what is newer.
+    pub store: SqliteStore,
     /// What is trusted.
     pub trust: TrustPolicy,
+    /// The actions that steps may use, as far as they are known.
+    pub actions: Arc<Catalogue>,
 }
 
 /// What the workflows of a default branch want to happen without a push.
@@ -164,7 +189,11 @@ impl Triggering {
             return self.forget(&place, &event, now).await;
         }
         match self.complete(&place, event).await {
-            Ok(complete::Completed::Event(event)) => self.start(&place, event, now).await,
+            Ok(complete::Completed::Event(event)) => match self.order(&place, &event).await? {
+                Order::Gone => Ok(Found::Nothing(format!("`{}` was deleted since", event.git_ref))),
+                Order::Newest => self.start(&place, event, now).await,
+                Order::Behind(newer) => Ok(behind(self.start(&place, event, now).await?, &newer)),
+            },
             Ok(complete::Completed::Nothing(reason)) => Ok(Found::Nothing(reason)),
             Err(error) => Ok(answer(&error, received_at, now)),
         }
@@ -179,10 +208,18 @@ impl Triggering {
         let event = Arc::new(event);
         let name = place.repository.full_name.clone();
         let branch = event.repository.default_branch.clone();
+        let actions = Arc::clone(&self.actions);
         let reading = self.mirrors.read(place.origin.id, move |repository| {
             let sha = event.sha.clone().unwrap_or_default();
-            let read = workflows::read(repository, &sha)?;
-            let of_default = is_of_default.then(|| OfDefault::of(&read));
+            let read = workflows::read(repository, &sha, &actions)?;
+            // The branch may have gone on since.
+            let tip =
+                is_of_default.then(|| CommitText::tip(repository, &event.git_ref).map(|tip| tip.id)).transpose()?;
+            let of_default = match tip {
+                Some(tip) if tip != sha => Some(OfDefault::of(&workflows::read(repository, &tip, &actions)?)),
+                Some(_) => Some(OfDefault::of(&read)),
+                None => None,
+            };
             let asked = workflows::Asked { forge, repository: &name, event: &event, trust, held };
             Ok((asked.decide(&read), of_default))
         });
@@ -202,9 +239,42 @@ impl Triggering {
         self.schedules.set(repository, branch, kept.crons, now).await
     }
 
+    /// Whether an event tells that a ref is gone, and it is. `received_at` bounds how long an unreachable repository is
+    /// asked; after that the event is believed.
+    ///
+    /// # Errors
+    /// The store said no.
+    pub async fn ended(
+        &self,
+        forge: Forge,
+        repository: &str,
+        event: &Event,
+        received_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Ended, StoreError> {
+        let Some(name) = ended_ref(event) else { return Ok(Ended::No) };
+        let Some(known) = self.repositories.find(forge, repository).await? else { return Ok(Ended::No) };
+        let Ok(place) = Place::of(known) else { return Ok(Ended::No) };
+        match self.is_gone(&place, &name).await {
+            Ok(false) => return Ok(Ended::No),
+            Ok(true) => {}
+            Err(error) => {
+                if let Found::Later(pause, reason) = answer(&error, received_at, now) {
+                    return Ok(Ended::Later(pause, reason));
+                }
+            }
+        }
+        let repository = place.repository.full_name;
+        Ok(Ended::Ref(RefOf { forge, repository, git_ref: name.to_string() }))
+    }
+
     /// A ref went: it goes from the mirror too. On the default branch its schedules go with it.
     async fn forget(&self, place: &Place, event: &Event, now: Timestamp) -> Result<Found, StoreError> {
         let name = event.git_ref.to_string();
+        if self.is_gone(place, &event.git_ref).await.is_ok_and(|gone| !gone) {
+            // This was told late, or somebody made it again.
+            return Ok(Found::Nothing(format!("`{name}` was deleted, and is there again")));
+        }
         let of_default = name.strip_prefix("refs/heads/") == Some(&event.repository.default_branch);
         let removed = self.mirrors.read(place.origin.id, {
             let name = name.clone();
@@ -223,6 +293,26 @@ impl Triggering {
         }
         Ok(Found::Nothing(deleted_reason(&name)))
     }
+}
+
+/// The ref that an event says is gone.
+fn ended_ref(event: &Event) -> Option<GitRef> {
+    if event.name == EventName::Push && event.deleted {
+        return Some(event.git_ref.clone());
+    }
+    let text = |name: &str| event.payload.get(name).and_then(serde_json::Value::as_str);
+    let name = text("ref").filter(|_| event.name == EventName::Delete)?;
+    let kind = if text("ref_type") == Some("tag") { "tags" } else { "heads" };
+    if name.starts_with("refs/") { GitRef::parse(name) } else { GitRef::parse(&format!("refs/{kind}/{name}")) }
+}
+
+/// What an event starts that came behind these runs.
+fn behind(found: Found, newer: &[RunId]) -> Found {
+    let Found::Runs { mut specs, others } = found else { return found };
+    for spec in &mut specs {
+        spec.newer = newer.to_vec();
+    }
+    Found::Runs { specs, others }
 }
 
 /// GitHub's buttons "Re-run" at a check run and at a commit.

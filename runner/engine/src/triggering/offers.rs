@@ -1,7 +1,10 @@
 //! What can be run by hand at a ref: the workflows with `workflow_dispatch` and their inputs, for a form.
 
+use std::sync::Arc;
+
 use git2::Repository;
 use serde::Serialize;
+use workflow::catalogue::Catalogue;
 use workflow::event::GitRef;
 use workflow::model::{DispatchInput, InputType, Workflow};
 use workflow::template::{Token, TokenKind};
@@ -57,24 +60,24 @@ impl Triggering {
     /// The repository or the ref is not there, or cannot be had.
     pub async fn offers(&self, repository: &str, git_ref: Option<&str>) -> Result<Offers, DispatchError> {
         let place = self.place(None, repository).await?;
-        let candidates = candidates(git_ref);
+        let (candidates, actions) = (candidates(git_ref), Arc::clone(&self.actions));
         let known = self.mirrors.read_now(&place.origin, move |git| {
             let candidates = candidates.unwrap_or_else(|| GitRef::branch(&default_branch(git)).into_iter().collect());
             let found = candidates.into_iter().find(|one| CommitText::tip(git, one).is_ok());
-            found.map(|git_ref| read(git, &git_ref)).transpose()
+            found.map(|git_ref| read(git, &git_ref, &actions)).transpose()
         });
         // What cannot be read there, or is not, may be by a fetch.
         if let Ok(Some(Some(offers))) = known.await {
             return Ok(offers);
         }
-        let git_ref = self.wanted_ref(&place, git_ref).await?;
-        Ok(self.mirrors.read(place.origin.id, move |git| read(git, &git_ref)).await?)
+        let (git_ref, actions) = (self.wanted_ref(&place, git_ref).await?, Arc::clone(&self.actions));
+        Ok(self.mirrors.read(place.origin.id, move |git| read(git, &git_ref, &actions)).await?)
     }
 }
 
-fn read(git: &Repository, git_ref: &GitRef) -> Result<Offers, MirrorError> {
+fn read(git: &Repository, git_ref: &GitRef, actions: &Catalogue) -> Result<Offers, MirrorError> {
     let commit = CommitText::tip(git, git_ref)?;
-    let read = workflows::read(git, &commit.id)?;
+    let read = workflows::read(git, &commit.id, actions)?;
     let workflows = read.iter().filter_map(|one| offer(&one.path, one.workflow.as_deref().ok()?)).collect();
     Ok(Offers { git_ref: git_ref.to_string(), sha: commit.id, workflows })
 }

@@ -130,13 +130,14 @@ impl Triggering {
     pub async fn refresh(&self, repository: Repository, now: Timestamp) -> Result<(), String> {
         let place = super::Place::of(repository).map_err(|error| error.to_string())?;
         self.mirrors.refresh(&place.origin).await.map_err(|error| error.to_string())?;
-        let reading = self.mirrors.read(place.origin.id, |git| {
+        let actions = Arc::clone(&self.actions);
+        let reading = self.mirrors.read(place.origin.id, move |git| {
             let branch = default_branch(git);
             let Some(name) = workflow::event::GitRef::branch(&branch) else {
                 return Ok((branch, OfDefault::default()));
             };
             let tip = CommitText::tip(git, &name)?;
-            Ok((branch, OfDefault::of(&workflows::read(git, &tip.id)?)))
+            Ok((branch, OfDefault::of(&workflows::read(git, &tip.id, &actions)?)))
         });
         let (branch, kept) = reading.await.map_err(|error| error.to_string())?;
         self.keep(place.repository.id, &branch, kept, now).await.map_err(|error| error.to_string())

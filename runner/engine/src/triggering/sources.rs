@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use workflow::catalogue::Catalogue;
 
 use super::{Scheduler, SentHooks, Triggering, TrustPolicy, catch_up};
 use crate::clock::Clock;
 use crate::mirror::{MirrorError, MirrorOptions, Mirrors};
 use crate::registration::{MirrorFolders, StoredCredentials};
 use crate::service::RunRepository;
-use crate::store::Database;
 use crate::store::deliveries::Deliveries;
 use crate::store::followers::Followers;
 use crate::store::repositories::{Repositories, Repository, Sealer};
 use crate::store::schedules::Schedules;
+use crate::store::{Database, SqliteStore};
 
 /// Where the mirrors lie below the data folder.
 const MIRRORS_FOLDER: &str = "mirrors";
@@ -39,13 +40,16 @@ impl Sources {
         database: &Database,
         sealer: Arc<dyn Sealer>,
         trust: TrustPolicy,
+        actions: Catalogue,
     ) -> Result<Self, MirrorError> {
         let repositories = Repositories::on(database.clone());
         let credentials = Arc::new(StoredCredentials { repositories: repositories.clone(), sealer });
         let mirrors = Mirrors::open(&data.join(MIRRORS_FOLDER), MirrorOptions::default(), credentials)?;
         let schedules = Schedules::on(database.clone());
         let followers = Followers::on(database.clone());
-        let triggering = Triggering { mirrors, repositories, schedules, followers, trust };
+        let store = SqliteStore::on(database.clone());
+        let triggering =
+            Triggering { mirrors, repositories, schedules, followers, store, trust, actions: Arc::new(actions) };
         Ok(Self { triggering, deliveries: Deliveries::on(database.clone()) })
     }
 

@@ -1,6 +1,7 @@
 //! Events against real repositories: which runs they start, at which commit, trusted how far, and why not.
 
 use serde_json::{Map, Value as Json, json};
+use workflow::catalogue::{ActionFacts, InputFacts};
 use workflow::event::Event;
 
 use super::*;
@@ -16,6 +17,12 @@ const CALLS: &str = "on: { push: { branches: [main] }, issue_comment: , schedule
                      repository_dispatch: { types: [go] } }\n\
                      jobs: { a: { uses: ./.github/workflows/called.yml } }";
 const CALLED: &str = "on: { workflow_call: }\njobs: { b: { runs-on: x, steps: [{ run: 'true' }] } }";
+
+static INPUTS: [InputFacts; 1] = [InputFacts::new("paths", "", "").switch()];
+
+fn known() -> Catalogue {
+    [ActionFacts { name: "pipe/changes", inputs: &INPUTS, refuses_unknown: true }].into_iter().collect()
+}
 
 struct World {
     git: MirrorWorld,
@@ -41,9 +48,10 @@ impl World {
             let new = NewRepository { forge, full_name, url, secret, fetch: None, created_at: now() };
             repositories.put(new).await.unwrap();
         }
-        let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database));
-        let (mirrors, trust) = (git.mirrors.clone(), TrustPolicy::default());
-        let triggering = Triggering { mirrors, repositories, schedules, followers, trust };
+        let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database.clone()));
+        let (mirrors, trust, store) = (git.mirrors.clone(), TrustPolicy::default(), SqliteStore::on(database));
+        let triggering =
+            Triggering { mirrors, repositories, schedules, followers, store, trust, actions: Arc::new(known()) };
         Self { git, triggering, _folder: folder }
     }
 
@@ -119,6 +127,8 @@ async fn pushes_start_what_their_commit_says() {
     let more = json!({ "ref": "refs/tags/v1", "before": NONE, "after": tag, "created": true });
     assert_eq!(world.told("push", more).await, "ci.yml");
     let gone = json!({ "ref": "refs/tags/v1", "before": tag, "after": NONE, "deleted": true });
+    assert_eq!(world.told("push", gone.clone()).await, "nothing: `refs/tags/v1` was deleted, and is there again");
+    world.git.git(&["tag", "-d", "v1"]);
     assert_eq!(world.told("push", gone).await, "nothing: the push deleted `refs/tags/v1`");
     let never = json!({ "ref": "refs/heads/x", "before": NONE, "after": "1".repeat(40) });
     assert!(world.told("push", never).await.starts_with("nothing: commit 1111"));
@@ -154,12 +164,21 @@ async fn what_cannot_be_read_is_a_failed_run() {
     let more = json!({ "ref": "refs/heads/main", "before": before, "after": world.head() });
     let mut payload = base("local/shop");
     payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    let found = world.look(Forge::Github, "push", payload).await;
+    let found = world.look(Forge::Github, "push", payload.clone()).await;
     assert_eq!(tell(&found), "calls.yml ci.yml! empty.yml!");
     let Found::Runs { specs, .. } = found else { unreachable!() };
     let problem = specs[1].problem.as_ref().unwrap().join("\n");
     assert!(problem.starts_with(".github/workflows/ci.yml:2:1: ") && problem.contains("jobs"), "{problem}");
     assert!(specs[2].problem.as_ref().unwrap()[0].starts_with("`.github/workflows/empty.yml` is empty [P0003]"));
+    // One that can be read, and has a step that would fail.
+    let step = "on: push\njobs: { a: { runs-on: x, steps: [{ uses: pipe/changes, with: { pahts: true } }] } }";
+    world.git.there.write(".github/workflows/empty.yml", step).commit("broken otherwise");
+    let more = json!({ "ref": "refs/heads/main", "before": before, "after": world.head() });
+    payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Found::Runs { specs, .. } = world.look(Forge::Github, "push", payload).await else { panic!("it runs") };
+    let problem = specs[2].problem.as_ref().unwrap().join("\n");
+    assert!(problem.contains("empty.yml:2:") && problem.contains("did you mean `paths`?"), "{problem}");
+    assert!(problem.contains("[P0419]"), "{problem}");
     // Who comments has not broken it.
     let comment = json!({ "action": "created", "comment": { "author_association": "NONE" }, "issue": { "number": 1 } });
     assert_eq!(world.told("issue_comment", comment).await, "calls.yml fork");

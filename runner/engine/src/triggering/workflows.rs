@@ -10,7 +10,7 @@ use git2::Repository as Git;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use workflow::catalogue::Catalogue;
-use workflow::check::check;
+use workflow::check::{check, keeps_from_running};
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::event::{Event, EventName, Forge};
 use workflow::model::{Trigger, Workflow};
@@ -43,8 +43,8 @@ pub(super) struct ReadWorkflow {
     pub(super) workflow: Result<Box<Workflow>, Vec<String>>,
 }
 
-/// Reads all workflows of a commit.
-pub(super) fn read(repository: &Git, sha: &str) -> Result<Vec<ReadWorkflow>, MirrorError> {
+/// Reads all workflows of a commit; what they say to these actions is looked at.
+pub(super) fn read(repository: &Git, sha: &str, actions: &Catalogue) -> Result<Vec<ReadWorkflow>, MirrorError> {
     let commit = WorkflowSources::of(repository, sha)?;
     let paths = match commit.paths() {
         Ok(paths) => paths,
@@ -54,7 +54,7 @@ pub(super) fn read(repository: &Git, sha: &str) -> Result<Vec<ReadWorkflow>, Mir
     let (mut read, mut bytes) = (Vec::new(), 0);
     for path in paths {
         let workflow = match commit.text(&path) {
-            Ok(text) => one(&commit, &path, text),
+            Ok(text) => one(&commit, &path, text, actions),
             Err(diagnostic) => broken(&path, &diagnostic),
         };
         bytes += workflow.sources.values().map(String::len).sum::<usize>();
@@ -68,19 +68,18 @@ pub(super) fn read(repository: &Git, sha: &str) -> Result<Vec<ReadWorkflow>, Mir
     Ok(read)
 }
 
-fn one(commit: &WorkflowSources<'_>, path: &str, text: String) -> ReadWorkflow {
+fn one(commit: &WorkflowSources<'_>, path: &str, text: String, actions: &Catalogue) -> ReadWorkflow {
     let options = ReadOptions::default();
     let reading = read_workflow(SourceFile::new(path, text), commit, &options);
     let sources = texts(&reading.sources);
-    let workflow = if let Some(workflow) = reading.workflow.clone() {
-        Ok(Box::new(workflow))
-    } else {
-        // Which actions there are says who runs them: a step of one that is not there fails by itself.
-        let checked = check(&reading, commit, &options, &Catalogue::default());
-        let errors = checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-        let rendered = errors.take(DIAGNOSTICS_MAX).map(|diagnostic| rendered(diagnostic, &checked.sources));
-        Err(rendered.collect())
+    let checked = check(&reading, commit, &options, actions);
+    let keeps = |diagnostic: &&Diagnostic| match reading.workflow {
+        Some(_) => keeps_from_running(diagnostic),
+        None => diagnostic.is_error(),
     };
+    let errors = checked.diagnostics.iter().filter(keeps).take(DIAGNOSTICS_MAX);
+    let errors: Vec<_> = errors.map(|diagnostic| rendered(diagnostic, &checked.sources)).collect();
+    let workflow = reading.workflow.clone().filter(|_| errors.is_empty()).map(Box::new).ok_or(errors);
     ReadWorkflow { path: path.to_owned(), sources, workflow }
 }
 

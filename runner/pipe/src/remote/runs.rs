@@ -53,7 +53,10 @@ fn row(run: &Json, _terminal: Terminal) -> Vec<String> {
         shown(&run["event"]),
         shown(&run["actor"]),
         ago(run["created_at"].as_str()),
-        shown(&run["title"]),
+        match run["reason"].as_str() {
+            Some(_) => format!("{} ({})", shown(&run["title"]), shown(&run["reason"])),
+            None => shown(&run["title"]),
+        },
     ]
 }
 
@@ -103,7 +106,8 @@ fn text(run: &Json, terminal: Terminal) -> String {
         shown(&run["ref"]),
         shown(&run["actor"]),
     );
-    text.push_str(&format!("{} {}\n", sign(state(run), terminal), state(run)));
+    let why = if run["reason"].is_null() { String::new() } else { format!(": {}", shown(&run["reason"])) };
+    text.push_str(&format!("{} {}{why}\n", sign(state(run), terminal), state(run)));
     for job in run["jobs"].as_array().into_iter().flatten() {
         text.push_str(&format!("\n{} {}{}\n", sign(state(job), terminal), shown(&job["name"]), took(job, terminal)));
         if let Some(review) = job["review"].as_object().filter(|_| job["status"] == "waiting") {

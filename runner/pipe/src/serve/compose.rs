@@ -69,7 +69,7 @@ pub async fn compose(
     let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
     let repositories = Repositories::on(database.clone());
-    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust);
+    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust, pipelines::catalogue());
     let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let deploying = machine::deploying(database.clone(), &data, &Owner::new(&data));

@@ -86,6 +86,19 @@ impl<H: Clone + PartialEq> Groups<H> {
         group.is_some_and(|group| group.running.as_ref() == Some(holder) || group.pending.contains(holder))
     }
 
+    /// The first holder of a group that is meant: the one that runs, else one that waits.
+    #[must_use]
+    pub fn find(&self, name: &str, meant: impl Fn(&H) -> bool) -> Option<&H> {
+        let group = self.groups.get(&name.to_lowercase())?;
+        group.running.iter().chain(&group.pending).find(|holder| meant(holder))
+    }
+
+    /// Who has a group.
+    #[must_use]
+    pub fn running(&self, name: &str) -> Option<&H> {
+        self.groups.get(&name.to_lowercase())?.running.as_ref()
+    }
+
     /// Somebody who is not of these groups takes the place of the one that runs, of those that wait, or of all. They stay
     /// until they have left.
     #[must_use]
@@ -160,6 +173,8 @@ mod tests {
         assert_eq!(groups.supersede("g", true, true), [Cancel(2), Cancel(3), Cancel(1)]);
         assert_eq!(groups.supersede("h", true, true), []);
         assert!(groups.contains("G", &3) && !groups.contains("g", &4), "all are there until they leave");
+        assert_eq!(groups.find("G", |holder| *holder > 1), Some(&2));
+        assert_eq!(groups.find("g", |holder| *holder > 3).or(groups.find("h", |_| true)), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod authors;
 mod held;
 mod kill;
+mod late;
 mod reviews;
 mod rules;
 
