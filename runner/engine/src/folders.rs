@@ -58,6 +58,17 @@ impl Folders {
         Ok(())
     }
 
+    /// Removes all that a run has left: its logs, and whatever lies beside them.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn remove_run(&self, run: RunId) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(self.state.join("runs").join(run.to_string())) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Makes the folders of a run. Those that only live as long as it carry the number of this process, so that
     /// [`Folders::remove_abandoned`] knows what a killed process left.
     pub(crate) fn make(&self, run: RunId) -> Result<RunFolders, StoreError> {

@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod deployments;
 pub mod findings;
 pub mod followers;
+mod forget;
 pub mod insights;
 pub mod listing;
 mod order;

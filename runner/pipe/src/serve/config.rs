@@ -168,6 +168,9 @@ impl ServerConfig {
         if let Some((word, message)) = self.costs.problem() {
             return wrong(&word, message);
         }
+        if let Some((word, message)) = self.retention.problem() {
+            return wrong(word, message);
+        }
         for proxy in &self.server.trusted_proxies {
             if proxy.parse::<web::Network>().is_err() {
                 return wrong(proxy, format!("`{proxy}` is no network such as `10.0.0.0/8`"));

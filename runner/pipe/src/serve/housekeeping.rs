@@ -1,7 +1,7 @@
 //! What a server does from time to time whether or not anybody asks: logs, artifacts, caches and reports whose time is over
 //! are removed, and room is made where a disk becomes full.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use engine::collect::{Collected, DISK_PERCENT, Wish, collect};
 use engine::folders::Folders;
 use engine::kept::{Kept, KeptRules, Tidied};
 use engine::placement::Placement;
-use engine::store::Database;
 use engine::store::listing::Listing;
 use engine::store::reports::Reports;
 use engine::store::rollouts::Rollouts;
+use engine::store::{Database, SqliteStore, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -45,9 +45,21 @@ pub struct RetentionTable {
     pub report_days: Option<std::num::NonZeroU64>,
     /// Days of logs, from the end of their run.
     pub log_days: Option<std::num::NonZeroU64>,
+    /// Days of runs, from their end; for ever where nothing is said.
+    pub run_days: Option<std::num::NonZeroU64>,
 }
 
 impl RetentionTable {
+    /// What the form alone does not say: the key, and why.
+    pub fn problem(&self) -> Option<(&'static str, String)> {
+        let days = self.run_days?.get();
+        let artifacts = self.rules().artifact_days;
+        (days < artifacts).then(|| {
+            let why = "artifacts are found by their run";
+            ("run-days", format!("`run-days` ({days}) must not be less than `artifact-days` ({artifacts}): {why}"))
+        })
+    }
+
     /// As those who keep them know it.
     pub fn rules(&self) -> KeptRules {
         let mut rules = KeptRules::default();
@@ -77,6 +89,8 @@ pub struct House {
     pub reports: SignedDuration,
     /// How long logs are kept.
     pub logs: SignedDuration,
+    /// How long runs are kept; `None`: for ever.
+    pub runs: Option<SignedDuration>,
 }
 
 impl House {
@@ -90,7 +104,8 @@ impl House {
     ) -> Self {
         let (reports, logs) = (days(table.report_days, REPORT_DAYS), days(table.log_days, LOG_DAYS));
         let disk_percent = table.disk_percent.unwrap_or(DISK_PERCENT).min(100);
-        Self { data, kept, database, docker, disk_percent, reports, logs }
+        let runs = table.run_days.map(|_| days(table.run_days, u64::MAX));
+        Self { data, kept, database, docker, disk_percent, reports, logs, runs }
     }
 
     /// Keeps it in order: at once, then from time to time.
@@ -101,6 +116,7 @@ impl House {
                 once(self.kept.clone()).await;
                 self.forget_reports().await;
                 self.forget_logs(Timestamp::now()).await;
+                self.forget_runs(Timestamp::now()).await;
             }
             looks += 1;
             self.make_room().await;
@@ -149,6 +165,21 @@ impl House {
         }
     }
 
+    /// Runs that ended long enough ago and that nothing needs go whole.
+    async fn forget_runs(&self, now: Timestamp) {
+        let Some(runs) = self.runs else { return };
+        let before = now.checked_sub(runs).unwrap_or(Timestamp::MIN);
+        let store = SqliteStore::on(self.database.clone());
+        match forget_runs(&store, &self.data, before).await {
+            Ok((0, problems)) if problems.is_empty() => {}
+            Ok((removed, problems)) => {
+                tracing::info!(removed, "runs that were kept long enough are removed");
+                problems.iter().for_each(|problem| tracing::warn!(problem, "an old run is not removed whole"));
+            }
+            Err(error) => tracing::warn!(%error, "old runs cannot be removed"),
+        }
+    }
+
     async fn make_room(&self) {
         let (listing, rollouts) = (Listing::on(self.database.clone()), Rollouts::on(self.database.clone()));
         let (spared_since, needed) = match tokio::join!(listing.oldest_open(Timestamp::MIN), rollouts.images()) {
@@ -174,6 +205,32 @@ impl House {
     }
 }
 
+/// Removes runs that ended before a time and that nothing needs: first their files, so that what is cut short is found again by
+/// their rows. How many, and what could not be removed.
+///
+/// # Errors
+/// The store said no.
+pub async fn forget_runs(
+    store: &SqliteStore,
+    data: &Path,
+    before: Timestamp,
+) -> Result<(usize, Vec<String>), StoreError> {
+    let old = store.old_runs(before).await?;
+    let folders = Folders { state: data.to_owned(), runtime: data.to_owned() };
+    let removing = tokio::task::spawn_blocking(move || {
+        let (mut gone, mut problems) = (Vec::with_capacity(old.len()), Vec::new());
+        for run in old {
+            match folders.remove_run(run) {
+                Ok(()) => gone.push(run),
+                Err(error) => problems.push(format!("files of run {run}: {error}")),
+            }
+        }
+        (gone, problems)
+    });
+    let (gone, problems) = removing.await.unwrap_or_default();
+    Ok((store.forget_runs(&gone, before).await?, problems))
+}
+
 fn days(given: Option<std::num::NonZeroU64>, usual: u64) -> SignedDuration {
     let days = given.map_or(usual, std::num::NonZeroU64::get);
     SignedDuration::from_hours(i64::try_from(days).unwrap_or(i64::MAX / 10_000).saturating_mul(24))
@@ -192,7 +249,7 @@ async fn once(kept: Kept) {
 
 #[cfg(test)]
 mod tests {
-    use engine::store::{NewRun, Options, RunId, RunLog as _, SqliteStore};
+    use engine::store::{NewRun, Options, RunId, RunLog as _};
     use workflow::run::{Conclusion, EVENT_VERSION, Recorded, RunEvent};
 
     use super::*;
@@ -217,6 +274,7 @@ mod tests {
             }
         }
         let folders = Folders { state: data.path().to_owned(), runtime: data.path().to_owned() };
+        let there = |run: u64| data.path().join(format!("runs/{run}")).exists();
         let left = || {
             let mut left = folders.with_logs();
             left.sort_unstable();
@@ -226,5 +284,21 @@ mod tests {
             house.forget_logs(at(now)).await;
             assert_eq!(left(), expected.into_iter().map(RunId).collect::<Vec<_>>(), "after {now} hours");
         }
+        // The runs stayed; with `run-days` those go that ended long enough ago, with all that lies beside their logs.
+        let days = |days| std::num::NonZeroU64::new(days);
+        let table = RetentionTable { run_days: days(100), ..table };
+        let house = House::new(data.path().to_owned(), house.kept, house.database, None, &table);
+        std::fs::create_dir_all(data.path().join("runs/1/other")).unwrap();
+        for (now, gone) in [(100 * 24, &[][..]), (100 * 24 + 1, &[1]), (101 * 24, &[1, 2])] {
+            house.forget_runs(at(now)).await;
+            for run in 1..=3 {
+                let row = store.run_row(RunId(run)).await.unwrap();
+                assert_eq!(row.is_none(), gone.contains(&run), "run {run} after {now} hours");
+                assert!(there(1) != gone.contains(&1));
+            }
+        }
+        assert!(table.problem().is_none());
+        let short = RetentionTable { run_days: days(9), artifact_days: days(10), ..RetentionTable::default() };
+        assert!(short.problem().unwrap().1.contains("artifacts are found by their run"));
     }
 }

@@ -12,6 +12,7 @@ mod oidc;
 mod reporting;
 mod steering;
 
+pub use housekeeping::forget_runs;
 pub use steering::go_back;
 
 use std::net::SocketAddr;
