@@ -160,6 +160,13 @@ async fn remove(candidate: Candidate, kept: &Kept, docker: Option<&Arc<dyn Place
     }
 }
 
+/// Bytes that may still be written to the disk of a folder; `None` where nobody knows.
+#[must_use]
+pub fn room(folder: &Path) -> Option<u64> {
+    let facts = rustix::fs::statvfs(folder).ok()?;
+    Some(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
 /// The disk of a folder, or of the folder above that will hold it.
 fn look(path: &Path, percent_max: u8) -> Option<(u64, Disk)> {
     let there = path.ancestors().find(|path| path.exists())?;

@@ -6,21 +6,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::collect::{Collected, Wish, collect};
+use engine::collect::{Collected, Gone, Wish, collect};
+use engine::folders::Folders;
 use engine::kept::{Kept, KeptRules};
-use engine::placement::{DockerPlacement, DockerSettings, LeftoverFilter, Owner, Placement, TransportChoice};
+use engine::placement::{
+    DockerPlacement, DockerSettings, LeftoverFilter, Owner, Placement, ResourceKind, TransportChoice,
+};
 use engine::store::listing::Listing;
 use engine::store::rollouts::Rollouts;
-use engine::store::{Database, Options, StoreError};
-use jiff::Timestamp;
+use engine::store::{Database, Options, SqliteStore, StoreError};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{GcArgs, Global};
 use crate::config::Paths;
 use crate::exit::{Exit, Failure};
+use crate::serve::forget_runs;
 use crate::terminal::{self, Terminal};
 
 /// A run of this machine that was killed never ends in its log; one that began so long ago goes on no more.
 const LONGEST_LOCAL_RUN: Duration = Duration::from_secs(24 * 60 * 60);
+/// A disk with less room is full.
+const ROOM_TO_OPEN_BYTES: u64 = 1 << 20;
 
 /// Runs the command.
 ///
@@ -55,37 +61,116 @@ async fn perform(args: &GcArgs) -> Result<Collected, Failure> {
         Some(_) => Timestamp::MIN,
         None => Timestamp::now().checked_sub(LONGEST_LOCAL_RUN).unwrap_or(Timestamp::MIN),
     };
-    let (spared_since, needed) = in_use(&folder.join("pipe.db"), options, since).await?;
-    // How long caches are kept is for those to say who add to them.
-    let rules = KeptRules { cache_unused: Duration::MAX, cache_bytes: u64::MAX, ..KeptRules::default() };
+    let path = folder.join("pipe.db");
+    let wish = Wish {
+        disk_percent: args.disk_percent,
+        dry_run: args.dry_run,
+        spared_since: Timestamp::now().checked_sub(LONGEST_LOCAL_RUN).ok(),
+        needed: BTreeSet::new(),
+    };
+    let first =
+        if path.exists() && is_full(&folder) { first_room(&folder, wish.clone()).await } else { Collected::default() };
+    let database = match path.exists().then(|| open(&path, options)).transpose() {
+        // Nothing went, so there is no more room than before.
+        Err(_) if args.dry_run && !first.gone.is_empty() => return Ok(first),
+        opened => opened?,
+    };
+    let (spared_since, needed) = match &database {
+        Some(database) => in_use(database, since).await?,
+        None => (None, BTreeSet::new()),
+    };
     let docker = docker(&folder).await;
-    let wish = Wish { disk_percent: args.disk_percent, dry_run: args.dry_run, spared_since, needed };
-    let mut collected = collect(&folder, &Kept::new(&folder, rules), docker.as_ref(), wish).await;
-    if let Some(docker) = docker.filter(|_| !args.dry_run)
-        && let Err(error) = docker.remove_leftovers(LeftoverFilter::Forsaken).await
-    {
-        collected.problems.push(error.to_string());
+    let wish = Wish { spared_since, needed, ..wish };
+    let mut collected = collect(&folder, &kept(&folder), docker.as_ref(), wish).await;
+    if !args.dry_run {
+        collected.bytes += first.bytes;
+        collected.gone.splice(..0, first.gone);
+    }
+    if let (Some(days), Some(database)) = (args.run_days, &database) {
+        old_runs(&mut collected, (database, &folder), days, args.dry_run).await?;
+    }
+    if let Some(docker) = docker {
+        forsaken(&mut collected, &*docker, args.dry_run).await;
+    }
+    if let Some(database) = database {
+        database.close().await;
     }
     Ok(collected)
 }
 
-/// When the oldest run began that goes on, and images that deployments may go back to.
-async fn in_use(
-    path: &Path,
-    options: Options,
-    since: Timestamp,
-) -> Result<(Option<Timestamp>, BTreeSet<String>), Failure> {
-    if !path.exists() {
-        return Ok((None, BTreeSet::new()));
+/// Entries of caches, without saying by which rules those who add to them keep them.
+fn kept(folder: &Path) -> Kept {
+    Kept::new(folder, KeptRules { cache_unused: Duration::MAX, cache_bytes: u64::MAX, ..KeptRules::default() })
+}
+
+/// Whether not even a database can be opened, which makes a file of 32 KiB beside it.
+fn is_full(folder: &Path) -> bool {
+    engine::collect::room(folder).is_some_and(|room| room < ROOM_TO_OPEN_BYTES)
+}
+
+/// Room for opening the database, made without it: entries of caches that nobody has used for as long as a run can take.
+async fn first_room(folder: &Path, wish: Wish) -> Collected {
+    collect(folder, &kept(folder), None, wish).await
+}
+
+/// Runs that ended so many days ago.
+async fn old_runs(
+    collected: &mut Collected,
+    (database, folder): (&Database, &Path),
+    days: u32,
+    is_dry: bool,
+) -> Result<(), Failure> {
+    let failed = |error: StoreError| Failure::environment(format!("cannot {error}"));
+    let before = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * i64::from(days)));
+    let (before, store) = (before.unwrap_or(Timestamp::MIN), SqliteStore::on(database.clone()));
+    let old = store.old_runs(before).await.map_err(failed)?;
+    if !is_dry {
+        let (_, problems) = forget_runs(&store, folder, before).await.map_err(failed)?;
+        collected.problems.extend(problems);
     }
-    let database = Database::open(path, options).map_err(|error| {
+    let folders = Folders { state: folder.to_owned(), runtime: folder.to_owned() };
+    for run in old {
+        // What could not be removed is told as a problem.
+        if is_dry || !folders.logs(run).exists() {
+            collected.gone.push(Gone { kind: "run", name: run.to_string(), bytes: 0, used: 0 });
+        }
+    }
+    Ok(())
+}
+
+/// What jobs of installations left whose folder is gone.
+async fn forsaken(collected: &mut Collected, docker: &dyn Placement, is_dry: bool) {
+    let found = match docker.forsaken().await {
+        Ok(found) => found,
+        Err(error) => return collected.problems.push(error.to_string()),
+    };
+    if !is_dry && let Err(error) = docker.remove_leftovers(LeftoverFilter::Forsaken).await {
+        collected.problems.push(error.to_string());
+    }
+    let left = if is_dry { Vec::new() } else { docker.forsaken().await.unwrap_or_default() };
+    for (kind, name) in found.into_iter().filter(|one| !left.contains(one)) {
+        let kind = match kind {
+            ResourceKind::Container => "container of a folder that is gone",
+            ResourceKind::Network => "network of a folder that is gone",
+            ResourceKind::Volume => "volume of a folder that is gone",
+            ResourceKind::Process => "process of a folder that is gone",
+        };
+        collected.gone.push(Gone { kind, name, bytes: 0, used: 0 });
+    }
+}
+
+fn open(path: &Path, options: Options) -> Result<Database, Failure> {
+    Database::open(path, options).map_err(|error| {
         let in_use = matches!(error, StoreError::InUse { .. });
         let help = "a server makes room by itself: `[retention] disk-percent` in pipe.toml says when";
         Failure::environment(format!("cannot {error}")).maybe_help(in_use.then(|| help.to_owned()))
-    })?;
+    })
+}
+
+/// When the oldest run began that goes on, and images that deployments may go back to.
+async fn in_use(database: &Database, since: Timestamp) -> Result<(Option<Timestamp>, BTreeSet<String>), Failure> {
     let (listing, rollouts) = (Listing::on(database.clone()), Rollouts::on(database.clone()));
     let (since, images) = tokio::join!(listing.oldest_open(since), rollouts.images());
-    database.close().await;
     let failed = |error: StoreError| Failure::environment(format!("cannot {error}"));
     Ok((since.map_err(failed)?, images.map_err(failed)?))
 }
@@ -132,7 +217,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use engine::collect::{Disk, Gone};
+    use engine::collect::Disk;
 
     use super::*;
 

@@ -76,6 +76,14 @@ pub trait Placement: Send + Sync + std::fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// What [`LeftoverFilter::Forsaken`] would remove, by the engine's ids and names.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    async fn forsaken(&self) -> Result<Vec<(ResourceKind, String)>, PlacementError> {
+        Ok(Vec::new())
+    }
+
     /// Removes it, unless a container has it by now.
     ///
     /// # Errors

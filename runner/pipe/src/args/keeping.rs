@@ -176,6 +176,9 @@ pub struct GcArgs {
     #[arg(long, value_name = "PERCENT", default_value_t = engine::collect::DISK_PERCENT,
           value_parser = clap::value_parser!(u8).range(0..=100))]
     pub disk_percent: u8,
+    /// Remove runs that ended so many days ago, with their logs, but for those that deployed something
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub run_days: Option<u32>,
     /// Only say what would go
     #[arg(long)]
     pub dry_run: bool,

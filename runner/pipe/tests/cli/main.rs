@@ -9,6 +9,7 @@ mod deploy;
 mod eval;
 #[path = "../../../engine/tests/forge/fake.rs"]
 mod forge;
+mod gc;
 mod groups;
 mod hook;
 mod left;

@@ -16,6 +16,15 @@ use crate::placement::{PlacementError, Removed, ResourceKind};
 
 /// Removes containers, networks and volumes of jobs of such installations.
 pub(super) async fn remove(connection: &Connection) -> Result<Removed, PlacementError> {
+    let (removed, left) = remove_all(&connection.docker, list(connection).await?).await;
+    if left.is_empty() {
+        return Ok(removed);
+    }
+    Err(PlacementError::NotRemoved(left.into_iter().map(|(_, text)| text).collect()))
+}
+
+/// What [`remove`] would remove, by the engine's ids and names.
+pub(super) async fn list(connection: &Connection) -> Result<Vec<(ResourceKind, String)>, PlacementError> {
     let docker = &connection.docker;
     let of_jobs: HashMap<&str, Vec<&str>> = [("label", vec![LABEL_OWNER, LABEL_RUN])].into();
     let containers = ListContainersOptionsBuilder::default().all(true).filters(&of_jobs).build();
@@ -38,11 +47,7 @@ pub(super) async fn remove(connection: &Connection) -> Result<Removed, Placement
         let names = volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.name);
         list.extend(names.map(|name| (ResourceKind::Volume, name)));
     }
-    let (removed, left) = remove_all(docker, list).await;
-    if left.is_empty() {
-        return Ok(removed);
-    }
-    Err(PlacementError::NotRemoved(left.into_iter().map(|(_, text)| text).collect()))
+    Ok(list)
 }
 
 /// Containers of installations whose folder is gone, and of which no process lives.

@@ -45,6 +45,7 @@ use self::resources::Resources;
 use self::start::Start;
 use super::{
     Disposable, JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink, Removed, Resource,
+    ResourceKind,
 };
 use crate::image::{ImageFacts, Images};
 
@@ -249,6 +250,10 @@ impl Placement for DockerPlacement {
             return forsaken::remove(&self.connection).await;
         }
         leftovers::remove(&self.connection, self.whose(), &filter).await
+    }
+
+    async fn forsaken(&self) -> Result<Vec<(ResourceKind, String)>, PlacementError> {
+        forsaken::list(&self.connection).await
     }
 
     async fn root(&self) -> Option<std::path::PathBuf> {
