@@ -207,6 +207,28 @@ async fn an_environment_is_listed_once() {
     assert_eq!(world.get("/environments?by=colour").await.status, 400);
     let page = world.browse("/environments").await;
     assert_eq!(page.text().matches("href=\"/environments/").count(), 2, "{}", page.text());
+    assert!(page.text().contains("by <bdi>ada</bdi>"), "{}", page.text());
+}
+
+/// Also while something else is on its way, or went back.
+#[tokio::test]
+async fn what_stands_says_since_when_and_who_brought_it() {
+    let world = World::new().await;
+    let rollouts = &world.rollouts;
+    let first = begin(rollouts, "a", &json!({})).await;
+    let rolled = async || {
+        let whole = world.get("/environments?by=name").await.json();
+        let rolled = &whole["environments"][0]["stands"][0]["rolled"];
+        json!([rolled["revision"]["version"], rolled["since"], rolled["brought_by"], rolled["by"]])
+    };
+    assert_eq!(rolled().await, json!(["v1", null, null, "ada"]), "nobody knows who brought the first one");
+    end(rollouts, first, "succeeded").await;
+    assert_eq!(rolled().await, json!(["v2", "2026-01-01T00:15:00Z", "ada", "ada"]));
+    let next = json!({ "by": "eve", "blue": colour("v2", 1, 900, 10, 0), "green": colour("v3", 2, 100, 10, 0) });
+    let second = begin(rollouts, "b", &next).await;
+    assert_eq!(rolled().await, json!(["v2", "2026-01-01T00:15:00Z", "ada", "eve"]));
+    end(rollouts, second, "rolled-back").await;
+    assert_eq!(rolled().await, json!(["v2", "2026-01-01T00:15:00Z", "ada", "eve"]));
 }
 
 #[tokio::test]
