@@ -50,7 +50,7 @@ try {
   const asking = await world.runOf(await world.push({ ".github/workflows/move.yml": MOVE }, { branch: "move", message: "customers: the last of them move" }));
   const gate = await until("a gate", async () => (await world.get(`/api/v1/runs/${asking.id}`)).gates[0]);
   const shots = [
-    ["runs", "/"],
+    ["runs", "/", { viewport: { width: 1280, height: 600 } }],
     ["run", `/runs/${waiting.id}`],
     ["job", `/runs/${failed.id}/jobs/test(1)`],
     ["review", `/runs/${waiting.id}/review/production`],
@@ -58,7 +58,9 @@ try {
     ["environments", "/environments"],
     ["environment", "/environments/production"],
     ["rollout", `/rollouts/${rollout}`],
-    ["tests", "/tests"],
+    ["tests", "/tests?order=name"],
+    ["findings", "/findings"],
+    ["insights", "/insights?since=30d"],
     ["dispatch", "/dispatch?repository=acme/shop&workflow=.github/workflows/release.yml"],
     ["settings", "/settings/users"],
     ["run-dark", `/runs/${waiting.id}`, { colorScheme: "dark" }],
