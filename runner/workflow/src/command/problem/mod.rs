@@ -10,7 +10,7 @@ mod rules;
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use self::open::Open;
 use super::annotation::{Annotation, AnnotationLevel};
@@ -25,9 +25,11 @@ const LINE_BYTES_MAX: usize = 2_000;
 /// How much of the output before a line is known to its rule, in bytes.
 const BEFORE_BYTES_MAX: usize = 4_096;
 
-/// What a line must hold that says something of a problem.
+/// What a line must hold that says something of a problem. The first one in the text is asked for, since only then is it
+/// looked for in blocks of bytes at once; for the one that ends first every byte is a step of a machine.
 static ANCHORS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasick::new([
+    let mut builder = AhoCorasick::builder();
+    let anchors = builder.match_kind(MatchKind::LeftmostFirst).build([
         "--> ",
         "panicked at ",
         ": error: ",
@@ -43,8 +45,8 @@ static ANCHORS: LazyLock<AhoCorasick> = LazyLock::new(|| {
         ".go:",
         ".py:",
         "Traceback (most recent call last):",
-    ])
-    .expect("a few short texts")
+    ]);
+    anchors.expect("a few short texts")
 });
 
 /// A problem.
