@@ -30,9 +30,14 @@ pub fn clean(line: &[u8], keep_colors: bool) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Whether it is plain ASCII, as most lines are, and stays as it is.
-pub fn is_clean(line: &[u8]) -> bool {
-    line.iter().fold(true, |clean, byte| clean & (matches!(byte, b' '..=b'~') | (*byte == b'\t')))
+/// Whether it is lines of plain ASCII, as most are, that stay as they are.
+pub fn is_clean(lines: &[u8]) -> bool {
+    lines.iter().fold(true, |clean, byte| clean & (matches!(byte, b' '..=b'~') | (*byte == b'\t') | (*byte == b'\n')))
+}
+
+/// Whether it may have lines with a mark, such as `##[group]`.
+pub fn has_marks(lines: &[u8]) -> bool {
+    memchr::memmem::find(lines, b"##[").is_some()
 }
 
 /// Length of an escape sequence behind its ESC, in bytes. See ECMA-48, sections 5.4 and 5.6.

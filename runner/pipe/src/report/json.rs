@@ -45,7 +45,11 @@ impl<W: Write + Send> JsonView<W> {
         let lines = self.lines.entry((key.clone(), step)).or_default();
         let form = LogLines::of(self.run, key, step);
         let mut failed = false;
-        let take = |line: &[u8]| failed |= form.write(output, line).and_then(|()| output.write_all(b"\n")).is_err();
+        let take = |block: &[u8]| {
+            let mut lines = block.strip_suffix(b"\n").unwrap_or(block).split(|byte| *byte == b'\n');
+            let written = lines.try_for_each(|line| form.write(output, line).and_then(|()| output.write_all(b"\n")));
+            failed |= written.is_err();
+        };
         match bytes {
             Some(bytes) => lines.push(bytes, take),
             None => lines.finish(take),
@@ -99,12 +103,12 @@ mod tests {
     fn output_becomes_lines() {
         let mut view = JsonView::new(Vec::new());
         let key = JobRunKey::parse("build");
-        for piece in [Some(&b"one\ntw"[..]), Some(b"o\n"), Some(b"\xff"), None] {
+        for piece in [Some(&b"zero\n\none\ntw"[..]), Some(b"o\n"), Some(b"\xff"), None] {
             view.log(&key, Some(StepIndex(2)), piece);
         }
         let written = String::from_utf8(view.output.unwrap()).unwrap();
         let events: Vec<Json> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let texts: Vec<_> = events.iter().map(|event| event["text"].as_str().unwrap()).collect();
-        assert_eq!(texts, ["one", "two", "\u{fffd}"]);
+        assert_eq!(texts, ["zero", "", "one", "two", "\u{fffd}"]);
     }
 }

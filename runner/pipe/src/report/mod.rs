@@ -3,6 +3,7 @@
 //!
 //! Everything arrives masked ([`engine::notice`]); nothing here decides about the run.
 
+mod behind;
 mod clean;
 mod duration;
 mod json;

@@ -10,6 +10,7 @@ use engine::store::RunNumbers;
 use engine::wire::Lines;
 use workflow::run::{CancelReason, Conclusion, JobRunKey, RunEvent, SkipReason, StepIndex};
 
+use super::behind::Batch;
 use super::record::why_skipped;
 use super::{Record, View, clean, in_words};
 use crate::terminal::Terminal;
@@ -42,6 +43,7 @@ pub struct PlainView<W> {
     terminal: Terminal,
     detail: Detail,
     streams: HashMap<(JobRunKey, Option<StepIndex>), Stream>,
+    batch: Batch,
     pulling: HashMap<String, u64>,
 }
 
@@ -54,13 +56,23 @@ struct Stream {
 /// What stands before the lines of a group.
 const INDENT: &str = "  ";
 
+/// So many bytes of lines are looked at together.
+const PART_BYTES: usize = 64 * 1024;
+
 /// A pull is told of again after this share of it, in percent.
 const PULL_STEP_PERCENT: u64 = 25;
 
 impl<W: Write + Send> PlainView<W> {
     /// Writes there.
     pub fn new(output: W, terminal: Terminal, detail: Detail) -> Self {
-        Self { output: Some(output), terminal, detail, streams: HashMap::new(), pulling: HashMap::new() }
+        Self {
+            output: Some(output),
+            terminal,
+            detail,
+            streams: HashMap::new(),
+            batch: Batch::default(),
+            pulling: HashMap::new(),
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -89,24 +101,32 @@ impl<W: Write + Send> PlainView<W> {
         let (terminal, verbose) = (self.terminal, self.detail == Detail::Verbose);
         let Some(output) = &mut self.output else { return };
         let stream = self.streams.entry((key.clone(), step)).or_default();
-        let in_group = &mut stream.in_group;
-        let mut failed = false;
-        let show = |line: &[u8]| {
-            failed |= if clean::is_clean(line) && !line.starts_with(b"##[") {
-                let indent: &[u8] = if *in_group { INDENT.as_bytes() } else { b"" };
-                let parts = [prefix.as_bytes(), indent, line, b"\n"];
-                parts.into_iter().any(|part| output.write_all(part).is_err())
-            } else if let Some(text) = marked(line, in_group, terminal, verbose) {
-                writeln!(output, "{prefix}{text}").is_err()
-            } else {
-                false
-            };
+        let (in_group, batch) = (&mut stream.in_group, &mut self.batch);
+        let mut written = Ok(());
+        let plain = [prefix.clone(), format!("{prefix}{INDENT}")];
+        let mut show_part = |part: &[u8]| {
+            let as_it_is = |text: &[u8]| clean::is_clean(text) && !clean::has_marks(text);
+            if as_it_is(part) {
+                return batch.write(plain[usize::from(*in_group)].as_bytes(), part, output);
+            }
+            part.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| {
+                if as_it_is(line) {
+                    return batch.write(plain[usize::from(*in_group)].as_bytes(), line, output);
+                }
+                let line = line.strip_suffix(b"\n").unwrap_or(line);
+                marked(line, in_group, terminal, verbose).map_or(Ok(()), |text| writeln!(output, "{prefix}{text}"))
+            })
+        };
+        let show = |block: &[u8]| {
+            if written.is_ok() {
+                written = parts(block).try_for_each(&mut show_part);
+            }
         };
         match bytes {
             Some(bytes) => stream.lines.push(bytes, show),
             None => stream.lines.finish(show),
         }
-        if failed {
+        if written.is_err() {
             self.output = None;
         }
     }
@@ -232,6 +252,21 @@ impl<W: Write + Send> View for PlainView<W> {
     fn ended(&mut self) {
         let _gone = self.output.as_mut().map(Write::flush);
     }
+}
+
+/// Cuts lines into parts of whole lines, so that a few coloured ones do not make all of them slow.
+fn parts(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let near = rest.len().min(PART_BYTES);
+        let end = match memchr::memrchr(b'\n', &rest[..near]).filter(|_| near < rest.len()) {
+            Some(at) => at + 1,
+            None => memchr::memchr(b'\n', &rest[near..]).map_or(rest.len(), |at| near + at + 1),
+        };
+        let part;
+        (part, rest) = rest.split_at(end);
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// A line with its mark (`##[group]` …) turned into colour and indentation; `None` hides it.
