@@ -263,9 +263,9 @@ fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // The writer says when pages are moved. What a damaged WAL still holds is not overwritten when opening is refused.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if options.sharing == Sharing::Alone {
-        // What a damaged WAL still holds is not overwritten when opening is refused.
-        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // The writer moves pages itself, since SQLite would not tell when that fails.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     }

@@ -62,6 +62,35 @@ async fn t08_a_server_is_alone_and_local_runs_are_not() {
 }
 
 #[tokio::test]
+async fn a_short_wal_of_a_shared_file_is_left_to_the_next_and_a_long_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let wal = || std::fs::metadata(folder.path().join("x.db-wal")).map_or(0, |facts| facts.len());
+    let mut rows = 0;
+    let mut before = 0;
+    loop {
+        let database = Database::open(&path, Options::LOCAL).unwrap();
+        if rows > 0 {
+            assert_eq!(count(&database).await, rows);
+        }
+        put(&database, &format!("{rows} {}", "x".repeat(100_000))).await.unwrap();
+        rows += 1;
+        database.close().await;
+        if wal() < before {
+            break;
+        }
+        before = wal();
+        assert!(rows < 100, "the WAL has {before} bytes and is left again and again");
+    }
+    assert!(rows > 2 && before > 100_000, "{rows} rows, {before} bytes");
+    let server = Database::open(&path, Options::SERVER).unwrap();
+    assert_eq!(count(&server).await, rows);
+    put(&server, "last").await.unwrap();
+    server.close().await;
+    assert_eq!(wal(), 0);
+}
+
+#[tokio::test]
 async fn older_tables_are_changed_after_a_copy_and_newer_ones_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");

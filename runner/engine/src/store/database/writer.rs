@@ -20,6 +20,8 @@ use super::{Refusal, StoreError, database_error};
 const BATCH_MAX: usize = 512;
 /// From this many pages in the WAL on (16 MiB) they are moved to the database.
 const WAL_PAGES_MAX: i32 = 4_096;
+/// A WAL of up to so many bytes is left as it is when a file that is shared is closed: it is read again in a millisecond.
+const WAL_LEFT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Text of what is wrong; the first part says whether it can become well again.
 #[derive(Debug, Default)]
@@ -166,13 +168,21 @@ impl Writer {
             }
         }
         inbox.close();
-        if self.health.broken().is_none() {
+        if self.health.broken().is_none() && !self.leaves_wal() {
             self.checkpoint("TRUNCATE");
         }
         drop(self);
         if let Some(closing) = closing {
             closing.send(()).unwrap_or_default();
         }
+    }
+
+    /// Moving pages flushes the disk, and waits for all else that is being written to it: gigabytes of output, say. A
+    /// file that is shared is opened and closed for each run, so there a short WAL is left to one of the next.
+    fn leaves_wal(&self) -> bool {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push("-wal");
+        self.chain.is_none() && std::fs::metadata(name).is_ok_and(|wal| wal.len() <= WAL_LEFT_BYTES_MAX)
     }
 
     /// One transaction for all that has gathered. If it cannot be begun or committed, everybody in it is told.
