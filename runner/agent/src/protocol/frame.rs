@@ -162,6 +162,9 @@ fn frame_length(length: usize) -> [u8; LENGTH_BYTES] {
     u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
 }
 
+/// Buffers that are kept to be used again.
+const RETIRED_MAX: usize = 8;
+
 /// Bytes in, messages out.
 ///
 /// ```
@@ -179,12 +182,14 @@ fn frame_length(length: usize) -> [u8; LENGTH_BYTES] {
 #[derive(Debug)]
 pub struct Decoder<M> {
     buffer: BytesMut,
+    /// Earlier buffers, of which messages may still hold parts.
+    retired: Vec<BytesMut>,
     message: PhantomData<M>,
 }
 
 impl<M> Default for Decoder<M> {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), message: PhantomData }
+        Self { buffer: BytesMut::new(), retired: Vec::new(), message: PhantomData }
     }
 }
 
@@ -203,6 +208,23 @@ impl<M: Message> Decoder<M> {
     /// Where a reader may put bytes itself (`read_buf`): at the end.
     pub fn buffer_mut(&mut self) -> &mut BytesMut {
         &mut self.buffer
+    }
+
+    /// Makes room for `bytes` more in [`Self::buffer_mut`]: in a buffer whose messages are gone, if there is one, since a
+    /// new one is cleared by the kernel page by page.
+    pub fn reserve(&mut self, bytes: usize) {
+        if self.buffer.capacity() - self.buffer.len() >= bytes {
+            return;
+        }
+        let needed = self.buffer.len() + bytes;
+        let free = self.retired.iter_mut().position(|retired| retired.try_reclaim(needed));
+        let mut buffer = free.map_or_else(|| BytesMut::with_capacity(needed), |free| self.retired.swap_remove(free));
+        buffer.extend_from_slice(&self.buffer);
+        std::mem::swap(&mut self.buffer, &mut buffer);
+        if self.retired.len() < RETIRED_MAX {
+            buffer.clear();
+            self.retired.push(buffer);
+        }
     }
 
     /// Bytes that are held and not yet a message.

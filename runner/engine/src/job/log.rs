@@ -373,7 +373,7 @@ impl StepLog {
 
     async fn send(&mut self, annotations: Vec<Annotation>) {
         if !self.masked.is_empty() {
-            let bytes = std::mem::take(&mut self.masked);
+            let bytes = std::mem::replace(&mut self.masked, self.notices.spare());
             let from = self.file.written;
             self.file.write(&bytes);
             self.times.came(from, self.file.written);

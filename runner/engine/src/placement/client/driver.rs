@@ -116,7 +116,7 @@ impl State {
             }
             let reading = self.waiting.is_none();
             if reading {
-                connection.decoder.buffer_mut().reserve(READ_BYTES);
+                connection.decoder.reserve(READ_BYTES);
             }
             tokio::select! {
                 command = commands.recv() => match command {
