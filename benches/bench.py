@@ -7,6 +7,7 @@ nektos/act. Every measurement checks that what it timed really happened (exit co
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,7 @@ GIGABYTE = {
 
 
 def output(base):
-    """A gigabyte of output, stored as a whole, against a command that only counts it."""
+    """A gigabyte of output, stored as a whole, against a command that only counts it. What is shown is counted too."""
     names = [f"output-1GB-{name}" for name in GIGABYTE]
     if not wanted(*names, *(f"{name}-{more}" for name in names for more in ("memory", "json", "host"))):
         return
@@ -125,8 +126,11 @@ def output(base):
     peaks = []
 
     def ours(name, *more):
-        wall, peak, _ = run([PIPE, "run", "push", "-W", f".github/workflows/{name}.yml", "-P", f"ubuntu-latest={IMAGE}", *more],
-                            cwd=folder, env={"PIPE_LOG_BYTES_MAX": "4GB", "XDG_STATE_HOME": str(state)})
+        command = [PIPE, "run", "push", "-W", f".github/workflows/{name}.yml", "-P", f"ubuntu-latest={IMAGE}", *more]
+        wall, peak, shown = run(["bash", "-o", "pipefail", "-c", f"{shlex.join(map(str, command))} | wc -c"], cwd=folder,
+                                env={"PIPE_LOG_BYTES_MAX": "4GB", "XDG_STATE_HOME": str(state)})
+        if int(shown) < 1_000_000_000:
+            raise SystemExit(f"only {shown} bytes of {name} are shown")
         stored = max(log.stat().st_size for log in state.rglob("*.log"))
         shutil.rmtree(state)
         if stored < 1_000_000_000:
