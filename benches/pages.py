@@ -143,7 +143,10 @@ def measured(server, chromium, shop, big, waiting, newest):
 
     for path in listed:
         compare(f"page {path}", "≤ 30 ms", lambda path=path: once(path), unit="ms", scale=1000, runs=15)
-    for path in ["/", f"/runs/{newest}", f"/runs/{shop}", f"/runs/{shop}/jobs/test(1)", "/environments", "/tests"]:
+    painted = ["/", f"/runs/{newest}", f"/runs/{shop}", f"/runs/{shop}/jobs/test(1)", f"/runs/{waiting}/review/production"]
+    painted += ["/environments", "/deployments", f"/deployments/{deployment}", "/tests", f"/tests/{test}", "/findings", "/insights", "/costs"]
+    painted += ["/dispatch?repository=bench/repository&workflow=.github/workflows/release.yml", "/deliveries", "/audit", "/settings/users"]
+    for path in painted:
         found = []
         compare(f"first-paint {path}", "≤ 0.5 s", lambda path=path: (found.append(chromium.ask("weight", path=path)), found[-1]["paint"])[1])
         if found:

@@ -18,7 +18,7 @@ use crate::api::answer::{Path, Query, store};
 use crate::api::not_found;
 use crate::site::Site;
 
-/// Tests of a page.
+/// Tests, or results of one, of a page.
 const LISTED: usize = 50;
 
 pub(super) async fn list(
@@ -66,12 +66,18 @@ pub(super) async fn show(
     State(site): State<Arc<Site>>,
     allowed: Allowed<access::RunsRead>,
     Path(id): Path<u64>,
+    Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
+    let skip: usize = query.get("skip").and_then(|skip| skip.parse().ok()).unwrap_or(0);
     let found = Reports::on(site.api.database.clone()).history(id, SEEN_MAX).await.map_err(|error| store(&error))?;
     let found = found.filter(|found| allowed.may_see(&found.test.repository));
     let found = found.ok_or_else(|| not_found(format!("there is no test {id}")))?;
+    let behind = found.history.get(skip..).unwrap_or_default();
+    let next = (behind.len() > LISTED).then(|| format!("/tests/{id}?skip={}", skip + LISTED));
+    let first = if skip > 0 { format!("/tests/{id}") } else { String::new() };
+    let history = &behind[..behind.len().min(LISTED)];
     let context = context! {
-        title => found.test.name.clone(), active => "tests", test => Serde(&found.test), history => Serde(&found.history),
+        title => found.test.name.clone(), active => "tests", test => Serde(&found.test), history => Serde(history), next, first,
     };
     page(&allowed.holder, "test.html", context)
 }

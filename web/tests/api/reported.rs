@@ -80,3 +80,30 @@ async fn reports_are_shown_by_run_and_by_test() {
         assert_eq!(world.get(path).await.status, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_long_history_is_read_page_by_page() {
+    let world = World::new().await;
+    let reports = world.store.reports();
+    for _ in 0..120 {
+        let run = world.run("octo/shop", "main").await;
+        reports.keep_tests(origin(run, "Tests"), vec![case("a", Outcome::Failed)], 1, 0).await.unwrap();
+    }
+    let listed = world.get("/tests?repository=octo/shop&order=name").await.json();
+    let page = format!("/tests/{}", listed["tests"][0]["id"]);
+    for (query, rows, next, first) in [
+        ("", 50, "?skip=50", false),
+        ("?skip=50", 50, "?skip=100", true),
+        ("?skip=100", 20, "", true),
+        ("?skip=9999", 0, "", true),
+        ("?skip=-1", 50, "?skip=50", false),
+    ] {
+        let shown = world.browse(&format!("{page}{query}")).await;
+        let text = shown.text().replace("&#x2f;", "/").replace("&#x3d;", "=");
+        assert_eq!((shown.status.as_u16(), text.matches("data-row").count()), (200, rows), "{query}");
+        assert_eq!(text.contains("rel=\"next\""), !next.is_empty(), "{query}");
+        assert!(text.contains(&format!("href=\"{page}{next}\"")) || next.is_empty(), "{query}: {text}");
+        assert_eq!(text.contains(">Newest</a>"), first, "{query}");
+        assert!(shown.body.len() < 80_000, "{query}: {} bytes", shown.body.len());
+    }
+}
