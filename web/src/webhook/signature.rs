@@ -128,4 +128,71 @@ mod tests {
         let empty = Proof::Token(Sha256::digest(b"").into());
         assert!(!empty.is_by(&Secret::new(""), b""));
     }
+
+    /// Times of what is measured, in turn with others, so that what else the machine does meets all alike: the median of each.
+    fn medians<const N: usize>(measured: [&mut dyn FnMut(); N]) -> [f64; N] {
+        const ROUNDS: usize = 20_000;
+        let mut times: [Vec<u64>; N] = std::array::from_fn(|_| Vec::with_capacity(ROUNDS));
+        for round in 0..ROUNDS {
+            for step in 0..N {
+                // Not always in the same order: the one before warms what the next one uses.
+                let at = (round + step) % N;
+                let begun = std::time::Instant::now();
+                measured[at]();
+                times[at].push(u64::try_from(begun.elapsed().as_nanos()).unwrap());
+            }
+        }
+        times.map(|mut times| {
+            times.sort_unstable();
+            times[ROUNDS / 2] as f64
+        })
+    }
+
+    /// 20,000 of each: a digest that is wrong in its first byte takes as long as one that is wrong in its last. How much two
+    /// medians of the same thing differ on this machine now is measured beside them, and that a comparison which ends at the first
+    /// difference would be seen.
+    #[test]
+    fn w05_a_wrong_first_byte_takes_as_long_as_a_wrong_last_one() {
+        let right: [u8; 32] = mac(&Secret::new(SECRET), BODY).finalize().into_bytes().into();
+        let wrong = |place: usize| {
+            let mut digest = right;
+            digest[place] ^= 1;
+            Proof::Signature(digest)
+        };
+        let secret = Secret::new(SECRET);
+        let (first, last) = (wrong(0), wrong(31));
+        let ask = |proof: &Proof| assert!(!std::hint::black_box(proof).is_by(&secret, BODY));
+        let token = |place: usize| {
+            let mut digest: [u8; 32] = Sha256::digest(SECRET.as_bytes()).into();
+            digest[place] ^= 1;
+            Proof::Token(digest)
+        };
+        let tokens = (token(0), token(31));
+        // What must not be: byte by byte, as far as they are alike.
+        let naive = |place: usize| {
+            let mut given = [7_u8; 4_096];
+            given[place] ^= 1;
+            let alike = |(one, other): (&u8, &u8)| std::hint::black_box(one) == std::hint::black_box(other);
+            let _same = std::hint::black_box(given.iter().zip(&[7_u8; 4_096]).all(alike));
+        };
+        let mut tried = Vec::new();
+        for _ in 0..5 {
+            let [one, again, other, token_one, token_other] = medians([
+                &mut || ask(&first),
+                &mut || ask(&first),
+                &mut || ask(&last),
+                &mut || ask(&tokens.0),
+                &mut || ask(&tokens.1),
+            ]);
+            let [early, late] = medians([&mut || naive(0), &mut || naive(4_095)]);
+            assert!(late > early * 1.5, "a comparison that leaks is not seen: {early} ns and {late} ns");
+            let noise = (one - again).abs().max(one * 0.02).max(60.0);
+            let differs = [(one - other).abs(), (token_one - token_other).abs()];
+            tried.push(format!("{one} {again} {other} {token_one} {token_other} ns"));
+            if differs.iter().all(|differs| *differs <= noise) {
+                return;
+            }
+        }
+        panic!("where a digest is wrong can be told by time: {tried:#?}");
+    }
 }

@@ -1,8 +1,8 @@
-//! W06, W09: what is too large and what is too much, against the whole program: neither costs memory, and what was
+//! W06, W09, W10: what is too large, too much and too slow, against the whole program: neither costs memory, and what was
 //! acknowledged is kept whatever happens next.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hmac::{Hmac, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::is_long;
 use crate::server::{PATIENCE, Server};
@@ -128,5 +129,102 @@ fn w09_of_ten_thousand_pushes_every_acknowledged_one_is_kept() {
     let kept = world.done(&["deliveries", "list", "--data", "data", "--limit", "500", "--json"]);
     let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept["deliveries"].as_array().unwrap().len(), accepted);
+    assert!(server.end().unwrap().success());
+}
+
+/// Longest that a request of somebody else may take meanwhile.
+const SERVED_IN: Duration = Duration::from_millis(200);
+/// What the server gives a head and a body, and what a busy machine may add.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+const BODY_TIME: Duration = Duration::from_secs(30);
+const LATE: Duration = Duration::from_secs(5);
+
+/// Sends a byte a second until the server has enough, from an address of its own; how long that took.
+async fn drip(from: Ipv4Addr, port: u16, first: Vec<u8>) -> Duration {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let mut stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.unwrap();
+    let begun = Instant::now();
+    let (mut reader, mut writer) = stream.split();
+    let dripping = async {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        writer.write_all(&first).await?;
+        loop {
+            ticks.tick().await;
+            writer.write_all(b"x").await?;
+        }
+        #[expect(unreachable_code, reason = "gives the type of the errors")]
+        Ok::<(), std::io::Error>(())
+    };
+    let mut said = Vec::new();
+    tokio::select! {
+        _ = dripping => {}
+        _ = reader.read_to_end(&mut said) => {}
+    }
+    begun.elapsed()
+}
+
+/// One whole request from an address that nobody drips from; how long it took.
+async fn ask(port: u16) -> Duration {
+    let begun = Instant::now();
+    let mut stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    begun.elapsed()
+}
+
+/// The row in full, at the limits that the server has: 500 sockets that send a byte a second, in heads and in bodies.
+#[test]
+fn w10_five_hundred_that_drip_keep_nobody_waiting() {
+    if !is_long() {
+        return;
+    }
+    let world = World::new(&Witness::new(), QUIET);
+    let server = world.started();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (mut served, heads, bodies) = runtime.block_on(async {
+        let (mut heads, mut bodies) = (tokio::task::JoinSet::new(), tokio::task::JoinSet::new());
+        for number in 0..500_u16 {
+            // Each address has so many connections and no more.
+            let from = Ipv4Addr::new(127, 0, 1, u8::try_from(number / 50).unwrap() + 1);
+            if number % 2 == 0 {
+                heads.spawn(drip(from, world.port, b"POST /webhooks/push HTTP/1.1\r\nHost: a\r\nX-A: ".to_vec()));
+            } else {
+                let head = head(&format!("drip-{number}"), &"0".repeat(64), "Content-Length: 100000");
+                bodies.spawn(drip(from, world.port, head.into_bytes()));
+            }
+        }
+        let mut served = Vec::new();
+        let slow = async { tokio::join!(heads.join_all(), bodies.join_all()) };
+        let asking = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                ticks.tick().await;
+                served.push(ask(world.port).await);
+            }
+        };
+        let (heads, bodies) = tokio::select! {
+            slow = slow => slow,
+            () = asking => unreachable!("it asks for ever"),
+        };
+        (served, heads, bodies)
+    });
+    served.sort_unstable();
+    let of = |share: usize| served[(served.len() - 1) * share / 100];
+    let longest = |times: &[Duration]| times.iter().max().copied().unwrap_or_default();
+    let (head, body) = (longest(&heads), longest(&bodies));
+    println!(
+        "{} that dripped: heads let go after {head:?} at most, bodies after {body:?}; {} requests of others took {:?} (p50), {:?} (p99)",
+        heads.len() + bodies.len(),
+        served.len(),
+        of(50),
+        of(99)
+    );
+    assert_eq!((heads.len(), bodies.len()), (250, 250));
+    assert!(head < HEAD_TIME + LATE && body < BODY_TIME + LATE, "{head:?} {body:?}");
+    assert!(served.len() > 50 && of(99) < SERVED_IN, "{:?}", of(99));
+    assert_eq!(world.deliveries().len(), 0);
     assert!(server.end().unwrap().success());
 }
