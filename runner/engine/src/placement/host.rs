@@ -104,6 +104,7 @@ impl Placement for HostPlacement {
             workdir: spec.workdir,
             agent: pid.and_then(ProcessMark::of).map(|mark| mark.to_string()).unwrap_or_default(),
             mark: mark.and_then(Result::ok),
+            boot_id: Some(client.boot_id().to_owned()),
         };
         Ok(Arc::new(HostJob { client, process, record }))
     }
@@ -119,7 +120,8 @@ impl Placement for HostPlacement {
         if let Some(reason) = process.autopsy().await {
             return Err(failed(reason));
         }
-        let client = AgentClient::start(Arc::<Process>::clone(&process)).await.map_err(failed)?;
+        let connecting = AgentClient::start_known(Arc::<Process>::clone(&process), record.boot_id.as_deref());
+        let client = connecting.await.map_err(failed)?;
         Ok(Arc::new(HostJob { client, process, record }))
     }
 
@@ -212,6 +214,9 @@ struct Record {
     agent: String,
     /// Its file among the marks.
     mark: Option<PathBuf>,
+    /// The agent's name of its own, see [`AgentClient::boot_id`].
+    #[serde(default)]
+    boot_id: Option<String>,
 }
 
 impl Process {

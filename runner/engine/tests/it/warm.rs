@@ -68,7 +68,7 @@ async fn ends_clean(world: &World, placement: &WarmPlacement) {
 }
 
 #[tokio::test]
-async fn taken_once_by_one_job_of_its_trust() {
+async fn t02_taken_once_by_one_job_of_its_trust() {
     let world = World::new();
     let placement = placement(&world).await;
     let first = world.start(&placement, job(&world, "1", "trusted")).await.unwrap();

@@ -30,6 +30,8 @@ pub(crate) struct AgentClient {
     commands: mpsc::UnboundedSender<Command>,
     next_id: AtomicU64,
     driver: JoinHandle<()>,
+    /// What the agent called itself when it was first spoken to.
+    boot_id: String,
 }
 
 /// What callers ask of the driver.
@@ -77,15 +79,34 @@ pub(crate) enum FileAnswer {
 }
 
 impl AgentClient {
-    /// Connects and exchanges hellos.
+    /// Connects to an agent that was just started, and exchanges hellos.
     pub(crate) async fn start(connect: Arc<dyn Connect>) -> Result<Self, String> {
+        Self::start_with(connect, None).await
+    }
+
+    /// Connects to an agent that another process started, of which [`Self::boot_id`] was recorded: whoever answers in its place is
+    /// not believed. `None`: that was not recorded yet.
+    pub(crate) async fn start_known(connect: Arc<dyn Connect>, boot_id: Option<&str>) -> Result<Self, String> {
+        Self::start_with(connect, boot_id).await
+    }
+
+    async fn start_with(connect: Arc<dyn Connect>, known: Option<&str>) -> Result<Self, String> {
         let (connection, hello) = connection::connect_patiently(&*connect).await?;
+        if known.is_some_and(|known| known != hello.boot_id) {
+            return Err("is another one than the job was placed with".to_owned());
+        }
+        let boot_id = hello.boot_id.clone();
         let (commands, receiver) = mpsc::unbounded_channel();
         let driver = tokio::spawn(driver::drive(connect, connection, hello.boot_id, receiver));
         // Another process may have spoken to this agent before: the time sets its commands apart from ours.
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let first = ExecId::CHOSEN_MAX + u64::try_from(since.as_millis()).unwrap_or_default();
-        Ok(Self { commands, next_id: AtomicU64::new(first), driver })
+        Ok(Self { commands, next_id: AtomicU64::new(first), driver, boot_id })
+    }
+
+    /// The name that the agent drew at its start: 128 random bits, which nobody else gives.
+    pub(crate) fn boot_id(&self) -> &str {
+        &self.boot_id
     }
 
     /// Starts a command.

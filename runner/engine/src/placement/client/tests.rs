@@ -244,3 +244,57 @@ async fn output_that_nobody_wants_is_acknowledged() {
     agent.exited(1, 1).await;
     assert_eq!(agent.next().await, Request::AckExit { id: 1 });
 }
+
+/// T02: an agent is known by the name that it drew at its start, which was recorded with the job; whoever answers at its place
+/// otherwise is not asked for anything.
+#[tokio::test]
+async fn t02_who_answers_in_the_place_of_a_jobs_agent_is_not_believed() {
+    let (client, _agents) = connected(1).await;
+    assert_eq!(client.boot_id(), "boot");
+    for (known, says, is_taken) in
+        [(Some("boot"), "boot", true), (Some("boot"), "another", false), (Some("boot"), "", false), (None, "any", true)]
+    {
+        let (near, stream) = tokio::io::duplex(1 << 20);
+        let line = Line(Mutex::new(VecDeque::from([near])));
+        let mut agent = Agent { stream, decoder: Decoder::new() };
+        let (client, ()) = tokio::join!(AgentClient::start_known(Arc::new(line), known), agent.greet(says));
+        match client {
+            Ok(client) => assert!(is_taken && client.boot_id() == says, "{says}"),
+            Err(reason) => {
+                assert!(!is_taken && reason.contains("another one than the job was placed with"), "{says}: {reason}");
+            }
+        }
+    }
+}
+
+/// T03: what an agent says of commands that nobody gave it, that have ended, or that were given to the one before it, counts for
+/// nothing.
+#[tokio::test]
+async fn t03_an_agent_ends_no_command_but_its_own_and_each_once() {
+    let (client, mut agents) = connected(2).await;
+    let exec = start(&client);
+    let mut first = agents.pop_front().unwrap();
+    assert!(matches!(first.next().await, Request::Start(request) if request.id == 1));
+    // Of another job, of another attempt, of nobody.
+    for id in [2, 77, u64::MAX] {
+        first.output(id, 0, "success").await;
+        first.exited(id, 7).await;
+    }
+    first.output(1, 0, "x").await;
+    first.exited(1, 1).await;
+    let (outcome, output) = text(exec).await;
+    assert!(outcome.is_success());
+    assert_eq!(output, "x");
+    // Told twice, and another end at that: the one before stands.
+    let report =
+        ExitReport { cause: Cause::Exited(3), oom_kills: 0, user_ms: 0, system_ms: 0, max_rss_kib: 0, wall_ms: 0 };
+    first.say(Event::Exited { id: 1, report, output_bytes: 1 }).await;
+    assert_eq!(first.next().await, Request::AckExit { id: 1 });
+    let second = client.exec(named(9)).unwrap();
+    assert!(matches!(first.next().await, Request::Start(request) if request.id == 9));
+    // The connection breaks, and the next one is not of the agent that has the command: what it says is not waited for.
+    drop(first);
+    agents[0].greet("another boot").await;
+    agents[0].exited(9, 0).await;
+    is_lost(&text(second).await.0, "was started anew");
+}

@@ -30,6 +30,9 @@ pub(super) struct Record {
     /// Says that a container which was made ahead is this job's, see [`super::warm::claims`].
     #[serde(default)]
     pub(super) claim: Option<std::path::PathBuf>,
+    /// The agent's name of its own, see [`AgentClient::boot_id`].
+    #[serde(default)]
+    pub(super) boot_id: Option<String>,
 }
 
 impl DockerPlacement {
@@ -49,7 +52,7 @@ impl DockerPlacement {
         if let Some(reason) = transport.autopsy().await {
             return Err(failed(reason));
         }
-        let client = AgentClient::start(transport).await.map_err(failed)?;
+        let client = AgentClient::start_known(transport, record.boot_id.as_deref()).await.map_err(failed)?;
         let resources = Resources::new(docker.clone());
         for (kind, id) in &record.resources {
             resources.note(*kind, id.clone());

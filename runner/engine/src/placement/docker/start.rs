@@ -378,6 +378,7 @@ impl Start<'_> {
             run_directory: spec.run_directory.clone(),
             stdio_token,
             claim: None,
+            boot_id: Some(client.boot_id().to_owned()),
         };
         DockerJob::new(client, Arc::clone(self.resources), record)
     }
