@@ -141,6 +141,7 @@ impl Machine {
             run_directories: folders.run_directories.clone(),
             logs: folders.logs.clone(),
             reports: Some(self.store.reports()),
+            tokens: None,
             trace: None,
             kept: crate::kept::Kept::new(&self.folders.state, crate::kept::KeptRules::default()),
             state: self.folders.state.clone(),

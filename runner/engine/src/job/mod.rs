@@ -16,6 +16,7 @@ mod matchers;
 mod named;
 mod order;
 mod outputs;
+mod own_token;
 mod perform;
 mod place;
 mod placed;

@@ -19,6 +19,10 @@ pub(crate) fn named_secrets(workflow: &Workflow) -> Option<Vec<String>> {
 
 impl JobOrder {
     /// The secrets that the job and its callers name; `None` where one takes the whole context.
+    pub(super) fn names_secret(&self, name: &str) -> bool {
+        NamedSecrets::of(self).names.contains(name)
+    }
+
     pub(crate) fn secret_names(&self) -> Option<Vec<String>> {
         let mut named = NamedSecrets::of(self);
         for caller in &self.callers {

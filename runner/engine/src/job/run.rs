@@ -22,6 +22,7 @@ use super::journal::{Entry, Journal, Remembered};
 use super::log::StepLog;
 use super::log_file::{LOG_BYTES_MAX, LogPlace};
 use super::matchers::JobMatchers;
+use super::own_token::with_token;
 use super::perform::StepTools;
 use super::place::Place;
 use super::placed::{Placed, PlacedRecord};
@@ -32,6 +33,7 @@ use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
+use crate::store::job_tokens::JobTokens;
 use crate::store::reports::Reports;
 use crate::telemetry::TraceIds;
 
@@ -90,6 +92,8 @@ pub struct JobSettings {
     pub bind: bool,
     /// When images are pulled.
     pub pull: PullPolicy,
+    /// Where jobs get tokens of their own for the server's API, if anywhere.
+    pub tokens: Option<JobTokens>,
 }
 
 /// Job runs in containers or on this machine.
@@ -163,7 +167,7 @@ impl PlacedJobs {
         let kept = if has_place { u64::MAX } else { 0 };
         let mut log = StepLog::reopen(place, notices, masker, CommandSettings::default(), kept);
         let own = self.of_environment(&mut order).await;
-        let contexts = own.and_then(|own| self.contexts(&order, own.as_ref()));
+        let contexts = self.with_own_token(&order, own).await;
         let parts = Parts { order: &order, control: &mut control, reports, log: &mut log };
         let end = match contexts {
             Ok((job, secrets)) => match begun {
@@ -193,8 +197,14 @@ impl PlacedJobs {
     }
 
     /// Secrets and environment, before there is a place.
-    fn contexts(&self, order: &JobOrder, own: Option<&SecretStore>) -> Result<(JobFacing, Value), String> {
+    pub(super) fn contexts(
+        &self,
+        order: &JobOrder,
+        own: Option<&SecretStore>,
+        token: Option<Secret>,
+    ) -> Result<(JobFacing, Value), String> {
         let secrets = own.unwrap_or(&self.0.secrets).context(order)?;
+        let secrets = with_token(secrets, token.as_ref());
         let mut job = JobFacing {
             github: order.contexts.github.as_object().cloned().unwrap_or_default(),
             secrets: secrets.clone(),

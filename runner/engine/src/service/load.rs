@@ -25,6 +25,7 @@ use crate::notice::Notices;
 use crate::runner_label::RunnerLabels;
 use crate::slots::Party;
 use crate::step::RepositoryFacts;
+use crate::store::job_tokens::JobTokens;
 use crate::store::reports::Reports;
 use crate::store::{RunId, RunNumbers, RunStatus, StoreError};
 
@@ -230,6 +231,7 @@ fn settings(
     let parts = &inner.parts;
     let state = state(&parts.folders.state, &spec);
     let repository_name = format!("{} {}", spec.forge.as_str(), spec.repository.to_lowercase());
+    let tokens = (spec.trust == Trust::Trusted).then(|| JobTokens::on(parts.database.clone()));
     let trace = parts.traces.as_ref().map(|traces| traces.ids(&spec.repository, numbers.id.0));
     let keeper = Keeper::new(repository_name, numbers, spec.trust == Trust::Trusted);
     JobSettings {
@@ -259,6 +261,7 @@ fn settings(
         unfinished_starts: AtomicBool::new(false),
         bind: false,
         pull: parts.pull,
+        tokens,
     }
 }
 

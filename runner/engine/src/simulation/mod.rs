@@ -160,6 +160,7 @@ impl Simulation {
             kept: Kept::new(root, KeptRules::default()),
             keeper: Keeper { repository: "me/shop".into(), run: 1, attempt: 1, trusted: true },
             reports: None,
+            tokens: None,
             trace: Some(TraceIds::of("simulation", "me/shop", 1)),
             state: root.join("state"),
             journals: Some(root.join("journals")),

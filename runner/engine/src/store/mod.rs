@@ -12,6 +12,7 @@ pub mod findings;
 pub mod followers;
 mod forget;
 pub mod insights;
+pub mod job_tokens;
 pub mod listing;
 mod order;
 pub mod outbox;

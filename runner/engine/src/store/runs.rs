@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use workflow::run::{CancelReason, Conclusion, Recorded, RunEvent};
+use workflow::run::{CancelReason, Conclusion, JobRunKey, Recorded, RunEvent};
 
 use super::deliveries::RunOfDelivery;
 use super::sqlite::{NewRun, Rows, RunNumbers, SqliteStore};
-use super::{RunId, StoreError};
+use super::{RunId, StoreError, job_tokens};
 use crate::service::RunSpec;
 
 /// Largest specification when unpacked: a payload has 25 MiB at most, and its text grows when it is written again.
@@ -274,6 +274,7 @@ pub(super) enum Change {
     Status(RunStatus),
     Over { conclusion: Conclusion, at: String },
     Reason(String),
+    JobOver(JobRunKey),
 }
 
 impl Change {
@@ -284,6 +285,7 @@ impl Change {
             RunEvent::Reviewed { passed: true, .. } | RunEvent::RunReleased { .. } => {
                 Some(Self::Status(RunStatus::Queued))
             }
+            RunEvent::JobRunFinished { key, .. } => Some(Self::JobOver(key.clone())),
             RunEvent::RunFinished { conclusion } => {
                 Some(Self::Over { conclusion: *conclusion, at: fact.at.to_string() })
             }
@@ -303,7 +305,6 @@ impl Change {
             | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
-            | RunEvent::JobRunFinished { .. }
             | RunEvent::RunRefused { .. } => None,
         }
     }
@@ -313,11 +314,15 @@ impl Change {
             Self::Status(status) => connection
                 .prepare_cached("UPDATE runs SET status = ?2 WHERE id = ?1")?
                 .execute(params![run.0, status.as_str()]),
-            Self::Over { conclusion, at } => connection
-                .prepare_cached(
-                    "UPDATE runs SET status = 'completed', conclusion = ?2, finished_at = ?3 WHERE id = ?1",
-                )?
-                .execute(params![run.0, conclusion.word(), at]),
+            Self::Over { conclusion, at } => {
+                job_tokens::end(connection, run, None)?;
+                connection
+                    .prepare_cached(
+                        "UPDATE runs SET status = 'completed', conclusion = ?2, finished_at = ?3 WHERE id = ?1",
+                    )?
+                    .execute(params![run.0, conclusion.word(), at])
+            }
+            Self::JobOver(key) => return job_tokens::end(connection, run, Some(key)),
             Self::Reason(reason) => connection
                 .prepare_cached("UPDATE runs SET reason = coalesce(reason, ?2) WHERE id = ?1")?
                 .execute(params![run.0, reason]),

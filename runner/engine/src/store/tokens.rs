@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use workflow::secret::Secret;
 
+pub(super) use form::make;
 pub use holder::{Grant, Holder};
 pub use scope::{Scope, Scopes};
 
@@ -219,13 +220,19 @@ impl Tokens {
             let mut select = connection.prepare_cached("SELECT * FROM tokens WHERE digest = ?1")?;
             let found =
                 select.query_row([wanted], |row| Ok((row_of(row)?, row.get::<_, Vec<u8>>("digest")?))).optional()?;
-            let Some((token, kept)) = found else { return Ok(None) };
+            let Some((token, kept)) = found else {
+                return Ok(super::job_tokens::holder(connection, wanted)?.map(Found::Job));
+            };
             // Who made it is who acts with it, under whichever name.
             let by = maker(connection, &token.created_by)?;
             let names = super::people::names_of_named(connection, &by)?;
-            Ok(Some((token, kept, by, names)))
+            Ok(Some(Found::Stored(Box::new(StoredToken { token, kept, by, names }))))
         };
-        let Some((token, kept, by, names)) = self.database.read(find).await? else { return Ok(None) };
+        let StoredToken { token, kept, by, names } = match self.database.read(find).await? {
+            None => return Ok(None),
+            Some(Found::Job(holder)) => return Ok(Some(holder)),
+            Some(Found::Stored(found)) => *found,
+        };
         if !bool::from(kept.ct_eq(&wanted)) || token.revoked_at.is_some() || token.expires_at <= now {
             return Ok(None);
         }
@@ -256,6 +263,22 @@ impl Tokens {
             }
         });
     }
+}
+
+/// A token's row, its digest, who stands behind it, and their names.
+struct StoredToken {
+    token: Token,
+    kept: Vec<u8>,
+    by: String,
+    names: Option<Vec<String>>,
+}
+
+/// What a digest belongs to.
+enum Found {
+    /// A token that somebody made.
+    Stored(Box<StoredToken>),
+    /// That of a job.
+    Job(Holder),
 }
 
 fn check(new: &NewToken, now: Timestamp) -> Result<(), TokenError> {

@@ -6,6 +6,7 @@ mod kill;
 mod late;
 mod reviews;
 mod rules;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ const RANDOM_CHARACTERS: usize = 43;
 const CHECK_CHARACTERS: usize = 6;
 
 /// A new one.
-pub(super) fn make() -> io::Result<Secret> {
+pub(in crate::store) fn make() -> io::Result<Secret> {
     let bytes = Zeroizing::new(sealing::random::<32>()?);
     let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + RANDOM_CHARACTERS + CHECK_CHARACTERS));
     text.push_str(PREFIX);

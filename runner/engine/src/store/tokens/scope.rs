@@ -84,7 +84,7 @@ impl Scopes {
     }
 
     /// As it was stored. A word that is not known, of a newer program, allows nothing.
-    pub(super) fn stored(text: &str) -> Self {
+    pub(in crate::store) fn stored(text: &str) -> Self {
         text.split(' ').filter_map(Scope::parse).collect()
     }
 }
