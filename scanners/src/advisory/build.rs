@@ -12,12 +12,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::codec;
 use super::header::Header;
 use super::index::{Block, FORMAT, MAGIC, PREFIX_BYTES};
 use super::model::Advisory;
+use super::seen::Watcher;
 use crate::finding::{Epss, Kev};
 
 /// How full a block gets before the next one begins. A lookup reads one, so it is a page of the disk's cache.
@@ -40,6 +42,7 @@ pub(crate) struct Builder {
     releases: BTreeMap<String, u64>,
     advisories: u64,
     scratch: Vec<u8>,
+    watcher: Option<Watcher>,
 }
 
 #[derive(Clone, Copy)]
@@ -70,11 +73,21 @@ impl Builder {
             releases: BTreeMap::new(),
             advisories: 0,
             scratch: Vec::new(),
+            watcher: None,
         })
+    }
+
+    /// Notes which fixes are new at this time.
+    pub(crate) fn watching(mut self, now: Timestamp) -> Self {
+        self.watcher = Some(Watcher::new(&self.target, now));
+        self
     }
 
     /// Takes in one advisory with everything it affects.
     pub(crate) fn add(&mut self, advisory: &Advisory) -> io::Result<()> {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.see(advisory);
+        }
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         codec::put_advisory(&mut bytes, advisory);
@@ -165,6 +178,9 @@ impl Builder {
         self.file.write_all(&prefix)?;
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
+        if let Some(watcher) = &self.watcher {
+            watcher.save(&self.target)?;
+        }
         std::fs::rename(&self.unfinished, &self.target)?;
         if let Some(folder) = self.target.parent() {
             // The new name has to be on the disk as well.

@@ -169,7 +169,6 @@ pub(crate) fn put_row(bytes: &mut Vec<u8>, offset: u64, length: u64, affected: &
     if let Some(rating) = &affected.rating {
         put_rating(bytes, rating);
     }
-    put_time(bytes, affected.fix_seen);
     put_number(bytes, affected.intervals.len() as u64);
     for interval in &affected.intervals {
         let mut flags = if interval.ends_with_fix { ENDS_WITH_FIX } else { 0 };
@@ -203,7 +202,6 @@ pub(crate) fn row_is(
         reader.byte()?;
         reader.text()?;
     }
-    reader.number()?;
     for _ in 0..reader.number()? {
         if applies(span(&mut reader)?) {
             return Some(true);
@@ -236,7 +234,6 @@ pub(crate) struct Row<'a> {
     pub(crate) length: usize,
     pub(crate) will_not_fix: bool,
     pub(crate) rating: Option<Rating>,
-    pub(crate) fix_seen: Option<i64>,
     pub(crate) spans: Vec<Span<'a>>,
     pub(crate) fixed: Vec<&'a str>,
 }
@@ -261,7 +258,6 @@ pub(crate) fn row(bytes: &[u8]) -> Option<Row<'_>> {
     let length = reader.length()?;
     let flags = reader.byte()?;
     let rating = if flags & HAS_RATING == 0 { None } else { Some(reader.rating()?) };
-    let fix_seen = reader.time()?;
     let count = reader.length()?;
     let mut spans = Vec::with_capacity(count.min(reader.0.len()));
     for _ in 0..count {
@@ -274,7 +270,7 @@ pub(crate) fn row(bytes: &[u8]) -> Option<Row<'_>> {
     // The versions beside the intervals: `row_is` reads them.
     list()?;
     let fixed = list()?;
-    Some(Row { offset, length, will_not_fix: flags & WILL_NOT_FIX != 0, rating, fix_seen, spans, fixed })
+    Some(Row { offset, length, will_not_fix: flags & WILL_NOT_FIX != 0, rating, spans, fixed })
 }
 
 /// Shares are kept in steps of 0.00001, as FIRST publishes them.
@@ -345,13 +341,12 @@ mod tests {
             fixed: vec!["3".to_owned()],
             will_not_fix: true,
             rating: Some(Rating { source: SeveritySource::Vendor, severity: Severity::High, cvss: None }),
-            fix_seen: Some(1_700_000_000),
             ..Affected::default()
         };
         let mut bytes = Vec::new();
         put_row(&mut bytes, 7, 9, &affected);
         let row = row(&bytes).expect("it was just written");
-        assert_eq!((row.offset, row.length, row.will_not_fix, row.fix_seen), (7, 9, true, Some(1_700_000_000)));
+        assert_eq!((row.offset, row.length, row.will_not_fix), (7, 9, true));
         assert_eq!(row.rating, affected.rating);
         assert!(row.spans[0].ends_with_fix && row.spans[0].to == Some(("1.0", false)) && row.spans[0].from.is_none());
         assert!(row.spans[1].from == Some(("2", true)) && row.spans[1].to.is_none());

@@ -130,7 +130,7 @@ impl Database {
             let path = path.to_owned();
             move |error| BuildError::Io { path, error }
         };
-        let mut builder = Builder::new(&self.index).map_err(io_error(&self.index))?;
+        let mut builder = Builder::new(&self.index).map_err(io_error(&self.index))?.watching(now);
         let fetched = fetched(state);
         let mut infos = Vec::with_capacity(sources.len());
         let mut intake = Intake::new(&mut builder);

@@ -20,11 +20,12 @@ use super::codec::{self, Reader};
 use super::error::IndexError;
 use super::header::{Header, SourceInfo};
 use super::model::Advisory;
+use super::seen::Fixes;
 use crate::finding::{Epss, Kev, Rating};
 
 pub(crate) const MAGIC: &[u8; 8] = b"pipe-adv";
 /// Counts up whenever an older program could misread the file.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Magic, format, length of the file, place and checksum of the directory, digest, checksum of all these.
 pub(crate) const PREFIX_BYTES: usize = 8 + 4 + 8 + 8 + 4 + 32 + 4;
 /// Largest directory and largest advisory that are read: what is longer is damage.
@@ -56,6 +57,8 @@ pub struct Index {
     content_end: u64,
     directory: Vec<u8>,
     blocks: Vec<Block>,
+    /// Since when fixes are there, as far as that was seen.
+    pub(super) fixes: Option<Fixes>,
 }
 
 impl Index {
@@ -101,7 +104,16 @@ impl Index {
             return Err(corrupt("the checksum of its directory is wrong"));
         }
         let (header, blocks) = read_directory(&directory).ok_or_else(|| corrupt("its directory cannot be read"))?;
-        Ok(Self { path: path.to_owned(), file, header, digest: array(&prefix, 32), content_end, directory, blocks })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            header,
+            digest: array(&prefix, 32),
+            content_end,
+            directory,
+            blocks,
+            fixes: Fixes::of(path),
+        })
     }
 
     /// What it was made of, and when.

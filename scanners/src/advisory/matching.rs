@@ -66,6 +66,7 @@ pub(super) struct Hit {
     pub(super) advisory: Rc<Advisory>,
     pub(super) will_not_fix: bool,
     pub(super) rating: Option<Rating>,
+    /// Since when this machine knows that there is a fix, where it saw that come.
     pub(super) fix_seen: Option<i64>,
     /// Versions with the fix, as far as they are later than the one that is installed.
     pub(super) fixed: Vec<String>,
@@ -151,6 +152,9 @@ impl Index {
                     }
                 };
                 hit.advisory = advisory;
+                if !hit.fixed.is_empty() {
+                    hit.fix_seen = self.fixes.as_ref().and_then(|fixes| fixes.since(&lookup.key, &hit.advisory.id));
+                }
                 complete.push(hit);
             }
             found.push((
@@ -252,7 +256,7 @@ fn hit(scheme: Scheme, row: &Row<'_>, bytes: &[u8], version: &str) -> Hit {
         advisory: Rc::new(Advisory::default()),
         will_not_fix: row.will_not_fix,
         rating: row.rating.clone(),
-        fix_seen: row.fix_seen,
+        fix_seen: None,
         fixed: ends.chain(row.fixed.iter().copied()).filter(later).map(str::to_owned).collect(),
         row: bytes.to_vec(),
     }

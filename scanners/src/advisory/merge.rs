@@ -125,14 +125,13 @@ fn fixed_versions(scheme: Scheme, version: &str, hits: &[&Hit]) -> Vec<String> {
     if safe.is_empty() { fixed.pop().into_iter().collect() } else { safe }
 }
 
-/// The day of the erratum that brought it; else when it was first seen, or when the advisory named it.
+/// The day of the erratum that brought it; else the first on which it was seen to come, or which an advisory that had it from the
+/// beginning gives itself.
 fn fix_available(hits: &[&Hit]) -> Option<i64> {
     let with_fix = || hits.iter().filter(|hit| !hit.fixed.is_empty());
     let errata =
         with_fix().filter(|hit| !hit.advisory.covers.is_empty()).filter_map(|hit| hit.advisory.published).min();
-    let published = || with_fix().filter_map(|hit| hit.advisory.published).min();
-    let seen = || with_fix().filter_map(|hit| hit.fix_seen).min();
-    errata.or_else(published).or_else(seen)
+    errata.or_else(|| with_fix().filter_map(|hit| hit.fix_seen.or(hit.advisory.published)).min())
 }
 
 /// What describes the vulnerability rather than an erratum.

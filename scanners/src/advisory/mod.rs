@@ -24,6 +24,7 @@ mod names;
 mod osv;
 mod range;
 mod requirement;
+mod seen;
 mod severity;
 mod source;
 mod stated;

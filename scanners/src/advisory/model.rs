@@ -39,8 +39,6 @@ pub(crate) struct Affected {
     pub(crate) rating: Option<Rating>,
     /// The vendor has said that no fix will come.
     pub(crate) will_not_fix: bool,
-    /// Since when there is a fix, in seconds since 1970, where the source itself has no dates.
-    pub(crate) fix_seen: Option<i64>,
 }
 
 /// All versions between two bounds; none is unbounded.
