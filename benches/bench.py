@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import advisories
 import pages
 import proxying
 import scanning
@@ -165,7 +166,7 @@ def main():
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; image {IMAGE}; act {ACT or 'not installed'}")
     print("name  median  min–max  target  rival  ratio ours/rival")
     with tempfile.TemporaryDirectory(prefix="bench-") as base:
-        for part in (start, reading, planning, masking, job_speed, output, scanning.rows, proxying.rows, *server.PARTS, *pages.PARTS):
+        for part in (start, reading, planning, masking, job_speed, output, scanning.rows, advisories.rows, proxying.rows, *server.PARTS, *pages.PARTS):
             try:
                 part(Path(base))
             except SystemExit as problem:

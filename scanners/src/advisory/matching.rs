@@ -5,7 +5,9 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering as AtomicOrdering};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,11 @@ use super::{merge, names, severity};
 use crate::finding::{AffectedPackage, Finding, Rating, Severity, SeveritySource};
 use crate::package::{Ecosystem, Inventory, Package};
 use crate::version::Scheme;
+
+/// Threads that compare; more wait for the same memory.
+const THREADS_MAX: usize = 4;
+/// Packages that one of them takes at a time.
+const LOOKUPS_AT_ONCE: usize = 48;
 
 /// What a match found, and what it could say nothing about.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -99,7 +106,7 @@ impl Index {
         let mut matches = Matches::default();
         let mut lookups = self.lookups(inventory, &mut matches);
         lookups.sort_by(|left, right| left.key.cmp(&right.key));
-        let mut found = self.compared(inventory, &lookups)?;
+        let mut found = self.shared_out(inventory, &lookups)?;
         found.sort_by_key(|(package, _)| *package);
         let mut ends = Vec::with_capacity(found.len());
         for (_, findings) in found {
@@ -114,6 +121,36 @@ impl Index {
             start = end;
         }
         Ok(matches)
+    }
+
+    /// The same as [`Self::compared`], by several threads: comparing versions is what takes long. Neighbours lie in the same blocks of the
+    /// index, so a thread takes some that follow each other; some have thousands of advisories, so it takes few at a time.
+    fn shared_out(&self, inventory: &Inventory, lookups: &[Lookup]) -> Result<Vec<(usize, Vec<Finding>)>, IndexError> {
+        let shares: Vec<&[Lookup]> = lookups.chunks(LOOKUPS_AT_ONCE).collect();
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = cores.min(THREADS_MAX).min(shares.len());
+        if threads < 2 {
+            return self.compared(inventory, lookups);
+        }
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut found = Vec::new();
+            while let Some(share) = shares.get(next.fetch_add(1, AtomicOrdering::Relaxed)) {
+                found.extend(self.compared(inventory, share)?);
+            }
+            Ok::<_, IndexError>(found)
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut found = work();
+            for other in others {
+                let more = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                if let Ok(found) = &mut found {
+                    found.extend(more?);
+                }
+            }
+            found
+        })
     }
 
     /// The findings of some packages, with the number of each package.
