@@ -4,6 +4,7 @@
 //! Addresses come from the server's configuration only; nothing that a repository or a run says becomes a host.
 
 mod getter;
+mod proxied;
 
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 
 pub use getter::{Getter, Got};
+pub use proxied::{Proxies, ProxyError};
 
+use self::proxied::Way;
 use crate::reporting::{Outcome, Scope};
 
 /// How long a connection may take.
@@ -72,6 +75,15 @@ pub(crate) fn is_this_machine(host: &str) -> bool {
 
 /// TLS with the certificates of this machine. Plain HTTP goes where the configured address says so.
 pub(crate) fn connector() -> Result<HttpsConnector<HttpConnector>, OutboundError> {
+    wrapped(|http| http)
+}
+
+/// The same by way of proxies.
+fn proxied(proxies: Proxies) -> Result<HttpsConnector<Way>, OutboundError> {
+    wrapped(|http| Way::new(http, proxies))
+}
+
+fn wrapped<C>(way: impl FnOnce(HttpConnector) -> C) -> Result<HttpsConnector<C>, OutboundError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_connect_timeout(Some(CONNECT_TIME_MAX));
@@ -85,7 +97,7 @@ pub(crate) fn connector() -> Result<HttpsConnector<HttpConnector>, OutboundError
         .with_root_certificates(roots)
         .with_no_client_auth();
     let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-    Ok(builder.wrap_connector(http))
+    Ok(builder.wrap_connector(way(http)))
 }
 
 /// Posts JSON to configured addresses. A redirect is an answer as any other: it is not followed.

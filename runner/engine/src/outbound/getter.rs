@@ -8,10 +8,10 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Uri, header};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::{OutboundError, address, chain_of, connector, is_this_machine};
+use super::proxied::Way;
+use super::{OutboundError, Proxies, address, chain_of, is_this_machine, proxied};
 
 /// How long an answer may take to begin.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const REDIRECTS_MAX: usize = 5;
 /// Gets files.
 #[derive(Debug, Clone)]
 pub struct Getter {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<Way>, Empty<Bytes>>,
 }
 
 /// An answer whose body comes yet.
@@ -39,7 +39,15 @@ impl Getter {
     /// # Errors
     /// TLS cannot be used.
     pub fn new() -> Result<Self, OutboundError> {
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector()?) })
+        Self::by(Proxies::default())
+    }
+
+    /// One that goes by proxies.
+    ///
+    /// # Errors
+    /// TLS cannot be used.
+    pub fn by(proxies: Proxies) -> Result<Self, OutboundError> {
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(proxied(proxies)?) })
     }
 
     /// Asks for a file. Answers that lead elsewhere are followed, but not from TLS to without.

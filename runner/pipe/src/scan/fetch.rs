@@ -1,12 +1,14 @@
-//! Advisories over HTTP: TLS with the certificates of this machine, a proxy is not spoken to, redirects are followed a few
-//! times to https only.
+//! Advisories over HTTP: TLS with the certificates of this machine, by a proxy where HTTPS_PROXY
+//! names one, redirects are followed a few times to https only.
 
 use std::time::Duration;
 
-use engine::outbound::Getter;
+use engine::outbound::{Getter, Proxies};
 use pipelines::pieces::Pieces;
 use scanners::advisory::{Answer, Fetch, FetchError, Request};
 use tokio::runtime::Handle;
+
+use crate::terminal;
 
 /// How long nothing may come.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -22,7 +24,8 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(runtime: Handle) -> Result<Self, String> {
-        let getter = Getter::new().map_err(|error| format!("cannot {error}"))?;
+        let proxies = Proxies::from_environment(&terminal::variable).map_err(|error| format!("cannot {error}"))?;
+        let getter = Getter::by(proxies).map_err(|error| format!("cannot {error}"))?;
         Ok(Self { getter, runtime })
     }
 }

@@ -14,6 +14,7 @@ mod groups;
 mod hook;
 mod left;
 mod look;
+mod proxied;
 mod proxy;
 mod remote;
 mod run;
