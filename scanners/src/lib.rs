@@ -5,6 +5,7 @@
 
 pub mod advisory;
 pub mod attest;
+pub mod case;
 pub mod code;
 pub mod coverage;
 pub mod dockerfile;

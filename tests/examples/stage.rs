@@ -133,6 +133,7 @@ async fn scan(verdicts: &Reports, words: &[&str]) -> Result<()> {
         policy_name: ".pipe/gate.yml".to_owned(),
         at: Timestamp::now(),
         findings: Some(Found { count: worst.len(), worst }),
+        again: false,
     };
     let new = NewScan {
         repository: said.repository.clone(),

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use scanners::advisory::Index;
+use scanners::case::Compared;
 use scanners::inventory;
 use scanners::package::Inventory;
-use scanners::policy::{Baseline, BaselineState, Policy};
+use scanners::policy::Policy;
 use scanners::source::Source;
 
 use super::target::{self, Leftover, Target};
@@ -47,39 +47,19 @@ pub async fn standing(name: &str, target: Target, labels: HashMap<String, String
     }
 }
 
-/// What is known of it.
-pub(super) enum Known {
-    Not(BaselineState<'static>),
-    Is(Baseline),
-}
-
-impl Known {
-    pub(super) fn state(&self) -> BaselineState<'_> {
-        match self {
-            Self::Not(state) => state.clone(),
-            Self::Is(baseline) => BaselineState::Known(baseline),
-        }
-    }
-}
-
-pub(super) fn known(standing: Standing, index: Option<&Index>, options: &inventory::Options) -> Known {
-    let unavailable = |why: String| Known::Not(BaselineState::Unavailable(why));
-    let inventory = match standing {
-        Standing::NotAsked => return Known::Not(BaselineState::NotAsked),
-        Standing::Nothing => return Known::Not(BaselineState::Empty),
-        Standing::Unavailable(why) => return unavailable(why),
-        Standing::Report(inventory) => *inventory,
+/// What is in it. It is read as the target is, and judged when that is.
+pub(super) fn compared(standing: Standing, options: &inventory::Options) -> Compared {
+    match standing {
+        Standing::NotAsked => Compared::NotAsked,
+        Standing::Nothing => Compared::Nothing,
+        Standing::Unavailable(why) => Compared::Unavailable(why),
+        Standing::Report(inventory) => Compared::Inventory(inventory),
         Standing::Source { name, source } => {
             let options = inventory::Options { target: name, dockerfile: None, ..options.clone() };
             match inventory::read(source, &options) {
-                Ok(inventory) => inventory,
-                Err(error) => return unavailable(error.to_string()),
+                Ok(inventory) => Compared::Inventory(Box::new(inventory)),
+                Err(error) => Compared::Unavailable(error.to_string()),
             }
         }
-    };
-    let Some(index) = index else { return unavailable("there are no advisories to judge it with".to_owned()) };
-    match index.matching(&inventory) {
-        Ok(matches) => Known::Is(Baseline::of(inventory.image_id.unwrap_or(inventory.target), &matches.findings)),
-        Err(error) => unavailable(error.to_string()),
     }
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use scanners::advisory::{Database, Index};
+use scanners::case::Case;
 use scanners::files::{Ask, FileScanners};
 use scanners::finding::Finding;
-use scanners::package::Inventory;
-use scanners::policy::{self, Input, Policy, Verdict, decide};
+use scanners::policy::{Policy, Verdict};
 use scanners::report::Report;
 use scanners::source::{Held, Source, SourceError};
 use scanners::vex;
@@ -71,8 +71,8 @@ pub struct Order {
 /// What a scan found, and what follows.
 #[derive(Debug)]
 pub struct Scanned {
-    /// What is there.
-    pub inventory: Inventory,
+    /// What is there, and what else it is judged by.
+    pub case: Case,
     /// What is wrong with it.
     pub findings: Vec<Finding>,
     /// What the gate says.
@@ -86,8 +86,8 @@ impl Scanned {
     #[must_use]
     pub fn report(&self) -> Report<'_> {
         let version = env!("CARGO_PKG_VERSION");
-        let Self { inventory, findings, verdict, is_of_daemon: _ } = self;
-        Report { inventory, findings, verdict: Some(verdict), made: verdict.decided, version }
+        let Self { case, findings, verdict, is_of_daemon: _ } = self;
+        Report { inventory: &case.inventory, findings, verdict: Some(verdict), made: verdict.decided, version }
     }
 }
 
@@ -111,58 +111,42 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
     let is_repository = source.repository().is_some();
     let (mut inventory, looked) = inventory::read_with(source, &options, Some(&files))?;
     inventory.image_id = inventory.image_id.or_else(|| order.image.clone());
-    let (mut findings, mut doubts) = (Vec::new(), looked.doubts);
-    let (database, index) = compare(order, &inventory, &mut findings, &mut doubts);
+    let mut case = Case::new(inventory, order.policy.clone());
+    case.is_matched = order.scanners.vulnerabilities;
+    case.doubts = looked.doubts;
+    case.compared = baseline::compared(standing, &options);
+    case.dockerfile = order.dockerfile.as_ref().map(|file| file.path.clone());
     if order.scanners.misconfigurations
         && let Some(file) = &order.dockerfile
     {
-        findings.extend(dockerfile::check(&file.path, &file.text));
+        case.findings.extend(dockerfile::check(&file.path, &file.text));
     }
-    findings.extend(looked.findings);
-    findings.extend(foreign::imported(&order.foreign, index.as_ref(), &mut doubts));
-    let mut warnings = Vec::new();
-    findings.extend(foreign::covered(&order.foreign, &order.policy, is_repository, &mut doubts, &mut warnings));
+    case.findings.extend(looked.findings);
+    add_foreign(&mut case, order, is_repository);
     let vex = match &order.policy_folder {
         Some(folder) => vex::load(folder, &order.policy.vex, &order.policy.name),
         None => vex::Loaded::without_folder(&order.policy.vex, &order.policy.name),
     };
-    doubts.extend(vex.doubts);
-    let baseline = baseline::known(standing, index.as_ref(), &options);
-    let mut verdict = decide(&Input {
-        policy: &order.policy,
-        inventory: &inventory,
-        findings: &findings,
-        baseline: baseline.state(),
-        statements: &vex.statements,
-        database,
-        doubts: &doubts,
-        dockerfile: order.dockerfile.as_ref().map(|file| file.path.as_str()),
-        now: order.now,
-    });
-    verdict.warnings.extend(vex.warnings.into_iter().chain(warnings));
-    Ok(Scanned { inventory, findings, verdict, is_of_daemon: order.image.is_some() })
+    case.doubts.extend(vex.doubts);
+    // Those of files before those of what was measured.
+    case.warnings.splice(0..0, vex.warnings);
+    case.statements = vex.statements;
+    let index = opened(&order.database, case.is_matched, order.now);
+    let (findings, verdict) = case.judge(index.as_ref().map_err(String::as_str), order.now);
+    case.note(&verdict);
+    Ok(Scanned { case, findings, verdict, is_of_daemon: order.image.is_some() })
 }
 
-/// Findings of advisories, and with which.
-fn compare(
-    order: &Order,
-    inventory: &Inventory,
-    findings: &mut Vec<Finding>,
-    doubts: &mut Vec<String>,
-) -> (policy::Database, Option<Index>) {
-    if !order.scanners.vulnerabilities {
-        return (policy::Database::NotNeeded, None);
+fn add_foreign(case: &mut Case, order: &Order, is_repository: bool) {
+    let Case { findings, doubts, warnings, .. } = case;
+    findings.extend(foreign::imported(&order.foreign, doubts));
+    findings.extend(foreign::covered(&order.foreign, &order.policy, is_repository, doubts, warnings));
+}
+
+/// Advisories, where they are needed, or why there are none.
+fn opened(database: &Database, is_needed: bool, now: Timestamp) -> Result<Index, String> {
+    if !is_needed {
+        return Err("nobody asked for them".to_owned());
     }
-    let index = match order.database.open(order.now) {
-        Ok(index) => index,
-        Err(error) => return (policy::Database::Missing(error.to_string()), None),
-    };
-    match index.matching(inventory) {
-        Ok(matches) => {
-            findings.extend(matches.findings);
-            doubts.extend(matches.uncovered.iter().map(ToString::to_string));
-        }
-        Err(error) => return (policy::Database::Missing(error.to_string()), None),
-    }
-    (policy::Database::Used { digest: index.digest(), updated: index.as_of() }, Some(index))
+    database.open(now).map_err(|error| error.to_string())
 }

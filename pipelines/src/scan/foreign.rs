@@ -1,7 +1,6 @@
 //! What other tools found, and which lines tests reach, for the same gate. A report that cannot be read is a doubt: a gate that goes
 //! without it would let pass what it holds.
 
-use scanners::advisory::Index;
 use scanners::coverage::{self, Coverage};
 use scanners::finding::Finding;
 use scanners::import;
@@ -19,8 +18,8 @@ pub struct Foreign {
     pub workspace: String,
 }
 
-/// Findings of other tools, with what is known of attacks.
-pub(super) fn imported(foreign: &Foreign, index: Option<&Index>, doubts: &mut Vec<String>) -> Vec<Finding> {
+/// Findings of other tools.
+pub(super) fn imported(foreign: &Foreign, doubts: &mut Vec<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for report in &foreign.reports {
         let bytes = report.bytes(import::FILE_BYTES_MAX).map_err(|error| format!("{}: {error}", report.what()));
@@ -28,9 +27,6 @@ pub(super) fn imported(foreign: &Foreign, index: Option<&Index>, doubts: &mut Ve
             Ok(found) => findings.extend(found),
             Err(doubt) => doubts.push(doubt),
         }
-    }
-    if let Some(Err(error)) = index.map(|index| index.enrich(&mut findings)) {
-        doubts.push(format!("what is known of attacks cannot be read: {error}"));
     }
     findings
 }

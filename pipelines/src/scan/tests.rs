@@ -121,7 +121,7 @@ fn files_are_looked_at_one_by_one() {
 fn what_stands_already_does_not_fail() {
     let world = World::new();
     let policy = "gate:\n  fail-on: critical\n  baseline: {image: production, mode: only-new}\n";
-    let before = world.scan(&world.order(""), Standing::NotAsked).inventory;
+    let before = world.scan(&world.order(""), Standing::NotAsked).case.inventory;
     let scanned = world.scan(&world.order(policy), Standing::Report(Box::new(before)));
     assert_eq!((scanned.verdict.outcome, scanned.findings.len()), (Outcome::Pass, 1), "{:?}", scanned.verdict);
     let scanned = world.scan(&world.order(policy), Standing::Nothing);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Severity, SeveritySource};
 
 /// Everything that a gate goes by.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The file's name in messages.
     pub name: String,
@@ -60,7 +60,7 @@ pub enum Stance {
 }
 
 /// What is compared with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaselineRule {
     /// As written: a digest, an image, the name of an environment. Whoever calls the gate finds out what runs there.
     pub image: String,
@@ -68,7 +68,8 @@ pub struct BaselineRule {
 }
 
 /// What a baseline is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BaselineMode {
     /// What is there as well does not fail.
     OnlyNew,
@@ -77,7 +78,7 @@ pub enum BaselineMode {
 }
 
 /// A finding that somebody answers for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignore {
     /// The advisory by any of its names, or the rule.
     pub id: String,
@@ -94,7 +95,7 @@ pub struct Ignore {
 }
 
 /// A pattern of files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern {
     pub text: String,
     /// Where it stands, from 1.
@@ -102,7 +103,7 @@ pub struct Pattern {
 }
 
 /// How much of the code tests have to reach.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CoverageRule {
     /// Least share of lines, in percent.
     pub lines: Option<f64>,

@@ -11,6 +11,7 @@ mod openvex;
 mod tests;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub use load::{Loaded, load};
@@ -22,7 +23,7 @@ use crate::purl_pattern::{Match, PurlPattern};
 pub const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One statement about one or more products.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// The file, as it was named.
     pub file: String,
@@ -41,7 +42,8 @@ pub struct Statement {
 }
 
 /// What a statement says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     NotAffected,
     Affected,
@@ -72,7 +74,7 @@ impl Status {
 }
 
 /// What a statement is about: a package, or an image with some packages in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// All ways in which the product is named; one is enough.
     pub names: Vec<String>,

@@ -152,6 +152,7 @@ mod tests {
             policy_name: "gate.yml".into(),
             at: Timestamp::UNIX_EPOCH,
             findings: found.map(|(count, lines)| Found { count, worst: lines.iter().map(line).collect() }),
+            again: false,
         }
     }
 

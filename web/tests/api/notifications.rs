@@ -38,7 +38,10 @@ async fn channels_are_listed_and_tried() {
         (&channels[0]["name"], &channels[0]["form"], &channels[1]["name"]),
         (&json!("team"), &json!("slack"), &json!("ops"))
     );
-    assert_eq!(channels[0]["on"], json!(["failure", "recovery", "approval", "deployment", "rollback", "budget"]));
+    assert_eq!(
+        channels[0]["on"],
+        json!(["failure", "recovery", "approval", "deployment", "rollback", "budget", "finding"])
+    );
     assert_eq!(
         channels[0]["standing"],
         json!({ "open": 0, "given_up": 0, "held": 0, "arrived_at": null, "problem": null })

@@ -66,7 +66,7 @@ pub(super) struct Wanted {
 }
 
 /// Words for what happened: statuses of jobs, of deployments, and those of `on`.
-const STATUSES: [(&str, Occasion); 16] = [
+const STATUSES: [(&str, Occasion); 17] = [
     ("success", Occasion::Success),
     ("succeeded", Occasion::Success),
     ("failure", Occasion::Failure),
@@ -83,6 +83,7 @@ const STATUSES: [(&str, Occasion); 16] = [
     ("deployment", Occasion::Deployment),
     ("recovery", Occasion::Recovery),
     ("budget", Occasion::Budget),
+    ("finding", Occasion::Finding),
 ];
 
 impl Wanted {

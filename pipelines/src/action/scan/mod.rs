@@ -5,6 +5,7 @@
 //! mend; what cannot be trusted fails it too, whatever `exit-code` says.
 
 pub mod inputs;
+mod kept;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -15,8 +16,6 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
-use engine::store::scans::{NewScan, image_name};
-use engine::store::verdicts::{FINDINGS_KEPT_MAX, FindingLine, Found, ImageVerdict};
 use jiff::Timestamp;
 use scanners::advisory::Database;
 use scanners::finding::Finding;
@@ -86,8 +85,8 @@ impl BuiltInAction for Scan {
             call.outputs.insert("report".into(), path.clone());
         }
         tell(call, &scanned).await;
-        record(call, &scanned).await;
-        keep(call, &scanned, &wish).await;
+        kept::record(call, &scanned).await;
+        kept::keep(call, &scanned, &wish).await;
         let sentence = scanned.verdict.sentence();
         match scanned.verdict.outcome {
             Outcome::Pass => Ok(()),
@@ -272,93 +271,11 @@ async fn tell(call: &mut ActionCall<'_>, scanned: &Scanned) {
         ("outcome", verdict.outcome.as_str().to_owned()),
         ("failed", verdict.failed().count().to_string()),
         ("findings", scanned.findings.len().to_string()),
-        ("image-id", scanned.inventory.image_id.clone().unwrap_or_default()),
+        ("image-id", scanned.case.inventory.image_id.clone().unwrap_or_default()),
         ("advisories", advisories.unwrap_or_default()),
     ] {
         call.outputs.insert(name.to_owned(), value);
     }
-}
-
-/// Keeps what was said of an image of Docker's, for deployments that ask. Who may not write to the repository says nothing: its
-/// policy may be theirs.
-async fn record(call: &mut ActionCall<'_>, scanned: &Scanned) {
-    let (verdict, run) = (&scanned.verdict, &call.run);
-    let (Some(image), Some(reports)) = (verdict.image_id.clone(), run.reports.clone()) else { return };
-    if !run.keeper.trusted || !scanned.is_of_daemon {
-        return;
-    }
-    let advisories = verdict.advisories.as_ref();
-    let said = ImageVerdict {
-        repository: call.repository.name.clone(),
-        image,
-        target: verdict.target.clone(),
-        run: run.id,
-        job: run.job.clone(),
-        step: call.step,
-        outcome: verdict.outcome.as_str().to_owned(),
-        sentence: verdict.sentence(),
-        advisories: advisories.map(|advisories| advisories.digest.clone()),
-        advisories_at: advisories.map(|advisories| advisories.updated),
-        policy: verdict.policy_digest.clone(),
-        policy_name: verdict.policy.clone(),
-        at: verdict.decided,
-        findings: Some(found(&verdict.judged)),
-    };
-    if let Err(error) = reports.verdicts().record(said).await {
-        let text = format!("the verdict was not kept, so environments that ask for one will refuse the image: {error}");
-        call.log.warning(&text).await;
-    }
-}
-
-/// Keeps what was found for those who look at it over time: of images, and of sources.
-async fn keep(call: &mut ActionCall<'_>, scanned: &Scanned, wish: &Wish) {
-    let (verdict, run) = (&scanned.verdict, &call.run);
-    let Some(reports) = run.reports.clone().filter(|_| run.keeper.trusted) else { return };
-    let is_image = scanned.is_of_daemon;
-    let new = NewScan {
-        repository: call.repository.name.clone(),
-        subject: subject(if is_image { image_name(&verdict.target) } else { &verdict.target }, wish),
-        is_image,
-        run: run.id,
-        job: run.job.clone(),
-        step: call.step,
-        outcome: verdict.outcome.as_str().to_owned(),
-        sentence: verdict.sentence(),
-        at: verdict.decided,
-        found: found(&verdict.judged),
-    };
-    if let Err(error) = reports.scans().record(new).await {
-        call.log.warning(&format!("what was found is not on the page of findings: {error}")).await;
-    }
-}
-
-/// Scans that look for other things are no later looks at the same: one would mend what the other finds.
-fn subject(name: &str, wish: &Wish) -> String {
-    let all = wish.scanners;
-    let asked = [
-        (all.vulnerabilities, "vuln"),
-        (all.secrets, "secret"),
-        (all.misconfigurations, "misconfig"),
-        (all.code, "code"),
-    ];
-    let words: Vec<&str> = asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, word)| word).collect();
-    let only = if words.len() == asked.len() { String::new() } else { format!(" ({})", words.join(", ")) };
-    let imported: String = wish.import.iter().map(|path| format!(" + {path}")).collect();
-    format!("{name}{only}{imported}")
-}
-
-/// In short, the worst first.
-fn found(judged: &[Judged]) -> Found {
-    let mut sorted: Vec<&Judged> = judged.iter().collect();
-    sorted.sort_by_key(|one| (!one.judgement.is_failed(), std::cmp::Reverse(one.severity)));
-    let line = |one: &Judged| FindingLine {
-        fingerprint: one.fingerprint.clone(),
-        id: one.id.clone(),
-        subject: one.subject.clone(),
-        severity: one.severity.as_str().to_owned(),
-        fails: one.judgement.is_failed(),
-    };
-    Found { count: judged.len(), worst: sorted.into_iter().take(FINDINGS_KEPT_MAX).map(line).collect() }
 }
 
 /// What fails, at the line that brought it.

@@ -157,7 +157,7 @@ impl Announcement {
     pub(super) fn tone(&self) -> Tone {
         let failed = self.deployment.as_ref().is_some_and(|deployed| deployed.state != "success");
         match self.event.as_str() {
-            "run_failed" | "rollback" => Tone::Bad,
+            "run_failed" | "rollback" | "new_findings" => Tone::Bad,
             "deployment" if failed => Tone::Bad,
             "run_recovered" | "run_succeeded" | "deployment" => Tone::Good,
             "review_requested" | "budget" => Tone::Wanted,

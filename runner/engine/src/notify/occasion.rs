@@ -22,11 +22,13 @@ pub enum Occasion {
     Rollback,
     /// What runs cost came to a threshold.
     Budget,
+    /// Newer advisories are about what stands somewhere.
+    Finding,
 }
 
 impl Occasion {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Failure,
         Self::Recovery,
         Self::Success,
@@ -35,12 +37,14 @@ impl Occasion {
         Self::Deployment,
         Self::Rollback,
         Self::Budget,
+        Self::Finding,
     ];
 
     /// What a channel is told that says nothing else.
     #[must_use]
     pub fn defaults() -> std::collections::BTreeSet<Self> {
-        [Self::Failure, Self::Recovery, Self::Approval, Self::Deployment, Self::Rollback, Self::Budget].into()
+        [Self::Failure, Self::Recovery, Self::Approval, Self::Deployment, Self::Rollback, Self::Budget, Self::Finding]
+            .into()
     }
 
     /// As the configuration has it.
@@ -55,6 +59,7 @@ impl Occasion {
             Self::Deployment => "deployment",
             Self::Rollback => "rollback",
             Self::Budget => "budget",
+            Self::Finding => "finding",
         }
     }
 
@@ -70,6 +75,7 @@ impl Occasion {
             Self::Deployment => "deployment",
             Self::Rollback => "rollback",
             Self::Budget => "budget",
+            Self::Finding => "new_findings",
         }
     }
 
@@ -85,6 +91,7 @@ impl Occasion {
             Self::Deployment => "deployed",
             Self::Rollback => "was rolled back",
             Self::Budget => "reached a threshold",
+            Self::Finding => "has new findings",
         }
     }
 }

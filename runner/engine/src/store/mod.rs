@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod audit;
 pub mod backup;
 pub mod badges;
+pub mod cases;
 mod database;
 pub mod deliveries;
 pub mod deployments;

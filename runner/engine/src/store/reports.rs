@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::cases::Cases;
 use super::database::Database;
 use super::scans::Scans;
 use super::verdicts::Verdicts;
@@ -171,6 +172,12 @@ impl Reports {
     #[must_use]
     pub fn scans(&self) -> Scans {
         Scans::on(self.database.clone())
+    }
+
+    /// What verdicts about images were made of, which lies in the same database.
+    #[must_use]
+    pub fn scan_cases(&self) -> Cases {
+        Cases::on(self.database.clone())
     }
 
     /// What gates said, which lies in the same database.

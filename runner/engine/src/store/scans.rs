@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params, pa
 use serde_json::json;
 
 pub use self::rows::{FindingFilter, FindingRow, ScanRow, Which, image_name};
-use self::rows::{finding, scan};
+use self::rows::{finding, later, scan};
 use super::database::Database;
 use super::verdicts::{FINDINGS_KEPT_MAX, Found};
 use super::{RunId, StoreError};
@@ -151,7 +151,10 @@ impl Scans {
                 ":repository": of.repository, ":git_ref": of.git_ref, ":subject": of.subject, ":scan": of.id,
                 ":counted": of.is_counted, ":limit": FINDINGS_LISTED_MAX,
             };
-            select.query_map(values, finding)?.collect()
+            let known = select.query_map(values, finding)?.collect::<Result<Vec<_>, _>>()?;
+            let mut select = connection.prepare_cached(&format!("{LATER} WHERE scans.id = ?1 AND ?2"))?;
+            let later = select.query_map(params![of.id, of.is_counted], later)?.collect::<Result<Vec<_>, _>>()?;
+            Ok(together(known, later))
         };
         self.0.read(read).await
     }
@@ -173,7 +176,24 @@ impl Scans {
                 ":subject": filter.subject, ":severity": filter.severity,
                 ":limit": filter.limit.min(FINDINGS_LISTED_MAX),
             };
-            select.query_map(values, finding)?.collect()
+            let known = select.query_map(values, finding)?.collect::<Result<Vec<_>, _>>()?;
+            if filter.which == Which::Fixed {
+                return Ok(known);
+            }
+            let mut select = connection.prepare_cached(&format!(
+                "{LATER} WHERE scans.repository = :repository AND scans.git_ref = :git_ref
+                 AND scans.id = (SELECT max(id) FROM scans AS newest WHERE newest.repository = scans.repository
+                     AND newest.git_ref = scans.git_ref AND newest.subject = scans.subject AND newest.is_counted)
+                 AND (:subject IS NULL OR scans.subject = :subject) AND (:severity IS NULL OR it.severity = :severity)"
+            ))?;
+            let values = named_params! {
+                ":repository": filter.repository, ":git_ref": filter.git_ref, ":subject": filter.subject,
+                ":severity": filter.severity,
+            };
+            let later = select.query_map(values, later)?.collect::<Result<Vec<_>, _>>()?;
+            let mut all = together(known, later);
+            all.truncate(filter.limit.min(FINDINGS_LISTED_MAX));
+            Ok(all)
         };
         self.0.read(read).await
     }
@@ -199,6 +219,7 @@ impl Scans {
                      AND later.git_ref = scans.git_ref AND later.subject = scans.subject AND later.id > scans.id)",
                 [before],
             )?;
+            transaction.execute("DELETE FROM scan_matches WHERE scan NOT IN (SELECT id FROM scans)", [])?;
             Ok(removed)
         };
         self.0.write_surely(prune).await
@@ -210,8 +231,21 @@ const SELECT: &str =
     fixed.run AS fixed_run, fixed.at AS fixed_at FROM scan_findings AS it
     JOIN scans AS first ON first.id = it.first_scan JOIN scans AS last ON last.id = it.last_scan
     LEFT JOIN scans AS fixed ON fixed.id = it.fixed_scan";
+const LATER: &str = "SELECT it.fingerprint, it.name, it.place, it.severity, it.fails, it.at, scans.subject, scans.run
+    FROM scan_matches AS it JOIN scans ON scans.id = it.scan";
 const WORST_FIRST: &str = "ORDER BY CASE it.severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2
     WHEN 'low' THEN 3 ELSE 4 END, NOT it.fails, it.first_scan DESC, it.id";
+
+/// What a scan knew and what came later, the worst first.
+fn together(mut known: Vec<FindingRow>, later: Vec<FindingRow>) -> Vec<FindingRow> {
+    let rank = |row: &FindingRow| {
+        let place = ["critical", "high", "medium", "low"].iter().position(|one| *one == row.severity).unwrap_or(4);
+        (place, !row.fails)
+    };
+    known.extend(later);
+    known.sort_by_key(rank);
+    known
+}
 
 fn record(transaction: &Transaction<'_>, new: &NewScan) -> rusqlite::Result<()> {
     let git_ref: Option<String> =

@@ -49,6 +49,8 @@ pub struct ImageVerdict {
     pub at: Timestamp,
     /// What was found; `None`: it was said before that was kept.
     pub findings: Option<Found>,
+    /// Whether newer advisories said it of what the scan had found, without looking at the image again.
+    pub again: bool,
 }
 
 /// What a gate found, in short.
@@ -111,35 +113,7 @@ impl Verdicts {
     /// # Errors
     /// The store cannot be written.
     pub async fn record(&self, verdict: ImageVerdict) -> Result<(), StoreError> {
-        let kept = verdict.findings.as_ref().map(|found| &found.worst[..found.worst.len().min(FINDINGS_KEPT_MAX)]);
-        let kept = kept.and_then(|worst| serde_json::to_string(worst).ok());
-        let record = move |transaction: &rusqlite::Transaction<'_>| {
-            // A new number: it is the last word.
-            transaction.prepare_cached(
-                "INSERT OR REPLACE INTO verdicts (repository, image, target, run, job, step, outcome, sentence, advisories,
-                 advisories_at, policy, policy_name, at, found, findings)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?
-            .execute(params![
-                verdict.repository,
-                verdict.image,
-                verdict.target,
-                verdict.run.0,
-                verdict.job,
-                verdict.step,
-                verdict.outcome,
-                verdict.sentence,
-                verdict.advisories,
-                verdict.advisories_at.map(Timestamp::as_millisecond),
-                verdict.policy,
-                verdict.policy_name,
-                verdict.at.as_millisecond(),
-                verdict.findings.as_ref().map(|found| found.count),
-                kept,
-            ])
-            .map(drop)
-        };
-        self.database.write_surely(record).await
+        self.database.write_surely(move |transaction| put(transaction, &verdict)).await
     }
 
     /// The last verdicts about an image, newest first.
@@ -187,7 +161,13 @@ impl Verdicts {
             return Ok(Standing::Refused(words));
         };
         if last.outcome != PASS {
-            let words = format!("the scan of {image} in run {} says {}", last.run, last.sentence);
+            let ImageVerdict { run, sentence, .. } = &last;
+            let words = if last.again {
+                let at = last.at.strftime("%Y-%m-%d %H:%M UTC");
+                format!("of {image}, scanned in run {run}, the advisories of {at} say {sentence}")
+            } else {
+                format!("the scan of {image} in run {run} says {sentence}")
+            };
             return Ok(Standing::Refused(words));
         }
         let age = now.duration_since(last.at);
@@ -220,6 +200,54 @@ impl Verdicts {
     }
 }
 
+/// Keeps a verdict as the last word about its image.
+pub(super) fn put(transaction: &rusqlite::Transaction<'_>, verdict: &ImageVerdict) -> rusqlite::Result<()> {
+    let kept = verdict.findings.as_ref().map(|found| &found.worst[..found.worst.len().min(FINDINGS_KEPT_MAX)]);
+    let kept = kept.and_then(|worst| serde_json::to_string(worst).ok());
+    // A new number: it is the last word.
+    let mut put = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO verdicts (repository, image, target, run, job, step, outcome, sentence, advisories,
+         advisories_at, policy, policy_name, at, found, findings, again)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?;
+    put.execute(params![
+        verdict.repository,
+        verdict.image,
+        verdict.target,
+        verdict.run.0,
+        verdict.job,
+        verdict.step,
+        verdict.outcome,
+        verdict.sentence,
+        verdict.advisories,
+        verdict.advisories_at.map(Timestamp::as_millisecond),
+        verdict.policy,
+        verdict.policy_name,
+        verdict.at.as_millisecond(),
+        verdict.findings.as_ref().map(|found| found.count),
+        kept,
+        verdict.again,
+    ])
+    .map(drop)
+}
+
+/// Keeps what newer advisories say of what a scan found. A pass is the last word only where that scan is the last: another one
+/// may have looked for something else since.
+pub(super) fn put_again(transaction: &rusqlite::Transaction<'_>, verdict: &ImageVerdict) -> rusqlite::Result<()> {
+    let ImageVerdict { repository, image, run, job, step, .. } = verdict;
+    let is_last: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM verdicts WHERE run = ?3 AND job = ?4 AND step = ?5 AND again = 0 AND id =
+             (SELECT max(id) FROM verdicts WHERE image = ?1 AND repository = ?2 AND again = 0))",
+        params![image, repository, run.0, job, step],
+        |row| row.get(0),
+    )?;
+    if is_last || verdict.outcome != PASS {
+        return put(transaction, verdict);
+    }
+    let gone = "DELETE FROM verdicts WHERE run = ?1 AND job = ?2 AND step = ?3 AND again = 1";
+    transaction.execute(gone, params![run.0, job, step]).map(drop)
+}
+
 /// What cannot be read was written by a newer program; the verdict stands without.
 fn found(row: &Row<'_>) -> rusqlite::Result<Option<Found>> {
     let (count, text): (Option<usize>, Option<String>) = (row.get("found")?, row.get("findings")?);
@@ -244,6 +272,7 @@ fn verdict(row: &Row<'_>) -> rusqlite::Result<ImageVerdict> {
         policy_name: row.get("policy_name")?,
         at: time(row.get("at")?),
         findings: found(row)?,
+        again: row.get("again")?,
     })
 }
 
@@ -279,6 +308,7 @@ mod tests {
                     fails: outcome != PASS,
                 }],
             }),
+            again: false,
         }
     }
 
@@ -314,7 +344,18 @@ mod tests {
         );
         assert_eq!(verdicts.of_run("shop/web", RunId(3)).await.unwrap(), [said(3, "untrusted", 7300)]);
         assert_eq!(verdicts.of_run("else/where", RunId(3)).await.unwrap(), []);
-        assert_eq!(verdicts.prune(Timestamp::from_second(90_000).unwrap()).await.unwrap(), 2, "the last word stays");
+        // Of one step there are a scan's word and that of newer advisories, and no third.
+        for at in [8_000, 9_000] {
+            verdicts.record(ImageVerdict { again: true, ..said(1, "fail", at) }).await.unwrap();
+        }
+        let words = ask("shop/web", None).await;
+        assert_eq!(
+            words,
+            "of sha256:0a5e, scanned in run 1, the advisories of 1970-01-01 02:30 UTC say fail: 1 of 1 findings"
+        );
+        assert_eq!(verdicts.of_run("shop/web", RunId(1)).await.unwrap().len(), 2);
+        verdicts.record(ImageVerdict { again: true, ..said(1, "pass", 9_500) }).await.unwrap();
+        assert_eq!(verdicts.prune(Timestamp::from_second(90_000).unwrap()).await.unwrap(), 3, "the last word stays");
         assert_eq!(ask("shop/web", None).await, "passed in 1");
     }
 }

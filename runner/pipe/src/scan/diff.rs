@@ -35,7 +35,7 @@ pub(super) fn run(args: &ScanDiffArgs, global: &Global) -> Result<Exit, Failure>
     let new = perform(&args.new, &args.how, global)?;
     let (before, after) = (Baseline::of("", &old.findings), Baseline::of("", &new.findings));
     let difference = Difference {
-        packages: changed(&old.inventory, &new.inventory),
+        packages: changed(&old.case.inventory, &new.case.inventory),
         new: new.findings.iter().filter(|finding| !before.has(finding)).collect(),
         gone: old.findings.iter().filter(|finding| !after.has(finding)).collect(),
     };

@@ -29,6 +29,7 @@ use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
 use engine::triggering::{Sources, Triggering};
 use pipelines::rollout::Orphans;
+use pipelines::scan::Again;
 use pipelines::{Deploying, Watch};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess, Registry};
@@ -95,6 +96,7 @@ pub async fn compose(
     let noting = noting((&database, &triggering, &telling.herald), &config, (&audit, &settings), &stop);
     let watch = Watch::new(deploying.keeper.rollouts().clone(), Outbox::on(database.clone()), telling.herald.clone());
     let watching: Background = Box::pin(watch.run(stop.clone()));
+    let again = again(&data, &database, telling.herald.clone(), &stop);
     let tokens = Tokens::on(database.clone(), audit.clone());
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
@@ -120,7 +122,8 @@ pub async fn compose(
     let routes = routes.merge(telling.numbers).merge(api.routes());
     let keep_up: Background = Box::pin(keep_up);
     let rollouts = rollouts(deploying, &stop);
-    let background = vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts, watching];
+    let background =
+        vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts, watching, again];
     let (options, drain) = (options(&config), config.drain());
     Ok(Composed { database, runs, routes, options, background, stop, drain, first, local })
 }
@@ -137,6 +140,13 @@ fn rollouts(deploying: Deploying, stop: &CancellationToken) -> Background {
             () = deploying.local.keep_proxies() => {}
         }
     })
+}
+
+/// What was scanned is held against newer advisories.
+fn again(data: &Path, database: &Database, herald: Herald, stop: &CancellationToken) -> Background {
+    let advisories = crate::scan::folders(data, pipelines::scan::RequireScan::default()).advisories;
+    let again = Again::new(database, herald, scanners::advisory::Database::at(&advisories));
+    Box::pin(again.run(Arc::new(SystemClock), stop.clone()))
 }
 
 /// What figures are made of is noted as soon as it is over.

@@ -1,9 +1,10 @@
 //! The binary from outside: files, arguments and standard input against exit code, stdout and stderr, kept as snapshots.
 //!
-//! Nothing here needs Docker or a network; runs are on the host placement.
+//! But for `again` nothing here needs Docker or a network; runs are on the host placement.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its own world is not as it made it")]
 
+mod again;
 mod check;
 mod deploy;
 mod eval;

@@ -57,7 +57,7 @@ pub(super) const PAGES: &[Page] = &[
             JSON,
             "repository, ref, environment; subjects: their newest scans, counts, how many are new against the environment; counts \
              by severity; findings: name, place, subject, severity, fails, first_run, first_at, last_run, last_at, fixed_run, \
-             fixed_at, stands (in the environment); more: how many were left out",
+             fixed_at, is_later (advisories that came after the scan say it), stands (in the environment); more: how many were left out",
         ),
         ..page("get", "/findings", Scope::RunsRead, "What scans found over time, against what stands")
     },

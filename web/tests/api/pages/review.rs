@@ -139,6 +139,7 @@ async fn what_cannot_be_undone_and_what_scans_said_is_seen_before() {
         policy_name: "gate.yml".into(),
         at: Timestamp::UNIX_EPOCH,
         findings,
+        again: false,
     };
     let verdicts = Reports::on(world.database.clone()).verdicts();
     let found = Found { count: 3, worst: vec![line("CVE-1", "high"), line("CVE-2", "low"), line("CVE-3", "low")] };

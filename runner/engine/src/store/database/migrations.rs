@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, beside, database_error};
 
 /// In order; the number of a file is its place here, from 1. The number of those applied is kept as `user_version`.
-const MIGRATIONS: [&str; 24] = [
+const MIGRATIONS: [&str; 25] = [
     include_str!("../migrations/001-runs.sql"),
     include_str!("../migrations/002-deliveries.sql"),
     include_str!("../migrations/003-outbox.sql"),
@@ -35,6 +35,7 @@ const MIGRATIONS: [&str; 24] = [
     include_str!("../migrations/022-findings.sql"),
     include_str!("../migrations/023-reasons.sql"),
     include_str!("../migrations/024-job-tokens.sql"),
+    include_str!("../migrations/025-cases.sql"),
 ];
 
 pub(super) fn apply(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {

@@ -63,6 +63,9 @@ pub struct FindingRow {
     pub fixed_run: Option<RunId>,
     /// When.
     pub fixed_at: Option<Timestamp>,
+    /// Whether the scan did not know it: advisories that came later are about what it looked at. Then `first_at` and `last_at` are when
+    /// that was found out.
+    pub is_later: bool,
 }
 
 /// Which findings.
@@ -134,6 +137,27 @@ pub(super) fn finding(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
         last_at: time(row.get("last_at")?),
         fixed_run: row.get::<_, Option<u64>>("fixed_run")?.map(RunId),
         fixed_at: row.get::<_, Option<i64>>("fixed_at")?.map(time),
+        is_later: false,
+    })
+}
+
+/// What a scan did not know.
+pub(super) fn later(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
+    let (run, at) = (RunId(row.get("run")?), time(row.get("at")?));
+    Ok(FindingRow {
+        fingerprint: row.get("fingerprint")?,
+        subject: row.get("subject")?,
+        name: row.get("name")?,
+        place: row.get("place")?,
+        severity: row.get("severity")?,
+        fails: row.get("fails")?,
+        first_run: run,
+        first_at: at,
+        last_run: run,
+        last_at: at,
+        fixed_run: None,
+        fixed_at: None,
+        is_later: true,
     })
 }
 
