@@ -14,7 +14,7 @@ use super::facts::{Facts, Found, PathDigest};
 use crate::files::Looked;
 
 /// Changes with what is read and how it is kept.
-const FORM: &[u8; 16] = b"pipe inventory 1";
+const FORM: &[u8; 16] = b"pipe inventory 2";
 const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Changes with the rules for secrets, and with which files they are held against.
 const LOOK_FORM: &str = concat!("pipe secrets 1, ", env!("CARGO_PKG_VERSION"));

@@ -6,7 +6,8 @@ use super::elf::Elf;
 use super::facts::Said;
 use super::wanted::{Kind, LockFile};
 use super::{
-    apk, cargo, composer, dpkg, gem, go, jar, npm, npm_lock, os_release, pnpm, python, python_lock, rpm, yarn,
+    apk, cargo, composer, dpkg, gem, go, jar, npm, npm_lock, os_release, pnpm, python, python_lock, rpm, rpm_berkeley,
+    yarn,
 };
 use crate::source::{Limits, Random};
 
@@ -35,7 +36,7 @@ fn understand(kind: Kind, path: &str, content: &Random, limits: &Limits, develop
         Kind::RpmLog => Said::default(),
         Kind::RpmNdb => rpm::ndb(content),
         Kind::RpmBerkeley if content.length() == 0 => Said::default(),
-        Kind::RpmBerkeley => Said::unread("rpm's database is in its oldest form (Berkeley DB), which is not read"),
+        Kind::RpmBerkeley => rpm_berkeley::berkeley(content),
         Kind::NodePackage => npm::package_json(path, &text()?),
         Kind::PythonMetadata => python::metadata(&text()?),
         Kind::PythonEgg => egg(content, limits)?,

@@ -27,6 +27,7 @@ mod pnpm;
 mod python;
 mod python_lock;
 mod rpm;
+mod rpm_berkeley;
 mod rpm_header;
 mod wanted;
 mod watch;

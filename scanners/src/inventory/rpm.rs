@@ -1,7 +1,7 @@
 //! rpm's databases: SQLite (since rpm 4.16) and ndb (SUSE), which hold the headers of packages.
 //!
 //! <https://rpm-software-management.github.io/rpm/man/rpm-config.5>, `%_db_backend`; ndb is described in rpm's sources only
-//! (lib/backend/ndb/rpmpkg.c). The oldest form, Berkeley DB, is named as unread.
+//! (lib/backend/ndb/rpmpkg.c). The oldest form, Berkeley DB, has a file of its own.
 
 use std::io;
 
