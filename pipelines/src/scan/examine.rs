@@ -10,6 +10,7 @@ use scanners::files::{Ask, FileScanners};
 use scanners::finding::Finding;
 use scanners::policy::{Policy, Verdict};
 use scanners::report::Report;
+use scanners::secret::Rules;
 use scanners::source::{Held, Source, SourceError};
 use scanners::vex;
 use scanners::{dockerfile, inventory};
@@ -48,6 +49,8 @@ pub struct Order {
     pub image: Option<String>,
     /// Who is asked.
     pub scanners: Scanners,
+    /// Other rules for secrets than the built-in ones.
+    pub secret_rules: Option<Rules>,
     /// Where advisories are.
     pub database: Database,
     /// Keeps what was read of layers.
@@ -98,7 +101,8 @@ impl Scanned {
 pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scanned, SourceError> {
     let options = inventory::Options {
         target: order.target.clone(),
-        cache: order.cache.clone(),
+        // What was kept of layers was found by the built-in rules.
+        cache: order.cache.clone().filter(|_| order.secret_rules.is_none()),
         dockerfile: order.dockerfile.as_ref().map(|file| file.text.clone()),
         dockerfile_target: order.stage.clone(),
         development: order.development,
@@ -106,8 +110,11 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
     };
     let Scanners { vulnerabilities: _, secrets, misconfigurations, code } = order.scanners;
     let today = order.now.to_zoned(TimeZone::UTC).date();
-    let files =
+    let mut files =
         FileScanners::new(Ask { secrets, misconfigurations, code }, today).with_actions(crate::action::catalogue());
+    if let Some(rules) = &order.secret_rules {
+        files = files.with_rules(rules.clone());
+    }
     let is_repository = source.repository().is_some();
     let (mut inventory, looked) = inventory::read_with(source, &options, Some(&files))?;
     inventory.image_id = inventory.image_id.or_else(|| order.image.clone());

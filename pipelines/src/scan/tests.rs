@@ -48,6 +48,7 @@ impl World {
             target: "src".into(),
             image: None,
             scanners: ALL,
+            secret_rules: None,
             database: Database::at(&folder.join("db")),
             cache: None,
             dockerfile: None,

@@ -65,6 +65,12 @@ impl FileScanners {
         self
     }
 
+    /// With other rules for secrets than the built-in ones. What was kept of layers was found by those, so none may be kept.
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { secrets: OnceLock::from(Scanner::new(rules)), ..self }
+    }
+
     /// Whether file systems and layers are looked at.
     pub(crate) const fn looks_at_layers(&self) -> bool {
         self.ask.secrets

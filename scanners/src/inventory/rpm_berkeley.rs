@@ -163,20 +163,20 @@ fn half(bytes: &[u8], at: usize) -> io::Result<u16> {
     half.map(|half| u16::from_le_bytes(*half)).ok_or_else(|| io::Error::other("it is cut off"))
 }
 
-/// Made by Berkeley DB 5.3 (Python's `dbm.ndbm` on Debian 12): 36 headers within a page, beyond a page and over several pages, and a
-/// key.
 #[cfg(test)]
-pub(super) fn sample() -> Vec<u8> {
+pub(super) mod tests {
     use std::io::Read as _;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/rpm/Packages.gz");
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
-    bytes
-}
 
-#[cfg(test)]
-mod tests {
     use super::*;
+
+    /// Made by Berkeley DB 5.3 (Python's `dbm.ndbm` on Debian 12): 36 headers within a page, beyond a page and over several
+    /// pages, and a key.
+    pub(crate) fn sample() -> Vec<u8> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/rpm/Packages.gz");
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
 
     fn said(bytes: Vec<u8>) -> Said {
         berkeley(&Random::from_bytes(bytes))

@@ -121,6 +121,7 @@ impl Scan {
             target: shown.clone(),
             image: opened.image().map(str::to_owned),
             scanners: wish.scanners,
+            secret_rules: None,
             database: advisories.as_ref().map_or_else(own, |copy| Database::at(copy.path())),
             // Archives of a job may claim any digest for a layer: only what Docker holds shares a cache.
             cache: opened.image().map(|_| self.folders.cache.join("layers")),

@@ -54,6 +54,9 @@ pub struct ScanHow {
     /// Compare with this image, archive, folder or JSON report, instead of what the policy names
     #[arg(long, value_name = "TARGET")]
     pub baseline: Option<String>,
+    /// Rules for secrets in place of the built-in ones: a gitleaks.toml, whose `extend.useDefault` adds those
+    #[arg(long, value_name = "FILE")]
+    pub secret_rules: Option<PathBuf>,
     /// A report of another tool that the gate judges too: SARIF, JSON of Trivy, Grype, Snyk, Semgrep or ZAP; may be repeated
     #[arg(long, value_name = "FILE")]
     pub import: Vec<PathBuf>,

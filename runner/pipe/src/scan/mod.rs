@@ -18,6 +18,7 @@ use scanners::advisory::Database;
 use scanners::package::Inventory;
 use scanners::policy::{self, Outcome, Policy};
 use scanners::report::{Format, Terminal as Page};
+use scanners::secret;
 use scanners::source::{Held, SourceError};
 use sha2::{Digest as _, Sha256};
 use workflow::source::{SourceFile, SourceMap};
@@ -100,6 +101,7 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
             misconfigurations: has(Scanner::Misconfigurations),
             code: has(Scanner::Code),
         },
+        secret_rules: how.secret_rules.as_deref().map(secret_rules).transpose()?,
         database: database(how.db.as_deref())?,
         cache: (!how.no_cache).then(|| paths.cache.join("scan/layers")),
         dockerfile: how.dockerfile.as_deref().map(dockerfile).transpose()?,
@@ -225,6 +227,12 @@ fn database(named: Option<&Path>) -> Result<Database, Failure> {
     let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
     let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(own.with_index(&paths.cache.join("scan").join(format!("{name}.index"))))
+}
+
+fn secret_rules(path: &Path) -> Result<secret::Rules, Failure> {
+    let wrong = |reason: String| Failure::usage(format!("cannot use the rules in `{}`: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    secret::read_gitleaks(&text).map_err(|error| wrong(error.to_string()))
 }
 
 fn dockerfile(path: &Path) -> Result<Dockerfile, Failure> {

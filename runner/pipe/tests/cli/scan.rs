@@ -109,3 +109,31 @@ fn two_targets_are_compared() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((json["new"].as_array().unwrap().len(), json["gone"].as_array().unwrap().len()), (1, 0), "{json}");
 }
+
+/// Rules that somebody has tuned for gitleaks take the place of ours, and add ours where they say so.
+#[test]
+fn rules_of_gitleaks_are_read() {
+    let world = World::new(&[("src/app.env", "TICKET=shop-0123456789abcdef\n")]);
+    // Put together here, so that no scanner takes this file for one with a secret.
+    let key = ["AKIA", "Z7VRHQ2MXKW4PLNT"].concat();
+    world.write("src/aws.env", format!("AWS_ACCESS_KEY_ID={key}\n").as_bytes());
+    let rule = "[[rules]]\nid = 'shop-ticket'\ndescription = 'A ticket of the shop'\nregex = 'shop-[0-9a-f]{16}'\nkeywords = ['shop-']\n";
+    world.write("own.toml", rule.as_bytes());
+    world.write("both.toml", format!("[extend]\nuseDefault = true\n{rule}").as_bytes());
+    world.write("wrong.toml", b"[[rules]]\nid = 'a'\nregex = '('\n");
+    let found = |more: &[&str]| {
+        let words = [&["scan", "src", "--scanners", "secrets", "--json"], more].concat();
+        let output = world.output(&words, "");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let ids = json["findings"].as_array().into_iter().flatten().map(|one| one["id"].as_str().unwrap().to_owned());
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort();
+        (ids, String::from_utf8(output.stderr).unwrap())
+    };
+    let built_in = found(&[]).0;
+    assert!(built_in.len() == 1 && built_in[0].contains("aws"), "{built_in:?}");
+    assert_eq!(found(&["--secret-rules", "own.toml"]).0, ["shop-ticket"]);
+    assert_eq!(found(&["--secret-rules", "both.toml"]).0, [&built_in[0], "shop-ticket"]);
+    let (_, said) = found(&["--secret-rules", "wrong.toml"]);
+    assert!(said.contains("cannot use the rules in `wrong.toml`: the rule `a`"), "{said}");
+}

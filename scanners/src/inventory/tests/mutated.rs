@@ -82,7 +82,7 @@ fn seeds() -> Vec<(&'static str, bool, Vec<u8>)> {
         text("vendor/composer/installed.json", r#"{"packages":[{"name":"a","version":"1","license":["MIT"]}]}"#),
         ("var/lib/rpm/rpmdb.sqlite", false, database),
         ("var/lib/rpm/Packages.db", false, make::ndb_database(&[make::rpm_header("a", None, &[])])),
-        ("var/lib/rpm/Packages", false, crate::inventory::rpm_berkeley::sample()),
+        ("var/lib/rpm/Packages", false, crate::inventory::rpm_berkeley::tests::sample()),
         ("bin/go", false, make::go_program()),
         ("bin/old-go", false, make::old_go_program()),
         ("bin/rust", false, make::rust_program()),
