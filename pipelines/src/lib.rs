@@ -4,6 +4,7 @@ pub mod action;
 mod deploying;
 pub mod docker;
 pub mod pieces;
+pub mod registry;
 pub mod rollout;
 pub mod scan;
 pub mod target;

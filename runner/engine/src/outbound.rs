@@ -3,6 +3,7 @@
 //!
 //! Addresses come from the server's configuration only; nothing that a repository or a run says becomes a host.
 
+mod asker;
 mod getter;
 mod proxied;
 
@@ -17,6 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 
+pub use asker::{Answered, Asker};
 pub use getter::{Getter, Got};
 pub use proxied::{Proxies, ProxyError};
 

@@ -6,6 +6,7 @@
 //! not used, since a log of others would name what is private here.
 
 mod envelope;
+mod find;
 mod key;
 mod layout;
 mod oci;
@@ -15,6 +16,7 @@ mod statement;
 mod tests;
 
 pub use envelope::{Envelope, EnvelopeError, Signature};
+pub use find::{Found, Source, find};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use layout::{Layout, LayoutError};
 pub use oci::{AttachError, Attached, Blob, Descriptor, Kept, Manifest, Registry, attach};

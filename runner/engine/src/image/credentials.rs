@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
+use workflow::secret::Secret;
 
 use super::PullProblem;
 
@@ -34,6 +35,15 @@ pub(crate) async fn stored(directory: &Path, host: &str) -> Result<Option<Docker
         return Ok(Some(found));
     }
     Ok(in_file(&config, host, server))
+}
+
+/// The name and password that `docker login` kept for a registry; an identity token is none of these.
+///
+/// # Errors
+/// A helper does not answer; a sentence for a person.
+pub async fn stored_login(directory: &Path, host: &str) -> Result<Option<(String, Secret)>, String> {
+    let found = stored(directory, host).await.map_err(|problem| problem.to_string())?;
+    Ok(found.and_then(|found| Some((found.username?, Secret::new(found.password?)))))
 }
 
 fn in_file(config: &Value, host: &str, server: &str) -> Option<DockerCredentials> {

@@ -18,6 +18,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::watch;
 
+pub use credentials::stored_login;
 pub use error::{ImageError, PullProblem};
 
 use crate::placement::{ImageSpec, PlacementProgress, ProgressSink, PullPolicy, docker_message, docker_status};

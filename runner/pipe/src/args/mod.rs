@@ -36,7 +36,10 @@ pub use repo::{
     RepoCommand, RepoOneArgs,
 };
 pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
-pub use scan::{ScanArgs, ScanCommand, ScanDbCommand, ScanDiffArgs, ScanHow, ScanStatusArgs, ScanUpdateArgs, Scanner};
+pub use scan::{
+    ScanArgs, ScanAttestArgs, ScanCommand, ScanDbCommand, ScanDiffArgs, ScanHow, ScanKeyArgs, ScanStatusArgs,
+    ScanUpdateArgs, ScanVerifyArgs, Scanner,
+};
 pub use serve::ServeArgs;
 
 use std::path::PathBuf;

@@ -101,6 +101,54 @@ pub enum ScanCommand {
     Db(ScanDbCommand),
     /// What two targets differ in: packages, and what is wrong with them
     Diff(ScanDiffArgs),
+    /// Sign documents (CycloneDX, SPDX, provenance) and attach them to an image in its registry
+    Attest(ScanAttestArgs),
+    /// Which statements about an image in its registry a key has signed; exit code 1 where there are none
+    Verify(ScanVerifyArgs),
+    /// Make a key (ECDSA P-256); the public half is printed
+    Key(ScanKeyArgs),
+}
+
+/// `pipe scan attest`.
+#[derive(Debug, Args)]
+pub struct ScanAttestArgs {
+    /// HOST/NAME@sha256:… or HOST/NAME:TAG
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// What is signed and attached
+    #[arg(value_name = "FILE", required = true)]
+    pub documents: Vec<PathBuf>,
+    /// The private key, which only its owner may read
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe scan verify`.
+#[derive(Debug, Args)]
+pub struct ScanVerifyArgs {
+    /// HOST/NAME@sha256:… or HOST/NAME:TAG
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The public key
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Only statements of this type: cyclonedx, spdx, provenance, or its address
+    #[arg(long = "type", id = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+    /// As JSON, with what they say
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipe scan key`.
+#[derive(Debug, Args)]
+pub struct ScanKeyArgs {
+    /// Where the private key goes; one that is there is kept, and an error
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// `pipe scan db`.

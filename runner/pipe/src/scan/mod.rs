@@ -1,7 +1,8 @@
 //! `pipe scan`: what is in an image or folder, what is wrong with it, and whether the gate lets it pass.
 //!
-//! Asks no network; only `pipe scan db update` does. What a scan is, is [`pipelines::scan`]'s.
+//! Asks no network; only `pipe scan db update`, `attest` and `verify` do. What a scan is, is [`pipelines::scan`]'s.
 
+mod attest;
 mod db;
 mod diff;
 mod fetch;
@@ -46,6 +47,9 @@ pub fn run(args: ScanArgs, global: &Global) -> Result<Exit, Failure> {
     match args.command {
         Some(ScanCommand::Db(command)) => db::run(&command, global),
         Some(ScanCommand::Diff(args)) => diff::run(&args, global),
+        Some(ScanCommand::Attest(args)) => attest::attach_all(&args),
+        Some(ScanCommand::Verify(args)) => attest::verify(&args),
+        Some(ScanCommand::Key(args)) => attest::key(&args),
         None => scan(&args, global),
     }
 }
