@@ -164,14 +164,14 @@ fn half(bytes: &[u8], at: usize) -> io::Result<u16> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::io::Read as _;
 
     use super::*;
 
     /// Made by Berkeley DB 5.3 (Python's `dbm.ndbm` on Debian 12): 36 headers within a page, beyond a page and over several
     /// pages, and a key.
-    pub(crate) fn sample() -> Vec<u8> {
+    fn sample() -> Vec<u8> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/rpm/Packages.gz");
         let mut bytes = Vec::new();
         flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! A failure is printed with the input that made it; `PROPTEST_CASES` makes more of them.
 
+use std::io::Read as _;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -63,6 +64,14 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 
 static SEEDS: LazyLock<Vec<(&str, bool, Vec<u8>)>> = LazyLock::new(seeds);
 
+/// A database that Berkeley DB made.
+fn berkeley() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/rpm/Packages.gz");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
 fn seeds() -> Vec<(&'static str, bool, Vec<u8>)> {
     let text = |path, text: &str| (path, false, text.as_bytes().to_vec());
     let lock = |path, text: &str| (path, true, text.as_bytes().to_vec());
@@ -82,7 +91,7 @@ fn seeds() -> Vec<(&'static str, bool, Vec<u8>)> {
         text("vendor/composer/installed.json", r#"{"packages":[{"name":"a","version":"1","license":["MIT"]}]}"#),
         ("var/lib/rpm/rpmdb.sqlite", false, database),
         ("var/lib/rpm/Packages.db", false, make::ndb_database(&[make::rpm_header("a", None, &[])])),
-        ("var/lib/rpm/Packages", false, crate::inventory::rpm_berkeley::tests::sample()),
+        ("var/lib/rpm/Packages", false, berkeley()),
         ("bin/go", false, make::go_program()),
         ("bin/old-go", false, make::old_go_program()),
         ("bin/rust", false, make::rust_program()),
