@@ -292,4 +292,20 @@ mod tests {
         let count = |letter| all.annotations.iter().filter(|one| one.annotation.message.starts_with(letter)).count();
         assert_eq!((count('e'), count('w'), count('n'), all.more), (30, 20, 0, 49));
     }
+
+    #[tokio::test]
+    async fn u13_a_million_annotations_are_ten_of_a_level_and_a_number() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = Folders { state: root.path().to_owned(), runtime: root.path().to_owned() };
+        let long = format!("::error::{}\n", "é".repeat(100_000));
+        let many: String = (0..333_333).map(|n| format!("::notice::n{n}\n::error::e{n}\n::warning::w{n}\n")).collect();
+        write(&folders, "build", Some(0), &(long + &many), "").await;
+        let all = Findings::of(folders.clone()).annotations(RunId(1)).await;
+        assert_eq!((all.annotations.len(), all.more), (30, 1_000_000 - 30));
+        let longest = all.annotations.iter().map(|one| one.annotation.message.chars().count()).max();
+        assert_eq!(longest, Some(4_096));
+        let log = log_path(&folders.logs(RunId(1)), &JobRunKey::parse("build"), Some(StepIndex(0)));
+        let kept = std::fs::metadata(findings_path(&log)).unwrap().len();
+        assert!(kept < 20_000, "{kept} bytes");
+    }
 }

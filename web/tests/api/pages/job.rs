@@ -1,6 +1,11 @@
 //! The page of a job and its log: parts, search, hostile lines, and the stream.
 
+use std::io::Write as _;
+
 use axum::http::StatusCode;
+use engine::job::log_path;
+use engine::store::RunId;
+use workflow::run::{JobRunKey, StepIndex};
 
 use crate::pages::hostile::{TEXTS, check_harmless};
 use crate::world::{World, course};
@@ -70,15 +75,31 @@ async fn a_search_counts_what_is_not_in_the_page_too() {
     assert_eq!(empty.status, StatusCode::BAD_REQUEST);
 }
 
+/// Writes a log of many equal pieces.
+fn large(world: &World, run: RunId, piece: &str, count: usize) {
+    world.log(run, "build", Some(1), "");
+    let path = log_path(&world.folders.logs(run), &JobRunKey::parse("build"), Some(StepIndex(1)));
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    (0..count).for_each(|_| file.write_all(piece.as_bytes()).unwrap());
+    file.flush().unwrap();
+}
+
 #[tokio::test]
-async fn a_line_without_an_end_hurts_nobody() {
+async fn u13_no_log_makes_a_page_that_hurts() {
     let world = World::new().await;
     let run = world.finished().await;
-    world.log(run, "build", Some(1), &"x".repeat(40 << 20));
-    let page = world.browse(&format!("/runs/{run}/jobs/build")).await;
-    assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.len() < 8 << 20, "{}", page.body.len());
-    assert!(page.text().contains("lines are not shown"));
+    let a_line_without_an_end = ("x".repeat(1 << 20), 500);
+    let ten_million_lines = ("a\n".repeat(1_000), 10_000);
+    let groups_in_groups = ("::group::g\n##[group]g\n".repeat(100), 1_000);
+    for (piece, count) in [a_line_without_an_end, ten_million_lines, groups_in_groups] {
+        large(&world, run, &piece, count);
+        for address in ["", "/lines?step=s1", "?q=nothing", "/search?q=nothing"] {
+            let page = world.browse(&format!("/runs/{run}/jobs/build{address}")).await;
+            assert_eq!(page.status, StatusCode::OK, "{address}");
+            assert!(page.body.len() < 8 << 20, "{address} of {:?}… has {} bytes", &piece[..3], page.body.len());
+            assert!(!address.is_empty() || page.text().contains("lines are not shown"), "of {:?}…", &piece[..3]);
+        }
+    }
 }
 
 #[tokio::test]
