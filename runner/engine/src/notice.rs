@@ -19,7 +19,7 @@ pub const NOTICES_WAITING_MAX: usize = 128;
 pub const OUTPUT_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Pieces of room for output that are kept to be used again, and how large they may be.
-const SPARES_MAX: usize = 8;
+const SPARES_MAX: usize = 4;
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Something a watcher may want to know.

@@ -163,7 +163,7 @@ fn frame_length(length: usize) -> [u8; LENGTH_BYTES] {
 }
 
 /// Buffers that are kept to be used again.
-const RETIRED_MAX: usize = 8;
+const RETIRED_MAX: usize = 4;
 
 /// Bytes in, messages out.
 ///

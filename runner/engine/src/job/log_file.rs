@@ -3,11 +3,18 @@
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use workflow::run::{JobRunKey, StepIndex};
 
 /// How much of one step's output is stored where no other limit is set: 1 GiB.
 pub(crate) const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// So much is sent to the disk at once.
+const SEND_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Where a log belongs.
 #[derive(Debug, Clone)]
@@ -28,10 +35,15 @@ pub fn log_path(folder: &Path, key: &JobRunKey, step: Option<StepIndex>) -> Path
 }
 
 /// A file that stops growing at a limit, and says so in its last line.
+///
+/// What a step prints is sent to the disk as it comes, so that a gigabyte of it is not there at the end of the job, when
+/// the container's file system is unmounted: that waits for all that is not on the disk yet, whoever wrote it.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    file: Option<File>,
+    file: Option<Arc<File>>,
     pub(super) written: u64,
+    sent: u64,
+    sending: Option<JoinHandle<()>>,
     dropped: u64,
     bytes_max: u64,
 }
@@ -53,9 +65,10 @@ impl LogFile {
                 _ => Err(error),
             })
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "this log cannot be stored"))
-            .ok();
+            .ok()
+            .map(Arc::new);
         let written = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |facts| facts.len());
-        Self { file, written, dropped: 0, bytes_max }
+        Self { file, written, sent: written, sending: None, dropped: 0, bytes_max }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {
@@ -66,14 +79,36 @@ impl LogFile {
     }
 
     fn put(&mut self, bytes: &[u8]) {
-        let Some(file) = &mut self.file else { return };
-        match file.write_all(bytes) {
-            Ok(()) => self.written += bytes.len() as u64,
+        let Some(file) = &self.file else { return };
+        match (&**file).write_all(bytes) {
+            Ok(()) => {
+                self.written += bytes.len() as u64;
+                if self.written - self.sent >= SEND_BYTES {
+                    self.send();
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "the log is stored no further");
                 self.file = None;
             }
         }
+    }
+
+    /// Begins to write to the disk what is not there, without waiting for it.
+    fn send(&mut self) {
+        let (Some(file), Ok(runtime)) = (&self.file, Handle::try_current()) else { return };
+        if self.sending.as_ref().is_some_and(|sending| !sending.is_finished()) {
+            return;
+        }
+        let (file, from, until) = (Arc::clone(file), self.sent, self.written);
+        self.sent = until;
+        self.sending = Some(runtime.spawn_blocking(move || {
+            // The advice for what is not on the disk yet is to send it there; see `man 2 posix_fadvise`.
+            let (from, length) = (i64::try_from(from), i64::try_from(until - from));
+            if let (Ok(from), Ok(length)) = (from, length) {
+                let _only_advice = posix_fadvise(&*file, from, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+            }
+        }));
     }
 
     pub(super) fn finish(&mut self) {
@@ -82,5 +117,28 @@ impl LogFile {
                 format!("\n##[warning]{} more bytes were not stored: the limit is {}\n", self.dropped, self.bytes_max);
             self.put(note.as_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_log_goes_to_the_disk_as_it_comes_and_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0000.log");
+        let piece = b"0123456789abcdef".repeat(64 * 1024);
+        let mut log = LogFile::open(&path, LOG_BYTES_MAX, 0);
+        for written in 1..=70 {
+            log.write(&piece);
+            if let Some(sending) = log.sending.take_if(|_| written % 32 == 0) {
+                sending.await.unwrap();
+            }
+        }
+        assert_eq!((log.written, log.sent), (70 << 20, 64 << 20));
+        log.finish();
+        let stored = std::fs::read(&path).unwrap();
+        assert!(stored.len() == 70 << 20 && stored.chunks(piece.len()).all(|stored| stored == piece));
     }
 }

@@ -16,7 +16,7 @@ use super::{Command, Connect, FileAnswer, outcome};
 use crate::placement::{ExecEvent, ExecOutcome};
 
 /// Room for one read.
-const READ_BYTES: usize = 512 * 1024;
+const READ_BYTES: usize = 256 * 1024;
 
 /// A command that has not ended.
 struct Running {
