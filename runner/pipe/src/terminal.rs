@@ -7,6 +7,10 @@
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use anstyle::{AnsiColor, Style};
+use nix::fcntl::{FcntlArg, fcntl};
+
+/// What a pipe that we write to is grown to: fewer switches between its reader and us.
+const PIPE_BYTES: i32 = 1024 * 1024;
 
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -18,6 +22,14 @@ pub enum ColorChoice {
     Always,
     /// Never.
     Never,
+}
+
+/// Standard output; where it is a pipe, with room for a busy run.
+pub fn stdout_with_room() -> io::Stdout {
+    let stdout = io::stdout();
+    // No pipe, or more than a user may have: then it stays as it is.
+    let _as_it_is = fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+    stdout
 }
 
 /// What one of the two outputs can show.

@@ -193,7 +193,7 @@ impl Order<'_> {
     fn view(&self, bars: &indicatif::MultiProgress) -> Box<dyn View> {
         let (stdout, stderr) = (Terminal::stdout(self.global.color), Terminal::stderr(self.global.color));
         let (quiet, verbose) = (self.global.quiet, self.global.verbose > 0);
-        let buffered = || std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout());
+        let buffered = || std::io::BufWriter::with_capacity(64 * 1024, terminal::stdout_with_room());
         if self.args.json {
             return Box::new(JsonView::new(buffered()));
         }
