@@ -17,6 +17,7 @@ use engine::clock::Clock;
 use engine::notify::{Herald, Notice, Occasion};
 use engine::store::cases::{CaseRow, Cases, Matched};
 use engine::store::deployments::Deployments;
+use engine::store::outbox::Outbox;
 use engine::store::rollouts::Rollouts;
 use engine::store::scans::image_name;
 use engine::store::{Database, RunId, StoreError};
@@ -33,6 +34,9 @@ use super::said::{Place, said, words};
 
 /// How often it looks whether advisories have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// What stands is known from the logs of runs. So often, and at most so many times, it asks at its start whether they are read.
+const READ_EVERY: Duration = Duration::from_millis(200);
+const READ_ASKED_MAX: usize = 300;
 /// After so long a case is judged again whatever has changed.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// Images of a repository that are held against advisories whether or not they stand somewhere: those scanned last.
@@ -46,6 +50,7 @@ pub struct Again {
     cases: Cases,
     deployments: Deployments,
     rollouts: Rollouts,
+    outbox: Outbox,
     herald: Herald,
     advisories: advisory::Database,
     /// Why advisories could not be used the last time, so that it is said once.
@@ -77,11 +82,22 @@ impl Again {
     #[must_use]
     pub fn new(database: &Database, herald: Herald, advisories: advisory::Database) -> Self {
         let (cases, deployments) = (Cases::on(database.clone()), Deployments::on(database.clone()));
-        Self { cases, deployments, rollouts: Rollouts::on(database.clone()), herald, advisories, problem: None }
+        let (rollouts, outbox) = (Rollouts::on(database.clone()), Outbox::on(database.clone()));
+        Self { cases, deployments, rollouts, outbox, herald, advisories, problem: None }
     }
 
     /// Looks until `stop`.
     pub async fn run(mut self, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        for _ in 0..READ_ASKED_MAX {
+            // What was deployed shortly before the last end would not be told of, and never again.
+            if self.outbox.open_runs().await.is_ok_and(|unread| unread.is_empty()) {
+                break;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = clock.wait_until(clock.now() + READ_EVERY) => {}
+            }
+        }
         loop {
             match self.look(clock.now()).await {
                 Ok(0) => {}
