@@ -77,6 +77,14 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// A test that failed leaves none behind.
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
 /// The body of the next hook, which has to come in time.
 fn hook(listener: TcpListener) -> Json {
     let (sender, came) = mpsc::channel();
