@@ -6,7 +6,7 @@ PIPE := $(CARGO_TARGET_DIR)/release/pipe
 TEST := $(if $(shell command -v cargo-nextest),nextest run $(if $(CI),--profile ci),test)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test browser screenshots lint images setup torture bench release
+.PHONY: help demo demo-stop test browser screenshots lint images setup torture bench order release
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: setup images release ## measure speed, side by side with act where it is 
 
 setup: ## install or name what is missing on this machine
 	@scripts/setup.sh
+
+order: release ## note anew which functions an idle server needs, for the linker (after a change of dependencies; needs valgrind)
+	benches/order.py $(PIPE) > $(CARGO_TARGET_DIR)/start.order && mv $(CARGO_TARGET_DIR)/start.order runner/pipe/start.order
 
 release:
 	cargo build --release --locked --package pipe
