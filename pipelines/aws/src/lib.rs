@@ -1,18 +1,35 @@
 //! Amazon Web Services, as far as `pipe` speaks to them: through their own SDK, with the credentials that a step was given.
 //!
 //! An action runs in the process of `pipe`, and on a server that process may have rights of its own (a role of the machine, a
-//! profile of its user). A step never gets those: [`Access`] is made from the step's variables alone, the ones that
-//! `aws-actions/configure-aws-credentials` leaves. What fails is a [`Problem`]: in words, whose fault it is, and whether another
-//! attempt makes sense. What it does not do: try again by itself. Who calls knows how long there is.
+//! profile of its user). A step never gets those by itself: [`Access`] and [`Cloud`] are made from the step's variables alone, the
+//! ones that `aws-actions/configure-aws-credentials` leaves. [`Machine`] has the others, for whoever decides that a step may. What
+//! fails is a [`Problem`]: in words, whose fault it is, and whether another attempt makes sense. Reads are tried again, changes only
+//! where AWS says that nothing was done; a message to a topic is one attempt, since who sends it knows how long there is.
+//! Clients are made when they are first asked for.
 
 mod access;
 mod arn;
+mod cloud;
+mod ecr;
+mod identity;
+mod keys;
+mod lifecycle;
+mod machine;
+mod metadata;
+mod patience;
 mod problem;
+mod profile;
 #[cfg(test)]
 mod tests;
 mod topic;
 
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, region};
 pub use arn::{Arn, ArnError};
-pub use problem::Problem;
+pub use cloud::{Cloud, Service};
+pub use ecr::{Ecr, RegistryKey, Replica, Replicated, Repository};
+pub use identity::{AllowedAccounts, Identity, RoleWish};
+pub use keys::Keys;
+pub use lifecycle::{DEPLOYED_TAG, deployed_tag, is_same_policy, lifecycle_policy};
+pub use machine::Machine;
+pub use problem::{Fault, Problem};
 pub use topic::{Note, Topic};

@@ -9,6 +9,23 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 /// Longest part of what AWS says that is shown, in characters.
 const SAID_MAX: usize = 300;
 
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The credentials: none, expired, unknown.
+    Credentials,
+    /// What they may do.
+    Permission,
+    /// The clock of this machine.
+    Clock,
+    /// What was asked for, or what was set up at AWS.
+    Request,
+    /// AWS, which is busy or broken.
+    Aws,
+    /// The way there.
+    Network,
+}
+
 /// Why a call did not do what it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -18,7 +35,21 @@ pub struct Problem {
     pub is_for_now: bool,
     /// How long AWS asks to be left alone.
     pub after: Option<Duration>,
+    /// Whether it may have been done: nobody heard the answer.
+    pub is_uncertain: bool,
+    /// AWS's own name for it, such as `ThrottlingException`; empty where AWS said nothing.
+    pub code: String,
+    /// Whose fault it is.
+    pub fault: Fault,
 }
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl Error for Problem {}
 
 /// What was asked of AWS, for the words.
 #[derive(Debug, Clone, Copy)]
@@ -36,24 +67,47 @@ impl Problem {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let for_now = |words: String| Self { words, is_for_now: true, after: None };
+        let for_now = |words: String, is_uncertain: bool| Self {
+            words,
+            is_for_now: true,
+            is_uncertain,
+            after: None,
+            code: String::new(),
+            fault: Fault::Network,
+        };
         match error {
             SdkError::ServiceError(said) => Self::said(said.err(), said.raw(), asked),
             SdkError::TimeoutError(_) => {
-                for_now("AWS did not answer in time; whether it was done is not known".to_owned())
+                for_now("AWS did not answer in time; whether it was done is not known".to_owned(), true)
             }
             SdkError::DispatchFailure(failure) => {
-                let why = chain_of(failure.as_connector_error().map(|error| error as &dyn Error));
-                for_now(format!("AWS was not reached: {why}"))
+                let error = failure.as_connector_error();
+                let why = chain_of(error.map(|error| error as &dyn Error));
+                // A connection that was never made carried nothing.
+                let was_refused = why.contains("refused") || why.contains("dns error");
+                for_now(format!("AWS was not reached: {why}"), !was_refused)
             }
-            SdkError::ResponseError(_) => for_now("AWS gave an answer that is not understood".to_owned()),
+            SdkError::ResponseError(_) => for_now("AWS gave an answer that is not understood".to_owned(), true),
             SdkError::ConstructionFailure(_) | _ => Self::unmade(error),
         }
     }
 
     /// Something of the call cannot be written.
     pub(crate) fn unmade(error: &dyn Error) -> Self {
-        Self { words: format!("the call could not be made: {}", chain_of(Some(error))), is_for_now: false, after: None }
+        Self::plain(Fault::Request, format!("the call could not be made: {}", chain_of(Some(error))))
+    }
+
+    /// One that stays, which is not AWS's own.
+    #[must_use]
+    pub fn plain(fault: Fault, words: impl Into<String>) -> Self {
+        let (words, code) = (words.into(), String::new());
+        Self { words, is_for_now: false, after: None, is_uncertain: false, code, fault }
+    }
+
+    /// Whether AWS calls it that.
+    #[must_use]
+    pub fn is(&self, code: &str) -> bool {
+        self.code == code
     }
 
     fn said(error: &impl ProvideErrorMetadata, raw: &HttpResponse, asked: Asked<'_>) -> Self {
@@ -63,7 +117,9 @@ impl Problem {
         let after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         let is_for_now = is_throttling(code) || status >= 500 || status == 429;
         let Asked { action, resource, region } = asked;
-        let words = match meaning(code, &message) {
+        let meaning = meaning(code, &message);
+        let fault = if is_for_now { Fault::Aws } else { meaning.fault() };
+        let words = match meaning {
             _ if is_for_now => "AWS asks to come back later".to_owned(),
             Meaning::Expired => "the credentials have expired: get new ones in the job that uses them".to_owned(),
             Meaning::Clock => "the clocks of this machine and of AWS differ: set this machine's by NTP".to_owned(),
@@ -81,7 +137,8 @@ impl Problem {
             ("", message) => message.to_owned(),
             (code, message) => format!("{code}: {message}"),
         };
-        Self { words: format!("{words} ({said})"), is_for_now, after }
+        let is_uncertain = status >= 500 && !is_throttling(code);
+        Self { words: format!("{words} ({said})"), is_for_now, after, is_uncertain, code: code.to_owned(), fault }
     }
 }
 
@@ -95,6 +152,17 @@ enum Meaning {
     Denied,
     Missing,
     Other,
+}
+
+impl Meaning {
+    const fn fault(&self) -> Fault {
+        match self {
+            Self::Expired | Self::UnknownKey | Self::WrongKey => Fault::Credentials,
+            Self::Clock => Fault::Clock,
+            Self::Denied => Fault::Permission,
+            Self::Missing | Self::Other => Fault::Request,
+        }
+    }
 }
 
 fn meaning(code: &str, message: &str) -> Meaning {
@@ -116,7 +184,20 @@ fn meaning(code: &str, message: &str) -> Meaning {
         | "AuthorizationError"
         | "UnauthorizedOperation"
         | "KMSAccessDenied" => Meaning::Denied,
-        "NotFound" | "NotFoundException" | "ResourceNotFoundException" => Meaning::Missing,
+        "NotFound"
+        | "NotFoundException"
+        | "ResourceNotFoundException"
+        | "RepositoryNotFoundException"
+        | "ImageNotFoundException"
+        | "ClusterNotFoundException"
+        | "ServiceNotFoundException"
+        | "TargetGroupNotFound"
+        | "ListenerNotFound"
+        | "RuleNotFound"
+        | "ApplicationDoesNotExistException"
+        | "DeploymentGroupDoesNotExistException"
+        | "DeploymentConfigDoesNotExistException"
+        | "DeploymentDoesNotExistException" => Meaning::Missing,
         _ => Meaning::Other,
     }
 }
@@ -138,7 +219,7 @@ fn is_throttling(code: &str) -> bool {
 }
 
 /// An error with its causes, each once.
-fn chain_of(error: Option<&dyn Error>) -> String {
+pub(crate) fn chain_of(error: Option<&dyn Error>) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut next = error;
     while let Some(error) = next {

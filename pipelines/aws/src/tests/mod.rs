@@ -1,4 +1,7 @@
-//! A stand-in for SNS on this machine that checks signatures as AWS does.
+//! A stand-in for AWS on this machine that checks signatures as AWS does, and what SNS is told.
+
+mod cloud;
+mod machine;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -14,6 +17,7 @@ const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const ARN: &str = "arn:aws:sns:eu-central-1:123456789012:deployments";
 
 struct Request {
+    line: String,
     headers: Vec<(String, String)>,
     body: String,
 }
@@ -58,7 +62,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Answers each request with the next status and body, the last for ever.
-fn sns(answers: Vec<(&'static str, String)>) -> (String, Receiver<Request>) {
+fn server(answers: Vec<(&'static str, String)>) -> (String, Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (send, got) = channel();
@@ -67,14 +71,14 @@ fn sns(answers: Vec<(&'static str, String)>) -> (String, Receiver<Request>) {
             let mut reader = BufReader::new(stream.unwrap());
             let mut line = String::new();
             reader.read_line(&mut line).unwrap();
-            let mut request = Request { headers: Vec::new(), body: String::new() };
+            let mut request = Request { line: line.trim_end().to_owned(), headers: Vec::new(), body: String::new() };
             loop {
                 line.clear();
                 reader.read_line(&mut line).unwrap();
                 let Some((name, value)) = line.trim_end().split_once(": ") else { break };
                 request.headers.push((name.to_lowercase(), value.to_owned()));
             }
-            let mut body = vec![0; request.header("content-length").parse().unwrap()];
+            let mut body = vec![0; request.header("content-length").parse().unwrap_or(0)];
             reader.read_exact(&mut body).unwrap();
             request.body = String::from_utf8(body).unwrap();
             let (status, body) = &answers[number.min(answers.len() - 1)];
@@ -116,7 +120,7 @@ fn publish(arn: &str, endpoint: &str, note: &Note) -> Result<String, Problem> {
 
 #[test]
 fn a_message_is_signed_and_whole() {
-    let (endpoint, got) = sns(vec![taken()]);
+    let (endpoint, got) = server(vec![taken()]);
     let note = Note {
         subject: "ci.yml #7 failed\n— on main".into(),
         text: "it is 15 %".into(),
@@ -142,7 +146,7 @@ fn a_message_is_signed_and_whole() {
 
 #[test]
 fn a_fifo_topic_has_a_group_and_takes_an_id_once() {
-    let (endpoint, got) = sns(vec![taken()]);
+    let (endpoint, got) = server(vec![taken()]);
     let note = Note { group: "deployment 7".into(), id: "pipe-9".into(), text: "x".into(), ..Note::default() };
     publish(&format!("{ARN}.fifo"), &endpoint, &note).unwrap();
     let got = got.recv().unwrap();
@@ -188,7 +192,7 @@ fn failures_say_whose_fault_they_are() {
         ("500 Oh", "InternalFailure", "", true, "AWS asks to come back later (InternalFailure)"),
     ];
     for (status, code, message, is_for_now, words) in table {
-        let (endpoint, got) = sns(vec![refused(status, code, message)]);
+        let (endpoint, got) = server(vec![refused(status, code, message)]);
         let problem = publish(ARN, &endpoint, &note).unwrap_err();
         assert!(problem.words.contains(words) && problem.words.contains(code), "{code}: {}", problem.words);
         assert_eq!(problem.is_for_now, is_for_now, "{code}");
