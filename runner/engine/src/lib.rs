@@ -3,6 +3,7 @@
 //! It decides nothing about a run: what happens next is asked of crate `workflow`. The modules are listed in the order
 //! in which a run meets them. See ARCHITECTURE.md.
 
+pub mod actions;
 pub mod agent_binary;
 pub mod blobs;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod kept;
 pub mod machine;
 pub mod metrics;
 pub mod mirror;
+pub mod nodes;
 pub mod notice;
 pub mod notify;
 pub mod oidc;

@@ -14,6 +14,7 @@ use workflow::run::{Conclusion, Environments, JobScope, Run, RunFacts};
 use workflow::secret::Secret;
 use workflow::template::evaluate;
 
+use crate::actions::Actions;
 use crate::clock::Clock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
 use crate::folders::Folders;
@@ -48,6 +49,8 @@ pub struct Machine {
     pub slots: Slots,
     /// Concurrency groups of all runs.
     pub groups: SharedGroups,
+    /// What actions run with.
+    pub actions: Actions,
 }
 
 /// A run that somebody asked for.
@@ -142,6 +145,7 @@ impl Machine {
             logs: folders.logs.clone(),
             reports: Some(self.store.reports()),
             tokens: None,
+            actions: self.actions.clone(),
             trace: None,
             kept: crate::kept::Kept::new(&self.folders.state, crate::kept::KeptRules::default()),
             state: self.folders.state.clone(),

@@ -185,6 +185,7 @@ async fn docker(folder: &Path) -> Option<Arc<dyn Placement>> {
         isolate: false,
         allowed_options: Vec::new(),
         allowed_folders: Vec::new(),
+        nodes: None,
         claims: None,
     };
     DockerPlacement::connect(settings).await.ok().map(|docker| Arc::new(docker) as Arc<dyn Placement>)

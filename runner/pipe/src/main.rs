@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "a binary has no outside; `pub` means: for other modules")]
 
+mod actions;
 mod args;
 mod backup;
 mod check;

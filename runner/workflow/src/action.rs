@@ -4,7 +4,9 @@
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax>.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
+use crate::expression::Expression;
 use crate::model::Step;
 use crate::template::Token;
 
@@ -40,8 +42,85 @@ pub struct ActionInput {
 pub enum ActionRuns {
     /// `using: composite`: these steps.
     Composite(Vec<Step>),
-    /// `using: node20` and the like, as written.
-    Script(String),
+    /// `using: node20` and the like.
+    Script(Box<ScriptRuns>),
     /// `using: docker`.
     Container,
+}
+
+/// `runs:` of an action in JavaScript.
+#[derive(Debug, Clone)]
+pub struct ScriptRuns {
+    /// `using:`.
+    pub node: NodeVersion,
+    /// `main:`, relative to the action's folder.
+    pub main: String,
+    /// `pre:` and `pre-if:`.
+    pub pre: Option<(String, Expression)>,
+    /// `post:` and `post-if:`.
+    pub post: Option<(String, Expression)>,
+}
+
+/// A version of Node.js as `using:` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeVersion {
+    /// Out of support; runs as [`Self::Node20`].
+    Node12,
+    /// Out of support; runs as [`Self::Node20`].
+    Node16,
+    /// 20.
+    Node20,
+    /// 24.
+    Node24,
+}
+
+impl NodeVersion {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Node12, Self::Node16, Self::Node20, Self::Node24];
+
+    /// As `using:` has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Node12 => "node12",
+            Self::Node16 => "node16",
+            Self::Node20 => "node20",
+            Self::Node24 => "node24",
+        }
+    }
+
+    /// The version that really runs it: those out of support are run by a later one, as GitHub's runners do.
+    #[must_use]
+    pub const fn runs_as(self) -> Self {
+        match self {
+            Self::Node12 | Self::Node16 | Self::Node20 => Self::Node20,
+            Self::Node24 => Self::Node24,
+        }
+    }
+}
+
+/// The condition of a `pre:` or `post:` out of its text; unlike that of a step, no `success()` is added to it.
+///
+/// # Errors
+/// It is no expression, in GitHub's words.
+pub fn part_condition(text: &str) -> Result<Expression, String> {
+    crate::read::part_condition(text).map_err(|error| error.to_string())
+}
+
+/// Whether a path of an `action.yml` stays in the action's folder.
+#[must_use]
+pub fn is_inside(path: &str) -> bool {
+    let mut depth = 0_i32;
+    for part in path.split(['/', '\\']) {
+        match part {
+            "" | "." => {}
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth > 0 && !path.starts_with('/')
 }

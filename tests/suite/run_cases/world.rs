@@ -216,6 +216,9 @@ impl World {
     pub(super) fn pipe(&self, case: &Case, arguments: &[String]) -> Outcome {
         let mut command = if case.as_nobody() { self.command_of_nobody() } else { self.command(binary()) };
         command.args(arguments).envs(case.environment.iter().map(|(name, value)| (name, self.fill(value))));
+        if case.file("node").is_some() {
+            command.env("PIPE_NODES", super::nodes::folder(case));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
+use workflow::action::part_condition;
 use workflow::expression::Status;
 use workflow::run::steps::StepFact;
 use workflow::run::{Conclusion, StepIndex};
 
+use super::JobOrder;
+use super::context::HashFiles;
+use super::facing::JobFacing;
+use super::javascript::ReadyPost;
 use super::log::StepLog;
 use super::perform::{BuiltIn, StepTask};
 use super::prepare::Ready;
@@ -57,6 +62,7 @@ impl StepTask {
                 inputs: std::mem::take(&mut called.inputs.values).into_iter().collect(),
                 state: std::mem::take(&mut called.state),
                 always: when == PostWhen::Always,
+                script: None,
             };
             end.left.posts.push(post);
         }
@@ -66,9 +72,19 @@ impl StepTask {
     }
 
     /// What actions of one step do at the end of the job, last first.
-    pub(super) async fn posts(&self, posts: Vec<PostAction>, log: &mut StepLog) -> StepEnd {
+    pub(super) async fn posts(&self, posts: Vec<ReadyPost>, log: &mut StepLog) -> StepEnd {
         let mut end = StepEnd::plain(Conclusion::Success, None);
-        for post in posts.into_iter().rev() {
+        for ReadyPost { post, env } in posts.into_iter().rev() {
+            if let Some(script) = &post.script {
+                let StepEnd { outcome, message, left, runner_lost, .. } =
+                    self.post_script(script, &post, env, log).await;
+                end.runner_lost |= runner_lost;
+                end.outcome = end.outcome.merge(outcome);
+                end.message = message.or(end.message.take());
+                end.left.env.extend(left.env);
+                end.left.path.extend(left.path);
+                continue;
+            }
             let Some(action) = self.tools.built_in.get(&post.action).cloned() else { continue };
             log.line(&format!("##[group]Post {}\n##[endgroup]", action.name())).await;
             let inputs = CompleteInputs { values: post.inputs.into_iter().collect(), ..CompleteInputs::default() };
@@ -147,9 +163,14 @@ impl Stepper {
     }
 
     /// What a step at the end of the job has to do.
-    pub(super) fn ready_posts(&self, index: StepIndex) -> Ready {
-        let posts = self.posts.get(&index).map(|(_, posts)| wanted(posts, self.status()));
-        Ready::posts(posts.unwrap_or_default())
+    pub(super) fn ready_posts(&self, index: StepIndex, task: &StepTask) -> Result<Ready, String> {
+        let Some((_, posts)) = self.posts.get(&index) else { return Ok(Ready::posts(Vec::new())) };
+        let posts = wanted(posts, (&self.order, &self.job, &*self.tools.hash_files), self.status())?;
+        let ready = |post: PostAction| {
+            let env = post.script.as_ref().map(|script| task.post_environment(script, &self.job));
+            ReadyPost { env: env.unwrap_or_default(), post }
+        };
+        Ok(Ready::posts(posts.into_iter().map(ready).collect()))
     }
 
     /// What a step wants done at the end of the job becomes a step of its own.
@@ -209,6 +230,30 @@ impl Part {
 }
 
 /// Those of them that are done as things stand.
-pub(super) fn wanted(posts: &[PostAction], status: Status) -> Vec<PostAction> {
-    posts.iter().filter(|post| post.always || status == Status::Success).cloned().collect()
+///
+/// # Errors
+/// A `post-if:` cannot be evaluated.
+pub(super) fn wanted(
+    posts: &[PostAction],
+    (order, job, hash_files): (&JobOrder, &JobFacing, &HashFiles),
+    status: Status,
+) -> Result<Vec<PostAction>, String> {
+    let mut wanted = Vec::new();
+    for post in posts {
+        let is_wanted = match &post.script {
+            None => post.always || status == Status::Success,
+            Some(script) => {
+                let mut env = job.env.clone();
+                env.extend(script.env.clone());
+                let scope = job.scope(order, &env, status, None, Some(hash_files));
+                let failed = |error: String| format!("`post-if` of {}: {error}", post.action);
+                let condition = part_condition(&script.condition).map_err(failed)?;
+                condition.evaluate(&scope).map_err(|error| failed(error.message))?.is_truthy()
+            }
+        };
+        if is_wanted {
+            wanted.push(post.clone());
+        }
+    }
+    Ok(wanted)
 }

@@ -1,12 +1,13 @@
-//! Actions of the repository (`uses: ./path`) that are made of steps: read from the workspace as it is when the step
-//! begins, and run one after the other within that step's task and log.
+//! Actions of the repository (`uses: ./path`): read from the workspace as it is when the step begins. The steps of those
+//! that are made of steps run one after the other within that step's task and log.
 //!
 //! The steps share the job's environment and PATH, but have ids, conditions, inputs and a status of their own. What a
-//! process that takes the job up needs, the end of each and the file of the action, goes to the job's journal. Actions in
-//! JavaScript or of an image are refused. Follows
+//! process that takes the job up needs, the end of each and the file of the action, goes to the job's journal. Actions of
+//! an image are refused. Follows
 //! <https://docs.github.com/en/actions/sharing-automations/creating-actions/creating-a-composite-action> and, where that
 //! is silent, GitHub's runner.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,10 +26,13 @@ use workflow::template::evaluate;
 
 use super::context::{StepsContext, strings};
 use super::facing::{ActionFacing, JobFacing};
+use super::files::StepFiles;
 use super::inner_steps::InnerSteps;
+use super::javascript::ScriptCall;
 use super::journal::Entry;
 use super::log::StepLog;
 use super::perform::{INNER_MAX, StepTask};
+use super::recording::Performed;
 use crate::step::{StepEnd, minutes};
 
 /// Largest `action.yml`; those that exist have a few kilobytes.
@@ -42,6 +46,16 @@ pub(super) struct LocalAction {
     /// What its steps will see.
     job: JobFacing,
     timeout: Option<Duration>,
+    user: ActionUser,
+}
+
+/// The step that uses an action.
+pub(super) struct ActionUser {
+    pub(super) id: String,
+    /// Variables of its processes.
+    pub(super) env: IndexMap<String, String>,
+    /// Those of them that the log shows.
+    pub(super) shown: IndexMap<String, String>,
 }
 
 impl LocalAction {
@@ -53,6 +67,7 @@ impl LocalAction {
         own_env: &IndexMap<String, String>,
         status: Status,
         timeout: Option<Duration>,
+        user: ActionUser,
     ) -> Self {
         let outer = job.action.as_ref();
         let mut overlay = outer.map(|action| action.overlay.clone()).unwrap_or_default();
@@ -66,7 +81,7 @@ impl LocalAction {
         };
         let mut job = JobFacing { steps: StepsContext::default(), action: Some(action), ..job.clone() };
         job.renew_env();
-        Self { path: path.to_owned(), given, job, timeout }
+        Self { path: path.to_owned(), given, job, timeout, user }
     }
 }
 
@@ -75,10 +90,12 @@ impl StepTask {
     pub(super) fn local<'a>(
         &'a self,
         local: LocalAction,
+        files: &'a StepFiles,
         log: &'a mut StepLog,
-    ) -> Pin<Box<dyn Future<Output = StepEnd> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Performed> + Send + 'a>> {
         Box::pin(async move {
-            let failed = |message: String| StepEnd::plain(Conclusion::Failure, Some(message));
+            let failed =
+                |message: String| Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(message)));
             let (folder, action) = match self.read(&local, log).await {
                 Ok(read) => read,
                 Err(message) => {
@@ -86,8 +103,7 @@ impl StepTask {
                     return failed(message);
                 }
             };
-            let LocalAction { path, given, mut job, timeout } = local;
-            job.github.insert("action_path", Value::String(Arc::from(folder.as_str())));
+            let LocalAction { path, given, mut job, timeout, user } = local;
             let inputs = match self.inputs(&action, &path, given, &job, log).await {
                 Ok(inputs) => inputs,
                 Err(message) => {
@@ -95,13 +111,23 @@ impl StepTask {
                     return failed(message);
                 }
             };
+            let steps = match &action.runs {
+                ActionRuns::Composite(steps) => steps,
+                ActionRuns::Script(runs) => {
+                    let own_env = job.action.map(|action| action.overlay).unwrap_or_default();
+                    let (name, named) = (path, BTreeMap::new());
+                    let call = ScriptCall { name, folder, inputs, own_env, named, user, timeout };
+                    return self.javascript(runs, call, files, log).await;
+                }
+                ActionRuns::Container => return failed(refused(&path)),
+            };
+            job.github.insert("action_path", Value::String(Arc::from(folder.as_str())));
             if !self.is_begun() {
                 self.action_header(&path, &inputs, &job.env, log).await;
             }
             if let Some(facing) = &mut job.action {
                 facing.inputs = strings(inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
             }
-            let ActionRuns::Composite(steps) = &action.runs else { return failed(refused(&path)) };
             let mut inner = InnerSteps::new(self, job, timeout.map(|limit| tokio::time::Instant::now() + limit));
             inner.run(steps, log).await;
             if inner.is_late() {
@@ -111,7 +137,7 @@ impl StepTask {
                 inner.fail(message);
             }
             self.outputs(&action, &mut inner, log).await;
-            inner.end()
+            Performed::without_command(inner.end())
         })
     }
 
@@ -134,8 +160,8 @@ impl StepTask {
         }
         let action = reading.action.ok_or_else(|| format!("Failed to load {file}"))?;
         match &action.runs {
-            ActionRuns::Composite(_) => Ok((folder, action)),
-            ActionRuns::Script(_) | ActionRuns::Container => Err(refused(&local.path)),
+            ActionRuns::Composite(_) | ActionRuns::Script(_) => Ok((folder, action)),
+            ActionRuns::Container => Err(refused(&local.path)),
         }
     }
 
@@ -188,8 +214,11 @@ impl StepTask {
         }
         if !unexpected.is_empty() {
             let valid: Vec<_> = action.inputs.keys().map(String::as_str).collect();
+            let near = |name: &String| workflow::diagnostic::suggest(name, valid.iter().copied());
+            let near: Vec<_> = unexpected.iter().filter_map(near).collect();
+            let hint = if near.is_empty() { String::new() } else { format!("; did you mean '{}'?", near.join("', '")) };
             let (unexpected, valid) = (unexpected.join("', '"), valid.join("', '"));
-            warnings.push(format!("Unexpected input(s) '{unexpected}', valid inputs are ['{valid}']"));
+            warnings.push(format!("Unexpected input(s) '{unexpected}', valid inputs are ['{valid}']{hint}"));
         }
         for (name, input) in &action.inputs {
             if inputs.keys().any(|given| is(given, name)) {
@@ -261,6 +290,11 @@ impl StepTask {
     /// # Errors
     /// There were too many.
     pub(super) fn next_inner(&self, step: &Step) -> Result<Self, String> {
+        self.next_part(step.id.as_str())
+    }
+
+    /// The same by the id of a step.
+    pub(super) fn next_part(&self, id: &str) -> Result<Self, String> {
         let inner = self.inners.fetch_add(1, Ordering::Relaxed) + 1;
         if inner > INNER_MAX || self.index.0 >= INNER_MAX {
             return Err(format!("the actions of one step may run {INNER_MAX} steps at most"));
@@ -272,7 +306,7 @@ impl StepTask {
             order: Arc::clone(&self.order),
             tools: Arc::clone(&self.tools),
             cancel: tokio_util::sync::CancellationToken::new(),
-            name: step.id.as_str().to_owned(),
+            name: id.to_owned(),
             again: self.again.clone(),
         })
     }
@@ -280,7 +314,7 @@ impl StepTask {
 
 fn refused(path: &str) -> String {
     format!(
-        "`uses: {path}` cannot run yet: this version runs composite actions, not those in JavaScript or of an image"
+        "`uses: {path}` cannot run yet: this version runs actions of steps and in JavaScript, not those of an image"
     )
 }
 

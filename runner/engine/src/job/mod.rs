@@ -9,6 +9,7 @@ mod facing;
 mod files;
 mod findings_file;
 mod inner_steps;
+mod javascript;
 mod journal;
 mod log;
 mod log_file;

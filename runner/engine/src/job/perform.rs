@@ -15,6 +15,7 @@ use workflow::template::Token;
 use super::composite::LocalAction;
 use super::context::HashFiles;
 use super::files::{JobFiles, StepFiles, StepNumber};
+use super::javascript::{JobNodes, ReadyPost};
 use super::journal::{Entry, Journal};
 use super::log::StepLog;
 use super::log_file::LogPlace;
@@ -26,7 +27,7 @@ use crate::notice::Notices;
 use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
 use crate::step::script::Shell;
 use crate::step::{
-    BuiltInAction, BuiltInActions, PostAction, RepositoryFacts, RunFactsForAction, StepEnd, WorkspaceFacts, minutes,
+    BuiltInAction, BuiltInActions, RepositoryFacts, RunFactsForAction, StepEnd, WorkspaceFacts, minutes,
 };
 use crate::telemetry::TraceIds;
 
@@ -41,7 +42,7 @@ const HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const INNER_SHIFT: u32 = 16;
 
 /// Added to the name of a command whose program was not found, for the one that is tried in its place.
-const OTHER_PROGRAM: u64 = 1 << 31;
+pub(super) const OTHER_PROGRAM: u64 = 1 << 31;
 
 /// How many steps the actions of one step may run, and how many steps a job may have at which they do.
 pub(super) const INNER_MAX: u32 = (1 << 15) - 1;
@@ -78,6 +79,8 @@ pub(super) struct StepTools {
     pub(super) debug: bool,
     /// What another process would need.
     pub(super) journal: Journal,
+    /// What actions in JavaScript are run by.
+    pub(super) nodes: JobNodes,
 }
 
 impl StepTools {
@@ -145,18 +148,23 @@ impl StepTask {
         let Performed { mut end, exec } = match work {
             Work::Script(script) => self.script(*script, log).await,
             Work::BuiltIn(built_in) => Performed::without_command(self.built_in(*built_in, log).await),
-            // Its steps have told what became of them.
-            Work::Local(local) => return Performed::without_command(Box::pin(self.local(*local, log)).await),
+            // What ran of it has told what became of it.
+            Work::Local(local) => return Box::pin(self.local(*local, &files, log)).await,
             Work::Posts(posts) => return Performed::without_command(self.posts(posts, log).await),
         };
-        log.end_of_output().await;
-        self.take_effects(log, &mut end);
-        self.take_files(&files, log, &mut end).await;
-        log.tell_problems(end.outcome == Conclusion::Failure).await;
+        self.settle(&files, log, &mut end).await;
         if let Some(message) = end.message.as_ref().filter(|_| end.outcome != Conclusion::Success) {
             log.error(message).await;
         }
         Performed { end, exec }
+    }
+
+    /// Takes what a step that has ended left behind.
+    pub(super) async fn settle(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
+        log.end_of_output().await;
+        self.take_effects(log, end);
+        self.take_files(files, log, end).await;
+        log.tell_problems(end.outcome == Conclusion::Failure).await;
     }
 
     pub(super) const fn number(&self) -> StepNumber {
@@ -217,16 +225,21 @@ impl StepTask {
                 (outcome, exec) = (second, second_exec);
             }
         }
-        let mut end = StepEnd::of(&outcome, timeout);
+        Performed { end: self.end_of(&outcome, timeout), exec }
+    }
+
+    /// What the end of its process means for the step.
+    pub(super) fn end_of(&self, outcome: &ExecOutcome, timeout: Option<Duration>) -> StepEnd {
+        let mut end = StepEnd::of(outcome, timeout);
         if let ExecOutcome::Exited { timed_out: true, .. } = outcome {
             let minutes = minutes(timeout.unwrap_or_default());
             end.message = Some(format!("The action '{}' has timed out after {minutes} minutes.", self.name));
         }
-        Performed { end, exec }
+        end
     }
 
     /// A place in the output of this very step that another process had stored, and the size of the log there.
-    fn stored(&self) -> Option<(u64, u64)> {
+    pub(super) fn stored(&self) -> Option<(u64, u64)> {
         let (inner, output, log) = self.again.as_ref()?.stored?;
         (inner == self.inner).then_some((output, log))
     }
@@ -249,7 +262,7 @@ impl StepTask {
         log.line(&lines).await;
     }
 
-    async fn execute(&self, request: ExecRequest, log: &mut StepLog) -> (ExecOutcome, Option<Exec>) {
+    pub(super) async fn execute(&self, request: ExecRequest, log: &mut StepLog) -> (ExecOutcome, Option<Exec>) {
         let handle = &self.tools.handle;
         let started = match &self.again {
             None => handle.exec(request).await,
@@ -309,7 +322,7 @@ pub(super) enum Work {
     Script(Box<Script>),
     BuiltIn(Box<BuiltIn>),
     Local(Box<LocalAction>),
-    Posts(Vec<PostAction>),
+    Posts(Vec<ReadyPost>),
 }
 
 /// A built-in action with all that it is called with.

@@ -8,13 +8,14 @@ use workflow::expression::{Status, Value};
 use workflow::model::{Step, StepKind, Uses};
 use workflow::template::{Token, evaluate};
 
-use super::composite::LocalAction;
+use super::composite::{ActionUser, LocalAction};
 use super::context::StepScope;
 use super::environment;
 use super::facing::{JobFacing, evaluate_strings};
+use super::javascript::ReadyPost;
 use super::perform::StepTask;
+use crate::step::BuiltInAction;
 use crate::step::script::Shell;
-use crate::step::{BuiltInAction, PostAction};
 
 /// A step with everything evaluated.
 pub(super) struct Ready {
@@ -28,7 +29,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// What actions do at the end of the job.
-    pub(super) fn posts(posts: Vec<PostAction>) -> Self {
+    pub(super) fn posts(posts: Vec<ReadyPost>) -> Self {
         Self { shown_env: IndexMap::new(), env: IndexMap::new(), timeout: None, kind: ReadyKind::Posts(posts) }
     }
 }
@@ -38,7 +39,7 @@ pub(super) enum ReadyKind {
     Script { text: String, shell: Option<Shell>, cwd: String },
     BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String> },
     Local(Box<LocalAction>),
-    Posts(Vec<PostAction>),
+    Posts(Vec<ReadyPost>),
 }
 
 impl StepTask {
@@ -71,7 +72,9 @@ impl StepTask {
                 if let Uses::Local { path } = &uses.value
                     && path.starts_with('.')
                 {
-                    let local = LocalAction::new(path, inputs, job, &own_env, status, timeout);
+                    let env = self.environment(job, &context_env, step.id.as_str());
+                    let user = ActionUser { id: step.id.as_str().to_owned(), env, shown: context_env };
+                    let local = LocalAction::new(path, inputs, job, &own_env, status, timeout, user);
                     let kind = ReadyKind::Local(Box::new(local));
                     return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, kind });
                 }
@@ -81,7 +84,7 @@ impl StepTask {
                 return Err("this step has nothing to run".into());
             }
         };
-        let env = self.environment(job, &context_env, step);
+        let env = self.environment(job, &context_env, step.id.as_str());
         Ok(Ready { env, shown_env: context_env, timeout, kind })
     }
 
@@ -128,11 +131,11 @@ impl StepTask {
         })
     }
 
-    fn environment(
+    pub(super) fn environment(
         &self,
         job: &JobFacing,
         context_env: &IndexMap<String, String>,
-        step: &Step,
+        id: &str,
     ) -> IndexMap<String, String> {
         let tools = &*self.tools;
         let mut env = context_env.clone();
@@ -142,7 +145,7 @@ impl StepTask {
                 env.insert(name.clone(), value.clone());
             }
         }
-        env.insert("GITHUB_ACTION".into(), step.id.as_str().to_owned());
+        env.insert("GITHUB_ACTION".into(), id.to_owned());
         // What a step traces joins the trace of the run, unless the workflow says otherwise.
         // See <https://opentelemetry.io/docs/specs/otel/context/env-carriers/>.
         if let Some(trace) = tools.trace.as_ref().filter(|_| !env.contains_key("TRACEPARENT")) {

@@ -18,6 +18,7 @@ use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
 use super::facing::{JobFacing, evaluate_strings};
 use super::files::JobFiles;
+use super::javascript::JobNodes;
 use super::journal::{Entry, Journal, Remembered};
 use super::log::StepLog;
 use super::log_file::{LOG_BYTES_MAX, LogPlace};
@@ -28,6 +29,7 @@ use super::place::Place;
 use super::placed::{Placed, PlacedRecord};
 use super::steps::Stepper;
 use super::{Begun, EnvironmentSecrets, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
+use crate::actions::Actions;
 use crate::kept::{Keeper, Kept};
 use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
@@ -94,6 +96,8 @@ pub struct JobSettings {
     pub pull: PullPolicy,
     /// Where jobs get tokens of their own for the server's API, if anywhere.
     pub tokens: Option<JobTokens>,
+    /// What actions run with.
+    pub actions: Actions,
 }
 
 /// Job runs in containers or on this machine.
@@ -353,6 +357,7 @@ impl PlacedJobs {
             has_bash: placed.has_bash,
             debug,
             journal,
+            nodes: JobNodes::of(&settings.actions, handle, placed.on_host),
         }
     }
 
@@ -387,9 +392,7 @@ impl PlacedJobs {
 
 /// Returns when the job should stop.
 async fn stopped(control: &mut mpsc::UnboundedReceiver<JobControl>) {
-    if control.recv().await.is_none() {
-        std::future::pending::<()>().await;
-    }
+    let Some(_order) = control.recv().await else { return std::future::pending().await };
 }
 
 pub(super) fn failed(message: String) -> JobEnd {

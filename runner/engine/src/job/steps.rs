@@ -146,7 +146,8 @@ impl Stepper {
         machine.decide(&mut |machine: &JobSteps, index| {
             let Some(step) = machine.steps().get(index.0 as usize).and_then(|flat| flat.find(&order.steps_job().steps))
             else {
-                return Ok(posts.get(&index).is_none_or(|(_, posts)| !wanted(posts, machine.status()).is_empty()));
+                let Some((_, posts)) = posts.get(&index) else { return Ok(true) };
+                return Ok(!wanted(posts, (order, job, &*tools.hash_files), machine.status())?.is_empty());
             };
             let env = job.env_of(order, step, machine.status(), &*tools.hash_files);
             let scope = job.scope(order, &env, machine.status(), Some(step), Some(&*tools.hash_files));
@@ -180,7 +181,7 @@ impl Stepper {
 
     /// Records the beginning of a step that has nothing to run, before anything is written to its log.
     async fn begin(&mut self, index: StepIndex) {
-        // It runs nothing, so that it may go on even where its beginning cannot be recorded.
+        // It runs nothing, and may go on even where its beginning cannot be recorded.
         let _recorded = self.started(index).await.wait().await;
     }
 
@@ -217,7 +218,7 @@ impl Stepper {
         };
         let ready = match &step {
             Some(step) => task.prepare(step, &self.job, self.machine.status()),
-            None => Ok(self.ready_posts(index)),
+            None => self.ready_posts(index, &task),
         };
         let task = match ready {
             Ok(ready) => self.tasks.spawn(async move { (index, task.perform(ready, recording).await) }),
@@ -371,8 +372,7 @@ impl Stepper {
     /// Tells what is to be told, and gives what to wait for until it is recorded.
     async fn report(&mut self) -> Recording {
         let (report, recorded) = JobReport::awaited(std::mem::take(&mut self.unreported));
-        // The dispatcher outlives its jobs.
-        let _gone = self.reports.send(report).await;
+        let _gone = self.reports.send(report).await; // The dispatcher outlives its jobs.
         Recording { recorded, ended: std::mem::take(&mut self.unacknowledged) }
     }
 

@@ -19,9 +19,11 @@ impl StepTask {
                 Effect::SetEnvironment { name, value } => end.left.env.push((name, value)),
                 Effect::AddPath(path) => end.left.path.push(path),
                 Effect::FailStep if end.outcome == Conclusion::Success => end.outcome = Conclusion::Failure,
-                // The log itself obeys the others; state is for post steps, which scripts have not.
+                Effect::SaveState { name, value } => {
+                    end.left.state.insert(name, value);
+                }
+                // The log itself obeys the others.
                 Effect::FailStep
-                | Effect::SaveState { .. }
                 | Effect::AddMask(_)
                 | Effect::Annotate(_)
                 | Effect::AddMatcher { .. }
@@ -34,8 +36,7 @@ impl StepTask {
     /// Takes what the step wrote to its files. A file that cannot be taken fails the step, as on GitHub; what was read of
     /// it counts.
     pub(super) async fn take_files(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
-        for kind in [EnvironmentFile::Path, EnvironmentFile::Env, EnvironmentFile::StepSummary, EnvironmentFile::Output]
-        {
+        for kind in EnvironmentFile::OF_STEPS {
             let problem = match self.tools.files.read(files, kind).await {
                 Ok(None) => continue,
                 Ok(Some(bytes)) => {
@@ -93,7 +94,12 @@ fn take_file(kind: EnvironmentFile, bytes: &[u8], left: &mut StepOutputs) -> Tak
         }
         EnvironmentFile::Path => left.path.extend(environment_file::parse_path_file(bytes)),
         EnvironmentFile::StepSummary => left.summary = Some(environment_file::decode(bytes).into_owned()),
-        EnvironmentFile::State | EnvironmentFile::Artifacts | EnvironmentFile::ArtifactsList => {}
+        EnvironmentFile::State => {
+            let file = environment_file::parse_key_value_file(bytes);
+            left.state.extend(file.pairs);
+            taken.problem = file.error.map(|error| error.to_string());
+        }
+        EnvironmentFile::Artifacts | EnvironmentFile::ArtifactsList => {}
     }
     taken
 }

@@ -262,6 +262,7 @@ fn settings(
         bind: false,
         pull: parts.pull,
         tokens,
+        actions: parts.actions.clone(),
     }
 }
 

@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use workflow::run::{Conclusion, EVENT_VERSION, Environments, Recorded, RunEvent};
 
+use crate::actions::Actions;
 use crate::clock::Clock;
 use crate::folders::Folders;
 use crate::groups::SharedGroups;
@@ -66,6 +67,8 @@ pub struct ServiceParts {
     pub host: Arc<dyn Placement>,
     /// Built-in actions.
     pub built_in: BuiltInActions,
+    /// What actions run with.
+    pub actions: Actions,
     /// Where things are kept.
     pub folders: Folders,
     /// Which labels are served by what.

@@ -97,6 +97,32 @@ beside:
     - run: sleep 3
 "#;
 
+/// Actions in JavaScript and their post parts, alone and in an action of steps.
+const SCRIPTS: &str = r#"
+scripts:
+  runs-on: x
+  steps:
+    - run: |
+        write js/action.yml "inputs:\n  word: { default: none }\nruns:\n  using: node24\n  main: main.js\n  post: post.js\n"
+        write js/main.js "out \"main \"\nprint INPUT_WORD\nout \"\\n::save-state name=more::x\\n\"\nfile STATE \"kept=known-secret-0815\\n\"\nsleep 4\nfile OUTPUT \"said=yes\\n\"\n"
+        write js/post.js "out \"post \"\nprint INPUT_WORD\nprint STATE_kept\nprint STATE_more\nprint LATE\nsleep 3\nfile ENV \"LATE=late\\n\"\nout \" done\\n\"\n"
+        write outer/action.yml "runs:\n  using: composite\n  steps:\n    - { uses: ./js, with: { word: first } }\n    - { uses: pipe/remember@v1, with: { word: between } }\n    - { uses: ./js, with: { word: second } }\n"
+    - uses: ./outer
+    - id: js
+      uses: ./js
+      with: { word: third }
+    - run: out "said ${{ steps.js.outputs.said }} ${{ steps.js.outcome }}\n"
+beside:
+  runs-on: x
+  steps:
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+    - run: sleep 3
+"#;
+
 /// Which write is the last one, and whether it still reaches the log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Kill {
@@ -217,11 +243,16 @@ async fn killed_while_an_action_runs_its_steps() {
     at_every_write(ACTIONS, "yes first, yes second second").await;
 }
 
+#[tokio::test]
+async fn killed_while_a_script_of_an_action_runs() {
+    at_every_write(SCRIPTS, "said yes success").await;
+}
+
 async fn at_every_write(jobs: &'static str, said: &str) {
     let world = World::new(jobs);
     let (run, writes) = world.engine(None).await;
     let expect = world.end(run.expect("nobody killed it"));
-    assert!(expect.logs.values().any(|log| log.contains(said)) && writes > 20, "{writes} {expect:#?}");
+    assert!(expect.logs.values().any(|log| log.contains(said)) && writes > 15, "{writes} {expect:#?}");
     assert_eq!(expect.left, Vec::<String>::new());
     for write in 0..writes {
         for written in [false, true] {

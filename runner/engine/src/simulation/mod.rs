@@ -161,6 +161,7 @@ impl Simulation {
             keeper: Keeper { repository: "me/shop".into(), run: 1, attempt: 1, trusted: true },
             reports: None,
             tokens: None,
+            actions: crate::actions::Actions::default(),
             trace: Some(TraceIds::of("simulation", "me/shop", 1)),
             state: root.join("state"),
             journals: Some(root.join("journals")),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use workflow::action::NodeVersion;
 use workflow::run::Conclusion;
 
 use crate::placement::{ExecOutcome, Usage};
@@ -18,6 +19,9 @@ pub struct StepOutputs {
     pub path: Vec<String>,
     /// `GITHUB_STEP_SUMMARY`.
     pub summary: Option<String>,
+    /// `GITHUB_STATE` and `::save-state::`: what an action keeps for its post part.
+    #[serde(default)]
+    pub state: BTreeMap<String, String>,
     /// What its actions do at the end of the job, in the order in which they ran.
     #[serde(default)]
     pub posts: Vec<PostAction>,
@@ -34,12 +38,39 @@ pub struct PostAction {
     pub state: BTreeMap<String, String>,
     /// Whether it does it whatever became of the job; otherwise only if the job has succeeded.
     pub always: bool,
+    /// Where it is a script and not built in: what it is, and when it is wanted.
+    #[serde(default)]
+    pub script: Option<Box<PostScript>>,
+}
+
+/// The post part of an action in JavaScript.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct PostScript {
+    /// The file, as the job sees it.
+    pub file: String,
+    /// What runs it.
+    pub node: NodeVersion,
+    /// `post-if:`.
+    pub condition: String,
+    /// Id of the step that used the action.
+    pub id: String,
+    /// `env:` of that step and of those whose actions it is a step of, over the job's.
+    pub env: BTreeMap<String, String>,
+    /// Variables that name the action: `GITHUB_ACTION_REPOSITORY` and its like.
+    pub named: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for PostAction {
     /// Without values: they may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostAction").field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for PostScript {
+    /// Without values: they may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostScript").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

@@ -15,4 +15,4 @@ pub use builtin::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, PostWhen, RepositoryFacts,
     RunFactsForAction, WorkspaceFacts,
 };
-pub use end::{PostAction, StepEnd, StepOutputs, minutes};
+pub use end::{PostAction, PostScript, StepEnd, StepOutputs, minutes};

@@ -102,6 +102,7 @@ impl World {
             isolate: false,
             allowed_options: vec![],
             allowed_folders: vec![],
+            nodes: None,
             claims: None,
         }
     }

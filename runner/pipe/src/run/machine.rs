@@ -45,6 +45,8 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
     tokio::spawn(async move { keeper.serve(Orphans::Cancel, CancellationToken::new()).await });
     let scans = crate::scan::folders(&paths.cache, crate::config::require_scan(&settings.environments));
     let built_in = pipelines::built_in_with(owner.own_labels(), scans, Some(deploying));
+    // Before the engine: it mounts a folder of theirs.
+    let actions = crate::actions::open(&paths.cache)?;
     let (docker, docker_problem) = match docker(settings).await {
         Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
         Err(error) => (None, Some(error.to_string())),
@@ -59,6 +61,7 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         folders,
         slots: Slots::new(parallel),
         groups: SharedGroups::across(paths.state.join("groups"), waits),
+        actions,
     })
 }
 
@@ -92,6 +95,7 @@ pub async fn docker(settings: &Settings) -> Result<DockerPlacement, Failure> {
         isolate: false,
         allowed_options: Vec::new(),
         allowed_folders: Vec::new(),
+        nodes: Some(crate::actions::nodes_folder(&settings.paths.cache)).filter(|folder| folder.is_dir()),
         claims: None,
     };
     DockerPlacement::connect(settings).await.map_err(|error| Failure::environment(error.to_string()))

@@ -214,6 +214,7 @@ async fn parts(
     let agent = agent_binary::install(&data.join("agent"))
         .map_err(|error| Failure::environment(format!("cannot write to `{}`: {error}", data.display())))?;
     let owner = Owner::new(data);
+    let actions = crate::actions::open(data)?;
     let warm = config.warm(data.join("ahead"), runtime(data, &owner).join("ahead"));
     let docker = DockerPlacement::connect(DockerSettings {
         owner: owner.clone(),
@@ -222,6 +223,7 @@ async fn parts(
         isolate: true,
         allowed_options: Vec::new(),
         allowed_folders: Vec::new(),
+        nodes: actions.nodes.as_ref().map(|nodes| nodes.folder().to_path_buf()),
         claims: Some(warm.folder.join("claims")),
     });
     let (docker, docker_problem) = match docker.await {
@@ -238,6 +240,7 @@ async fn parts(
         docker,
         docker_problem,
         built_in: pipelines::built_in_with(owner.own_labels(), scans, Some(deploying.clone())),
+        actions,
         folders: Folders { state: data.to_path_buf(), runtime: runtime(data, &owner) },
         host: Arc::new(HostPlacement::new(owner, agent, data.join("agents"))),
         labels: engine::runner_label::RunnerLabels::default(),

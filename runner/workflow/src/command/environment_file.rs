@@ -40,6 +40,9 @@ impl EnvironmentFile {
     pub const ALL: [Self; 7] =
         [Self::Path, Self::Env, Self::StepSummary, Self::State, Self::Output, Self::Artifacts, Self::ArtifactsList];
 
+    /// Those that a step leaves for later, in that order.
+    pub const OF_STEPS: [Self; 5] = [Self::Path, Self::Env, Self::StepSummary, Self::State, Self::Output];
+
     /// The property of the `github` context that holds its path.
     #[must_use]
     pub fn context_name(self) -> &'static str {

@@ -6,9 +6,11 @@
 use indexmap::IndexMap;
 
 use super::checks::Checks;
+use super::condition;
 use super::options::ReadOptions;
 use super::steps;
-use crate::action::{Action, ActionInput, ActionRuns};
+use crate::action::{Action, ActionInput, ActionRuns, NodeVersion, ScriptRuns, is_inside};
+use crate::expression::Expression;
 use crate::model::{Step, StepKind};
 use crate::schema::{ACTION_ROOT, Schema};
 use crate::source::{SourceFile, SourceMap};
@@ -103,23 +105,46 @@ fn runs(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<A
         };
         return Some(ActionRuns::Composite(composite_steps(checks, list)));
     }
-    match lower.as_str() {
-        "docker" => Some(ActionRuns::Container),
-        node if node.starts_with("node") && node.len() > 4 && node[4..].bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(ActionRuns::Script(using.to_owned()))
-        }
-        _ => {
-            let at = written.get("using").map_or(written.span, |token| token.span);
-            checks.error_with_help(
-                at,
-                format!(
-                    "'using: {using}' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead."
-                ),
-                Some("an action of steps has `using: composite`".to_owned()),
-            );
-            None
+    if lower == "docker" {
+        return Some(ActionRuns::Container);
+    }
+    if let Some(node) = NodeVersion::ALL.into_iter().find(|node| node.word() == lower) {
+        return script(checks, written, node, file).map(|script| ActionRuns::Script(Box::new(script)));
+    }
+    let at = written.get("using").map_or(written.span, |token| token.span);
+    checks.error_with_help(
+        at,
+        format!("'using: {using}' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead."),
+        Some("an action of steps has `using: composite`".to_owned()),
+    );
+    None
+}
+
+fn script(checks: &mut Checks<'_>, written: &Token, node: NodeVersion, file: &SourceFile) -> Option<ScriptRuns> {
+    let Some(main) = text(written, "main") else {
+        let (word, file) = (node.word(), file.name());
+        checks.error(written.span, format!("You are using a JavaScript Action but there is not an entry JavaScript file provided in {file}. Add `main:` beside `using: {word}`."));
+        return None;
+    };
+    for key in ["main", "pre", "post"] {
+        if let Some(token) = written.get(key)
+            && let Some(path) = token.as_str().filter(|path| !is_inside(path))
+        {
+            let message = format!("`{key}: {path}` is outside of the action's folder");
+            checks.error_with_help(token.span, message, Some("name a file below the folder of action.yml".to_owned()));
         }
     }
+    let mut part = |key: &str, condition: &str| {
+        let path = text(written, key)?;
+        Some((path, part_condition(checks, written.get(condition))))
+    };
+    let (pre, post) = (part("pre", "pre-if"), part("post", "post-if"));
+    Some(ScriptRuns { node, main, pre, post })
+}
+
+/// `pre-if:` and `post-if:`: where they are absent, whatever became of the job.
+fn part_condition(checks: &mut Checks<'_>, written: Option<&Token>) -> Expression {
+    written.map_or_else(condition::always, |written| condition::read_part(checks, written))
 }
 
 fn composite_steps(checks: &mut Checks<'_>, list: &Token) -> Vec<Step> {
@@ -156,7 +181,14 @@ mod tests {
                 let outputs: Vec<_> = action.outputs.keys().cloned().collect();
                 let runs = match &action.runs {
                     ActionRuns::Composite(steps) => format!("{} steps", steps.len()),
-                    ActionRuns::Script(using) => using.clone(),
+                    ActionRuns::Script(script) => {
+                        let part = |part: &Option<(String, Expression)>| {
+                            part.as_ref().map(|(path, condition)| format!(" {path} if {}", condition.text()))
+                        };
+                        let (pre, post) = (part(&script.pre), part(&script.post));
+                        let (pre, post) = (pre.unwrap_or_default(), post.unwrap_or_default());
+                        format!("{} {}{pre}{post}", script.node.word(), script.main)
+                    }
                     ActionRuns::Container => "docker".to_owned(),
                 };
                 format!("{} [{}] [{}]", runs, inputs.join(" "), outputs.join(" "))
@@ -176,7 +208,28 @@ mod tests {
             "inputs: { a: { required: true }, b: { default: 1 }, c: { deprecationMessage: no, default: '' }, d: {} }\noutputs: { o: { value: '${{ steps.x.outputs.y }}' } }\n$ ] }",
             "0 steps [a! b= c=~ d] [o]",
         );
-        check("runs: { using: node20, main: index.js }", "node20 [] []");
+        check("runs: { using: node20, main: index.js }", "node20 index.js [] []");
+        check(
+            "runs: { using: Node24, main: a/b.js, pre: p.js, post: ./a/../q.js, post-if: success() && env.A }",
+            "node24 a/b.js p.js if always() ./a/../q.js if success() && env.A [] []",
+        );
+        check("runs: { using: node16, main: m.js, post: q.js }", "node16 m.js q.js if always() [] []");
+        check(
+            "runs: { using: node20, main: ../m.js, post: /q.js }",
+            "action.yml (Line: 1, Col: 30): `main: ../m.js` is outside of the action's folder\naction.yml (Line: 1, Col: 45): `post: /q.js` is outside of the action's folder",
+        );
+        check(
+            "runs: { using: node20, pre: m.js }",
+            "action.yml (Line: 1, Col: 7): You are using a JavaScript Action but there is not an entry JavaScript file provided in action.yml. Add `main:` beside `using: node20`.",
+        );
+        check(
+            "runs: { using: node20, main: m.js, post: q.js, post-if: secrets.A }",
+            "action.yml (Line: 1, Col: 57): Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A",
+        );
+        check(
+            "runs: { using: node18, main: x }",
+            "action.yml (Line: 1, Col: 16): 'using: node18' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead.",
+        );
         check("runs: { using: docker, image: Dockerfile }", "docker [] []");
         check("name: x", "Top level 'runs:' section is required for action.yml");
         check("name: x\n$ { run: a } ] }", "action.yml (Line: 2, Col: 36): Required property is missing: shell");

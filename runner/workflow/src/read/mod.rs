@@ -28,6 +28,7 @@ mod tests;
 
 pub(crate) use action::read_among as read_action_among;
 pub use action::{ActionReading, read_action};
+pub(crate) use condition::part as part_condition;
 pub use options::{FILES_MAX, NESTED_WORKFLOWS_MAX, PermissionsPolicy, ReadOptions};
 
 use crate::diagnostic::Diagnostic;

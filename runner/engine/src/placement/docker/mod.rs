@@ -72,6 +72,8 @@ pub struct DockerSettings {
     pub allowed_options: Vec<String>,
     /// Folders of this machine that `volumes:` may name, with all below them.
     pub allowed_folders: Vec<PathBuf>,
+    /// A folder that every job sees at [`crate::nodes::NODES_INSIDE`], without writing to it; it exists.
+    pub nodes: Option<PathBuf>,
     /// Where it is kept whose containers those are that were made ahead; absent: none are. See [`WarmPlacement`].
     pub claims: Option<PathBuf>,
 }

@@ -23,6 +23,7 @@ use super::services::{self, Started};
 use super::transport::{SocketTransport, StdioTransport, unique};
 use super::{DockerPlacement, Transport, network, upload};
 use crate::image::{ImageError, ImageFacts};
+use crate::nodes::NODES_INSIDE;
 use crate::placement::client::{AgentClient, SocketPath};
 use crate::placement::{
     JobFacts, JobSpec, Mount, PlacementError, PlacementProgress, ProgressSink, ResourceKind, ServiceFacts, ServiceSpec,
@@ -200,6 +201,9 @@ impl Start<'_> {
                     let host = self.placement.settings.agent.clone();
                     let inside = format!("{}/{name}", self.agent_folder());
                     mounts.push(create::bind(&Mount { host, inside, read_only: true }));
+                }
+                if let Some(host) = self.placement.settings.nodes.clone() {
+                    mounts.push(create::bind(&Mount { host, inside: NODES_INSIDE.to_owned(), read_only: true }));
                 }
                 mounts.extend(spec.mounts.iter().map(create::bind));
             }

@@ -81,6 +81,7 @@ impl World {
             vars: IndexMap::new(),
         };
         let service = RunService::new(ServiceParts {
+            actions: crate::actions::Actions::default(),
             database: database.clone(),
             clock: Arc::new(SystemClock),
             docker: None,
