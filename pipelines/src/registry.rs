@@ -4,7 +4,7 @@
 //! <https://distribution.github.io/distribution/spec/auth/token/>. TLS, and HTTP to this machine.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -339,7 +339,8 @@ impl Source for Remote {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// SHA-256 as registries write it.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use sha2::{Digest as _, Sha256};
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")

@@ -19,6 +19,7 @@ mod metadata;
 mod patience;
 mod problem;
 mod profile;
+mod task_definition;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -32,4 +33,5 @@ pub use keys::Keys;
 pub use lifecycle::{DEPLOYED_TAG, deployed_tag, is_same_policy, lifecycle_policy};
 pub use machine::Machine;
 pub use problem::{Fault, Problem};
+pub use task_definition::{Flaw, TaskDefinition};
 pub use topic::{Note, Topic};

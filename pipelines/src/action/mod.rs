@@ -3,15 +3,23 @@
 //! Each has a page in `actions/<name>/action.yml` for readers and editors; a test holds the two equal.
 
 pub mod approve;
+pub mod aws_credentials;
+mod aws_step;
 pub mod changes;
 pub mod deploy_local;
 pub mod docker_build;
+pub mod ecr_login;
+#[cfg(test)]
+mod fake_aws;
 pub mod health_check;
 #[cfg(test)]
 mod job_here;
 pub mod migrate;
 pub mod notify;
 mod paths;
+pub mod push_ecr;
+pub mod push_registry;
+pub mod render_task_definition;
 pub mod rollback;
 pub mod scan;
 mod script;
@@ -111,8 +119,22 @@ pub fn built_in_with(
     all.add(Arc::new(rollback::Rollback { keeper }));
     all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
+    add_aws(&mut all);
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all
+}
+
+/// Those for AWS, under the official actions' names too. They ask for nothing until a step runs them.
+fn add_aws(all: &mut BuiltInActions) {
+    for name in ["pipe/aws-credentials", "aws-actions/configure-aws-credentials"] {
+        all.add(Arc::new(aws_credentials::AwsCredentials { name }));
+    }
+    for name in ["pipe/render-task-definition", render_task_definition::OFFICIAL] {
+        all.add(Arc::new(render_task_definition::RenderTaskDefinition { name }));
+    }
+    all.add(Arc::new(ecr_login::EcrLogin));
+    all.add(Arc::new(push_ecr::PushEcr));
+    all.add(Arc::new(push_registry::PushRegistry));
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 18] = [
+const PAGES: [(&str, &str, &str); 25] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -46,7 +46,23 @@ const PAGES: [(&str, &str, &str); 18] = [
         "trivy-action",
         "What is wrong with an image or sources; as pipe/scan, for workflows that name it",
     ),
+    (
+        "aws-actions/amazon-ecr-login",
+        "amazon-ecr-login",
+        "The job's Docker may push to ECR; for workflows that name it",
+    ),
+    (
+        "aws-actions/amazon-ecs-render-task-definition",
+        "amazon-ecs-render-task-definition",
+        "As pipe/render-task-definition, for workflows that name it",
+    ),
+    (
+        "aws-actions/configure-aws-credentials",
+        "configure-aws-credentials",
+        "As pipe/aws-credentials, for workflows that name it",
+    ),
     ("pipe/approve", "approve", "A job waits until a person says that it goes on"),
+    ("pipe/aws-credentials", "aws-credentials", "Keys of AWS for the steps behind it, checked before they see them"),
     ("pipe/changes", "changes", "Which parts of the repository changed since the last green run"),
     (
         "pipe/coverage-report",
@@ -62,6 +78,13 @@ const PAGES: [(&str, &str, &str); 18] = [
     ("pipe/health-check", "health-check", "A service, or an image once started, answers as it should"),
     ("pipe/migrate", "migrate", "A database follows the code: expand before a rollout, contract after it"),
     ("pipe/notify", "notify", "People are told what happened, by Slack, Teams, Discord, a hook or mail"),
+    ("pipe/push-ecr", "push-ecr", "An image into a repository of ECR, once, by its digest"),
+    ("pipe/push-registry", "push-registry", "An image into any registry, once, by its digest"),
+    (
+        "pipe/render-task-definition",
+        "render-task-definition",
+        "An image and variables in a task definition of ECS, checked before it is deployed",
+    ),
     ("pipe/rollback", "rollback", "A service goes back to what stood before"),
     ("pipe/scan", "scan", "What is wrong with an image or sources, and whether the gate lets it pass"),
     ("pipe/test-report", "test-report", "Results of tests, kept with the run; failures become annotations"),
@@ -87,6 +110,11 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
             ("artifact-digest", "SHA-256 of its content"),
         ]),
         "pipe/approve" => approve::OUTPUTS.to_vec(),
+        "pipe/aws-credentials" | "aws-actions/configure-aws-credentials" => aws_credentials::OUTPUTS.to_vec(),
+        "pipe/push-ecr" => push_ecr::OUTPUTS.to_vec(),
+        "pipe/push-registry" => push_registry::OUTPUTS.to_vec(),
+        "aws-actions/amazon-ecr-login" => ecr_login::OUTPUTS.to_vec(),
+        "pipe/render-task-definition" | render_task_definition::OFFICIAL => render_task_definition::OUTPUTS.to_vec(),
         "pipe/changes" => changes::OUTPUTS.to_vec(),
         "pipe/coverage-report" => facts(&report::COVERAGE_OUTPUTS),
         "pipe/deploy-local" => deploy_local::OUTPUTS.to_vec(),

@@ -41,14 +41,16 @@ fn challenges_are_taken_apart() {
 }
 
 /// The real one, on a port of its own; gone with this value.
-struct Program {
+pub(crate) struct Program {
     process: Child,
-    host: String,
+    /// `127.0.0.1:PORT`.
+    pub(crate) host: String,
     _folder: tempfile::TempDir,
 }
 
 impl Program {
-    fn start() -> Option<Self> {
+    /// `None`: it is not installed.
+    pub(crate) fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yml");
         let root = folder.path().join("kept");

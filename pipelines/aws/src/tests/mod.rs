@@ -2,6 +2,7 @@
 
 mod cloud;
 mod machine;
+mod task_definition;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

@@ -30,6 +30,7 @@ struct Called {
     inputs: CompleteInputs,
     env: IndexMap<String, String>,
     outputs: BTreeMap<String, String>,
+    exports: Vec<(String, String)>,
     state: BTreeMap<String, String>,
     summary: String,
     post: Option<PostWhen>,
@@ -38,7 +39,7 @@ struct Called {
 impl Called {
     fn with(inputs: CompleteInputs, state: BTreeMap<String, String>) -> Self {
         let (env, outputs) = (IndexMap::new(), BTreeMap::new());
-        Self { inputs, env, outputs, state, summary: String::new(), post: None }
+        Self { inputs, env, outputs, exports: Vec::new(), state, summary: String::new(), post: None }
     }
 }
 
@@ -67,6 +68,7 @@ impl StepTask {
             end.left.posts.push(post);
         }
         end.left.outputs = called.outputs;
+        end.left.env = called.exports;
         end.left.summary = Some(called.summary).filter(|summary| !summary.is_empty());
         end
     }
@@ -123,6 +125,7 @@ impl StepTask {
             masker: &tools.masker,
             secrets: &tools.secrets,
             outputs: &mut called.outputs,
+            exports: &mut called.exports,
             state: &mut called.state,
             summary: &mut called.summary,
             step: self.exec_id(),

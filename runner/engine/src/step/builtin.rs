@@ -100,6 +100,9 @@ pub struct ActionCall<'a> {
     pub secrets: &'a [Secret],
     /// The step's outputs.
     pub outputs: &'a mut BTreeMap<String, String>,
+    /// Variables that the steps behind it get, as those that scripts leave in `GITHUB_ENV`. What is secret in them is hidden
+    /// by whoever sets it.
+    pub exports: &'a mut Vec<(String, String)>,
     /// What `run` keeps for `post`.
     pub state: &'a mut BTreeMap<String, String>,
     /// Markdown for the summary of the step.

@@ -53,6 +53,8 @@ pub struct Tried {
     pub outputs: BTreeMap<String, String>,
     /// Its log, masked.
     pub log: String,
+    /// Variables that the steps behind it would get.
+    pub exports: Vec<(String, String)>,
     /// What it wrote into the job, by its path there.
     pub files: BTreeMap<String, Vec<u8>>,
 }
@@ -102,12 +104,12 @@ impl Trial {
             let _too_short = masker.add(secret.expose());
         }
         let given = inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut outputs = BTreeMap::new();
+        let (mut outputs, mut exports) = (BTreeMap::new(), Vec::new());
         let mut log = StepLog::alone(&self.logs, Arc::clone(&masker));
         let alone = Arc::new(NoJob::default());
         let job: Arc<dyn JobHandle> = Arc::clone(&alone) as Arc<dyn JobHandle>;
         let result = match CompleteInputs::of(action, given) {
-            Ok(inputs) => self.call(action, inputs, &mut log, &masker, (&mut outputs, &job)).await,
+            Ok(inputs) => self.call(action, inputs, &mut log, &masker, (&mut outputs, &mut exports, &job)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &result {
@@ -116,7 +118,7 @@ impl Trial {
         log.finish().await;
         let log = std::fs::read_to_string(self.logs.join(StepLog::ALONE)).unwrap_or_default();
         let files = std::mem::take(&mut *alone.files.lock().unwrap_or_else(PoisonError::into_inner));
-        Tried { result, outputs, log, files }
+        Tried { result, outputs, log, exports, files }
     }
 
     async fn call(
@@ -125,7 +127,7 @@ impl Trial {
         inputs: CompleteInputs,
         log: &mut StepLog,
         masker: &Arc<SharedMasker>,
-        (outputs, job): (&mut BTreeMap<String, String>, &Arc<dyn JobHandle>),
+        (outputs, exports, job): (&mut BTreeMap<String, String>, &mut Vec<(String, String)>, &Arc<dyn JobHandle>),
     ) -> Result<(), ActionError> {
         let mut call = ActionCall {
             inputs: inputs.values.into_iter().collect::<IndexMap<_, _>>(),
@@ -139,6 +141,7 @@ impl Trial {
             masker,
             secrets: &self.secrets,
             outputs,
+            exports,
             state: &mut BTreeMap::new(),
             summary: &mut String::new(),
             step: 1,
