@@ -59,6 +59,12 @@ pub struct Tried {
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
+/// Where an action leaves things.
+struct Left<'a> {
+    outputs: &'a mut BTreeMap<String, String>,
+    exports: &'a mut Vec<(String, String)>,
+}
+
 impl Trial {
     /// Surroundings in folders: state and logs below `scratch`.
     #[must_use]
@@ -109,7 +115,17 @@ impl Trial {
         let alone = Arc::new(NoJob::default());
         let job: Arc<dyn JobHandle> = Arc::clone(&alone) as Arc<dyn JobHandle>;
         let result = match CompleteInputs::of(action, given) {
-            Ok(inputs) => self.call(action, inputs, &mut log, &masker, (&mut outputs, &mut exports, &job)).await,
+            Ok(inputs) => {
+                self.call(
+                    action,
+                    inputs,
+                    &mut log,
+                    &masker,
+                    Left { outputs: &mut outputs, exports: &mut exports },
+                    &job,
+                )
+                .await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = &result {
@@ -127,7 +143,8 @@ impl Trial {
         inputs: CompleteInputs,
         log: &mut StepLog,
         masker: &Arc<SharedMasker>,
-        (outputs, exports, job): (&mut BTreeMap<String, String>, &mut Vec<(String, String)>, &Arc<dyn JobHandle>),
+        left: Left<'_>,
+        job: &Arc<dyn JobHandle>,
     ) -> Result<(), ActionError> {
         let mut call = ActionCall {
             inputs: inputs.values.into_iter().collect::<IndexMap<_, _>>(),
@@ -140,8 +157,8 @@ impl Trial {
             log,
             masker,
             secrets: &self.secrets,
-            outputs,
-            exports,
+            outputs: left.outputs,
+            exports: left.exports,
             state: &mut BTreeMap::new(),
             summary: &mut String::new(),
             step: 1,
