@@ -1,5 +1,10 @@
 //! Texts that try to be more than text, and the check that a page with them has nothing new in it.
 
+use engine::store::{NewRun, RunId};
+use workflow::run::RunEvent;
+
+use crate::world::{World, course};
+
 /// What people have put into names, messages and logs.
 pub(crate) const TEXTS: &[&str] = &[
     "<script>alert(1)</script>",
@@ -172,4 +177,32 @@ fn tags(html: &str) -> Vec<&str> {
         rest = &rest[end..];
     }
     tags
+}
+
+/// A run of which everything that somebody may choose is this text.
+pub(crate) async fn run_named(world: &World, text: &str) -> RunId {
+    let new = NewRun {
+        repository: "octo/shop".into(),
+        workflow: format!(".github/workflows/{text}.yml"),
+        event: "push".into(),
+        git_ref: format!("refs/heads/{text}"),
+        sha: "1".repeat(40),
+        started_at: "2026-01-01T00:00:00Z".into(),
+        actor: text.into(),
+        title: text.into(),
+        ..NewRun::default()
+    };
+    let run = world.store.create_run(new).await.unwrap().id;
+    let mut events = course();
+    for event in &mut events {
+        if let RunEvent::JobExpanded { legs, .. } = event {
+            legs[0].name = text.into();
+        } else if let RunEvent::StepStarted { name, .. } | RunEvent::JobRunPlaced { runner: name, .. } = event {
+            *name = text.into();
+        } else if let RunEvent::JobRunFinished { message, .. } = event {
+            *message = Some(text.into());
+        }
+    }
+    world.facts(run, 1, &events).await;
+    run
 }

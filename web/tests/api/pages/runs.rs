@@ -1,13 +1,11 @@
 //! The list of runs and the page of one: what they show, and that what others wrote stays text.
 
 use axum::http::StatusCode;
-use engine::store::NewRun;
 use engine::store::tokens::Scope;
 use serde_json::json;
-use workflow::run::RunEvent;
 
-use crate::pages::hostile::{TEXTS, check_harmless};
-use crate::world::{World, course};
+use crate::pages::hostile::{TEXTS, check_harmless, run_named};
+use crate::world::World;
 
 #[tokio::test]
 async fn a_server_without_runs_says_what_to_do() {
@@ -82,32 +80,7 @@ async fn buttons_do_what_the_api_does() {
 async fn what_others_wrote_stays_text() {
     let world = World::new().await;
     for text in TEXTS {
-        let new = NewRun {
-            repository: "octo/shop".into(),
-            workflow: format!(".github/workflows/{text}.yml"),
-            event: "push".into(),
-            git_ref: format!("refs/heads/{text}"),
-            sha: "1".repeat(40),
-            started_at: "2026-01-01T00:00:00Z".into(),
-            actor: (*text).into(),
-            title: (*text).into(),
-            ..NewRun::default()
-        };
-        let run = world.store.create_run(new).await.unwrap().id;
-        let mut events = course();
-        if let RunEvent::JobExpanded { legs, .. } = &mut events[1] {
-            legs[0].name = (*text).into();
-        }
-        if let RunEvent::StepStarted { name, .. } = &mut events[6] {
-            *name = (*text).into();
-        }
-        if let RunEvent::JobRunFinished { message, .. } = &mut events[8] {
-            *message = Some((*text).into());
-        }
-        if let RunEvent::JobRunPlaced { runner, .. } = &mut events[3] {
-            *runner = (*text).into();
-        }
-        world.facts(run, 1, &events).await;
+        let run = run_named(&world, text).await;
         let page = world.browse(&format!("/runs/{run}")).await;
         assert_eq!(page.status, StatusCode::OK, "{text:?}");
         check_harmless(page.text(), text);

@@ -1,39 +1,15 @@
 //! Row U01 at its full number: 200 and more payloads, in each place where a page shows what others wrote.
 
 use axum::http::StatusCode;
-use engine::store::NewRun;
-use workflow::run::RunEvent;
 
 use crate::artifacts::keep;
 use crate::findings::find;
-use crate::pages::hostile::{check_harmless, corpus};
-use crate::world::{World, course};
+use crate::pages::hostile::{check_harmless, corpus, run_named};
+use crate::world::World;
 
-/// A run of which everything that somebody may choose is this text.
+/// A run of which everything that somebody may choose is this text, its log too.
 async fn run_of(world: &World, text: &str) -> engine::store::RunId {
-    let new = NewRun {
-        repository: "octo/shop".into(),
-        workflow: format!(".github/workflows/{text}.yml"),
-        event: "push".into(),
-        git_ref: format!("refs/heads/{text}"),
-        sha: "1".repeat(40),
-        started_at: "2026-01-01T00:00:00Z".into(),
-        actor: text.into(),
-        title: text.into(),
-        ..NewRun::default()
-    };
-    let run = world.store.create_run(new).await.unwrap().id;
-    let mut events = course();
-    for event in &mut events {
-        if let RunEvent::JobExpanded { legs, .. } = event {
-            legs[0].name = text.into();
-        } else if let RunEvent::StepStarted { name, .. } | RunEvent::JobRunPlaced { runner: name, .. } = event {
-            *name = text.into();
-        } else if let RunEvent::JobRunFinished { message, .. } = event {
-            *message = Some(text.into());
-        }
-    }
-    world.facts(run, 1, &events).await;
+    let run = run_named(world, text).await;
     let half = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(place, _)| place);
     let (begin, end) = text.split_at(half);
     let log = format!(

@@ -124,26 +124,23 @@ pub(super) fn scan(row: &Row<'_>) -> rusqlite::Result<ScanRow> {
 }
 
 pub(super) fn finding(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
+    let first = (RunId(row.get("first_run")?), time(row.get("first_at")?));
+    let last = (RunId(row.get("last_run")?), time(row.get("last_at")?));
     Ok(FindingRow {
-        fingerprint: row.get("fingerprint")?,
-        subject: row.get("subject")?,
-        name: row.get("name")?,
-        place: row.get("place")?,
-        severity: row.get("severity")?,
-        fails: row.get("fails")?,
-        first_run: RunId(row.get("first_run")?),
-        first_at: time(row.get("first_at")?),
-        last_run: RunId(row.get("last_run")?),
-        last_at: time(row.get("last_at")?),
         fixed_run: row.get::<_, Option<u64>>("fixed_run")?.map(RunId),
         fixed_at: row.get::<_, Option<i64>>("fixed_at")?.map(time),
-        is_later: false,
+        ..seen(row, first, last)?
     })
 }
 
 /// What a scan did not know.
 pub(super) fn later(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
-    let (run, at) = (RunId(row.get("run")?), time(row.get("at")?));
+    let known = (RunId(row.get("run")?), time(row.get("at")?));
+    Ok(FindingRow { is_later: true, ..seen(row, known, known)? })
+}
+
+/// What stands, since and until when.
+fn seen(row: &Row<'_>, first: (RunId, Timestamp), last: (RunId, Timestamp)) -> rusqlite::Result<FindingRow> {
     Ok(FindingRow {
         fingerprint: row.get("fingerprint")?,
         subject: row.get("subject")?,
@@ -151,13 +148,13 @@ pub(super) fn later(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
         place: row.get("place")?,
         severity: row.get("severity")?,
         fails: row.get("fails")?,
-        first_run: run,
-        first_at: at,
-        last_run: run,
-        last_at: at,
+        first_run: first.0,
+        first_at: first.1,
+        last_run: last.0,
+        last_at: last.1,
         fixed_run: None,
         fixed_at: None,
-        is_later: true,
+        is_later: false,
     })
 }
 
