@@ -158,9 +158,13 @@ impl Push {
 
     async fn image(&self, docker: &Docker) -> Result<ImageInspect, PushError> {
         use bollard::errors::Error;
-        docker.client.inspect_image(&self.image).await.map_err(|error| match &error {
-            Error::DockerResponseServerError { status_code: 404, .. } => PushError::NoImage(self.image.clone()),
-            _ => PushError::Engine(format!("Docker does not show image {}: {}", self.image, words(&error))),
+        let found = docker.client.inspect_image(&self.image).await;
+        found.map_err(|error| {
+            if matches!(&error, Error::DockerResponseServerError { status_code: 404, .. }) {
+                PushError::NoImage(self.image.clone())
+            } else {
+                PushError::Engine(format!("Docker does not show image {}: {}", self.image, words(&error)))
+            }
         })
     }
 
