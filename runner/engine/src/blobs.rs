@@ -1,7 +1,8 @@
 //! Content by its SHA-256: written once, compressed, checked whenever it is read, removed when nothing names it.
 //!
-//! A blob is written to a file of its own, flushed, and renamed, so that one that can be named is whole. It knows nothing
-//! of what the content is for; who names blobs keeps them from being removed.
+//! A blob is written to a file of its own, flushed, and renamed, so that one that can be named is whole. What comes packed
+//! already (zips, caches of clients) lies as it is, under a name that says so, and can be read from any place. It knows
+//! nothing of what the content is for; who names blobs keeps them from being removed.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,6 +17,9 @@ const YOUNG: Duration = Duration::from_secs(60 * 60);
 
 /// The largest window that a blob may ask memory for, as a power of two: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
+
+/// End of the names of files of blobs that lie as they are.
+const PLAIN: &str = ".plain";
 
 /// A folder of blobs.
 #[derive(Debug, Clone)]
@@ -78,15 +82,66 @@ impl BlobStore {
         self.folder.join(&digest.0[..2]).join(&digest.0[2..])
     }
 
+    fn plain_path(&self, digest: &BlobDigest) -> PathBuf {
+        self.folder.join(&digest.0[..2]).join(format!("{}{PLAIN}", &digest.0[2..]))
+    }
+
+    /// A new file on the disk of the blobs, which removes itself unless it is adopted.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn staging(&self) -> io::Result<tempfile::NamedTempFile> {
+        std::fs::create_dir_all(&self.folder)?;
+        tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)
+    }
+
+    /// Makes a file on the disk of the blobs one of them, as it is. That it has this digest, the caller has made sure of.
+    ///
+    /// # Errors
+    /// It cannot be flushed or renamed.
+    pub fn adopt(&self, file: &Path, digest: &BlobDigest) -> io::Result<()> {
+        File::open(file)?.sync_data()?;
+        let path = self.plain_path(digest);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+            std::fs::rename(file, &path)?;
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// The file of a blob that lies as it is. What is read of it is not checked.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open_plain(&self, digest: &BlobDigest) -> io::Result<File> {
+        File::open(self.plain_path(digest))
+    }
+
+    /// Removes one that is damaged. Whoever names it finds it missing.
+    pub fn discard(&self, digest: &BlobDigest) {
+        for path in [self.path(digest), self.plain_path(digest)] {
+            // The other form was never there.
+            let _gone = std::fs::remove_file(path);
+        }
+    }
+
     /// Reads a blob. At its end what was read is compared with its name: a difference is an error of the kind
     /// [`io::ErrorKind::InvalidData`].
     ///
     /// # Errors
     /// It is not there, or cannot be read.
     pub fn open(&self, digest: &BlobDigest) -> io::Result<BlobReader> {
-        let mut decoder = zstd::Decoder::new(File::open(self.path(digest))?)?;
-        decoder.window_log_max(WINDOW_LOG_MAX)?;
-        Ok(BlobReader { decoder, hash: Sha256::new(), expect: digest.0.clone() })
+        let source = match self.open_plain(digest) {
+            Ok(file) => Source::Plain(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut decoder = zstd::Decoder::new(File::open(self.path(digest))?)?;
+                decoder.window_log_max(WINDOW_LOG_MAX)?;
+                Source::Packed(decoder)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(BlobReader { source, hash: Sha256::new(), expect: digest.0.clone() })
     }
 
     /// Removes blobs that are not named, but for young ones. Gives how many bytes of the disk that freed.
@@ -112,6 +167,7 @@ impl BlobStore {
 
 fn name_of(path: &Path) -> Option<BlobDigest> {
     let (start, rest) = (path.parent()?.file_name()?.to_str()?, path.file_name()?.to_str()?);
+    let rest = rest.strip_suffix(PLAIN).unwrap_or(rest);
     BlobDigest::try_from(format!("{start}{rest}")).ok()
 }
 
@@ -165,9 +221,23 @@ impl BlobWriter {
 
 /// A blob that is being read.
 pub struct BlobReader {
-    decoder: zstd::Decoder<'static, io::BufReader<File>>,
+    source: Source,
     hash: Sha256,
     expect: String,
+}
+
+enum Source {
+    Packed(zstd::Decoder<'static, io::BufReader<File>>),
+    Plain(File),
+}
+
+impl Read for Source {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Packed(decoder) => decoder.read(bytes),
+            Self::Plain(file) => file.read(bytes),
+        }
+    }
 }
 
 impl std::fmt::Debug for BlobReader {
@@ -181,7 +251,7 @@ impl Read for BlobReader {
         let corrupt = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
         let expect = &self.expect;
         let read =
-            self.decoder.read(bytes).map_err(|error| corrupt(format!("the blob {expect} is damaged: {error}")))?;
+            self.source.read(bytes).map_err(|error| corrupt(format!("the blob {expect} is damaged: {error}")))?;
         if read == 0 && !bytes.is_empty() {
             let got: String = self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             if got != *expect {
@@ -238,6 +308,31 @@ mod tests {
         File::options().write(true).open(store.path(&digest)).unwrap().set_modified(old).unwrap();
         assert_eq!(store.sweep(&BTreeSet::from([digest.clone()])).unwrap(), 0);
         assert!(store.sweep(&BTreeSet::new()).unwrap() > 0 && store.open(&digest).is_err());
+    }
+
+    #[test]
+    fn what_lies_as_it_is_is_read_checked_swept_and_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(folder.path().join("blobs"));
+        let digest =
+            BlobDigest::try_from("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned())
+                .unwrap();
+        let adopt = |content: &[u8]| {
+            let mut file = store.staging().unwrap();
+            file.write_all(content).unwrap();
+            store.adopt(&file.into_temp_path(), &digest).unwrap();
+        };
+        adopt(b"abc");
+        assert_eq!(read(&store, &digest).unwrap(), b"abc");
+        let old = SystemTime::now() - YOUNG * 2;
+        store.open_plain(&digest).unwrap();
+        File::options().write(true).open(store.plain_path(&digest)).unwrap().set_modified(old).unwrap();
+        assert_eq!(store.sweep(&BTreeSet::from([digest.clone()])).unwrap(), 0);
+        assert_eq!(store.sweep(&BTreeSet::new()).unwrap(), 3);
+        adopt(b"abd");
+        assert_eq!(read(&store, &digest).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        store.discard(&digest);
+        assert_eq!(store.open(&digest).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

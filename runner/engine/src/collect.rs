@@ -193,7 +193,7 @@ fn wanted(used: u64, available: u64, percent_max: u8) -> (u8, u64) {
 mod tests {
     use super::*;
     use crate::blobs::BlobDigest;
-    use crate::kept::{CacheEntry, KeptRules};
+    use crate::kept::{CacheEntry, CacheForm, KeptRules};
 
     #[test]
     fn so_much_has_to_go() {
@@ -225,6 +225,7 @@ mod tests {
                 used,
                 run: 1,
                 sha: String::new(),
+                form: CacheForm::Ours,
             };
             kept.add_cache(entry).unwrap();
         }

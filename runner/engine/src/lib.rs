@@ -18,6 +18,7 @@ pub mod hash_files;
 pub mod image;
 pub mod inside;
 pub mod insights;
+pub mod issuer;
 pub mod job;
 pub mod kept;
 pub mod machine;
@@ -35,6 +36,7 @@ pub mod reports;
 pub mod runner_label;
 pub mod sealing;
 pub mod service;
+pub mod serving;
 #[cfg(test)]
 mod simulation;
 pub mod slots;

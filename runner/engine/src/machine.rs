@@ -24,6 +24,7 @@ use crate::job::{EnvironmentSecrets, JobSettings, PlacedJobs, SecretStore, Share
 use crate::notice::Notices;
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPolicy};
 use crate::runner_label::RunnerLabels;
+use crate::serving::JobServices;
 use crate::slots::{Party, Slots};
 use crate::step::{BuiltInActions, RepositoryFacts};
 use crate::store::{NewRun, RunId, RunNumbers, SqliteStore, StoreError};
@@ -51,6 +52,8 @@ pub struct Machine {
     pub groups: SharedGroups,
     /// What actions run with.
     pub actions: Actions,
+    /// What serves actions of others, if anything does.
+    pub services: Option<Arc<dyn JobServices>>,
 }
 
 /// A run that somebody asked for.
@@ -146,6 +149,7 @@ impl Machine {
             reports: Some(self.store.reports()),
             tokens: None,
             actions: self.actions.clone(),
+            services: self.services.clone(),
             trace: None,
             kept: crate::kept::Kept::new(&self.folders.state, crate::kept::KeptRules::default()),
             state: self.folders.state.clone(),
@@ -168,9 +172,8 @@ impl Machine {
             party: Party::default(),
         };
         let whole = facts.selected.is_none() && facts.legs.is_empty();
-        let result = dispatcher
-            .run(Dispatch { id: numbers.id, facts, history: Vec::new(), kept: Vec::new(), first: Vec::new() }, control)
-            .await;
+        let dispatch = Dispatch { id: numbers.id, facts, history: Vec::new(), kept: Vec::new(), first: Vec::new() };
+        let result = dispatcher.run(dispatch, control).await;
         if jobs.unfinished_starts.load(Ordering::Relaxed) {
             self.remove_parts(numbers.id).await;
         }

@@ -147,7 +147,7 @@ mod run {
         matrix_cross matrix_dynamic matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
         matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
         old_commands output_forms outputs_job outputs_matrix parallel path_file problem_matcher processes reusable
-        reusable_matrix secrets secrets_everywhere services_container services_failed services_runner shells state
+        reusable_matrix secrets secrets_everywhere services_container services_failed services_of_actions services_runner shells state
         step_env_keys step_outputs stop_commands sudo summary timeout_step vars
     }
 }

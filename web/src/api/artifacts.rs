@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use engine::kept::{Artifact, Kept, KeptError, KeptRules};
+use engine::kept::{Artifact, Kept, KeptError, KeptRules, TarOf};
 use engine::store::RunId;
 use engine::store::listing::RunListed;
 use jiff::Timestamp;
@@ -50,7 +50,9 @@ pub(crate) async fn download(
         let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
         not_found(format!("run {id} has no artifact `{name}`; {known}"))
     })?;
-    let mut archive = kept.blobs.open(&artifact.digest).map_err(|error| unreadable(&error))?;
+    let wanted = artifact.clone();
+    let opened = tokio::task::spawn_blocking(move || kept.tar_of(&wanted)).await.map_err(|error| unreadable(&error))?;
+    let TarOf { mut archive, bytes, digest } = opened.map_err(|error| unreadable(&error))?;
     let (chunks, mut inbox) = tokio::sync::mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
         loop {
@@ -71,9 +73,9 @@ pub(crate) async fn download(
     let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     for (header, value) in [
         (header::CONTENT_TYPE, "application/x-tar".to_owned()),
-        (header::CONTENT_LENGTH, artifact.bytes.to_string()),
+        (header::CONTENT_LENGTH, bytes.to_string()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{safe}.tar\"")),
-        (header::ETAG, format!("\"{}\"", artifact.digest.hex())),
+        (header::ETAG, format!("\"{}\"", digest.hex())),
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
     ] {
         response.headers_mut().insert(header, HeaderValue::from_str(&value).map_err(|error| unreadable(&error))?);

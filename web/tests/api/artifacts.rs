@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use engine::kept::{Artifact, Kept, KeptRules, now};
+use engine::kept::{Artifact, Form, Kept, KeptRules, now};
 use engine::store::tokens::Scope;
 
 use crate::world::World;
@@ -27,6 +27,8 @@ pub(crate) fn keep(world: &World, run: u64, name: &str, content: &[u8]) -> Artif
         expires: now() + 1_000,
         sha: String::new(),
         event: "push".into(),
+        form: Form::Tar,
+        zipped: None,
     };
     kept.add_artifact(artifact, false, false).unwrap()
 }

@@ -25,6 +25,7 @@ use super::recording::{Again, Performed, Recording};
 use super::{JobOrder, SharedMasker};
 use crate::notice::Notices;
 use crate::placement::{Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder, PlacementError};
+use crate::serving::Served;
 use crate::step::script::Shell;
 use crate::step::{
     BuiltInAction, BuiltInActions, RepositoryFacts, RunFactsForAction, StepEnd, WorkspaceFacts, minutes,
@@ -71,6 +72,8 @@ pub(super) struct StepTools {
     pub(super) trace: Option<TraceIds>,
     /// `defaults.run` of job and workflow, the job's first.
     pub(super) defaults: Vec<Token>,
+    /// The services of its steps.
+    pub(super) served: Option<Arc<Served>>,
     /// PATH of the image or of this machine.
     pub(super) own_path: String,
     /// Whether there is a bash.

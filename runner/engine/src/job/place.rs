@@ -268,8 +268,9 @@ impl Folders {
             has_bash,
             folders: self.temporary,
             boot: boot_id(),
+            serving: None,
         };
-        Placed { handle, record }
+        Placed { handle, record, served: None }
     }
 
     fn remove(&self) {

@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::JobPaths;
 use super::run::JobSettings;
+use super::serving::ServingRecord;
 use crate::placement::{JobHandle, RunDirectory, boot_id};
+use crate::serving::Served;
 use crate::step::WorkspaceFacts;
 
 /// A job that has its place.
 pub(super) struct Placed {
     pub(super) handle: Arc<dyn JobHandle>,
     pub(super) record: PlacedRecord,
+    /// The services of its steps, where it has any.
+    pub(super) served: Option<Arc<Served>>,
 }
 
 /// What is known of a job's place, also to a process to come.
@@ -34,6 +38,9 @@ pub(crate) struct PlacedRecord {
     /// Of which start of the machine; absent where nobody knows.
     #[serde(default)]
     pub(super) boot: Option<String>,
+    /// What its services need.
+    #[serde(default)]
+    pub(super) serving: Option<ServingRecord>,
 }
 
 impl PlacedRecord {
@@ -54,7 +61,7 @@ impl PlacedRecord {
             (false, None) => return Err(settings.docker_problem.clone().unwrap_or_default()),
         };
         let handle = placement.adopt(&self.handle).await.map_err(|error| error.to_string())?;
-        Ok(Placed { handle, record: self })
+        Ok(Placed { handle, record: self, served: None })
     }
 
     /// Removes the folders of a job whose container or agent is gone.
@@ -66,6 +73,9 @@ impl PlacedRecord {
 impl Placed {
     /// Removes the job's container or agent and its folders. What cannot be removed is named.
     pub(super) async fn stop(self) -> Result<(), String> {
+        if let Some(served) = &self.served {
+            served.lease.over();
+        }
         let stopped = self.handle.stop().await.map_err(|error| error.to_string());
         let folders = self.record.folders.clone();
         let removed = tokio::task::spawn_blocking(move || remove(&folders))

@@ -145,6 +145,7 @@ impl StepTask {
                 env.insert(name.clone(), value.clone());
             }
         }
+        env.extend(tools.served.iter().flat_map(|served| served.steps.clone()));
         env.insert("GITHUB_ACTION".into(), id.to_owned());
         // What a step traces joins the trace of the run, unless the workflow says otherwise.
         // See <https://opentelemetry.io/docs/specs/otel/context/env-carriers/>.

@@ -26,7 +26,7 @@ use super::matchers::JobMatchers;
 use super::own_token::with_token;
 use super::perform::StepTools;
 use super::place::Place;
-use super::placed::{Placed, PlacedRecord};
+use super::placed::Placed;
 use super::steps::Stepper;
 use super::{Begun, EnvironmentSecrets, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::actions::Actions;
@@ -34,7 +34,8 @@ use crate::kept::{Keeper, Kept};
 use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
-use crate::step::{BuiltInActions, RepositoryFacts, RunFactsForAction};
+use crate::serving::JobServices;
+use crate::step::{BuiltInActions, RepositoryFacts};
 use crate::store::job_tokens::JobTokens;
 use crate::store::reports::Reports;
 use crate::telemetry::TraceIds;
@@ -98,6 +99,8 @@ pub struct JobSettings {
     pub tokens: Option<JobTokens>,
     /// What actions run with.
     pub actions: Actions,
+    /// What serves actions.
+    pub services: Option<Arc<dyn JobServices>>,
 }
 
 /// Job runs in containers or on this machine.
@@ -250,10 +253,11 @@ impl PlacedJobs {
                 return JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message, told: false };
             }
         };
-        let placed = match placed {
+        let mut placed = match placed {
             Ok(placed) => placed,
             Err(message) => return failed(message),
         };
+        self.serve(order, &job, &mut placed, log).await;
         self.forget(&order.key);
         let journal = self.journal(&order.key);
         journal.write(|| Entry::Placed(Box::new(placed.record.clone())));
@@ -317,7 +321,7 @@ impl PlacedJobs {
         placed: &Placed,
         journal: Journal,
     ) -> StepTools {
-        let (handle, placed) = (&placed.handle, &placed.record);
+        let (handle, served, placed) = (&placed.handle, &placed.served, &placed.record);
         let settings = &*self.0;
         let debug = settings.secrets.get("ACTIONS_STEP_DEBUG").is_some_and(|secret| secret.expose() == "true")
             || order.contexts.vars.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true");
@@ -353,39 +357,12 @@ impl PlacedJobs {
             base_env,
             trace: settings.trace.clone(),
             defaults: order.steps_job().defaults.iter().cloned().chain(workflow_defaults).collect(),
+            served: served.clone(),
             own_path: placed.own_path.clone(),
             has_bash: placed.has_bash,
             debug,
             journal,
             nodes: JobNodes::of(&settings.actions, handle, placed.on_host),
-        }
-    }
-
-    /// What an action may know of the run.
-    fn run_facts(&self, order: &JobOrder, placed: &PlacedRecord, github: &Value) -> RunFactsForAction {
-        let settings = &*self.0;
-        let text = |name: &str| github.get(name).map(|value| value.to_display_string().to_string()).unwrap_or_default();
-        let path = |keys: &[&str]| {
-            let value = keys.iter().try_fold(github.clone(), |value, key| value.get(key).cloned());
-            value.map(|value| value.to_display_string().to_string()).unwrap_or_default()
-        };
-        RunFactsForAction {
-            id: order.run,
-            job: order.key.to_string(),
-            environment: order.environment.clone().and_then(Result::ok),
-            actor: text("actor"),
-            workflow: order.facts.workflow.path.clone(),
-            git_ref: text("ref"),
-            sha: text("sha"),
-            event: text("event_name"),
-            base_ref: text("base_ref"),
-            default_branch: path(&["event", "repository", "default_branch"]),
-            fork: path(&["event", "pull_request", "head", "repo", "fork"]) == "true",
-            home: placed.paths.home.clone().or_else(|| std::env::var("HOME").ok()).unwrap_or_default(),
-            state: settings.state.clone(),
-            kept: settings.kept.clone(),
-            keeper: settings.keeper.clone(),
-            reports: settings.reports.clone(),
         }
     }
 }

@@ -32,7 +32,8 @@ impl PlacedJobs {
             return end;
         }
         match record.clone().adopt(&self.0).await {
-            Ok(placed) => {
+            Ok(mut placed) => {
+                self.serve(order, &job, &mut placed, log).await;
                 if !begun.placed {
                     let runner = placed.record.runner.clone();
                     let event = RunEvent::JobRunPlaced { key: order.key.clone(), runner };

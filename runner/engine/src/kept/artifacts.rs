@@ -8,6 +8,28 @@ use serde::{Deserialize, Serialize};
 use super::{Keeper, Kept, KeptError, now};
 use crate::blobs::BlobDigest;
 
+/// What an artifact's blob is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// An archive that an action of ours packed.
+    #[default]
+    Tar,
+    /// An archive that a client packed, as it was sent.
+    Zip,
+    /// One file as a client sent it, of this type; its name is the artifact's.
+    File(String),
+}
+
+/// The zip that clients get of an artifact that is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zipped {
+    /// Its blob.
+    pub digest: BlobDigest,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// An artifact of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -39,6 +61,12 @@ pub struct Artifact {
     pub sha: String,
     /// The event of the run.
     pub event: String,
+    /// What the blob is.
+    #[serde(default)]
+    pub form: Form,
+    /// Made when a client first asks.
+    #[serde(default)]
+    pub zipped: Option<Zipped>,
 }
 
 impl Kept {
@@ -81,6 +109,32 @@ impl Kept {
         self.tidy_if_due(&lock)?;
         Ok(artifact)
     }
+
+    /// Keeps what was found out about an artifact; one that is gone stays gone.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(super) fn note_artifact(&self, artifact: &Artifact) -> Result<(), KeptError> {
+        let _lock = self.lock()?;
+        let group = group(artifact.run);
+        if self.list::<Artifact>(&group)?.iter().any(|other| other.id == artifact.id) {
+            self.write(&group, artifact.id, artifact)?;
+        }
+        Ok(())
+    }
+
+    /// Removes an artifact, if it is there. Its content goes when nothing names it any more.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn remove_artifact(&self, artifact: &Artifact) -> Result<(), KeptError> {
+        let _lock = self.lock()?;
+        let group = group(artifact.run);
+        if self.list::<Artifact>(&group)?.iter().any(|other| other.id == artifact.id) {
+            self.remove(&group, artifact.id)?;
+        }
+        Ok(())
+    }
 }
 
 impl Keeper {
@@ -122,6 +176,8 @@ mod tests {
             expires,
             sha: String::new(),
             event: "push".into(),
+            form: Form::Tar,
+            zipped: None,
         };
         let add = |artifact: Artifact, overwrite, again| {
             kept.add_artifact(artifact, overwrite, again).map(|artifact| artifact.id).ok()

@@ -6,6 +6,17 @@ use sha2::{Digest as _, Sha256};
 use super::{Kept, KeptError, now};
 use crate::blobs::BlobDigest;
 
+/// What an entry's blob is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheForm {
+    /// An archive that an action of ours packed.
+    #[default]
+    Ours,
+    /// What a client sent: an archive with paths relative to its workspace, packed with zstd or gzip.
+    Client,
+}
+
 /// An entry of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheEntry {
@@ -33,6 +44,9 @@ pub struct CacheEntry {
     pub run: u64,
     /// The commit of that run.
     pub sha: String,
+    /// What the blob is.
+    #[serde(default)]
+    pub form: CacheForm,
 }
 
 /// What is looked for.
@@ -110,6 +124,20 @@ impl Kept {
         self.tidy_if_due(&lock)?;
         Ok(entry)
     }
+
+    /// Removes an entry whose content is damaged or gone, so that the next one may be saved.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn drop_cache(&self, entry: &CacheEntry) -> Result<(), KeptError> {
+        let _lock = self.lock()?;
+        let group = group(&entry.repository);
+        if self.list::<CacheEntry>(&group)?.iter().any(|other| other.id == entry.id) {
+            self.remove(&group, entry.id)?;
+            self.blobs.discard(&entry.digest);
+        }
+        Ok(())
+    }
 }
 
 fn group(repository: &str) -> String {
@@ -136,6 +164,7 @@ mod tests {
             used: now(),
             run: 1,
             sha: String::new(),
+            form: CacheForm::Ours,
         }
     }
 

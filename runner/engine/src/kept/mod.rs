@@ -8,12 +8,17 @@
 mod artifacts;
 mod caches;
 mod evict;
+mod forms;
+mod scope;
 mod tidy;
 mod unpack;
 
-pub use artifacts::Artifact;
-pub use caches::{CacheEntry, Wanted};
+pub use artifacts::{Artifact, Form, Zipped};
+pub use caches::{CacheEntry, CacheForm, Wanted};
 pub use evict::Evictable;
+pub use forms::TarOf;
+pub(crate) use forms::digest_of;
+pub use scope::{CacheScopes, RunOfCaches};
 pub use tidy::Tidied;
 pub use unpack::unpack;
 
@@ -101,6 +106,12 @@ impl Kept {
     pub fn new(state: &Path, rules: KeptRules) -> Self {
         let folder = state.join("kept");
         Self { blobs: BlobStore::new(folder.join("blobs")), folder, rules }
+    }
+
+    /// Folder for what clients send, until it is whole: on the disk of the blobs.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.folder.join("uploads")
     }
 
     fn io(&self, error: io::Error) -> KeptError {

@@ -61,6 +61,7 @@ impl Kept {
                     tidied.artifacts += 1;
                 } else {
                     named.insert(artifact.digest);
+                    named.extend(artifact.zipped.map(|zipped| zipped.digest));
                 }
             }
         }

@@ -96,6 +96,7 @@ impl Placement for HostPlacement {
         let facts = JobFacts {
             run_directory: run.to_string_lossy().into_owned(),
             files_are_shared: true,
+            agent: Some(self.agent.to_string_lossy().into_owned()),
             ..JobFacts::default()
         };
         let record = Record {

@@ -173,6 +173,9 @@ pub struct JobFacts {
     pub run_directory: String,
     /// A folder in the job that holds a program `sudo` which runs its arguments. For the end of PATH.
     pub sudo_directory: Option<String>,
+    /// The agent's program, as the job sees it.
+    #[serde(default)]
+    pub agent: Option<String>,
     /// Whether paths of [`Mount`]s are the same files on this machine: false with a remote engine, where only
     /// `write_file` and `read_file` reach them.
     pub files_are_shared: bool,

@@ -263,6 +263,7 @@ fn settings(
         pull: parts.pull,
         tokens,
         actions: parts.actions.clone(),
+        services: parts.services.clone(),
     }
 }
 

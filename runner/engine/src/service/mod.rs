@@ -43,6 +43,7 @@ use crate::groups::SharedGroups;
 use crate::kept::{Kept, KeptRules};
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
+use crate::serving::JobServices;
 use crate::slots::Slots;
 use crate::step::BuiltInActions;
 use crate::store::deliveries::{Deliveries, RunOfDelivery};
@@ -95,6 +96,8 @@ pub struct ServiceParts {
     pub server_url: String,
     /// How traces of runs are named, where they are exported.
     pub traces: Option<Traces>,
+    /// What serves actions of others, if anything does.
+    pub services: Option<Arc<dyn JobServices>>,
 }
 
 impl ServiceParts {

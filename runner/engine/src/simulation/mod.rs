@@ -162,6 +162,7 @@ impl Simulation {
             reports: None,
             tokens: None,
             actions: crate::actions::Actions::default(),
+            services: None,
             trace: Some(TraceIds::of("simulation", "me/shop", 1)),
             state: root.join("state"),
             journals: Some(root.join("journals")),

@@ -16,3 +16,4 @@ pub use builtin::{
     RunFactsForAction, WorkspaceFacts,
 };
 pub use end::{PostAction, PostScript, StepEnd, StepOutputs, minutes};
+pub use kept::{JobFolders, cache_for_clients, check_artifact_name};

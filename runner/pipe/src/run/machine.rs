@@ -7,13 +7,16 @@ use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
 use engine::groups::SharedGroups;
+use engine::issuer::Issuer;
 use engine::machine::Machine;
 use engine::placement::{DockerPlacement, DockerSettings, HostPlacement, Owner, Placement, TransportChoice};
+use engine::sealing::{KeySource, Vault};
 use engine::slots::Slots;
 use engine::store::{Database, SqliteStore};
 use pipelines::Deploying;
 use pipelines::rollout::Orphans;
 use pipelines::target::local::Starter;
+use results::{Identity, Results};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -62,7 +65,23 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         slots: Slots::new(parallel),
         groups: SharedGroups::across(paths.state.join("groups"), waits),
         actions,
+        services: Some(Arc::new(services(&paths.state))),
     })
+}
+
+/// What serves actions. Identity tokens are signed with a key of this user's own; where that cannot be used there are none.
+fn services(state: &Path) -> Results {
+    let identity = match KeySource::choose(&terminal::variable, state).read(true) {
+        Ok(keys) => {
+            let issuer = Issuer::new(state, Arc::new(Vault::new(keys)), Vec::new());
+            Some(Identity { issuer, name: None })
+        }
+        Err(error) => {
+            tracing::warn!(%error, "jobs get no identity tokens");
+            None
+        }
+    };
+    Results { identity }
 }
 
 /// What deploys from a folder of state.

@@ -12,6 +12,7 @@ use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
 use engine::insights::Noter;
+use engine::issuer::Issuer;
 use engine::notify::Herald;
 use engine::placement::{
     DockerPlacement, DockerSettings, HostPlacement, Limits, Owner, Placement, PullPolicy, TransportChoice,
@@ -31,9 +32,12 @@ use engine::triggering::{Sources, Triggering};
 use pipelines::rollout::Orphans;
 use pipelines::scan::Again;
 use pipelines::{Deploying, Watch};
+use results::{Identity, Results};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess, Registry};
-use web::{Entrance, FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes};
+use web::{
+    Entrance, FrontDoor, FrontDoorOptions, Processor, Pump, ServerOptions, StoredSecrets, health_routes, issuer_routes,
+};
 use workflow::secret::Secret;
 
 use super::config::ServerConfig;
@@ -74,7 +78,8 @@ pub async fn compose(
     let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let deploying = machine::deploying(database.clone(), &data, &Owner::new(&data));
-    let parts = parts(&data, &config, (&database, &deploying), (settings.clone(), sources.folders())).await?;
+    let mut parts = parts(&data, &config, (&database, &deploying), (settings.clone(), sources.folders())).await?;
+    let identity = serving(&mut parts, &data, &vault, (&config, address));
     let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
     let stop = CancellationToken::new();
     let house = House::new(data.clone(), parts.kept(), database.clone(), parts.docker.clone(), &config.retention);
@@ -119,13 +124,27 @@ pub async fn compose(
         stop: stop.clone(),
     };
     let routes = Router::new().merge(door.routes()).merge(health_routes(database.clone()));
-    let routes = routes.merge(telling.numbers).merge(api.routes());
+    let routes = routes.merge(telling.numbers).merge(api.routes()).merge(issuer_routes(identity.issuer, identity.name));
     let keep_up: Background = Box::pin(keep_up);
     let rollouts = rollouts(deploying, &stop);
     let background =
         vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts, watching, again];
     let (options, drain) = (options(&config), config.drain());
     Ok(Composed { database, runs, routes, options, background, stop, drain, first, local })
+}
+
+/// What serves actions, and who issues identity tokens of jobs, under the server's own address.
+fn serving(
+    parts: &mut ServiceParts,
+    data: &Path,
+    vault: &Arc<dyn Sealer>,
+    (config, address): (&ServerConfig, SocketAddr),
+) -> Identity {
+    let issuer = Issuer::new(data, Arc::clone(vault), Vec::new());
+    let name = config.server.url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let identity = Identity { issuer, name: Some(name.trim_end_matches('/').to_owned()) };
+    parts.services = Some(Arc::new(Results { identity: Some(identity.clone()) }));
+    identity
 }
 
 /// What a start of the machine ended is started again, and rollouts that nobody carries are carried.
@@ -255,6 +274,7 @@ async fn parts(
         retention: engine::kept::KeptRules::default(),
         server_url: "https://github.com".to_owned(),
         traces: super::reporting::traces(config, database),
+        services: None,
     };
     config.apply(&mut parts);
     Ok(parts)

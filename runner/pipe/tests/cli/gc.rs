@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use engine::blobs::BlobStore;
-use engine::kept::{CacheEntry, Kept, KeptRules};
+use engine::kept::{CacheEntry, CacheForm, Kept, KeptRules};
 use engine::store::{Database, NewRun, Options, RunId, RunLog as _, SqliteStore};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
@@ -69,6 +69,7 @@ async fn fill(data: &Path, used: &[u64]) {
             used,
             run: 1,
             sha: String::new(),
+            form: CacheForm::Ours,
         };
         kept.add_cache(entry).unwrap();
     }

@@ -371,6 +371,7 @@ impl Start<'_> {
                 .collect(),
             run_directory: spec.run_directory.inside.clone(),
             sudo_directory: Some(format!("{}/{SUDO_FOLDER}", self.agent_folder())),
+            agent: Some(format!("{}/{AGENT}", self.agent_folder())),
             files_are_shared: stdio_token.is_none(),
         };
         let record = Record {

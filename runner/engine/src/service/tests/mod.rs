@@ -101,6 +101,7 @@ impl World {
             retention: crate::kept::KeptRules::default(),
             server_url: "https://github.com".to_owned(),
             traces: None,
+            services: None,
         });
         let stop = CancellationToken::new();
         let serving = tokio::spawn({

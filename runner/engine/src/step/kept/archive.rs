@@ -14,7 +14,7 @@ const ENTRIES_MAX: u64 = 500_000;
 /// Bytes of the path of an entry.
 const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of all files together.
-const BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024;
+pub(super) const BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024;
 
 /// What an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Places {
         found.unwrap_or_else(|| path.to_path_buf())
     }
 
-    fn give(&self, path: &Path) -> PathBuf {
+    pub(super) fn give(&self, path: &Path) -> PathBuf {
         let found = self.0.iter().find_map(|(name, folder)| {
             Some(folder.strip_prefix("/").unwrap_or(folder).join(path.strip_prefix(name).ok()?))
         });

@@ -12,7 +12,7 @@ use super::patterns::{Patterns, common, is_below};
 use super::transfer::{Find, find, pack};
 use super::{NO_FILES, failed, flag, input, switch, text};
 use crate::blobs::BlobDigest;
-use crate::kept::{Artifact, Kept, KeptError, now};
+use crate::kept::{self, Artifact, Kept, KeptError, now};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -112,6 +112,8 @@ impl BuiltInAction for UploadArtifact {
             expires: now() + days * SECONDS_A_DAY,
             sha: call.run.sha.clone(),
             event: call.run.event.clone(),
+            form: kept::Form::Tar,
+            zipped: None,
         };
         let artifact = match kept.add_artifact(artifact, overwrite, call.again) {
             Ok(artifact) => artifact,
@@ -241,7 +243,11 @@ fn level(text: &str) -> Result<i32, ActionError> {
     }
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// Whether an artifact may have this name, in the words of GitHub's action.
+///
+/// # Errors
+/// It is empty, or holds what no name of a file may hold everywhere.
+pub fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("Provided artifact name input during validation is empty".to_owned());
     }

@@ -5,14 +5,17 @@
 //! <https://github.com/actions/cache/blob/main/README.md>, scopes
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching>.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use super::archive::{Kind, Places, give_out, take_in};
+use super::clients::{JobFolders, give_clients};
 use super::patterns::{Patterns, is_below};
 use super::transfer::{Find, find, pack, unpack};
 use super::{failed, flag, input, lines, switch, text};
-use crate::kept::{CacheEntry, Kept, KeptError, Wanted, now};
+use crate::kept::{CacheEntry, CacheForm, CacheScopes, Kept, KeptError, RunOfCaches, Wanted, now};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts, PostWhen};
 
 /// GitHub's bounds of a key and of how many there may be.
@@ -120,7 +123,7 @@ async fn restore(call: &mut ActionCall<'_>) -> Result<Option<String>, ActionErro
     call.outputs.insert("cache-primary-key".to_owned(), key.clone());
     let kept = call.run.kept.clone();
     let version = version(call);
-    let (repository, scopes) = (&call.run.keeper.repository, scopes(call));
+    let (repository, scopes) = (&call.run.keeper.repository, scopes(call).readable);
     let wanted = Wanted { repository, scopes: &scopes, version: &version, key: &key, prefixes: &prefixes };
     let found = kept.find_cache(wanted).map_err(failed)?;
     let found = match found {
@@ -128,6 +131,9 @@ async fn restore(call: &mut ActionCall<'_>) -> Result<Option<String>, ActionErro
             Ok(()) => Some(entry),
             Err(error) => {
                 call.log.warning(&format!("Failed to restore: {error}")).await;
+                if let Some(damage) = damaged(&kept, &entry).await {
+                    call.log.warning(&format!("The entry is removed, since it cannot be read: {damage}")).await;
+                }
                 None
             }
         },
@@ -154,31 +160,45 @@ async fn restore(call: &mut ActionCall<'_>) -> Result<Option<String>, ActionErro
     Ok(Some(entry.key))
 }
 
+/// Whether the entry itself is at fault; it is gone then, so that the job can save a whole one.
+async fn damaged(kept: &Kept, entry: &CacheEntry) -> Option<String> {
+    let (kept, entry) = (kept.clone(), entry.clone());
+    let look = tokio::task::spawn_blocking(move || {
+        let read = kept.blobs.open(&entry.digest).and_then(|mut blob| std::io::copy(&mut blob, &mut std::io::sink()));
+        let damage = read.err()?;
+        // What cannot be removed is found damaged again.
+        let _left = kept.drop_cache(&entry);
+        Some(damage.to_string())
+    });
+    look.await.ok().flatten()
+}
+
 async fn unpacked(call: &ActionCall<'_>, kept: &Kept, entry: &CacheEntry) -> Result<(), ActionError> {
     let archive = kept.blobs.open(&entry.digest).map_err(failed)?;
     let places = places(call);
-    unpack(call, "/", move |file| give_out(archive, file, &places)).await
+    let workspace = PathBuf::from(&call.workspace.inside);
+    let form = entry.form;
+    unpack(call, "/", move |file| match form {
+        CacheForm::Ours => give_out(archive, file, &places),
+        CacheForm::Client => give_clients(archive, file, &workspace),
+    })
+    .await
 }
 
 /// Where the job's folders are: another job's may be elsewhere.
 fn places(call: &ActionCall<'_>) -> Places {
-    let workspace = std::path::Path::new(&call.workspace.inside);
-    let work = workspace.ancestors().nth(2).unwrap_or(workspace).to_path_buf();
-    let home = std::path::PathBuf::from(&call.run.home);
-    let mut places = vec![("work", work), ("home", home), ("root", "/".into())];
-    places.retain(|(name, folder)| *name == "root" || folder.parent().is_some());
-    Places(places)
+    JobFolders { workspace: call.workspace.inside.clone(), home: call.run.home.clone() }.places()
 }
 
 /// Saves an entry, unless there is one or there is nothing.
 async fn save(call: &mut ActionCall<'_>) -> Result<(), ActionError> {
     let key = text(call, "key").to_owned();
-    if call.run.fork && call.run.event != "pull_request" {
-        let event = &call.run.event;
-        return Err(failed(format!("an event of a fork (`{event}`) may not write to the caches of this repository")));
+    let CacheScopes { own: scope, refused, .. } = scopes(call);
+    if let Some(why) = refused {
+        return Err(failed(why));
     }
     let kept = call.run.kept.clone();
-    let (repository, scope, version) = (call.run.keeper.repository.clone(), own_scope(call), version(call));
+    let (repository, version) = (call.run.keeper.repository.clone(), version(call));
     let taken = format!("Unable to reserve cache with key {key}, another job may be creating this cache.");
     if let Some(entry) = kept.cache(&repository, &scope, &version, &key).map_err(failed)? {
         // A process that was killed had saved it.
@@ -216,6 +236,7 @@ async fn save(call: &mut ActionCall<'_>) -> Result<(), ActionError> {
         used,
         run,
         sha,
+        form: CacheForm::Ours,
     };
     match kept.add_cache(entry) {
         Ok(_) => call.log.line(&format!("Cache saved with key: {key}")).await,
@@ -245,28 +266,24 @@ async fn paths(call: &ActionCall<'_>) -> Result<Vec<String>, ActionError> {
     Ok(found.iter().map(|path| path.trim_start_matches('/').to_owned()).collect())
 }
 
-/// Entries made of other paths do not fit.
+/// Entries made of other paths do not fit. As the npm package makes it where a job has zstd, so that entries are shared.
 fn version(call: &ActionCall<'_>) -> String {
     let mut parts = lines(text(call, "path"));
-    parts.extend(["zstd".to_owned(), "1.0".to_owned()]);
+    parts.extend(["zstd-without-long".to_owned(), "1.0".to_owned()]);
     Sha256::digest(parts.join("|").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whose entries a run writes. Code that anybody may have written writes for nobody else.
-fn own_scope(call: &ActionCall<'_>) -> String {
-    let git_ref = &call.run.git_ref;
-    if call.run.keeper.trusted { git_ref.clone() } else { format!("untrusted {git_ref}") }
-}
-
-/// Whose entries a run may use, its own first.
-fn scopes(call: &ActionCall<'_>) -> Vec<String> {
+/// Whose entries a run may use and write.
+fn scopes(call: &ActionCall<'_>) -> CacheScopes {
     let run = &call.run;
-    let branch = |name: &str| if name.is_empty() { String::new() } else { format!("refs/heads/{name}") };
-    let mut scopes = vec![own_scope(call), branch(&run.base_ref), branch(&run.default_branch)];
-    scopes.retain(|scope| !scope.is_empty());
-    let mut seen = std::collections::HashSet::new();
-    scopes.retain(|scope| seen.insert(scope.clone()));
-    scopes
+    CacheScopes::of(RunOfCaches {
+        event: &run.event,
+        git_ref: &run.git_ref,
+        base_ref: &run.base_ref,
+        default_branch: &run.default_branch,
+        trusted: run.keeper.trusted,
+        fork: run.fork,
+    })
 }
 
 fn check_keys(keys: &[String]) -> Result<(), ActionError> {

@@ -135,9 +135,12 @@ fn folder(call: &ActionCall<'_>) -> Result<String, ActionError> {
 }
 
 async fn get(call: &mut ActionCall<'_>, kept: &Kept, artifact: &Artifact, to: &str) -> Result<(), ActionError> {
-    let Artifact { name, id, bytes, digest, .. } = artifact;
+    let Artifact { name, id, bytes, .. } = artifact;
     call.log.line(&format!("Downloading artifact {name} (id {id}, {bytes} bytes) to {to}")).await;
-    let mut archive = kept.blobs.open(digest).map_err(|error| failed(format!("the artifact {name}: {error}")))?;
+    let (from, wanted) = (kept.clone(), artifact.clone());
+    let opened = tokio::task::spawn_blocking(move || from.tar_of(&wanted));
+    let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let mut archive = opened.map_err(|error| failed(format!("the artifact {name}: {error}")))?.archive;
     unpack(call, to, move |file| std::io::copy(&mut archive, file).map(drop))
         .await
         .map_err(|error| failed(format!("Unable to download artifact {name}: {error}")))?;

@@ -5,12 +5,14 @@
 mod archive;
 mod artifact;
 mod cache;
+mod clients;
 mod download;
 pub(super) mod patterns;
 pub(super) mod transfer;
 
-pub use artifact::UploadArtifact;
+pub use artifact::{UploadArtifact, check_name as check_artifact_name};
 pub use cache::{Cache, RestoreCache, SaveCache};
+pub use clients::{JobFolders, cache_for_clients};
 pub use download::DownloadArtifact;
 
 use workflow::catalogue::{Form, SWITCH};

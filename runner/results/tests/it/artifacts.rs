@@ -1,0 +1,138 @@
+//! `@actions/artifact`, unchanged.
+
+use std::io::Read as _;
+
+use serde_json::json;
+
+use crate::world::{Facts, World};
+
+/// What compresses badly, so that there are many blocks.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(&mut next).flatten().take(bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_goes_up_and_comes_down_in_another_job() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    let large = noise(20_000_000);
+    let files = [job.write("out/a.txt", b"hello"), job.write("out/deep/b.bin", &large)];
+    let root = job.workspace.join("out");
+    let upload = json!({ "name": "my art", "files": files, "root": root, "options": { "retentionDays": 3 } });
+    let up = job.drive("artifact-upload", upload.clone()).await.unwrap();
+    assert!(up["size"].as_u64().unwrap() > 20_000_000 && up["id"].as_u64().unwrap() > 0, "{up}");
+    // Of the same name there is one.
+    let error = job.drive("artifact-upload", upload).await.unwrap_err();
+    assert!(error.contains("(409)") && error.contains("already exists"), "{error}");
+    let other = world.job(Facts { job: "test", ..Facts::default() }).await;
+    let to = other.workspace.join("got");
+    let down = other.drive("artifact-download", json!({ "name": "my art", "path": to })).await.unwrap();
+    assert_eq!(down["digestMismatch"], json!(false), "{down}");
+    assert_eq!(std::fs::read(to.join("deep/b.bin")).unwrap(), large);
+    assert_eq!(std::fs::read(to.join("a.txt")).unwrap(), b"hello");
+    // Our own action sees it, as files.
+    let kept = world.kept.artifacts(1, 1).unwrap();
+    let [artifact] = &kept[..] else { panic!("{kept:?}") };
+    let days = (artifact.expires - engine::kept::now()).div_ceil(24 * 60 * 60);
+    assert_eq!((artifact.files, days), (2, 3));
+    let mut tar = world.kept.tar_of(artifact).unwrap();
+    let mut bytes = Vec::new();
+    tar.archive.read_to_end(&mut bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(engine::kept::unpack(&bytes[..], folder.path()).unwrap(), 2);
+    assert_eq!(std::fs::read(folder.path().join("deep/b.bin")).unwrap(), large);
+    // Another run has none of it.
+    let stranger = world.job(Facts { run: 2, ..Facts::default() }).await;
+    let none = stranger.drive("artifact-list", json!({})).await.unwrap();
+    assert_eq!(none["artifacts"], json!([]));
+    // Deleting and overwriting are the client's own three calls.
+    other.drive("artifact-delete", json!({ "name": "my art" })).await.unwrap();
+    assert_eq!(job.drive("artifact-list", json!({})).await.unwrap()["artifacts"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_our_own_action_uploads_a_client_downloads() {
+    use std::io::Write as _;
+    let world = World::new();
+    let mut tar = tar_of(&[("dir/x", b"native"), ("y", &noise(100_000))]);
+    let mut writer = world.kept.blobs.writer(3).unwrap();
+    writer.write_all(&std::mem::take(&mut tar)).unwrap();
+    let (digest, bytes, stored) = writer.finish().unwrap();
+    let artifact = engine::kept::Artifact {
+        id: 0,
+        repository: "o/r".into(),
+        run: 1,
+        attempt: 1,
+        job: "build".into(),
+        name: "native".into(),
+        digest,
+        bytes,
+        stored,
+        files: 2,
+        created: engine::kept::now(),
+        expires: engine::kept::now() + 1000,
+        sha: String::new(),
+        event: "push".into(),
+        form: engine::kept::Form::Tar,
+        zipped: None,
+    };
+    world.kept.add_artifact(artifact, false, false).unwrap();
+    let job = world.job(Facts::default()).await;
+    let to = job.workspace.join("got");
+    let down = job.drive("artifact-download", json!({ "name": "native", "path": to })).await.unwrap();
+    assert_eq!(down["digestMismatch"], json!(false), "{down}");
+    assert_eq!(std::fs::read(to.join("dir/x")).unwrap(), b"native");
+    assert_eq!(std::fs::read(to.join("y")).unwrap(), noise(100_000));
+}
+
+fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *content).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_file_goes_as_it_is() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    let file = job.write("page.html", b"<script>alert(1)</script>");
+    let upload =
+        json!({ "name": "page.html", "files": [file], "root": job.workspace, "options": { "skipArchive": true } });
+    job.drive("artifact-upload", upload).await.unwrap();
+    let to = job.workspace.join("got");
+    let listed = job.drive("artifact-list", json!({})).await.unwrap();
+    let name = listed["artifacts"][0]["name"].clone();
+    job.drive("artifact-download", json!({ "name": name, "path": to })).await.unwrap();
+    let found: Vec<_> = std::fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(found, [name.as_str().unwrap()]);
+    assert_eq!(std::fs::read(to.join("page.html")).unwrap(), b"<script>alert(1)</script>");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_taken_up_goes_on_with_its_uploads() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    let (port, token, record) = (job.port, job.token().to_owned(), job.served.record.clone());
+    let file = job.write("a", b"one");
+    let upload = json!({ "name": "a", "files": [file], "root": job.workspace });
+    job.drive("artifact-upload", upload).await.unwrap();
+    // The process ends without a word; the next one listens behind the same port.
+    drop(job);
+    let again = world.job(Facts { record: Some(record), port, ..Facts::default() }).await;
+    assert_eq!(again.token(), token);
+    let to = again.workspace.join("got");
+    again.drive("artifact-download", json!({ "name": "a", "path": to })).await.unwrap();
+    assert_eq!(std::fs::read(to.join("a")).unwrap(), b"one");
+}

@@ -1,0 +1,88 @@
+//! `@actions/cache`, unchanged.
+
+use serde_json::{Value as Json, json};
+
+use crate::world::{Facts, Job, World};
+
+async fn save(job: &Job, key: &str, content: &str) -> Result<Json, String> {
+    job.write("deps/x", content.as_bytes());
+    job.drive("cache-save", json!({ "paths": ["deps"], "key": key })).await
+}
+
+/// The key that was found, and what came.
+async fn restore(job: &Job, key: &str, more: &[&str]) -> (Json, Option<String>) {
+    let folder = job.workspace.join("deps");
+    let _none = std::fs::remove_dir_all(&folder);
+    let wanted = json!({ "paths": ["deps"], "key": key, "restoreKeys": more });
+    let found = job.drive("cache-restore", wanted).await.unwrap();
+    (found, std::fs::read_to_string(folder.join("x")).ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_saved_once_and_found_as_on_github() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    assert_eq!(restore(&job, "k-1", &["k-"]).await, (json!(null), None));
+    assert!(save(&job, "k-1", "one").await.unwrap().as_i64().unwrap() > 0);
+    // What is there is not changed.
+    assert_eq!(save(&job, "k-1", "two").await.unwrap(), json!(-1));
+    assert_eq!(restore(&job, "k-1", &[]).await, (json!("k-1"), Some("one".into())));
+    save(&job, "k-2", "newer").await.unwrap();
+    assert_eq!(restore(&job, "k-9", &["z", "k-"]).await, (json!("k-2"), Some("newer".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_damaged_is_a_miss_and_goes() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    save(&job, "k", "whole").await.unwrap();
+    let blob = walk(&world.root.path().join("kept/blobs")).into_iter().find(|path| path.ends_with(".plain")).unwrap();
+    let mut bytes = std::fs::read(&blob).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&blob, &bytes).unwrap();
+    assert_eq!(restore(&job, "k", &[]).await.1, None);
+    assert_eq!(restore(&job, "k", &[]).await, (json!(null), None));
+    assert!(save(&job, "k", "again").await.unwrap().as_i64().unwrap() > 0);
+    assert_eq!(restore(&job, "k", &[]).await, (json!("k"), Some("again".into())));
+}
+
+fn walk(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() { found.extend(walk(&entry)) } else { found.push(entry.display().to_string()) }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f08_what_a_pull_request_of_a_fork_saves_main_does_not_find() {
+    let world = World::new();
+    let fork = Facts {
+        run: 2,
+        event: "pull_request",
+        git_ref: "refs/pull/1/merge",
+        base_ref: "main",
+        trusted: false,
+        fork: true,
+        ..Facts::default()
+    };
+    let fork = world.job(fork).await;
+    save(&fork, "k", "poison").await.unwrap();
+    let main = world.job(Facts::default()).await;
+    assert_eq!(restore(&main, "k", &["k"]).await, (json!(null), None));
+    save(&main, "k", "clean").await.unwrap();
+    // It finds its own first, and of others what is of the branch that it is for.
+    assert_eq!(restore(&fork, "k", &[]).await.1, Some("poison".into()));
+    save(&main, "only-main", "clean").await.unwrap();
+    assert_eq!(restore(&fork, "only-main", &[]).await.1, Some("clean".into()));
+    // One that runs with the rights of the target may not write at all.
+    let target = Facts { run: 3, event: "pull_request_target", fork: true, trusted: false, ..Facts::default() };
+    let target = world.job(target).await;
+    assert_eq!(save(&target, "t", "poison").await.unwrap(), json!(-1));
+    // Neither branches nor repositories see each other's.
+    let topic = world.job(Facts { run: 4, git_ref: "refs/heads/topic", ..Facts::default() }).await;
+    save(&topic, "topic", "x").await.unwrap();
+    assert_eq!(restore(&main, "topic", &[]).await.0, json!(null));
+    let stranger = world.job(Facts { run: 5, repository: "o/other", ..Facts::default() }).await;
+    assert_eq!(restore(&stranger, "k", &["k"]).await.0, json!(null));
+}
