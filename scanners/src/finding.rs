@@ -96,6 +96,8 @@ pub enum Kind {
     Code,
     /// Too little of the code is run by tests.
     Coverage,
+    /// A running service answers in an unsafe way, or in another one than it says.
+    Service,
     /// Another tool found it and we read its report.
     Imported { tool: String },
 }

@@ -19,6 +19,7 @@ mod mutated;
 mod others;
 pub mod package;
 pub mod policy;
+pub mod probe;
 mod purl;
 mod purl_pattern;
 pub mod report;

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::{code, coverage, dockerfile, import, policy, secret, terraform, vex};
+use crate::{code, coverage, dockerfile, import, policy, probe, secret, terraform, vex};
 
 /// Files that are right; each reader gets all of them, changed.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "resource \"aws_iam_policy\" \"é\" {\n  policy = jsonencode({ Statement = [{ Effect = \"Allow\", Action = \"*\", Resource = \"*\" }] })\n  # tfsec:ignore:x:exp:2026-01-01\n  b = \"${var.x == \"y\" ? \"{\" : 1}\"\n  dynamic \"ingress\" { content { cidr_blocks = [\"::/0\"] } }\n  d = <<-EOF\n x\n EOF\n}\nvariable \"db_password\" { default = \"a\" }\n",
     "gate:\n  fail-on: [high, cvss>=9, kev, epss>=0.5]\n  grace: {critical: 0d}\n  baseline: {image: x, mode: only-new}\n  ignore:\n    - {id: CVE-1, purl: \"pkg:deb/debian/a%2Bb@1:1?arch=x\", reason: é, expires: 2027-01-31, owner: a@b}\n  vex: [a/*.json]\n",
     r#"{"@context":"https://openvex.dev/ns/v0.2.0","timestamp":"2026-01-01T00:00:00Z","statements":[{"vulnerability":{"name":"CVE-2023-45853"},"products":[{"@id":"pkg:deb/debian/zlib1g@1%3A1","subcomponents":[{"@id":"pkg:npm/@a/b"}]}],"status":"not_affected","justification":"x"}]}"#,
@@ -20,6 +20,7 @@ const FILES: [&str; 15] = [
     r#"<report><package name="p"><sourcefile name="A"><line nr="3" mi="0" ci="4" mb="1" cb="1"/></sourcefile></package></report>"#,
     r#"{"files":{"a.py":{"executed_lines":[1],"missing_lines":[5],"executed_branches":[[1,2]]}}}"#,
     "# escape=`\nARG V\nFROM é:$V AS a\nENV A=1 B=$A TOKEN=x\nCOPY --from=a x y /é\nRUN --mount=type=cache cd /x && curl 'é' | sh `\n  && apt-get install a\nRUN <<-EOF\n\tpip install x\nEOF\nEXPOSE 80-90/tcp\nUSER root\n",
+    r##"{"openapi":"3.1.0","paths":{"/é/{id}":{"post":{"parameters":[{"name":"id","in":"path","schema":{"$ref":"#/x"}},{"name":"q","in":"query","required":true,"schema":{"type":"string","pattern":"^[a-z]{2}$"}}],"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/x"}}}},"responses":{"2XX":{"content":{"application/json":{"schema":{"$ref":"#/x"}}}}}}}},"x":{"type":"object","required":["a"],"properties":{"a":{"type":"integer","minimum":3,"multipleOf":7},"b":{"$ref":"#/x"}}}}"##,
     "[extend]\nuseDefault = true\n[[rules]]\nid = 'é'\nregex = '''(?i)shop_[a-z]{4,9}'''\nkeywords = ['shop_']\n[allowlist]\nregexes = ['''^x''']\n\"password\": \"q8Zr2Lw9Xc4Vb7Nm1\"\npostgres://é:q8Zr2Lw9Xc@db ghp_ -----BEGIN PRIVATE KEY-----\n",
 ];
 
@@ -76,6 +77,18 @@ fn changed(file: &str, changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
+/// A service that answers everything with the same.
+fn visit(api: probe::Api, body: &[u8]) -> usize {
+    let service = probe::Service { is_free: true, ..probe::Service::default() };
+    let mut probe = probe::Probe::new(service, Some(api));
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let answer = probe::Answer { status: 200, headers, body: body.to_vec(), is_cut: false };
+    while let Some(question) = probe.ask() {
+        probe.answered(&question, &answer);
+    }
+    probe.end().len()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -102,6 +115,7 @@ proptest! {
         prop_assert_eq!(verdict.judged.len(), findings.len());
         let _ = import::read("r.json", &bytes);
         let _ = coverage::Coverage::default().read(&bytes, "/w");
+        let _ = probe::Api::read(&bytes).map(|api| visit(api, &bytes));
         let _ = dockerfile::check("Dockerfile", &text);
         let _ = CODE.with(|scanner| [scanner.check("a.py", &text), scanner.check("a.ts", &text)]);
         let _ = terraform::check(&[terraform::File { path: "a.tf", text: &text }], jiff::civil::date(2026, 11, 22));

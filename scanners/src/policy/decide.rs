@@ -200,7 +200,7 @@ fn weigh(
 fn is_unfixed(finding: &Finding) -> bool {
     match finding.kind {
         Kind::Vulnerability | Kind::Imported { .. } => finding.package().is_some() && finding.fixed_versions.is_empty(),
-        Kind::Secret | Kind::Misconfiguration | Kind::Code | Kind::Coverage => false,
+        Kind::Secret | Kind::Misconfiguration | Kind::Code | Kind::Coverage | Kind::Service => false,
     }
 }
 

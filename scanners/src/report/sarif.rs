@@ -82,6 +82,7 @@ fn kind(finding: &Finding) -> &str {
         Kind::Misconfiguration => "misconfiguration",
         Kind::Code => "code",
         Kind::Coverage => "coverage",
+        Kind::Service => "service",
         Kind::Imported { tool } => tool,
     }
 }
