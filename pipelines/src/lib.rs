@@ -4,6 +4,7 @@ pub mod action;
 mod deploying;
 pub mod docker;
 pub mod pieces;
+mod probe;
 pub mod push;
 pub mod registry;
 pub mod rollout;

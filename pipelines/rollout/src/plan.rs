@@ -1,5 +1,6 @@
 //! What is to be rolled out, and how: what a person approves, digest and all.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::SignedDuration;
@@ -132,13 +133,38 @@ pub enum Stage {
     OnRollback,
 }
 
-/// A script at a stage, in the job.
+/// Something that is done at a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
     /// When.
     pub stage: Stage,
-    /// What `bash -e` gets.
-    pub script: String,
+    /// What.
+    #[serde(flatten)]
+    pub deed: Deed,
+}
+
+/// What a hook does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// A script in the job: what `bash -e` gets.
+    Script(String),
+    /// Green is visited (`pipe/probe`), with these keys.
+    Probe(BTreeMap<String, String>),
+}
+
+impl Hook {
+    /// What it does, on one line.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.deed {
+            Deed::Script(script) => script.lines().next().unwrap_or_default().to_owned(),
+            Deed::Probe(keys) => {
+                let keys: Vec<String> = keys.keys().cloned().collect();
+                if keys.is_empty() { "probe".to_owned() } else { format!("probe with {}", keys.join(", ")) }
+            }
+        }
+    }
 }
 
 /// What stands in an environment, or is to.

@@ -21,6 +21,7 @@ pub use self::inputs::{INPUTS, OUTPUTS};
 use self::container::Started;
 use self::inputs::{Order, Target};
 use self::pace::Pace;
+pub(crate) use self::pace::duration;
 use self::probe::{Answer, Url};
 
 /// The action.

@@ -17,6 +17,7 @@ mod job_here;
 pub mod migrate;
 pub mod notify;
 mod paths;
+pub mod probe;
 pub mod push_ecr;
 pub mod push_registry;
 pub mod render_task_definition;
@@ -116,6 +117,7 @@ pub fn built_in_with(
     let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
     all.add(Arc::new(notify::Notify));
+    all.add(Arc::new(probe::ProbeAction));
     all.add(Arc::new(rollback::Rollback { keeper }));
     all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));

@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 25] = [
+const PAGES: [(&str, &str, &str); 26] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -78,6 +78,7 @@ const PAGES: [(&str, &str, &str); 25] = [
     ("pipe/health-check", "health-check", "A service, or an image once started, answers as it should"),
     ("pipe/migrate", "migrate", "A database follows the code: expand before a rollout, contract after it"),
     ("pipe/notify", "notify", "People are told what happened, by Slack, Teams, Discord, a hook or mail"),
+    ("pipe/probe", "probe", "What a running service gives away, and whether it answers as its description says"),
     ("pipe/push-ecr", "push-ecr", "An image into a repository of ECR, once, by its digest"),
     ("pipe/push-registry", "push-registry", "An image into any registry, once, by its digest"),
     (
@@ -122,6 +123,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         "pipe/health-check" => health_check::OUTPUTS.to_vec(),
         "pipe/migrate" => migrate::OUTPUTS.to_vec(),
         "pipe/notify" => notify::OUTPUTS.to_vec(),
+        "pipe/probe" => probe::OUTPUTS.to_vec(),
         "pipe/rollback" => rollback::OUTPUTS.to_vec(),
         "pipe/scan" | "aquasecurity/trivy-action" => scan::OUTPUTS.to_vec(),
         "pipe/test-report" => facts(&report::TEST_OUTPUTS),

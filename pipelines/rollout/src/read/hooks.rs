@@ -1,10 +1,12 @@
-//! `hooks:` of a deploy action: scripts by stage.
+//! `hooks:` of a deploy action: scripts and probes by stage.
+
+use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::entry::{Entry, kind, yaml};
+use super::entry::{Entry, kind, unknown, yaml};
 use super::{Mistakes, Reader};
-use crate::plan::{Hook, Stage};
+use crate::plan::{Deed, Hook, Stage};
 
 impl Stage {
     /// All of them, in the order in which they come.
@@ -32,7 +34,7 @@ impl Stage {
 }
 
 impl Hook {
-    /// Reads a mapping of stages to scripts, each a text or a list of texts.
+    /// Reads a mapping of stages to scripts, each a text or a list of texts, and `probe: {…}` among them.
     ///
     /// # Errors
     /// All that is wrong.
@@ -52,12 +54,53 @@ impl Hook {
                 Some(script) => vec![script],
             };
             for script in scripts {
-                match script.as_str().filter(|script| !script.trim().is_empty()) {
-                    Some(script) => hooks.push(Self { stage, script: script.to_owned() }),
-                    None => reader.wrong(entry.at(stage.word()), format!("{} is not a script", kind(script))),
-                }
+                hooks.extend(deed(&mut reader, entry.at(stage.word()), script).map(|deed| Self { stage, deed }));
             }
         }
         reader.end(hooks)
+    }
+}
+
+fn deed(reader: &mut Reader, place: String, value: &Value) -> Option<Deed> {
+    if let Some(script) = value.as_str().filter(|script| !script.trim().is_empty()) {
+        return Some(Deed::Script(script.to_owned()));
+    }
+    let Some((Value::String(key), with)) =
+        value.as_mapping().filter(|map| map.len() == 1).and_then(|map| map.iter().next())
+    else {
+        reader.wrong(place, format!("{} is not a script", kind(value)));
+        return None;
+    };
+    if key != "probe" {
+        reader.wrong(place, unknown("deed", key, &["probe"]));
+        return None;
+    }
+    let mut keys = BTreeMap::new();
+    for (key, value) in with.as_mapping().into_iter().flatten() {
+        match (key.as_str(), text(value)) {
+            (Some(key), Some(text)) => {
+                keys.insert(key.to_owned(), text);
+            }
+            (key, None) => reader.wrong(&place, format!("{} of `{}` is no text", kind(value), key.unwrap_or_default())),
+            (None, Some(_)) => reader.wrong(&place, format!("{} is no key", kind(key))),
+        }
+    }
+    if !with.is_mapping() && !with.is_null() {
+        reader.wrong(
+            place,
+            format!("{} where keys were expected; write it like `probe: {{openapi: /openapi.json}}`", kind(with)),
+        );
+        return None;
+    }
+    Some(Deed::Probe(keys))
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Bool(is) => Some(is.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => None,
     }
 }

@@ -147,7 +147,25 @@ fn words_and_scripts_are_read() {
         "on-active-deployment: unknown word `cancel`; it may be `wait`, `supersede`, `fail`"
     );
     let hooks = Hook::read_all("AfterAllowTestTraffic: ./smoke.sh\nOnRollback: [a, b]").unwrap();
-    assert_eq!(hooks.iter().map(|hook| hook.script.as_str()).collect::<Vec<_>>(), ["./smoke.sh", "a", "b"]);
+    assert_eq!(hooks.iter().map(Hook::words).collect::<Vec<_>>(), ["./smoke.sh", "a", "b"]);
+    assert_eq!(serde_json::to_string(&hooks[0]).unwrap(), r#"{"stage":"AfterAllowTestTraffic","script":"./smoke.sh"}"#);
+    let text = "AfterAllowTestTraffic: [./smoke.sh, {probe: {openapi: /openapi.json, max-requests: 9}}]\nOnRollback: {probe: }";
+    let probes = Hook::read_all(text).unwrap();
+    let words: Vec<_> = probes.iter().map(Hook::words).collect();
+    assert_eq!(words, ["./smoke.sh", "probe with max-requests, openapi", "probe"]);
+    let stored = serde_json::to_string(&probes).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Hook>>(&stored).unwrap(), probes);
+    for (text, expected) in [
+        ("OnRollback: {prob: {}}", "hooks.OnRollback: unknown deed `prob`, did you mean `probe`?"),
+        ("OnRollback: {probe: {openapi: [a]}}", "hooks.OnRollback: a list of `openapi` is no text"),
+        (
+            "OnRollback: {probe: 5}",
+            "hooks.OnRollback: `5` where keys were expected; write it like `probe: {openapi: /openapi.json}`",
+        ),
+        ("OnRollback: {probe: {}, a: b}", "hooks.OnRollback: a mapping is not a script"),
+    ] {
+        assert_eq!(Hook::read_all(text).unwrap_err().to_string(), expected, "{text}");
+    }
     assert_eq!(
         Hook::read_all("AfterAllowTestTrafic: x\nOnRollback: 5").unwrap_err().to_string(),
         "hooks: unknown key `AfterAllowTestTrafic`, did you mean `AfterAllowTestTraffic`?\nhooks.OnRollback: `5` is not a script"

@@ -50,7 +50,7 @@ pub const INPUTS: &[InputFacts] = &[
     input("alarms", "", "Address of a Prometheus's or Alertmanager's alerts, names of alerts behind it; one a line")
         .form(TAKES),
     input("rollback-on", "", "failure,alarm,analysis,cancel; empty: all of them").form(TAKES),
-    input("hooks", "", "Scripts by stage, such as AfterAllowTestTraffic: ./smoke.sh; with bash -e in the job")
+    input("hooks", "", "Scripts by stage, such as AfterAllowTestTraffic: ./smoke.sh, with bash -e in the job; {probe: {…}} visits green")
         .form(TAKES),
     input("on-active-deployment", "wait", "While another deployment of the service goes on: wait, supersede or fail")
         .form(TAKES),

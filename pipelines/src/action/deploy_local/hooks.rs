@@ -1,8 +1,9 @@
-//! Scripts of a rollout, run in the job as `run:` does.
+//! Scripts of a rollout, run in the job as `run:` does, and visits of green.
 //!
 //! Each has a name in the job by which another process finds it again: one that a killed process had begun is taken up where
 //! it is, never run twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,12 +11,13 @@ use bytes::Bytes;
 use engine::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder};
 use engine::step::script::Shell;
 use indexmap::IndexMap;
-use rollout::plan::Hook;
+use rollout::plan::{Deed, Hook};
 use rollout::{Call, Stage};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::told::Told;
+use crate::action::probe::{Asked, visit_for_hook};
 use crate::rollout::{CallError, CallOrder, Hooks};
 use crate::target::local::{Local, Settings};
 
@@ -100,6 +102,23 @@ impl JobHooks {
         Err(CallError::transient(format!("the script of {} ended without an exit code", stage.word())))
     }
 
+    /// Visits green as tests reach it, from this process and not from the job. Visited again after a crash it does no harm.
+    async fn visit(&self, order: &CallOrder, stage: Stage, keys: &BTreeMap<String, String>) -> Result<(), CallError> {
+        let plan = &order.subject.plan;
+        let settings = Settings::of(plan)?;
+        let host = self.local.host(&plan.environment, false).await?;
+        let (port, colour) = match settings.test_port {
+            _ if stage == Stage::AfterAllowTraffic => (settings.proxy_port, None),
+            Some(port) => (port, None),
+            None => (settings.proxy_port, Some("green")),
+        };
+        let url = format!("http://{host}:{port}{}", settings.route);
+        let asked = Asked { keys, url, colour, job: self.job.as_ref(), cwd: &self.cwd };
+        let (told, done) = visit_for_hook(&asked).await;
+        let _nobody_listens = self.told.send(Told::Output(Bytes::from(told)));
+        done.map_err(|reason| CallError::last(format!("the probe at {} says: {reason}", stage.word())))
+    }
+
     async fn variables(&self, order: &CallOrder, stage: Stage) -> Result<Vec<(String, String)>, CallError> {
         let subject = &order.subject;
         let settings = Settings::of(&subject.plan)?;
@@ -145,8 +164,16 @@ impl Hooks for JobHooks {
             )));
         }
         for (number, hook) in scripts.iter().enumerate() {
-            let _nobody_listens = self.told.send(Told::Begins(stage));
-            self.one(order, stage, number, &hook.script).await?;
+            match &hook.deed {
+                Deed::Script(script) => {
+                    let _nobody_listens = self.told.send(Told::Begins(stage));
+                    self.one(order, stage, number, script).await?;
+                }
+                Deed::Probe(keys) => {
+                    let _nobody_listens = self.told.send(Told::Visits(stage));
+                    self.visit(order, stage, keys).await?;
+                }
+            }
         }
         Ok(json!({ "scripts": scripts.len() }))
     }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use proxy::table::Affinity;
-use rollout::plan::{Analysis, Hook, OnActive, RollbackOn, Schedule};
+use rollout::Stage;
+use rollout::plan::{Analysis, Deed, Hook, OnActive, RollbackOn, Schedule};
 use rollout::read::{Mistake, Mistakes, duration};
 use workflow::catalogue::Wrong;
 
+use super::super::probe;
 use super::values::{affinity, bytes, thousandths, variables};
 use crate::target::local::{AlarmSource, DeadBlue, Settings};
 
@@ -114,6 +116,20 @@ impl Reader<'_> {
         self.take(read, BTreeMap::new())
     }
 
+    fn hooks(&mut self) -> Vec<Hook> {
+        let hooks = self.placed(Hook::read_all(&self.text("hooks")), Vec::new());
+        for hook in &hooks {
+            let Deed::Probe(keys) = &hook.deed else { continue };
+            let early = matches!(hook.stage, Stage::BeforeInstall | Stage::AfterInstall | Stage::OnRollback);
+            let early =
+                early.then(|| "nobody reaches green then; AfterAllowTestTraffic is the place for a probe".to_owned());
+            let wrong = probe::check(keys).into_iter().chain(early);
+            let place = hook.stage.word();
+            self.wrong.extend(wrong.map(|wrong| Wrong::new(format!("`hooks`: {place}: {wrong}"))));
+        }
+        hooks
+    }
+
     fn settings(&mut self) -> Settings {
         let count = |text: &str| text.parse().ok().filter(|number| (1..=100).contains(number));
         let absolute = |text: &str| text.starts_with('/').then(|| text.to_owned());
@@ -185,7 +201,7 @@ impl Wish {
             environment: reader.some("environment"),
             version: reader.text("version"),
             rollback_on: reader.placed(RollbackOn::read(&text("rollback-on")), RollbackOn::ALL),
-            hooks: reader.placed(Hook::read_all(&text("hooks")), Vec::new()),
+            hooks: reader.hooks(),
             on_active: reader.placed(OnActive::read(&text("on-active-deployment")), OnActive::Wait),
             keep_blue: reader.duration("keep-blue"),
             tick: reader.duration("tick").max(SignedDuration::from_millis(50)),
@@ -301,6 +317,7 @@ mod tests {
             ("steps", "- { weight: 50 }\n- { weight: 10 }"),
             ("on-active-deployment", "queue"),
             ("alarms", "orders-5xx"),
+            ("hooks", "AfterInstall: {probe: {openapy: a, methods: some}}"),
         ]);
         let error = error.unwrap_err();
         for expected in [
@@ -317,6 +334,9 @@ mod tests {
             "steps[2].weight",
             "on-active-deployment",
             "`alarms`: ",
+            "`hooks`: AfterInstall: a probe has no key `openapy`, did you mean `openapi`?",
+            "`hooks`: AfterInstall: `methods: some` is neither safe nor all",
+            "`hooks`: AfterInstall: nobody reaches green then",
         ] {
             assert!(error.contains(expected), "{expected}\n{error}");
         }

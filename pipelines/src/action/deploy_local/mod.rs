@@ -248,6 +248,7 @@ async fn tell(call: &mut ActionCall<'_>, story: &mut Story, told: Told) {
             }
         }
         Told::Begins(stage) => call.log.line(&format!("Running the script of {}", stage.word())).await,
+        Told::Visits(stage) => call.log.line(&format!("Visiting green at {}", stage.word())).await,
         Told::Output(bytes) => call.log.output(&bytes).await,
     }
 }

@@ -115,7 +115,7 @@ async fn from_nothing_to_the_second_version() {
     assert_eq!((first.outputs["status"].as_str(), first.outputs["color"].as_str()), ("succeeded", "green"));
     assert_eq!(place.world.get("/cgi-bin/version").await, "v1");
 
-    let script = "AfterAllowTestTraffic: |\n  env | grep ^PIPE_ | sort > hook.txt; echo smoke is fine\n";
+    let script = "AfterAllowTestTraffic:\n- |\n  env | grep ^PIPE_ | sort > hook.txt; echo smoke is fine\n- probe: {max-requests: 20}";
     let trial = place.trial("v2");
     let second = place.run_as(&trial, "v2", &[("hooks", script)]).await;
     assert!(second.result.is_ok(), "{}", second.log);
@@ -123,7 +123,8 @@ async fn from_nothing_to_the_second_version() {
     let outputs = &second.outputs;
     assert_eq!((outputs["previous-image"].as_str(), outputs["final-weight"].as_str()), (image(), "100"));
     assert_eq!(outputs["rollback-reason"], "");
-    for part in ["Running the script of AfterAllowTestTraffic", "smoke is fine", "50 %"] {
+    let visited = ["Visiting green at AfterAllowTestTraffic", "Asked 20 times in"];
+    for part in visited.into_iter().chain(["Running the script of AfterAllowTestTraffic", "smoke is fine", "50 %"]) {
         assert!(second.log.contains(part), "{part}\n{}", second.log);
     }
     let hook = std::fs::read_to_string(place.folder.path().join("w/r/r/hook.txt")).unwrap();
@@ -166,6 +167,17 @@ async fn what_fails_goes_back_with_the_reason() {
     failed(&flaps, &["rejected", "is not healthy: GET http", "/cgi-bin/flap: HTTP 503: warming up"]);
     let hook = place.run("v6", &[("hooks", "BeforeAllowTraffic: echo no stock left; exit 7")]).await;
     failed(&hook, &["the script of BeforeAllowTraffic ended with exit code 7", "no stock left"]);
+    let probe = place.run("v8", &[("hooks", "AfterAllowTestTraffic: {probe: {openapi: /cgi-bin/version}}")]).await;
+    failed(
+        &probe,
+        &["the probe at AfterAllowTestTraffic says", "/cgi-bin/version cannot be used: it is no description"],
+    );
+    let absent =
+        place.run("v9", &[("hooks", "BeforeAllowTraffic: {probe: {gate: gate.yml}}"), ("test-port", "")]).await;
+    failed(
+        &absent,
+        &["the probe at BeforeAllowTraffic says", "`gate: gate.yml`: there is no such file in the workspace"],
+    );
     assert_eq!(place.world.containers(true), "orders-1-1");
     assert_eq!(place.world.get("/cgi-bin/version").await, "v1");
 

@@ -17,6 +17,8 @@ pub(super) enum Told {
     View(Box<View>),
     /// A script begins.
     Begins(Stage),
+    /// A visit begins.
+    Visits(Stage),
     /// A script wrote something.
     Output(Bytes),
 }
@@ -166,7 +168,7 @@ pub(super) fn plan(plan: &Plan, settings: &Settings) -> Vec<String> {
         lines.push(format!("step {:<7} {}{hold}{analyse}{pause}", number + 1, step.weight));
     }
     for hook in &plan.hooks {
-        lines.push(format!("script       {}: {}", hook.stage.word(), hook.script.lines().next().unwrap_or_default()));
+        lines.push(format!("script       {}: {}", hook.stage.word(), hook.words()));
     }
     if let Some(migration) = &plan.irreversible {
         lines.push(format!("cannot be undone: {migration}; nothing goes back by itself past it"));

@@ -102,7 +102,7 @@ pub(super) fn backoff(text: &str) -> Result<f64, String> {
 }
 
 /// Seconds, or a number with a unit.
-pub(super) fn duration(name: &str, text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(name: &str, text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len()));
     let factor = match unit.trim() {
         "" | "s" => Some(1.0),

@@ -167,7 +167,7 @@ impl Wish {
     }
 }
 
-fn form(text: &str) -> Result<Format, String> {
+pub(crate) fn form(text: &str) -> Result<Format, String> {
     let text = text.trim();
     Format::parse(text)
         .ok_or_else(|| format!("`format: {text}` is none of {}", Format::ALL.map(Format::as_str).join(", ")))
@@ -210,7 +210,7 @@ fn scanners(text: &str, is_config: bool) -> Result<Scanners, String> {
 }
 
 /// The policy of the two inputs that trivy-action has for it.
-fn policy(severities: Option<&str>, only_fixed: bool) -> Result<Policy, String> {
+pub(crate) fn policy(severities: Option<&str>, only_fixed: bool) -> Result<Policy, String> {
     let mut policy = Policy { only_fixed, ..Policy::built_in() };
     let Some(text) = severities else { return Ok(policy) };
     let (mut lowest, mut has_unknown) = (None, false);

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use jiff::Timestamp;
 use scanners::advisory::Database;
-use scanners::finding::Finding;
+use scanners::finding::{Finding, Kind};
 use scanners::policy::{self, Judged, Outcome, Policy};
 use scanners::report::{Format, Terminal};
 use scanners::source::Source;
@@ -28,7 +28,7 @@ use workflow::source::{SourceFile, SourceMap};
 pub use self::inputs::{INPUTS, OUTPUTS};
 
 use self::inputs::{Subject, Wish};
-use self::workspace::Workspace;
+pub(super) use self::workspace::Workspace;
 use super::paths;
 use crate::scan::{self, Dockerfile, Foreign, Leftover, Opened, Order, RequireScan, Scanned, Standing, Target};
 
@@ -85,6 +85,9 @@ impl BuiltInAction for Scan {
             call.outputs.insert("report".into(), path.clone());
         }
         tell(call, &scanned).await;
+        let advisories = scanned.verdict.advisories.as_ref().map(|advisories| advisories.digest.clone());
+        call.outputs.insert("advisories".into(), advisories.unwrap_or_default());
+        call.outputs.insert("image-id".into(), scanned.case.inventory.image_id.clone().unwrap_or_default());
         kept::record(call, &scanned).await;
         kept::keep(call, &scanned, &wish).await;
         let sentence = scanned.verdict.sentence();
@@ -100,7 +103,7 @@ impl Scan {
     async fn perform(&self, call: &mut ActionCall<'_>, wish: &Wish) -> Result<Scanned, ActionError> {
         let failed = ActionError::Failed;
         let workspace = Workspace::open(call).map_err(failed)?;
-        let policy = gate(&workspace, wish, call).await.map_err(failed)?;
+        let policy = gate(&workspace, wish.gate.as_deref(), &wish.policy, call).await.map_err(failed)?;
         let dockerfile = match wish.dockerfile.as_deref() {
             Some(path) => Some(dockerfile(&workspace, path, call).await.map_err(failed)?),
             None => None,
@@ -209,15 +212,25 @@ async fn remove(call: &mut ActionCall<'_>, all: [Option<Leftover>; 2]) {
     }
 }
 
-/// The policy of the workspace, or that of the inputs.
-async fn gate(workspace: &Workspace, wish: &Wish, call: &ActionCall<'_>) -> Result<Policy, String> {
-    let path = wish.gate.as_deref().unwrap_or(GATE_FILE);
+/// The policy that is named, or that of the workspace, or `otherwise`.
+pub(super) async fn gate(
+    workspace: &Workspace,
+    named: Option<&str>,
+    otherwise: &Policy,
+    call: &ActionCall<'_>,
+) -> Result<Policy, String> {
+    let path = named.unwrap_or(GATE_FILE);
     let read = workspace.text(call, "gate", path).await;
     let text = match read.map_err(|error| format!("the policy {path} cannot be read: {error}"))? {
         Some(text) => text,
-        None if wish.gate.is_none() => return Ok(wish.policy.clone()),
+        None if named.is_none() => return Ok(otherwise.clone()),
         None => return Err(format!("there is no policy {path} in the workspace")),
     };
+    policy_of(path, text)
+}
+
+/// A policy by its text; all that is wrong with it is said, with its places.
+pub(super) fn policy_of(path: &str, text: String) -> Result<Policy, String> {
     let file = SourceFile::new(path.to_owned(), text);
     policy::read(&file).map_err(|diagnostics| {
         let mut sources = SourceMap::default();
@@ -241,7 +254,7 @@ async fn dockerfile(workspace: &Workspace, path: &str, call: &ActionCall<'_>) ->
 }
 
 /// Writes a report into the job, as one of its steps would: the job alone decides what its paths lead to.
-async fn write(call: &ActionCall<'_>, path: &str, text: String) -> Result<(), String> {
+pub(super) async fn write(call: &ActionCall<'_>, path: &str, text: String) -> Result<(), String> {
     let below = paths::below("output", path, &call.workspace.inside)?;
     if below.as_os_str().is_empty() {
         return Err(format!("`output: {path}` is no file"));
@@ -251,7 +264,7 @@ async fn write(call: &ActionCall<'_>, path: &str, text: String) -> Result<(), St
     written.map_err(|error| format!("`output: {path}` cannot be written: {error}"))
 }
 
-async fn tell(call: &mut ActionCall<'_>, scanned: &Scanned) {
+pub(super) async fn tell(call: &mut ActionCall<'_>, scanned: &Scanned) {
     let report = scanned.report();
     call.log.line(report.write(Format::Table, Terminal { width: 120, colour: true }).trim_end()).await;
     for warning in &scanned.verdict.warnings {
@@ -267,13 +280,10 @@ async fn tell(call: &mut ActionCall<'_>, scanned: &Scanned) {
     }
     call.summary.push_str(&report.write(Format::Summary, Terminal::PLAIN));
     let verdict = &scanned.verdict;
-    let advisories = verdict.advisories.as_ref().map(|advisories| advisories.digest.clone());
     for (name, value) in [
         ("outcome", verdict.outcome.as_str().to_owned()),
         ("failed", verdict.failed().count().to_string()),
         ("findings", scanned.findings.len().to_string()),
-        ("image-id", scanned.case.inventory.image_id.clone().unwrap_or_default()),
-        ("advisories", advisories.unwrap_or_default()),
     ] {
         call.outputs.insert(name.to_owned(), value);
     }
@@ -285,7 +295,8 @@ fn annotation(finding: &Finding, judged: &Judged) -> Annotation {
     if let Some(fix) = &judged.fix {
         message.push_str(&format!("\n{} → {}: {}", fix.installed, fix.fixed, fix.command));
     }
-    let place = judged.origin.place();
+    // What a running service answers is at no line of the repository.
+    let place = judged.origin.place().filter(|_| finding.kind != Kind::Service);
     Annotation {
         title: Some(finding.id.clone()),
         file: place.map(|(file, _)| file.to_owned()),

@@ -26,7 +26,7 @@ const ADVISORIES: [&str; 6] = ["json", "zip", "jsonl", "ndjson", "csv", "gz"];
 
 /// The workspace.
 #[derive(Debug)]
-pub(super) struct Workspace {
+pub(in crate::action) struct Workspace {
     /// None where it lies on another machine.
     folder: Option<Inside>,
     /// Where the job has it.
@@ -34,7 +34,7 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    pub(super) fn open(call: &ActionCall<'_>) -> Result<Self, String> {
+    pub(in crate::action) fn open(call: &ActionCall<'_>) -> Result<Self, String> {
         let folder = || Inside::workspace(&call.workspace.host);
         let folder = call.workspace.shared.then(folder).transpose();
         let folder = folder.map_err(|error| format!("cannot open the workspace: {error}"))?;
@@ -65,7 +65,12 @@ impl Workspace {
     }
 
     /// The text of a file, none where there is no such file.
-    pub(super) async fn text(&self, call: &ActionCall<'_>, input: &str, path: &str) -> Result<Option<String>, String> {
+    pub(in crate::action) async fn text(
+        &self,
+        call: &ActionCall<'_>,
+        input: &str,
+        path: &str,
+    ) -> Result<Option<String>, String> {
         let below = paths::below(input, path, &self.inside)?;
         let mut bytes = Vec::new();
         match &self.folder {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use rollout::plan::Hook;
 use rollout::plan::Stage;
+use rollout::plan::{Deed, Hook};
 use rollout::{Call, Outcome, Plan};
 
 use super::super::simulated::{Death, Faults, Shared, locked};
@@ -20,7 +20,7 @@ struct Story {
 }
 
 fn with_scripts() -> Plan {
-    let hooks = Stage::ALL.into_iter().map(|stage| Hook { stage, script: "true".to_owned() }).collect();
+    let hooks = Stage::ALL.into_iter().map(|stage| Hook { stage, deed: Deed::Script("true".to_owned()) }).collect();
     Plan { hooks, ..plan() }
 }
 

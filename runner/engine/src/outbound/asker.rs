@@ -1,9 +1,9 @@
-//! Requests of any kind with bounded answers, to addresses that a person named: registries.
+//! Requests of any kind with bounded answers, to addresses that a person named: registries, services that are looked at.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Method, Request, header};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -21,6 +21,17 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Asker {
     client: Client<HttpsConnector<Way>, Full<Bytes>>,
+    bounds: Bounds,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    time: Duration,
+    bytes: usize,
+    /// Whether a longer answer is an answer, without its end.
+    cuts: bool,
+    /// Whether other machines are asked without TLS.
+    plain: bool,
 }
 
 /// An answer.
@@ -31,6 +42,8 @@ pub struct Answered {
     headers: HeaderMap,
     /// Its body, at most 16 MiB.
     pub body: Bytes,
+    /// Whether the body goes on; never but for one that was [visited](Asker::visiting).
+    pub is_cut: bool,
 }
 
 impl Asker {
@@ -39,7 +52,18 @@ impl Asker {
     /// # Errors
     /// TLS cannot be used.
     pub fn by(proxies: Proxies) -> Result<Self, OutboundError> {
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(proxied(proxies)?) })
+        let bounds = Bounds { time: TIME_MAX, bytes: ANSWER_BYTES_MAX, cuts: false, plain: false };
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(proxied(proxies)?), bounds })
+    }
+
+    /// One that looks at services that somebody has the care of, with or without TLS and past all proxies. Of a longer answer than
+    /// `bytes` the beginning is taken.
+    ///
+    /// # Errors
+    /// TLS cannot be used.
+    pub fn visiting(time: Duration, bytes: usize) -> Result<Self, OutboundError> {
+        let bounds = Bounds { time, bytes, cuts: true, plain: true };
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(proxied(Proxies::default())?), bounds })
     }
 
     /// Asks once. What is secret in `headers` goes over TLS or stays on this machine.
@@ -54,7 +78,8 @@ impl Asker {
         body: Vec<u8>,
     ) -> Result<Answered, String> {
         let to = address(url).map_err(|error| format!("cannot {error}"))?;
-        if to.scheme_str() != Some("https") && !to.host().is_some_and(is_this_machine) {
+        let bounds = self.bounds;
+        if !bounds.plain && to.scheme_str() != Some("https") && !to.host().is_some_and(is_this_machine) {
             return Err(format!("cannot {}", OutboundError::Plain));
         }
         let mut request = Request::builder().method(method).uri(to);
@@ -66,12 +91,21 @@ impl Asker {
         request.headers_mut().insert(header::USER_AGENT, agent);
         let asked = async {
             let answer = self.client.request(request).await.map_err(|error| chain_of(&error))?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
-            Ok(Answered { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
+            let (head, mut body) = answer.into_parts();
+            let (mut read, mut is_cut) = (BytesMut::new(), false);
+            while !is_cut && let Some(frame) = body.frame().await {
+                let Ok(data) = frame.map_err(|error| error.to_string())?.into_data() else { continue };
+                let room = bounds.bytes - read.len();
+                is_cut = data.len() > room;
+                if is_cut && !bounds.cuts {
+                    return Err(format!("the answer is longer than {} bytes", bounds.bytes));
+                }
+                read.extend_from_slice(&data[..data.len().min(room)]);
+            }
+            Ok(Answered { status: head.status.as_u16(), headers: head.headers, body: read.freeze(), is_cut })
         };
-        let late = |_| Err(format!("no answer within {} s", TIME_MAX.as_secs()));
-        tokio::time::timeout(TIME_MAX, asked).await.unwrap_or_else(late)
+        let late = |_| Err(format!("no answer within {} s", bounds.time.as_secs_f64()));
+        tokio::time::timeout(bounds.time, asked).await.unwrap_or_else(late)
     }
 }
 
@@ -80,5 +114,10 @@ impl Answered {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All headers in their order, names in small letters; what is no UTF-8 has marks in its place.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, String)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
     }
 }

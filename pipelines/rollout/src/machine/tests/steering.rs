@@ -5,12 +5,12 @@ use super::{Event, GREEN, Story};
 use crate::call::Call;
 use crate::fact::{Cause, Outcome};
 use crate::order::Order;
-use crate::plan::{Hook, Inconclusive, RollbackOn, Schedule, Stage, Weight};
+use crate::plan::{Deed, Hook, Inconclusive, RollbackOn, Schedule, Stage, Weight};
 use crate::tests::plan;
 use crate::view::{Phase, StepState};
 
 fn hooks(stages: &[Stage]) -> Vec<Hook> {
-    stages.iter().map(|stage| Hook { stage: *stage, script: "true".to_owned() }).collect()
+    stages.iter().map(|stage| Hook { stage: *stage, deed: Deed::Script("true".to_owned()) }).collect()
 }
 
 #[test]
