@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use scanners::source::{Held, Source};
 use scanners::{
-    advisory, case, code, coverage, dockerfile, import, inventory, policy, secret, terraform, vex, workflows,
+    advisory, case, code, coverage, dockerfile, import, inventory, policy, probe, secret, terraform, vex, workflows,
 };
 use workflow::catalogue::Catalogue;
 use workflow::source::SourceFile;
@@ -40,6 +40,12 @@ pub(crate) const PATHS: [&str; 27] = [
     "pdm.lock",
 ];
 
+std::thread_local! {
+    // Their expressions take longer to make than most inputs to read.
+    static CODE: code::Scanner = code::Scanner::default();
+    static SECRETS: secret::Scanner = secret::Scanner::new(secret::Rules::built_in());
+}
+
 /// Files of repositories and reports of other tools.
 pub(crate) fn readers(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
@@ -50,16 +56,16 @@ pub(crate) fn readers(bytes: &[u8]) {
     let _ = dockerfile::check("Dockerfile", &text);
     let _ = workflows::check(".github/workflows/a.yml", &text, &Catalogue::default());
     let _ = terraform::check(&[terraform::File { path: "a.tf", text: &text }], jiff::civil::date(2026, 11, 22));
-    let scanner = code::Scanner::default();
-    let _ = ["a.py", "a.ts"].map(|path| scanner.check(path, &text));
+    let _ = CODE.with(|scanner| ["a.py", "a.ts"].map(|path| scanner.check(path, &text)));
+    let _ = probe::Api::read(bytes);
+    let _ = secret::Known::read("k.json", bytes);
     let _ = case::Case::unpack(bytes);
 }
 
 /// Secrets in any file, by our rules; and rules of others.
 pub(crate) fn secrets(bytes: &[u8]) {
     let _ = secret::read_gitleaks(&String::from_utf8_lossy(bytes));
-    let scanner = secret::Scanner::new(secret::Rules::built_in());
-    let _ = scanner.scan("a.txt", bytes, None, &mut secret::Work::default());
+    let _ = SECRETS.with(|scanner| scanner.scan("a.txt", bytes, None, &mut secret::Work::default()));
 }
 
 /// Lists and databases of packages, archives and programs.
@@ -71,12 +77,17 @@ pub(crate) fn packages(bytes: &[u8]) {
     }
 }
 
+/// A folder in memory where there is one: an index is brought to the disk, which would take longer than all else.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("there is room for a folder")
+}
+
 /// Archives of images, with layers in any packing.
 ///
 /// # Panics
 /// There is no room for a temporary file.
 pub(crate) fn image(bytes: &[u8]) {
-    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let folder = folder();
     let path = folder.path().join("image.tar");
     std::fs::write(&path, bytes).expect("there is room for the input");
     let Ok(file) = Held::at(&path) else { return };
@@ -88,7 +99,7 @@ pub(crate) fn image(bytes: &[u8]) {
 /// # Panics
 /// There is no room for a temporary file.
 pub(crate) fn advisories(bytes: &[u8]) {
-    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let folder = folder();
     std::fs::write(folder.path().join("a.json"), bytes).expect("there is room for the input");
     let _ = advisory::Database::at(folder.path()).build(Timestamp::UNIX_EPOCH);
     let index = folder.path().join("other.index");
