@@ -1,11 +1,12 @@
 //! Findings over time: what is there, what of it stands in production, what is new, what was fixed when; as JSON, SARIF and a page.
 
 use engine::store::RunId;
+use engine::store::cases::{Cases, Matched, NewCase};
 use engine::store::deployments::DeploymentChange;
 use engine::store::outbox::{News, Outbox};
 use engine::store::scans::{NewScan, Scans};
 use engine::store::tokens::Scope;
-use engine::store::verdicts::{FindingLine, Found};
+use engine::store::verdicts::{FindingLine, Found, ImageVerdict, Verdicts};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use workflow::run::{JobRunKey, RunEvent};
@@ -113,4 +114,69 @@ async fn the_page_shows_them_whatever_they_are_called() {
         check_harmless(page.text(), state);
         assert!(page.text().contains("fail: 1 &lt;b&gt;"), "{}", page.text());
     }
+}
+
+/// Advisories that came after the scan: the page says so where they are about what it looked at, and the scan mends nothing by it.
+#[tokio::test]
+async fn what_came_after_the_scan_is_marked() {
+    let world = World::new().await;
+    let run = world.run("octo/shop", "main").await;
+    scan(&world, run, &["CVE-1:high"]).await;
+    let page = world.browse("/findings").await;
+    assert!(!page.text().contains("new since the scan"), "{}", page.text());
+    let at = Timestamp::from_second(1_800_000_000).unwrap();
+    let later = FindingLine {
+        fingerprint: "of CVE-9".into(),
+        id: "CVE-9".into(),
+        subject: "zlib <b>".into(),
+        severity: "critical".into(),
+        fails: true,
+    };
+    let known = FindingLine { id: "CVE-1".into(), fingerprint: "of CVE-1".into(), ..later.clone() };
+    let verdict = ImageVerdict {
+        repository: "octo/shop".into(),
+        image: "sha256:ab".into(),
+        target: "shop/orders:1".into(),
+        run,
+        job: "scan".into(),
+        step: 1,
+        outcome: "fail".into(),
+        sentence: "fail: 1 of 1 finding fails".into(),
+        advisories: None,
+        advisories_at: None,
+        policy: "sha256:90".into(),
+        policy_name: "gate.yml".into(),
+        at,
+        findings: Some(Found { count: 1, worst: vec![known.clone()] }),
+        again: false,
+    };
+    Verdicts::on(world.database.clone()).record(verdict.clone()).await.unwrap();
+    let cases = Cases::on(world.database.clone());
+    let new = NewCase {
+        repository: "octo/shop".into(),
+        image: "sha256:ab".into(),
+        digests: Vec::new(),
+        target: "shop/orders:1".into(),
+        run,
+        job: "scan".into(),
+        step: 1,
+        body: b"a case".to_vec(),
+        at,
+        advisories: Some("of yesterday".into()),
+    };
+    assert!(cases.keep(new).await.unwrap());
+    let row = cases.of("octo/shop").await.unwrap().remove(0);
+    let findings = Some(Found { count: 2, worst: vec![later, known] });
+    let matched =
+        Matched { verdict: ImageVerdict { findings, again: true, ..verdict }, since: ["of CVE-9".to_owned()].into() };
+    assert!(cases.matched(&row, "of today".into(), matched).await.unwrap());
+    let told = world.get("/findings?repository=octo%2Fshop").await.json();
+    let marked: Vec<_> =
+        told["findings"].as_array().unwrap().iter().map(|one| (&one["name"], &one["is_later"])).collect();
+    assert_eq!(marked, [(&json!("CVE-9"), &json!(true)), (&json!("CVE-1"), &json!(false))], "{told}");
+    let page = world.browse("/findings?repository=octo%2Fshop").await;
+    let text = page.text();
+    assert_eq!(text.matches("new since the scan").count(), 1, "{text}");
+    let row = text.split("<tr").find(|row| row.contains("CVE-9")).unwrap_or_else(|| panic!("{text}"));
+    assert!(row.contains("new since the scan") && row.contains("zlib &lt;b&gt;"), "{row}");
 }
