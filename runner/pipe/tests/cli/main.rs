@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its own world is not as it made it")]
 
 mod again;
+mod attest;
 mod check;
 mod deploy;
 mod eval;
