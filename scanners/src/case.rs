@@ -13,6 +13,7 @@ use crate::advisory::Index;
 use crate::finding::Finding;
 use crate::package::Inventory;
 use crate::policy::{self, Baseline, BaselineState, Database, Input, Policy, Verdict, Warning, decide};
+use crate::secret::Known;
 use crate::vex::Statement;
 
 /// The version of the stored form; it grows when a field changes its meaning.
@@ -34,6 +35,9 @@ pub struct Case {
     /// What was found without advisories: secrets, rules, reports of others.
     pub findings: Vec<Finding>,
     pub statements: Vec<Statement>,
+    /// Secrets that were known before the scan.
+    #[serde(default)]
+    pub known: Option<Known>,
     /// Why nothing that is decided can be trusted, whatever the advisories say.
     pub doubts: Vec<String>,
     pub warnings: Vec<Warning>,
@@ -80,6 +84,7 @@ impl Case {
             is_matched: false,
             findings: Vec::new(),
             statements: Vec::new(),
+            known: None,
             doubts: Vec::new(),
             warnings: Vec::new(),
             compared: Compared::NotAsked,
@@ -109,6 +114,7 @@ impl Case {
             findings: &findings,
             baseline: baseline.as_ref().map_or_else(Clone::clone, BaselineState::Known),
             statements: &self.statements,
+            known: self.known.as_ref(),
             database,
             doubts: &doubts,
             dockerfile: self.dockerfile.as_deref(),

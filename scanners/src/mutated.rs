@@ -99,6 +99,7 @@ proptest! {
         let inventory = policy::sample::inventory();
         let findings = [policy::sample::zlib(), policy::sample::secret()];
         let statements = vex::read("x.json", &bytes).unwrap_or_default();
+        let known = secret::Known::read("k.json", &bytes).ok();
         let source = workflow::source::SourceFile::new("gate.yml", text.as_str());
         let policy = policy::read(&source).unwrap_or_else(|_| policy::Policy::built_in());
         let verdict = policy::decide(&policy::Input {
@@ -107,6 +108,7 @@ proptest! {
             findings: &findings,
             baseline: policy::BaselineState::NotAsked,
             statements: &statements,
+            known: known.as_ref(),
             database: policy::Database::NotNeeded,
             doubts: &[],
             dockerfile: None,

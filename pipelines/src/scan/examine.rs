@@ -10,7 +10,7 @@ use scanners::files::{Ask, FileScanners};
 use scanners::finding::Finding;
 use scanners::policy::{Policy, Verdict};
 use scanners::report::Report;
-use scanners::secret::Rules;
+use scanners::secret::{Known, Rules};
 use scanners::source::{Held, Source, SourceError};
 use scanners::vex;
 use scanners::{dockerfile, inventory};
@@ -51,6 +51,8 @@ pub struct Order {
     pub scanners: Scanners,
     /// Other rules for secrets than the built-in ones.
     pub secret_rules: Option<Rules>,
+    /// Secrets that are known already.
+    pub known_secrets: Option<Known>,
     /// Where advisories are.
     pub database: Database,
     /// Keeps what was read of layers.
@@ -120,6 +122,11 @@ pub fn examine(source: Source, order: &Order, standing: Standing) -> Result<Scan
     inventory.image_id = inventory.image_id.or_else(|| order.image.clone());
     let mut case = Case::new(inventory, order.policy.clone());
     case.is_matched = order.scanners.vulnerabilities;
+    // Of sources all is looked at, so what is not found is gone.
+    case.known = order.known_secrets.clone().filter(|_| secrets);
+    if let Some(known) = &mut case.known {
+        known.is_whole = is_repository;
+    }
     case.doubts = looked.doubts;
     case.compared = baseline::compared(standing, &options);
     case.dockerfile = order.dockerfile.as_ref().map(|file| file.path.clone());

@@ -49,6 +49,7 @@ impl World {
             image: None,
             scanners: ALL,
             secret_rules: None,
+            known_secrets: None,
             database: Database::at(&folder.join("db")),
             cache: None,
             dockerfile: None,

@@ -29,6 +29,7 @@ pub fn decide(input: &Input<'_>) -> Verdict {
     let doubts = doubts(input);
     let mut warnings = settled.warnings();
     warnings.extend(about_baseline(input));
+    warnings.extend(input.known.map(|known| known.gone(input.findings)).into_iter().flatten());
     let outcome = if !doubts.is_empty() {
         Outcome::Untrusted
     } else if judged.iter().any(|judged| judged.judgement.is_failed()) {
@@ -165,6 +166,9 @@ fn weigh(
     let policy = input.policy;
     if let Some(reason) = vouched {
         return Judgement::PassedOver { rule, reason };
+    }
+    if let Some(known) = input.known.filter(|known| known.has(finding)) {
+        return Judgement::PassedOver { rule, reason: Reason::Known { file: known.file.clone() } };
     }
     if policy.only_fixed && is_unfixed(finding) {
         let vendor_refuses = finding.status == Status::WillNotFix;

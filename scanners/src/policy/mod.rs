@@ -38,6 +38,7 @@ pub use verdict::{Advisories, Judged, Judgement, Outcome, Reason, VERDICT_VERSIO
 
 use crate::finding::{Finding, Kind, Subject};
 use crate::package::Inventory;
+use crate::secret::Known;
 use crate::vex::Statement;
 
 /// Everything that a decision is made from.
@@ -49,6 +50,8 @@ pub struct Input<'a> {
     pub findings: &'a [Finding],
     pub baseline: BaselineState<'a>,
     pub statements: &'a [Statement],
+    /// Secrets that are known already.
+    pub known: Option<&'a Known>,
     pub database: Database,
     /// Other reasons for which the result cannot be trusted: a VEX file that cannot be read, a release without advisories.
     pub doubts: &'a [String],

@@ -156,6 +156,10 @@ pub enum Reason {
     },
     UnknownSeverity,
     BaseImage,
+    /// A secret that was known before.
+    Known {
+        file: String,
+    },
 }
 
 impl Reason {
@@ -177,6 +181,7 @@ impl Reason {
             Self::Grace { until } => format!("grace until {}", minute(*until)),
             Self::UnknownSeverity => "its severity is unknown (unknown-severity: pass)".to_owned(),
             Self::BaseImage => "it comes with the base image (base-image: pass)".to_owned(),
+            Self::Known { file } => format!("it was known before ({file})"),
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn with<T>(doubts: &[String], look: impl FnOnce(&Report<'_>) -> T) ->
         findings: &findings,
         baseline: BaselineState::NotAsked,
         statements: &[],
+        known: None,
         database: Database::NotNeeded,
         doubts,
         dockerfile: Some("Dockerfile"),

@@ -5,6 +5,7 @@
 //! against a service, and no file is opened here.
 
 mod allow;
+mod baseline;
 mod generic;
 mod gitleaks;
 mod keywords;
@@ -16,6 +17,7 @@ mod window;
 
 use regex::bytes::Regex;
 
+pub use baseline::{FILE_BYTES_MAX as KNOWN_BYTES_MAX, Known, KnownError};
 pub use gitleaks::{ConfigError, read as read_gitleaks};
 pub use scan::{Scanner, Work};
 

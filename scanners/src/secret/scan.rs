@@ -267,7 +267,7 @@ fn secret(
 }
 
 /// As much of a secret as tells it from others: its first characters and two bytes of its digest.
-fn hidden(secret: &[u8]) -> String {
+pub(super) fn hidden(secret: &[u8]) -> String {
     let shown = if secret.len() >= 20 { 4 } else { 0 };
     let begin = String::from_utf8_lossy(&secret[..shown]).into_owned();
     format!("{begin}… ({} characters, #{})", secret.len(), &crate::policy::digest(secret)[7..11])

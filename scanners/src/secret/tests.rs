@@ -162,3 +162,58 @@ fn rules_of_gitleaks() {
     );
     assert!(refused("rules = 1").contains("line 1"));
 }
+
+#[test]
+fn known_secrets_are_told_and_fail_nothing() {
+    use crate::policy::sample;
+    let scanner = Scanner::new(Rules::built_in());
+    let scan = |path: &str, text: String| scanner.scan(path, text.as_bytes(), None, &mut Work::default()).unwrap();
+    let (old, new) = (token("ghp_", 36), token("xoxb-1234567890-", 24));
+    let findings = scan("a.env", format!("A={old}\nB={new}\n"));
+    assert_eq!(findings.len(), 2);
+    let written = Known::write(&findings[..1]);
+    assert!(!written.contains(&old[..8]) && written.contains("\"a.env\""), "{written}");
+    let mut known = Known::read("known.json", written.as_bytes()).unwrap();
+    known.is_whole = true;
+    // Another line and the same secret in the same file is the same; another file, or another secret, is not.
+    assert!(known.has(&scan("a.env", format!("\n\nC={old}\n"))[0]) && !known.has(&findings[1]));
+    assert!(!known.has(&scan("b.env", format!("A={old}\n"))[0]));
+    assert_eq!(known.gone(&findings), []);
+    let gone = known.gone(&findings[1..]);
+    assert!(gone.len() == 1 && gone[0].message.contains("github-token in a.env"), "{gone:?}");
+    let policy = crate::policy::Policy::built_in();
+    let inventory = sample::inventory();
+    let verdict = crate::policy::decide(&crate::policy::Input {
+        policy: &policy,
+        inventory: &inventory,
+        findings: &findings,
+        baseline: crate::policy::BaselineState::NotAsked,
+        statements: &[],
+        known: Some(&known),
+        database: crate::policy::Database::NotNeeded,
+        doubts: &[],
+        dockerfile: None,
+        now: sample::time(sample::NOW),
+    });
+    let words: Vec<String> = verdict.judged.iter().map(|one| one.judgement.words()).collect();
+    assert_eq!(words, ["it was known before (known.json)", "severity critical (fail-on: critical)"]);
+    // gitleaks' report, with and without the secret in it.
+    for secret in [old.as_str(), "REDACTED"] {
+        let report =
+            serde_json::json!([{ "RuleID": "github-pat", "File": "./a.env", "StartLine": 1, "Secret": secret }]);
+        let known = Known::read("gitleaks.json", report.to_string().as_bytes()).unwrap();
+        assert!(known.has(&findings[0]) && !known.has(&findings[1]), "{secret}");
+        assert!(!serde_json::to_string(&known).unwrap().contains(&old[..8]));
+    }
+    for (text, expected) in [
+        ("{", "EOF while parsing"),
+        ("{}", "it has no `version: 1`"),
+        ("3", "it is no list"),
+        (r#"{"version": 1}"#, "`secrets` is no list"),
+        (r#"{"version": 1, "secrets": [{"rule": "a", "file": "b"}]}"#, "entry 1 lacks what would name a secret"),
+        (r#"[{"RuleID": "a"}]"#, "entry 1 lacks what would name a secret"),
+    ] {
+        let error = Known::read("k.json", text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.starts_with("k.json is no file of known secrets"), "{error}");
+    }
+}

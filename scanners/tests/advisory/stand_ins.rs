@@ -69,6 +69,7 @@ fn planted_packages_get_the_verdicts_of_the_page() {
             findings: &matches.findings,
             baseline: BaselineState::NotAsked,
             statements: &[],
+            known: None,
             database: Compared::Used { digest: index.digest(), updated },
             doubts: &[],
             dockerfile: None,

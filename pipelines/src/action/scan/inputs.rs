@@ -20,6 +20,11 @@ pub const INPUTS: &[InputFacts] = &[
     input("dockerfile", "", "The Dockerfile in the workspace that made the image, so that findings name its lines"),
     input("stage", "", "The stage of the Dockerfile"),
     input("baseline", "", "An image to compare with, instead of the one that the policy names"),
+    input(
+        "secret-baseline",
+        "",
+        "Known secrets in the workspace, which fail nothing; of sources `.pipe/secrets.json` where it is",
+    ),
     input("db", "", "Folder with advisories in the workspace; empty: that of this machine (`pipe scan db update`)"),
     input(
         "import",
@@ -84,6 +89,8 @@ pub struct Wish {
     pub stage: Option<String>,
     /// An image.
     pub baseline: Option<String>,
+    /// Known secrets, as written.
+    pub secret_baseline: Option<String>,
     /// Advisories elsewhere.
     pub db: Option<String>,
     /// Reports of other tools, and of coverage.
@@ -156,6 +163,7 @@ impl Wish {
             dockerfile: some("dockerfile"),
             stage: some("stage"),
             baseline: some("baseline"),
+            secret_baseline: some("secret-baseline"),
             db: some("db"),
             import: lines(&text("import")),
             coverage: lines(&text("coverage")),

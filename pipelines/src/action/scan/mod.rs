@@ -21,6 +21,7 @@ use scanners::advisory::Database;
 use scanners::finding::{Finding, Kind};
 use scanners::policy::{self, Judged, Outcome, Policy};
 use scanners::report::{Format, Terminal};
+use scanners::secret::Known;
 use scanners::source::Source;
 use workflow::command::{Annotation, AnnotationLevel};
 use workflow::source::{SourceFile, SourceMap};
@@ -34,6 +35,8 @@ use crate::scan::{self, Dockerfile, Foreign, Leftover, Opened, Order, RequireSca
 
 /// Where a repository keeps its policy.
 const GATE_FILE: &str = ".pipe/gate.yml";
+/// Where it keeps what it knows of its secrets.
+const SECRETS_FILE: &str = ".pipe/secrets.json";
 /// Findings that become annotations; GitHub shows no more of a step.
 const ANNOTATIONS_MAX: usize = 10;
 
@@ -111,6 +114,7 @@ impl Scan {
         let held = |input: &str, paths: &[String]| -> Result<Vec<_>, String> {
             paths.iter().map(|path| workspace.held(input, path)).collect()
         };
+        let known_secrets = known_secrets(&workspace, wish, call).await.map_err(failed)?;
         let foreign = Foreign {
             reports: held("import", &wish.import).map_err(failed)?,
             coverage: held("coverage", &wish.coverage).map_err(failed)?,
@@ -125,6 +129,7 @@ impl Scan {
             image: opened.image().map(str::to_owned),
             scanners: wish.scanners,
             secret_rules: None,
+            known_secrets,
             database: advisories.as_ref().map_or_else(own, |copy| Database::at(copy.path())),
             // Archives of a job may claim any digest for a layer: only what Docker holds shares a cache.
             cache: opened.image().map(|_| self.folders.cache.join("layers")),
@@ -244,6 +249,20 @@ pub(super) fn policy_of(path: &str, text: String) -> Result<Policy, String> {
         });
         lines.collect::<Vec<_>>().join("\n")
     })
+}
+
+/// Those in the file that is named, or of a repository in the file that it keeps.
+async fn known_secrets(workspace: &Workspace, wish: &Wish, call: &ActionCall<'_>) -> Result<Option<Known>, String> {
+    let named = wish.secret_baseline.as_deref();
+    let Some(path) = named.or(matches!(wish.subject, Subject::Sources(_)).then_some(SECRETS_FILE)) else {
+        return Ok(None);
+    };
+    let text = workspace.text(call, "secret-baseline", path).await;
+    match text.map_err(|error| format!("the known secrets in {path} cannot be read: {error}"))? {
+        Some(text) => Known::read(path, text.as_bytes()).map(Some).map_err(|error| error.to_string()),
+        None if named.is_none() => Ok(None),
+        None => Err(format!("there is no file {path} in the workspace")),
+    }
 }
 
 async fn dockerfile(workspace: &Workspace, path: &str, call: &ActionCall<'_>) -> Result<Dockerfile, String> {

@@ -28,6 +28,9 @@ pub struct ScanArgs {
     /// Write the report to this file as well, in this form; may be repeated
     #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report)]
     pub reports: Vec<(String, PathBuf)>,
+    /// Write the secrets that are there to this file, without themselves; from then on they are known
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_baseline")]
+    pub write_secret_baseline: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
@@ -57,6 +60,10 @@ pub struct ScanHow {
     /// Rules for secrets in place of the built-in ones: a gitleaks.toml, whose `extend.useDefault` adds those
     #[arg(long, value_name = "FILE")]
     pub secret_rules: Option<PathBuf>,
+    /// Secrets that are known and fail nothing: a file of `--write-secret-baseline`, or gitleaks' JSON
+    /// [default: of sources .pipe/secrets.json where it is]
+    #[arg(long, value_name = "FILE")]
+    pub secret_baseline: Option<PathBuf>,
     /// A report of another tool that the gate judges too: SARIF, JSON of Trivy, Grype, Snyk, Semgrep or ZAP; may be repeated
     #[arg(long, value_name = "FILE")]
     pub import: Vec<PathBuf>,
@@ -100,7 +107,7 @@ pub enum ScanCommand {
     #[command(subcommand)]
     Db(ScanDbCommand),
     /// What two targets differ in: packages, and what is wrong with them
-    Diff(ScanDiffArgs),
+    Diff(Box<ScanDiffArgs>),
     /// Sign documents (CycloneDX, SPDX, provenance) and attach them to an image in its registry
     Attest(ScanAttestArgs),
     /// Which statements about an image in its registry a key has signed; exit code 1 where there are none

@@ -16,10 +16,11 @@ use pipelines::scan::{
     self, Dockerfile, Foreign, Order, RequireScan, Scanned, Scanners, Standing, Target, TargetError,
 };
 use scanners::advisory::Database;
+use scanners::finding::Kind;
 use scanners::package::Inventory;
 use scanners::policy::{self, Outcome, Policy};
 use scanners::report::{Format, Terminal as Page};
-use scanners::secret;
+use scanners::secret::{self, Known};
 use scanners::source::{Held, SourceError};
 use sha2::{Digest as _, Sha256};
 use workflow::source::{SourceFile, SourceMap};
@@ -32,6 +33,8 @@ use crate::terminal::{self, Terminal};
 
 /// Where a repository keeps its policy.
 const GATE_FILE: &str = ".pipe/gate.yml";
+/// Where it keeps what it knows of its secrets.
+const SECRETS_FILE: &str = ".pipe/secrets.json";
 /// Longest policy.
 const GATE_BYTES_MAX: u64 = 1 << 20;
 /// Longest report that is compared with.
@@ -57,6 +60,9 @@ pub fn run(args: ScanArgs, global: &Global) -> Result<Exit, Failure> {
 fn scan(args: &ScanArgs, global: &Global) -> Result<Exit, Failure> {
     let target = args.target.as_deref().unwrap_or(".");
     let scanned = perform(target, &args.how, global)?;
+    if let Some(file) = &args.write_secret_baseline {
+        return write_known(file, &scanned, global);
+    }
     let report = scanned.report();
     for (form, file) in &args.reports {
         let format = Format::parse(form).ok_or_else(|| Failure::usage(format!("there is no form `{form}`")))?;
@@ -73,6 +79,40 @@ fn scan(args: &ScanArgs, global: &Global) -> Result<Exit, Failure> {
         terminal::note(Terminal::stderr(global.color), &scanned.verdict.sentence());
     }
     Ok(exit(scanned.verdict.outcome))
+}
+
+/// Keeps what is there. What could not be read may hold more, so nothing is written then.
+fn write_known(file: &Path, scanned: &Scanned, global: &Global) -> Result<Exit, Failure> {
+    let unread = scanned.case.inventory.unread.len() + scanned.case.doubts.len();
+    if unread > 0 {
+        let message = format!("`{}` was not written: {}", file.display(), scanned.verdict.sentence());
+        return Err(Failure::usage(message));
+    }
+    let cannot = |error| Failure::environment(format!("cannot write `{}`: {error}", file.display()));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), std::fs::create_dir_all).map_err(cannot)?;
+    std::fs::write(file, Known::write(&scanned.findings)).map_err(cannot)?;
+    let count = scanned.findings.iter().filter(|finding| finding.kind == Kind::Secret).count();
+    let known = if count == 1 { "one secret is known" } else { "secrets are known" };
+    let count = if count == 1 { String::new() } else { format!("{count} ") };
+    let words = format!("{count}{known} now; whoever could read them may use them, so revoke what is in use");
+    terminal::note(Terminal::stderr(global.color), &words);
+    Ok(Exit::Success)
+}
+
+/// Secrets that are known: of the file that is named, or of sources that of the repository.
+fn known_secrets(named: Option<&Path>, target: &Target) -> Result<Option<Known>, Failure> {
+    let usual = Path::new(SECRETS_FILE);
+    let usual = Some(usual).filter(|path| matches!(target, Target::Repository(_)) && path.is_file());
+    let Some(path) = named.or(usual) else { return Ok(None) };
+    let name = crate::files::display_name(path, None);
+    let cannot = |reason: String| Failure::usage(format!("cannot read the known secrets `{name}`: {reason}"));
+    let length = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
+    if length > secret::KNOWN_BYTES_MAX {
+        return Err(cannot(format!("it is longer than {} bytes", secret::KNOWN_BYTES_MAX)));
+    }
+    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    Known::read(&name, &bytes).map(Some).map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn exit(outcome: Outcome) -> Exit {
@@ -106,6 +146,7 @@ fn perform(target: &str, how: &ScanHow, global: &Global) -> Result<Scanned, Fail
             code: has(Scanner::Code),
         },
         secret_rules: how.secret_rules.as_deref().map(secret_rules).transpose()?,
+        known_secrets: known_secrets(how.secret_baseline.as_deref(), &parsed)?,
         database: database(how.db.as_deref())?,
         cache: (!how.no_cache).then(|| paths.cache.join("scan/layers")),
         dockerfile: how.dockerfile.as_deref().map(dockerfile).transpose()?,

@@ -137,3 +137,39 @@ fn rules_of_gitleaks_are_read() {
     let (_, said) = found(&["--secret-rules", "wrong.toml"]);
     assert!(said.contains("cannot use the rules in `wrong.toml`: the rule `a`"), "{said}");
 }
+
+/// What was there before anybody looked is told and fails nothing; what is new fails, and what is gone is a warning.
+#[test]
+fn known_secrets_are_kept_without_themselves() {
+    let token = |letter: char| ["ghp_", &format!("q8Zr2Lw9Xc4Vb7Nm1Ks6Jh3Gf5Dt0PyUaEo{letter}")].concat();
+    let (old, new) = (token('I'), token('T'));
+    let world = World::new(&[]);
+    world.write("src/old.env", format!("A={old}\n").as_bytes());
+    let run = |more: &[&str]| {
+        let output = world.output(&[&["scan", "--scanners", "secrets"], more].concat(), "");
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), text)
+    };
+    assert_eq!(run(&[]).0, Some(1));
+    let (code, text) = run(&["--write-secret-baseline", ".pipe/secrets.json"]);
+    assert!(code == Some(0) && text.contains("one secret is known now"), "{text}");
+    let kept = std::fs::read_to_string(world.root().join(".pipe/secrets.json")).unwrap();
+    assert!(!kept.contains(&old[..8]) && kept.contains("src/old.env") && kept.contains("github-token"), "{kept}");
+    let (code, text) = run(&[]);
+    assert!(code == Some(0) && text.contains("it was known before (.pipe/secrets.json)"), "{text}");
+    world.write("src/new.env", format!("A={new}\n").as_bytes());
+    let (code, text) = run(&[]);
+    assert!(code == Some(1) && text.contains("fail: 1 of 2 findings fails"), "{text}");
+    // As gitleaks has it, with its own names of rules.
+    let report = serde_json::json!([{ "RuleID": "github-pat", "File": "src/new.env", "StartLine": 1, "Secret": new }]);
+    world.write("../gitleaks.json", report.to_string().as_bytes());
+    let (code, text) = run(&["--secret-baseline", "../gitleaks.json"]);
+    assert!(code == Some(1) && text.contains("it was known before (../gitleaks.json)"), "{text}");
+    std::fs::remove_file(world.root().join("src/old.env")).unwrap();
+    std::fs::remove_file(world.root().join("src/new.env")).unwrap();
+    let (code, text) = run(&[]);
+    assert!(code == Some(0) && text.contains("a known secret is gone (github-token in src/old.env)"), "{text}");
+    world.write(".pipe/secrets.json", b"{}");
+    let (code, text) = run(&[]);
+    assert!(code == Some(2) && text.contains(".pipe/secrets.json is no file of known secrets"), "{text}");
+}
