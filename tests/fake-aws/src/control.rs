@@ -72,7 +72,8 @@ pub(crate) async fn answer(inner: &Arc<Inner>, asked: &Whole) -> Written {
         }
         ("GET", path) if path.starts_with("/_fake/logs/") => {
             let task = path.rsplit('/').next().unwrap_or_default();
-            let logs = lock(&inner.logs).iter().find(|(arn, _)| arn.ends_with(task)).map(|(_, lines)| lines.clone());
+            let logs = inner
+                .look(|world| world.logs.iter().find(|(arn, _)| arn.ends_with(task)).map(|(_, lines)| lines.clone()));
             said(200, &json!({ "lines": logs.unwrap_or_default() }))
         }
         (method, path) => said(404, &json!({ "error": format!("fake-aws has no {method} {path}") })),

@@ -253,7 +253,7 @@ impl Fake {
     /// The last lines of a task's log; once it has ended.
     #[must_use]
     pub fn task_log(&self, task: &str) -> Option<Vec<String>> {
-        lock(&self.inner.logs).get(task).cloned()
+        self.inner.look(|world| world.logs.get(task).cloned())
     }
 
     /// Looks until something is there, each time that anything has changed. Blocks its thread.

@@ -26,8 +26,6 @@ pub(crate) struct Inner {
     pub(crate) mistakes: Mutex<Vec<String>>,
     /// Where users' requests come in, by listener.
     pub(crate) listeners: Mutex<BTreeMap<String, SocketAddr>>,
-    /// Logs of tasks that ended, by task.
-    pub(crate) logs: Mutex<BTreeMap<String, Vec<String>>>,
     /// How far the server's clock is from the machine's, in milliseconds.
     pub(crate) skew: Mutex<Time>,
     /// Something has changed that actors may have to act on.
@@ -77,7 +75,6 @@ impl Inner {
             models,
             mistakes: Mutex::default(),
             listeners: Mutex::default(),
-            logs: Mutex::default(),
             skew: Mutex::default(),
             changed: Notify::new(),
             seen: Seen::default(),

@@ -1,5 +1,5 @@
-//! A stand-in for the part of AWS that deployments use: CodeDeploy, ECS, ELBv2, ECR, CloudWatch, STS and a little of IAM, on one
-//! port of this machine. For tests only; nothing of the product knows it.
+//! A stand-in for the part of AWS that deployments use: CodeDeploy, ECS, ELBv2, ECR, CloudWatch, STS, and a little of IAM,
+//! Secrets Manager, SSM, SNS and Logs, on one port of this machine. For tests only; nothing of the product knows it.
 //!
 //! What AWS documents is kept: state machines, rules, refusals, the forms of requests and answers. Time is a virtual clock
 //! that tests put forward or let run faster. With containers, tasks are real ones, targets are really asked for their health,
@@ -12,7 +12,7 @@
 //! |---|---|
 //! | words | `value`, `ids`, `error`, `clock` |
 //! | calls as bytes, and AWS's models of them | `wire`, `model` |
-//! | the world, which is pure | `hooks`, `sts`, `ecr`, `elb`, `cloudwatch`, `ecs`, `codedeploy`, `world` |
+//! | the world, which is pure | `hooks`, `sts`, `ecr`, `elb`, `cloudwatch`, `ecs`, `codedeploy`, `small`, `world` |
 //! | what is shared | `faults`, `inner` |
 //! | what acts | `fetch`, `actors`, `control`, `server`, `fake` |
 
@@ -33,6 +33,7 @@ mod ids;
 mod inner;
 mod model;
 mod server;
+mod small;
 mod sts;
 mod value;
 mod wire;

@@ -11,7 +11,7 @@ use crate::value::{Input as _, stamped};
 use crate::wire::Service;
 
 /// Folders of botocore, by service.
-const FOLDERS: [(Service, &str); 7] = [
+const FOLDERS: [(Service, &str); 11] = [
     (Service::CodeDeploy, "codedeploy/2014-10-06"),
     (Service::Ecs, "ecs/2014-11-13"),
     (Service::Ecr, "ecr/2015-09-21"),
@@ -19,6 +19,10 @@ const FOLDERS: [(Service, &str); 7] = [
     (Service::CloudWatch, "cloudwatch/2010-08-01"),
     (Service::Sts, "sts/2011-06-15"),
     (Service::Iam, "iam/2010-05-08"),
+    (Service::Secrets, "secretsmanager/2017-10-17"),
+    (Service::Parameters, "ssm/2014-11-06"),
+    (Service::Sns, "sns/2010-03-31"),
+    (Service::Logs, "logs/2014-03-28"),
 ];
 /// Below this many levels nothing is looked at; models have circles.
 const DEPTH_MAX: usize = 24;

@@ -1,6 +1,8 @@
 //! The whole of what stands in the fake cloud. It is pure: calls and moments go in, answers and wishes come out; whoever
 //! holds it tells it the time. What it wishes for (containers, probes, tables of the balancer) is performed by `actors`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use crate::cloudwatch::CloudWatch;
@@ -54,7 +56,10 @@ pub(crate) struct World {
     /// By a part of the image's name.
     pub(crate) misbehaviours: Vec<(String, Misbehaviour)>,
     /// Values of secrets that tasks may have, by ARN.
-    pub(crate) secrets: std::collections::BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) topic_arns: BTreeSet<String>,
+    /// The last lines of tasks that ended, by task.
+    pub(crate) logs: BTreeMap<String, Vec<String>>,
 }
 
 impl World {
@@ -71,7 +76,9 @@ impl World {
             deploys: CodeDeploy::default(),
             functions: Functions::default(),
             misbehaviours: Vec::new(),
-            secrets: std::collections::BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            topic_arns: BTreeSet::new(),
+            logs: BTreeMap::new(),
         }
     }
 
@@ -92,6 +99,10 @@ impl World {
             Service::Elb => self.elb(operation, input),
             Service::CloudWatch => self.cloudwatch(operation, input),
             Service::CodeDeploy => self.codedeploy(operation, input),
+            Service::Secrets => self.secrets_manager(operation, input),
+            Service::Parameters => self.parameters(operation, input),
+            Service::Sns => self.topics(operation, input),
+            Service::Logs => self.log_events(operation, input),
         }
     }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::leftovers::{Mark, TASK};
 use crate::ecs::Launch;
-use crate::inner::{Inner, lock};
+use crate::inner::Inner;
 use crate::value::Input as _;
 
 /// A container that was told to stop has this long, in real seconds: a test does not wait for the usual thirty.
@@ -68,8 +68,10 @@ impl Containers {
                     code = self.ended(&launch.task) => code,
                 };
                 let lines = self.log(&launch.task).await;
-                lock(&inner.logs).insert(launch.task.clone(), lines);
-                inner.with(|world| world.task_ended(&launch.task, code, None));
+                inner.with(|world| {
+                    world.logs.insert(launch.task.clone(), lines);
+                    world.task_ended(&launch.task, code, None);
+                });
                 self.remove(&launch.task, launch.containers.len()).await;
             }
         }

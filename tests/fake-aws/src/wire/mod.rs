@@ -22,10 +22,14 @@ pub(crate) enum Service {
     CloudWatch,
     Sts,
     Iam,
+    Secrets,
+    Parameters,
+    Sns,
+    Logs,
 }
 
 /// Names by which calls, signatures and tests know them: ours, of signatures, a beginning of the target.
-const SERVICES: [(Service, &str, &str, &str); 7] = [
+const SERVICES: [(Service, &str, &str, &str); 11] = [
     (Service::CodeDeploy, "CodeDeploy", "codedeploy", "CodeDeploy_"),
     (Service::Ecs, "ECS", "ecs", "AmazonEC2ContainerService"),
     (Service::Ecr, "ECR", "ecr", "AmazonEC2ContainerRegistry"),
@@ -33,6 +37,10 @@ const SERVICES: [(Service, &str, &str, &str); 7] = [
     (Service::CloudWatch, "CloudWatch", "monitoring", "GraniteService"),
     (Service::Sts, "STS", "sts", "AWSSecurityTokenService"),
     (Service::Iam, "IAM", "iam", "AWSIdentityManagement"),
+    (Service::Secrets, "SecretsManager", "secretsmanager", "secretsmanager"),
+    (Service::Parameters, "SSM", "ssm", "AmazonSSM"),
+    (Service::Sns, "SNS", "sns", "AmazonSimpleNotificationService"),
+    (Service::Logs, "Logs", "logs", "Logs_"),
 ];
 
 impl Service {
@@ -60,7 +68,10 @@ impl Service {
             Self::Elb => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Self::CloudWatch => "http://monitoring.amazonaws.com/doc/2010-08-01/",
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
-            Self::Sts | Self::CodeDeploy | Self::Ecs | Self::Ecr => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
+            Self::Sts | Self::CodeDeploy | Self::Ecs | Self::Ecr | Self::Secrets | Self::Parameters | Self::Logs => {
+                "https://sts.amazonaws.com/doc/2011-06-15/"
+            }
         }
     }
 }
@@ -134,6 +145,7 @@ fn of_version(version: &str) -> Option<Service> {
         "2015-12-01" => Some(Service::Elb),
         "2010-08-01" => Some(Service::CloudWatch),
         "2010-05-08" => Some(Service::Iam),
+        "2010-03-31" => Some(Service::Sns),
         _ => None,
     }
 }

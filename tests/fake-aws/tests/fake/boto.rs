@@ -36,7 +36,7 @@ fn boto3_makes_the_whole_tour_and_no_shape_is_wrong() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().last(), Some("the tour is over"));
     assert_eq!(fake.model_mistakes().unwrap(), Vec::<String>::new());
     let called: std::collections::BTreeSet<_> = fake.journal().iter().map(|call| call.service.clone()).collect();
-    assert_eq!(called.len(), 7, "{called:?}");
+    assert_eq!(called.len(), 11, "{called:?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ const SERVER: &str = "
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
+    wbufsize = 65536
     def do_GET(self):
         bad = self.path != '/health' and os.environ.get('FAIL')
         body = os.environ['WORD'].encode()
@@ -255,4 +256,58 @@ fn what_a_task_fails_by_is_told() {
     assert_eq!(stage.fake.task_log(&arn).unwrap(), ["out of beans"]);
     let (_, command) = run(json!({ "name": "app", "image": IMAGE, "entryPoint": ["/no/such/file"] }), Value::Null);
     assert!(text(&command, "/stoppedReason").starts_with("CannotStartContainerError"), "{command:#}");
+}
+
+#[test]
+fn docker_pushes_to_the_registry_and_tasks_are_pulled_from_it_by_digest() {
+    if !is_here("push") {
+        return;
+    }
+    let stage = Stage::with(options());
+    stage.call(
+        "ECR",
+        "CreateRepository",
+        json!({ "repositoryName": "shop/orders", "imageTagMutability": "IMMUTABLE" }),
+    );
+    let token = stage.call("ECR", "GetAuthorizationToken", json!({}));
+    let decoded = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        text(&token, "/authorizationData/0/authorizationToken"),
+    );
+    let password = String::from_utf8(decoded.unwrap()).unwrap().replacen("AWS:", "", 1);
+    let host = stage.fake.endpoint().replacen("http://", "", 1);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hello"), "hello").unwrap();
+    let (archive, config) = (folder.path().join("image.tar"), folder.path().join("config"));
+    let tar =
+        std::process::Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(folder.path()).arg("hello").status();
+    assert!(tar.unwrap().success());
+    let (archive, config) = (archive.to_str().unwrap(), config.to_str().unwrap());
+    let image = format!("{host}/shop/orders:v1");
+    docker(&["import", archive, &image]).unwrap();
+    assert!(docker(&["--config", config, "push", &image]).is_none(), "nobody pushes without a token");
+    docker(&["--config", config, "login", "--username", "AWS", "--password", &password, &host]).unwrap();
+    docker(&["--config", config, "push", &image]).unwrap();
+    docker(&["rmi", &image]).unwrap();
+    let images = stage.call("ECR", "DescribeImages", json!({ "repositoryName": "shop/orders" }));
+    let digest = text(&images, "/imageDetails/0/imageDigest");
+    assert_eq!(images["imageDetails"][0]["imageTags"], json!(["v1"]));
+    let answer = stage.call("ECS", "RegisterTaskDefinition", json!({
+        "family": "job", "memory": "64",
+        "containerDefinitions": [{ "name": "app", "image": format!("{host}/shop/orders@{digest}"), "entryPoint": ["/hello"] }],
+    }));
+    let task = stage.call(
+        "ECS",
+        "RunTask",
+        json!({ "cluster": "shop", "taskDefinition": text(&answer, "/taskDefinition/taskDefinitionArn") }),
+    );
+    let stopped = stage.fake.wait_for(PATIENCE, |_| {
+        let input = json!({ "cluster": "shop", "tasks": [text(&task, "/tasks/0/taskArn")] });
+        let described = stage.call("ECS", "DescribeTasks", input)["tasks"][0].clone();
+        (described["lastStatus"] == "STOPPED").then_some(described)
+    });
+    // It was pulled: what fails is that a file with a greeting is no program.
+    let stopped = stopped.unwrap();
+    assert!(text(&stopped, "/stoppedReason").starts_with("CannotStartContainerError"), "{stopped:#}");
+    docker(&["rmi", &format!("{host}/shop/orders@{digest}")]).unwrap();
 }

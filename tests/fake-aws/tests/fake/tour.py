@@ -180,4 +180,17 @@ assert described["status"] == "SUCCESSFUL", described
 ecs.describe_services(cluster="shop", services=["orders", "external", "native"])
 ecs.run_task(cluster="shop", taskDefinition=first, networkConfiguration=network, clientToken="r")
 ecs.delete_service(cluster="shop", service="native", force=True)
+secrets, ssm, sns, logs = (boto3.client(name, endpoint_url=endpoint) for name in ("secretsmanager", "ssm", "sns", "logs"))
+secret = secrets.create_secret(Name="db", SecretString="x")["ARN"]
+assert secrets.get_secret_value(SecretId="db")["SecretString"] == "x"
+assert secrets.describe_secret(SecretId=secret)["Name"] == "db"
+refused("ResourceNotFoundException", secrets.get_secret_value, SecretId="none")
+ssm.put_parameter(Name="/shop/db", Value="y", Type="SecureString")
+assert ssm.get_parameter(Name="/shop/db", WithDecryption=True)["Parameter"]["Value"] == "y"
+assert ssm.get_parameters(Names=["/shop/db", "/none"])["InvalidParameters"] == ["/none"]
+refused("ParameterNotFound", ssm.get_parameter, Name="/none")
+topic = sns.create_topic(Name="deployments")["TopicArn"]
+assert sns.publish(TopicArn=topic, Message="hello")["MessageId"]
+refused("NotFound", sns.publish, TopicArn=topic + "x", Message="hello")
+refused("ResourceNotFoundException", logs.get_log_events, logGroupName="/shop", logStreamName="app/app/0")
 print("the tour is over")

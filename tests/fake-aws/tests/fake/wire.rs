@@ -25,9 +25,9 @@ pub(crate) fn ask(
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(b"\r\n").unwrap();
-    stream.write_all(body).unwrap();
+    head.push_str("\r\n");
+    // In one piece: small ones would wait for each other's acknowledgement.
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut answer = Vec::new();
     // A dropped answer may be a reset.
     let _read = stream.read_to_end(&mut answer);
