@@ -259,6 +259,33 @@ fn what_a_task_fails_by_is_told() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_removed_at_the_next_start() {
+    if !is_here("leftovers") {
+        return;
+    }
+    let mut killed = std::process::Command::new(env!("CARGO_BIN_EXE_fake-aws"))
+        .args(["--containers"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The pipe stays open: a process whose output nobody takes would end by itself, in order.
+    let out = std::io::BufReader::new(killed.stdout.take().unwrap());
+    let mut lines = std::io::BufRead::lines(out).map(Result::unwrap);
+    let told: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    assert!(told.iter().any(|line| line.starts_with("AWS_ENDPOINT_URL=http://127.0.0.1:")), "{told:?}");
+    let name = format!("pipe-fake-{}-", killed.id());
+    let networks = || docker(&["network", "ls", "--format", "{{.Name}}"]).unwrap();
+    assert!(networks().contains(&name));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(networks().contains(&name), "nobody had the time to remove it");
+    let fake = Fake::start(options()).unwrap();
+    assert!(!networks().contains(&name));
+    drop(fake);
+}
+
+#[test]
 fn docker_pushes_to_the_registry_and_tasks_are_pulled_from_it_by_digest() {
     if !is_here("push") {
         return;
