@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::actions::Actions;
+use engine::actions::{ActionStore, Actions, BuiltInMode, FetchOptions};
 use engine::nodes::{Nodes, Registries};
 use engine::outbound::Proxies;
 
+use crate::args::ActionArgs;
 use crate::exit::Failure;
 use crate::terminal;
 
@@ -17,15 +18,24 @@ const NODES: &str = "PIPE_NODES";
 ///
 /// # Errors
 /// The folder cannot be made.
-pub fn open(folder: &Path) -> Result<Actions, Failure> {
-    let folder = nodes_folder(folder);
+pub fn open(cache: &Path) -> Result<Actions, Failure> {
+    let folder = nodes_folder(cache);
     let source =
         Arc::new(Registries { proxies: Proxies::from_environment(&terminal::variable), ..Registries::default() });
     let nodes = Nodes::open(folder.clone(), source).map_err(|error| {
         Failure::environment(format!("cannot write to the folder of Node.js builds `{}`: {error}", folder.display()))
             .help(format!("set {NODES} to a folder that you may write to"))
     })?;
-    Ok(Actions { nodes: Some(Arc::new(nodes)) })
+    let store = ActionStore::new(cache.join("actions"), FetchOptions::default());
+    Ok(Actions { nodes: Some(Arc::new(nodes)), store: Some(Arc::new(store)), built_in: BuiltInMode::default() })
+}
+
+/// The same as the flags of a run have it.
+pub fn of_run(actions: &Actions, args: &ActionArgs, cache: &Path) -> Actions {
+    let ActionArgs { local_repository, offline, actions_server, .. } = args;
+    let options = FetchOptions { server: actions_server.clone(), offline: *offline, local: local_repository.clone() };
+    let store = ActionStore::new(cache.join("actions"), options);
+    Actions { nodes: actions.nodes.clone(), store: Some(Arc::new(store)), built_in: args.builtin_actions }
 }
 
 /// Where builds of Node.js are kept.

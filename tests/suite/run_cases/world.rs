@@ -119,6 +119,8 @@ impl World {
             ("XDG_CONFIG_HOME", "config"),
             ("XDG_RUNTIME_DIR", "r"),
             ("CASE", ""),
+            // Nothing is fetched from elsewhere.
+            ("PIPE_ACTIONS_SERVER", "server"),
         ] {
             command.env(name, self.path(folder));
         }
@@ -319,11 +321,8 @@ impl World {
             None => text,
         };
         // More actions come with time.
-        match text
-            .split_once("built-in actions only (")
-            .and_then(|(before, rest)| Some((before, rest.split_once(')')?.1)))
-        {
-            Some((before, after)) => format!("{before}built-in actions only (ACTIONS){after}"),
+        match text.split_once("built-in actions (").and_then(|(before, rest)| Some((before, rest.split_once(')')?.1))) {
+            Some((before, after)) => format!("{before}built-in actions (ACTIONS){after}"),
             None => text,
         }
     }

@@ -1,5 +1,6 @@
-//! Actions of the repository (`uses: ./path`): read from the workspace as it is when the step begins. The steps of those
-//! that are made of steps run one after the other within that step's task and log.
+//! Actions that are no part of this program: those of the repository (`uses: ./path`), read from the workspace as it is when
+//! the step begins, and those of others. The steps of those that are made of steps run one after the other within that
+//! step's task and log.
 //!
 //! The steps share the job's environment and PATH, but have ids, conditions, inputs and a status of their own. What a
 //! process that takes the job up needs, the end of each and the file of the action, goes to the job's journal. Actions of
@@ -7,44 +8,36 @@
 //! <https://docs.github.com/en/actions/sharing-automations/creating-actions/creating-a-composite-action> and, where that
 //! is silent, GitHub's runner.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use workflow::action::{Action, ActionRuns, COMPOSITE_DEPTH_MAX};
-use workflow::command::{Annotation, AnnotationLevel};
+use workflow::action::{Action, ActionRuns, ScriptRuns};
 use workflow::expression::{Status, Value};
 use workflow::model::Step;
-use workflow::read::{ReadOptions, read_action};
 use workflow::run::Conclusion;
-use workflow::source::SourceFile;
 use workflow::template::evaluate;
 
+use super::action_file::{ActionPlace, refused};
 use super::context::{StepsContext, strings};
 use super::facing::{ActionFacing, JobFacing};
 use super::files::StepFiles;
 use super::inner_steps::InnerSteps;
 use super::javascript::ScriptCall;
-use super::journal::Entry;
 use super::log::StepLog;
 use super::perform::{INNER_MAX, StepTask};
 use super::recording::Performed;
 use crate::step::{StepEnd, minutes};
 
-/// Largest `action.yml`; those that exist have a few kilobytes.
-const ACTION_BYTES_MAX: u64 = 1 << 20;
-
-/// An action of the repository, about to be read.
+/// An action about to be read.
 pub(super) struct LocalAction {
-    path: String,
+    pub(super) place: ActionPlace,
     /// `with:`.
     given: IndexMap<String, String>,
     /// What its steps will see.
-    job: JobFacing,
+    pub(super) job: JobFacing,
     timeout: Option<Duration>,
     user: ActionUser,
 }
@@ -61,7 +54,7 @@ pub(super) struct ActionUser {
 impl LocalAction {
     /// `job`: what the step sees that uses it, whose own `env:` is `own_env`.
     pub(super) fn new(
-        path: &str,
+        place: ActionPlace,
         given: IndexMap<String, String>,
         job: &JobFacing,
         own_env: &IndexMap<String, String>,
@@ -81,12 +74,15 @@ impl LocalAction {
         };
         let mut job = JobFacing { steps: StepsContext::default(), action: Some(action), ..job.clone() };
         job.renew_env();
-        Self { path: path.to_owned(), given, job, timeout, user }
+        for (name, value) in place.contexts() {
+            job.github.insert(name, value);
+        }
+        Self { place, given, job, timeout, user }
     }
 }
 
 impl StepTask {
-    /// Runs an action of the repository. What is wrong is told in the log already.
+    /// Runs an action. What is wrong is told in the log already.
     pub(super) fn local<'a>(
         &'a self,
         local: LocalAction,
@@ -103,7 +99,8 @@ impl StepTask {
                     return failed(message);
                 }
             };
-            let LocalAction { path, given, mut job, timeout, user } = local;
+            let LocalAction { place, given, mut job, timeout, user } = local;
+            let path = place.text();
             let inputs = match self.inputs(&action, &path, given, &job, log).await {
                 Ok(inputs) => inputs,
                 Err(message) => {
@@ -114,12 +111,18 @@ impl StepTask {
             let steps = match &action.runs {
                 ActionRuns::Composite(steps) => steps,
                 ActionRuns::Script(runs) => {
+                    let pre = match self.pre_is_wanted(&place, runs, &job) {
+                        Ok(pre) => pre,
+                        Err(message) => {
+                            log.error(&message).await;
+                            return failed(message);
+                        }
+                    };
                     let own_env = job.action.map(|action| action.overlay).unwrap_or_default();
-                    let (name, named) = (path, BTreeMap::new());
-                    let call = ScriptCall { name, folder, inputs, own_env, named, user, timeout };
+                    let call = ScriptCall { place, folder, inputs, own_env, user, timeout, pre };
                     return self.javascript(runs, call, files, log).await;
                 }
-                ActionRuns::Container => return failed(refused(&path)),
+                ActionRuns::Container => return failed(refused(&place)),
             };
             job.github.insert("action_path", Value::String(Arc::from(folder.as_str())));
             if !self.is_begun() {
@@ -139,54 +142,6 @@ impl StepTask {
             self.outputs(&action, &mut inner, log).await;
             Performed::without_command(inner.end())
         })
-    }
-
-    async fn read(&self, local: &LocalAction, log: &mut StepLog) -> Result<(String, Action), String> {
-        let depth = local.job.action.as_ref().map_or(0, |action| action.depth);
-        if depth > COMPOSITE_DEPTH_MAX {
-            return Err(format!("Composite action depth exceeded max depth {COMPOSITE_DEPTH_MAX}"));
-        }
-        let (folder, below) = folder(&self.tools.workspace.inside, &local.path);
-        let known = self.again.as_ref().and_then(|again| again.actions.get(&self.inner).cloned());
-        let (file, text) = match known {
-            Some(known) => known,
-            None => self.find(&local.path, &folder, &below).await?,
-        };
-        let reading = read_action(SourceFile::new(file.as_str(), text.as_str()), &ReadOptions::default());
-        for error in &reading.errors {
-            let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-            let message = format!("{}{help}", error.github_text(&reading.sources));
-            log.annotate(Annotation::new(AnnotationLevel::Error, message)).await;
-        }
-        let action = reading.action.ok_or_else(|| format!("Failed to load {file}"))?;
-        match &action.runs {
-            ActionRuns::Composite(_) | ActionRuns::Script(_) => Ok((folder, action)),
-            ActionRuns::Container => Err(refused(&local.path)),
-        }
-    }
-
-    /// The file of an action, and its name for messages.
-    async fn find(&self, path: &str, folder: &str, below: &str) -> Result<(String, String), String> {
-        let read = async |name: &str| {
-            let file = format!("{folder}/{name}");
-            let content = self.tools.handle.read_file(&file, ACTION_BYTES_MAX).await;
-            content.map_err(|error| format!("{file}: {error}"))
-        };
-        for name in ["action.yml", "action.yaml"] {
-            let Some(content) = read(name).await? else { continue };
-            let text = String::from_utf8(content.to_vec()).map_err(|_| format!("{folder}/{name} is not UTF-8"))?;
-            let file = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-            let (step, inner) = (self.index, self.inner);
-            self.tools.journal.write(|| Entry::Action { step, inner, file: file.clone(), text: text.clone() });
-            return Ok((file, text));
-        }
-        if read("Dockerfile").await.is_ok_and(|file| file.is_some()) {
-            return Err(refused(path));
-        }
-        Err(format!(
-            "Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '{folder}'. Did you forget to run \
-             actions/checkout before running your local action?"
-        ))
     }
 
     /// What is given, completed with the action's defaults; all that the action does not know comes along.
@@ -248,8 +203,22 @@ impl StepTask {
         Ok(inputs)
     }
 
+    /// Whether the `pre:` of an action runs. Those of the repository itself have none on GitHub, since they are not there
+    /// when a job begins.
+    fn pre_is_wanted(&self, place: &ActionPlace, runs: &ScriptRuns, job: &JobFacing) -> Result<bool, String> {
+        let Some((_, condition)) = runs.pre.as_ref().filter(|_| matches!(place, ActionPlace::Repository { .. })) else {
+            return Ok(false);
+        };
+        let status = job.action.as_ref().map_or(Status::Success, |action| action.job_status);
+        let scope = job.scope(&self.order, &job.env, status, None, Some(&*self.tools.hash_files));
+        condition
+            .evaluate(&scope)
+            .map(|value| value.is_truthy())
+            .map_err(|error| format!("`pre-if`: {}", error.message))
+    }
+
     /// Whether another process had begun with its steps, so that the beginning of the log is there.
-    fn is_begun(&self) -> bool {
+    pub(super) fn is_begun(&self) -> bool {
         self.again.as_ref().is_some_and(|again| again.is_begun(self.inner))
     }
 
@@ -309,44 +278,5 @@ impl StepTask {
             name: id.to_owned(),
             again: self.again.clone(),
         })
-    }
-}
-
-fn refused(path: &str) -> String {
-    format!(
-        "`uses: {path}` cannot run yet: this version runs actions of steps and in JavaScript, not those of an image"
-    )
-}
-
-/// The folder of an action as the job sees it, and relative to the workspace for messages.
-fn folder(workspace: &str, path: &str) -> (String, String) {
-    let mut folder = PathBuf::from(workspace);
-    for component in Path::new(&path.replace('\\', "/")).components() {
-        match component {
-            Component::ParentDir => {
-                folder.pop();
-            }
-            Component::Normal(name) => folder.push(name),
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    let below = folder.strip_prefix(workspace).unwrap_or(&folder).display().to_string();
-    (folder.display().to_string(), below)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders() {
-        let check = |path: &str, expect: (&str, &str)| {
-            assert_eq!(folder("/w/r/r", path), (expect.0.to_owned(), expect.1.to_owned()), "{path}");
-        };
-        check("./", ("/w/r/r", ""));
-        check("./.github/actions/a/", ("/w/r/r/.github/actions/a", ".github/actions/a"));
-        check(".\\a\\b", ("/w/r/r/a/b", "a/b"));
-        check("./a/../b", ("/w/r/r/b", "b"));
-        check("./../o", ("/w/r/o", "/w/r/o"));
     }
 }

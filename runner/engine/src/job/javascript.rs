@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use workflow::action::{NodeVersion, ScriptRuns};
 use workflow::run::Conclusion;
 
+use super::action_file::ActionPlace;
 use super::composite::ActionUser;
 use super::facing::JobFacing;
 use super::files::StepFiles;
@@ -26,7 +27,7 @@ use super::recording::Performed;
 use crate::actions::Actions;
 use crate::nodes::{Libc, NODES_INSIDE, Nodes};
 use crate::placement::{ExecId, ExecOutcome, ExecRequest, JobHandle};
-use crate::step::{PostAction, PostScript, StepEnd};
+use crate::step::{PostAction, PostScript, StepEnd, StepOutputs};
 
 /// What the loader of musl is called in an image that has it; see <https://wiki.musl-libc.org/guidelines-for-distributions>.
 const MUSL_LOADERS: [&str; 2] = ["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"];
@@ -41,17 +42,16 @@ pub(super) struct JobNodes {
 
 /// An action about to be called.
 pub(super) struct ScriptCall {
-    /// As the workflow has it.
-    pub(super) name: String,
+    pub(super) place: ActionPlace,
     /// Its folder, as the job sees it.
     pub(super) folder: String,
     pub(super) inputs: IndexMap<String, String>,
     /// `env:` of the step that uses it and of those around it.
     pub(super) own_env: IndexMap<String, String>,
-    /// Variables that name it.
-    pub(super) named: BTreeMap<String, String>,
     pub(super) user: ActionUser,
     pub(super) timeout: Option<Duration>,
+    /// Whether its `pre:` runs.
+    pub(super) pre: bool,
 }
 
 /// What an action does at the end of the job, with the variables that it does it with.
@@ -125,10 +125,12 @@ impl StepTask {
         files: &StepFiles,
         log: &mut StepLog,
     ) -> Performed {
-        let ScriptCall { name, folder, inputs, own_env, named, user, timeout } = call;
-        if self.stored().is_none() {
+        let ScriptCall { place, folder, inputs, own_env, user, timeout, pre } = call;
+        let (name, named) = (place.text(), place.named());
+        let is_begun = self.stored().is_some() || self.is_begun();
+        if !is_begun {
             self.action_header(&name, &inputs, &user.shown, log).await;
-            if runs.pre.is_some() {
+            if runs.pre.is_some() && matches!(place, ActionPlace::Workspace(_)) {
                 log.warning(&format!("`pre` execution is not supported for local action from '{name}'")).await;
             }
             if runs.node != runs.node.runs_as() {
@@ -139,15 +141,30 @@ impl StepTask {
         let mut env = user.env;
         env.extend(named.clone());
         env.extend(variables_of(inputs.iter()));
-        let file = below(&folder, &runs.main);
-        // A file that is there is longer than nothing, which is an error of its own.
-        if matches!(self.tools.handle.read_file(&file, 0).await, Ok(None)) {
-            let message = format!("File not found: `main: {}` of {name}", runs.main);
-            log.error(&message).await;
-            return Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(message)));
+        let mut before = StepEnd::plain(Conclusion::Success, None);
+        if let Some((path, _)) = runs.pre.as_ref().filter(|_| pre) {
+            let file = below(&folder, path);
+            let process = Process { node: runs.node, file: &file, state: &BTreeMap::new(), env: env.clone(), timeout };
+            before = self.part(&user.id, process, &format!("Pre {name}"), log).await;
         }
-        let process = Process { node: runs.node, file: &file, state: &BTreeMap::new(), env, timeout };
-        let Performed { mut end, exec } = self.process(process, files, log).await;
+        let Performed { mut end, exec } = match before.outcome {
+            Conclusion::Success => {
+                for path in &before.left.path {
+                    let rest = env.get("PATH").cloned().unwrap_or_default();
+                    env.insert("PATH".to_owned(), format!("{path}:{rest}"));
+                }
+                env.extend(before.left.env.iter().cloned());
+                let file = below(&folder, &runs.main);
+                let process = Process { node: runs.node, file: &file, state: &before.left.state, env, timeout };
+                self.main_part(process, (&name, &runs.main), files, log).await
+            }
+            Conclusion::Failure | Conclusion::Cancelled | Conclusion::Skipped => {
+                Performed::without_command(StepEnd { left: StepOutputs::default(), ..before.clone() })
+            }
+        };
+        end.left.env.splice(..0, before.left.env);
+        end.left.path.splice(..0, before.left.path);
+        end.left.state = before.left.state.into_iter().chain(std::mem::take(&mut end.left.state)).collect();
         if let Some((post, condition)) = &runs.post {
             let script = PostScript {
                 file: below(&folder, post),
@@ -168,6 +185,23 @@ impl StepTask {
         Performed { end, exec }
     }
 
+    async fn main_part(
+        &self,
+        process: Process<'_>,
+        (name, main): (&str, &str),
+        files: &StepFiles,
+        log: &mut StepLog,
+    ) -> Performed {
+        // A file that is there is longer than nothing, which is an error of its own.
+        let is_missing = self.again.is_none() && matches!(self.tools.handle.read_file(process.file, 0).await, Ok(None));
+        if is_missing {
+            let message = format!("File not found: `main: {main}` of {name}");
+            log.error(&message).await;
+            return Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(message)));
+        }
+        self.process(process, files, log).await
+    }
+
     /// The post part of an action: a step of its own among those of the step that runs all of them.
     pub(super) async fn post_script(
         &self,
@@ -176,7 +210,15 @@ impl StepTask {
         mut env: IndexMap<String, String>,
         log: &mut StepLog,
     ) -> StepEnd {
-        let task = match self.next_part(&script.id) {
+        env.extend(variables_of(post.inputs.iter()));
+        let process = Process { node: script.node, file: &script.file, state: &post.state, env, timeout: None };
+        self.part(&script.id, process, &format!("Post job cleanup: {}", post.action), log).await
+    }
+
+    /// A part of an action that is not its main one: numbered and remembered as a step of an action is. `said`: how it
+    /// begins in the log.
+    async fn part(&self, id: &str, process: Process<'_>, said: &str, log: &mut StepLog) -> StepEnd {
+        let task = match self.next_part(id) {
             Ok(task) => Self { cancel: self.cancel.child_token(), ..task },
             Err(message) => return StepEnd::plain(Conclusion::Failure, Some(message)),
         };
@@ -192,10 +234,8 @@ impl StepTask {
             Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
         };
         if task.stored().is_none() {
-            log.line(&format!("Post job cleanup: {}", post.action)).await;
+            log.line(said).await;
         }
-        env.extend(variables_of(post.inputs.iter()));
-        let process = Process { node: script.node, file: &script.file, state: &post.state, env, timeout: None };
         let Performed { end, exec } = task.process(process, &files, log).await;
         log.end_of_part().await;
         let (number, stored, met) = (task.number(), log.stored_bytes(), task.inners.load(Ordering::Relaxed));

@@ -1,11 +1,13 @@
 //! One job run, from its order to its end: place it, run its steps, clean up.
 
+mod action_file;
 mod call;
 mod composite;
 mod context;
 mod environment;
 mod expecting;
 mod facing;
+mod fetched;
 mod files;
 mod findings_file;
 mod inner_steps;

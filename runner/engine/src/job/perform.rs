@@ -14,6 +14,7 @@ use workflow::template::Token;
 
 use super::composite::LocalAction;
 use super::context::HashFiles;
+use super::fetched::JobActions;
 use super::files::{JobFiles, StepFiles, StepNumber};
 use super::javascript::{JobNodes, ReadyPost};
 use super::journal::{Entry, Journal};
@@ -84,6 +85,8 @@ pub(super) struct StepTools {
     pub(super) journal: Journal,
     /// What actions in JavaScript are run by.
     pub(super) nodes: JobNodes,
+    /// Actions of other repositories.
+    pub(super) actions: JobActions,
 }
 
 impl StepTools {

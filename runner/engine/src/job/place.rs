@@ -267,6 +267,7 @@ impl Folders {
             own_path,
             has_bash,
             folders: self.temporary,
+            actions: std::collections::BTreeMap::new(),
             boot: boot_id(),
             serving: None,
         };

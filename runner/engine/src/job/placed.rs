@@ -1,5 +1,6 @@
 //! A job that has its place: what is known of it, also to a process that takes it up, and its removal.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub(crate) struct PlacedRecord {
     pub(super) own_path: String,
     pub(super) has_bash: bool,
     pub(super) folders: Vec<PathBuf>,
+    /// Folders of actions of other repositories, as the job sees them, by `owner/repo@ref`.
+    #[serde(default)]
+    pub(super) actions: BTreeMap<String, String>,
     /// Of which start of the machine; absent where nobody knows.
     #[serde(default)]
     pub(super) boot: Option<String>,

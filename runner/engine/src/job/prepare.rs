@@ -8,10 +8,12 @@ use workflow::expression::{Status, Value};
 use workflow::model::{Step, StepKind, Uses};
 use workflow::template::{Token, evaluate};
 
+use super::action_file::ActionPlace;
 use super::composite::{ActionUser, LocalAction};
 use super::context::StepScope;
 use super::environment;
 use super::facing::{JobFacing, evaluate_strings};
+use super::fetched::Form;
 use super::javascript::ReadyPost;
 use super::perform::StepTask;
 use crate::step::BuiltInAction;
@@ -69,12 +71,10 @@ impl StepTask {
             }
             StepKind::Uses { uses, with } => {
                 let inputs = evaluate_strings(with.as_ref(), &scope).map_err(|error| format!("`with`: {error}"))?;
-                if let Uses::Local { path } = &uses.value
-                    && path.starts_with('.')
-                {
+                if let Some(place) = self.place_of(&uses.value) {
                     let env = self.environment(job, &context_env, step.id.as_str());
                     let user = ActionUser { id: step.id.as_str().to_owned(), env, shown: context_env };
-                    let local = LocalAction::new(path, inputs, job, &own_env, status, timeout, user);
+                    let local = LocalAction::new(place, inputs, job, &own_env, status, timeout, user);
                     let kind = ReadyKind::Local(Box::new(local));
                     return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, kind });
                 }
@@ -107,6 +107,25 @@ impl StepTask {
             None | Some("" | ".") => workspace.clone(),
             Some(path) if path.starts_with('/') => path.to_owned(),
             Some(path) => format!("{workspace}/{}", path.trim_start_matches("./")),
+        }
+    }
+
+    /// Where an action is that is no part of this program.
+    fn place_of(&self, uses: &Uses) -> Option<ActionPlace> {
+        match uses {
+            Uses::Local { path } if path.starts_with('.') => Some(ActionPlace::Workspace(path.clone())),
+            Uses::Repository { repository, path, reference } => {
+                let form = self.tools.actions.form(&self.tools.built_in, repository, path, reference)?;
+                match form {
+                    Form::BuiltIn => None,
+                    Form::Repository => Some(ActionPlace::Repository {
+                        repository: repository.clone(),
+                        path: path.clone(),
+                        reference: reference.clone(),
+                    }),
+                }
+            }
+            Uses::Local { .. } | Uses::Docker { .. } | Uses::BuiltIn { .. } => None,
         }
     }
 

@@ -17,6 +17,7 @@ use workflow::secret::Secret;
 use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
 use super::facing::{JobFacing, evaluate_strings};
+use super::fetched::{FetchedActions, JobActions};
 use super::files::JobFiles;
 use super::javascript::JobNodes;
 use super::journal::{Entry, Journal, Remembered};
@@ -245,18 +246,34 @@ impl PlacedJobs {
             Ok(place) => place,
             Err(message) => return failed(message),
         };
+        let cancelled = || {
+            let message = Some("The job was cancelled while it was being placed.".into());
+            JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message, told: false }
+        };
+        let (actions, steps) = (&self.0.actions, &order.steps_job().steps);
+        let fetched = tokio::select! {
+            fetched = FetchedActions::of(actions, &self.0.built_in, steps, log) => fetched,
+            () = stopped(control) => return cancelled(),
+        };
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(message) => return failed(message),
+        };
         let placed = tokio::select! {
             placed = place.start(&self.0, order, log) => placed,
             () = stopped(control) => {
                 self.0.unfinished_starts.store(true, Ordering::Relaxed);
-                let message = Some("The job was cancelled while it was being placed.".into());
-                return JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message, told: false };
+                return cancelled();
             }
         };
         let mut placed = match placed {
             Ok(placed) => placed,
             Err(message) => return failed(message),
         };
+        if let Err(message) = fetched.place(&mut placed.record, &*placed.handle).await {
+            let left = placed.stop().await.err().map(|problem| format!("; {problem}")).unwrap_or_default();
+            return failed(message + &left);
+        }
         self.serve(order, &job, &mut placed, log).await;
         self.forget(&order.key);
         let journal = self.journal(&order.key);
@@ -363,6 +380,7 @@ impl PlacedJobs {
             debug,
             journal,
             nodes: JobNodes::of(&settings.actions, handle, placed.on_host),
+            actions: JobActions::of(&settings.actions, placed),
         }
     }
 }

@@ -21,7 +21,7 @@ mod error;
 mod fetch;
 mod lanes;
 mod merge;
-mod program;
+pub(crate) mod program;
 mod read;
 #[cfg(test)]
 pub(crate) mod tests;

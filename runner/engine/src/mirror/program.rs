@@ -72,16 +72,16 @@ pub enum GitCredential {
 
 /// What a command may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds<'a> {
-    pub(super) time_max: Duration,
+pub(crate) struct Bounds<'a> {
+    pub(crate) time_max: Duration,
     /// The folder whose size is watched, and the most bytes that it may have.
-    pub(super) size: Option<(&'a Path, u64)>,
-    pub(super) output_bytes_max: u64,
+    pub(crate) size: Option<(&'a Path, u64)>,
+    pub(crate) output_bytes_max: u64,
 }
 
 /// One use of git: its own configuration and credentials, removed at the end.
 #[derive(Debug)]
-pub(super) struct Git {
+pub(crate) struct Git {
     program: PathBuf,
     folder: TempDir,
     ssh: String,
@@ -89,7 +89,7 @@ pub(super) struct Git {
 
 impl Git {
     /// Writes what one or more commands for `url` need, below `scratch`.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         program: &Path,
         scratch: &Path,
         url: &RemoteUrl,
@@ -124,7 +124,7 @@ impl Git {
     ///
     /// # Errors
     /// It failed, took too long, or made more than it may.
-    pub(super) async fn run<Word: AsRef<OsStr>>(
+    pub(crate) async fn run<Word: AsRef<OsStr>>(
         &self,
         repository: Option<&Path>,
         words: impl IntoIterator<Item = Word>,

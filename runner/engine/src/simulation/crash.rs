@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::actions::{ActionStore, FetchOptions};
 
 const JOBS: &str = r#"
 first:
@@ -112,6 +113,11 @@ scripts:
       uses: ./js
       with: { word: third }
     - run: out "said ${{ steps.js.outputs.said }} ${{ steps.js.outcome }}\n"
+    - uses: octo/say@v1
+      with: { word: fetched }
+    - run: |
+        write late/action.yml "runs:\n  using: composite\n  steps:\n    - uses: octo/say@v2\n      with: { word: late }\n"
+    - uses: ./late
 beside:
   runs-on: x
   steps:
@@ -178,7 +184,21 @@ struct World {
 impl World {
     fn new(jobs: &'static str) -> Self {
         let simulation = Simulation { secrets: vec![("KEY", "known-secret-0815".into())], ..Simulation::default() };
-        Self { jobs, root: tempfile::tempdir().unwrap(), simulation, memory: Arc::default() }
+        let root = tempfile::tempdir().unwrap();
+        let say = root.path().join("say");
+        std::fs::create_dir(&say).unwrap();
+        for (name, text) in [
+            ("action.yml", "inputs: { word: {} }\nruns: { using: node24, pre: pre, main: main, post: post }"),
+            (
+                "pre",
+                "out \"before \"\nsleep 2\nfile STATE \"before=known-secret-0815\\n\"\nfile ENV \"EARLY=yes\\n\"\n",
+            ),
+            ("main", "print INPUT_WORD\nprint EARLY\nsleep 3\nprint STATE_before\nout \"\\n\"\n"),
+            ("post", "out \"after \"\nprint INPUT_WORD\nsleep 2\nprint STATE_before\nout \"\\n\"\n"),
+        ] {
+            std::fs::write(say.join(name), text).unwrap();
+        }
+        Self { jobs, root, simulation, memory: Arc::default() }
     }
 
     /// One engine from its start to its end or its death. Gives the run if it ended, and the number of writes.
@@ -190,8 +210,11 @@ impl World {
         let killed = Arc::new(Notify::new());
         let memory = Arc::clone(&self.memory);
         let log = Arc::new(KillingLog { memory, kill, writes: AtomicUsize::new(0), killed: Arc::clone(&killed) });
-        let jobs = PlacedJobs(Arc::new(self.simulation.settings(self.root.path(), &masker, &notices)));
-        let jobs = Arc::new(jobs);
+        let mut settings = self.simulation.settings(self.root.path(), &masker, &notices);
+        let local = vec![format!("octo/say={}", self.root.path().join("say").display()).parse().unwrap()];
+        let options = FetchOptions { offline: true, local, ..FetchOptions::default() };
+        settings.actions.store = Some(Arc::new(ActionStore::new(self.root.path().join("actions"), options)));
+        let jobs = Arc::new(PlacedJobs(Arc::new(settings)));
         let dispatcher = Dispatcher {
             log: Arc::<KillingLog>::clone(&log),
             clock: Arc::new(SystemClock),
@@ -226,6 +249,8 @@ impl World {
         let started = self.simulation.placement.started().into_iter().filter(|script| !script.is_empty());
         let mut started: Vec<_> = started.collect();
         started.sort();
+        let root = self.root.path().display().to_string();
+        let logs = logs.into_iter().map(|(name, log)| (name, log.replace(&root, "$ROOT"))).collect();
         let outcome = Outcome { run: Some(run), events, notices: Vec::new(), logs, left: Vec::new() };
         let everything = outcome.everything();
         assert!(!everything.contains("found-secret") && !everything.contains("known-secret"), "{everything}");

@@ -44,7 +44,6 @@ const FLAGS: &[ActFlag] = &[
     ignored("rebuild", None, "actions are built when they change"),
     ignored("use-gitignore", None, "the checkout holds what git knows"),
     ignored("use-new-action-cache", None, "there is one action cache"),
-    ignored("action-offline-mode", None, "actions that were fetched once are taken from the cache"),
     ignored("no-skip-checkout", None, "actions/checkout is done from the local repository"),
     ignored("log-prefix-job-id", None, "lines carry the job's name"),
     ignored("no-cache-server", None, OWN_SERVICES),
@@ -76,7 +75,6 @@ const FLAGS: &[ActFlag] = &[
     value(refused("container-architecture", None, "map the label to an image of that platform with `-P LABEL=IMAGE`")),
     value(refused("network", None, "every job with services gets a network of its own")),
     value(refused("userns", None, OPTIONS)),
-    value(refused("local-repository", None, "write a path in the workflow: `uses: ./path`")),
     value(refused("replace-ghe-action-with-github-com", None, "actions come from `--github-instance`")),
     value(refused("replace-ghe-action-token-with-github-com", None, "actions come from `--github-instance`")),
 ];

@@ -4,6 +4,7 @@
 //! forgotten. Nothing is decided here.
 
 mod act;
+mod actions;
 mod actrc;
 mod artifacts;
 mod deploy;
@@ -19,6 +20,7 @@ mod scan;
 mod serve;
 
 pub use act::{ActFlags, Answer};
+pub use actions::ActionArgs;
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
 pub use deploy::{DeployCommand, EnvCommand, OrderArgs, WhichRollout};

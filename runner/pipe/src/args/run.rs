@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use workflow::secret::Secret;
 
-use super::{ActFlags, Selection};
+use super::{ActFlags, ActionArgs, Selection};
 
 /// `pipe run`.
 #[derive(Debug, Args)]
@@ -56,6 +56,9 @@ pub struct RunArgs {
     /// Let jobs work in the repository's own folder instead of a copy
     #[arg(short, long, help_heading = "Jobs")]
     pub bind: bool,
+    /// Where actions come from
+    #[command(flatten)]
+    pub actions: ActionArgs,
     /// Only say what would run
     #[arg(short = 'n', long)]
     pub dryrun: bool,

@@ -57,7 +57,9 @@ impl Order<'_> {
             Signals::take().map_err(|error| Failure::environment(format!("cannot listen to signals: {error}")))?;
         let labels = labels::of_run(self.args, &self.workflows.settings)?;
         let stderr = Terminal::stderr(self.global.color);
-        let machine = machine::open(&self.workflows.settings, self.parallel()).await?;
+        let settings = &self.workflows.settings;
+        let mut machine = machine::open(settings, self.parallel()).await?;
+        machine.actions = crate::actions::of_run(&machine.actions, &self.args.actions, &settings.paths.cache);
         if let Err(error) = machine.remove_abandoned().await {
             terminal::warning(stderr, &error.to_string());
         }

@@ -1,0 +1,81 @@
+//! Why an action cannot be had. The texts are GitHub's where it has one, with what to do behind it.
+
+use crate::git::GitError;
+use crate::mirror::{MirrorError, UrlError};
+
+/// Why the repository of an action cannot be had. `action` is `owner/repo@ref`.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// There is no such repository, or it is not for everybody.
+    #[error("Unable to resolve action `{action}`, repository not found (or it is private): {url}")]
+    NoRepository {
+        /// The action.
+        action: String,
+        /// Where it was looked for.
+        url: String,
+    },
+    /// It has no such branch, tag or commit.
+    #[error("Unable to resolve action `{action}`, unable to find version `{reference}`{hint}")]
+    NoVersion {
+        /// The action.
+        action: String,
+        /// What stands behind the `@`.
+        reference: String,
+        /// What may be meant; empty, or with what leads to it.
+        hint: String,
+    },
+    /// GitHub does not take them either.
+    #[error(
+        "Unable to resolve action `{action}`, the provided ref `{reference}` is the shortened version of a commit SHA, which is not supported. Please use the full commit SHA `{whole}` instead."
+    )]
+    Short {
+        /// The action.
+        action: String,
+        /// What stands behind the `@`.
+        reference: String,
+        /// The commit.
+        whole: String,
+    },
+    /// It is not kept, and nothing is fetched.
+    #[error(
+        "`{action}` is not in the store of actions, and nothing is fetched (offline); `pipe run` without `--offline` brings it where there is a network"
+    )]
+    Offline {
+        /// The action.
+        action: String,
+    },
+    /// It is not kept, and cannot be fetched now.
+    #[error(
+        "`{action}` is not in the store of actions, and cannot be fetched: {reason}; give it with `--local-repository {action}=PATH`"
+    )]
+    Unreachable {
+        /// The action.
+        action: String,
+        /// What git said.
+        reason: MirrorError,
+    },
+    /// The name of the repository makes no URL.
+    #[error("`{action}` has no place to be fetched from: {reason}")]
+    Url {
+        /// The action.
+        action: String,
+        /// What is wrong with it.
+        reason: UrlError,
+    },
+    /// Its objects cannot be read.
+    #[error("the repository of `{action}` cannot be read: {reason}")]
+    Repository {
+        /// The action.
+        action: String,
+        /// What libgit2 or the system said.
+        reason: GitError,
+    },
+    /// The store.
+    #[error("cannot write to the store of actions `{path}`: {reason}")]
+    Store {
+        /// Its folder.
+        path: String,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+}

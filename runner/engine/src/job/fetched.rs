@@ -1,0 +1,277 @@
+//! Actions of other repositories in a job: fetched before its first step with all that they use, and copied to where its
+//! steps see them, as `_actions/owner/repo/ref` beside the workspace.
+//!
+//! Before there are steps this process writes the copies itself. Later the job could have put links there, so what is only
+//! met then (an action of the repository uses another one) is written by the agent, inside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use workflow::action::{ActionRuns, COMPOSITE_DEPTH_MAX};
+use workflow::model::{Step, StepKind, Uses};
+use workflow::read::{ReadOptions, read_action};
+use workflow::source::SourceFile;
+
+use super::log::StepLog;
+use super::placed::PlacedRecord;
+use crate::actions::{Actions, BuiltInMode, Fetched};
+use crate::git::GitError;
+use crate::placement::JobHandle;
+use crate::step::{BuiltInAction, BuiltInActions};
+
+/// Longest file of an action that is written by an agent.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// An action's repository: `owner/repo` and what stands behind the `@`.
+type Name = (String, String);
+
+/// What a job uses, fetched.
+#[derive(Debug, Default)]
+pub(super) struct FetchedActions(BTreeMap<Name, Fetched>);
+
+/// The actions that a job's steps may use.
+#[derive(Debug)]
+pub(super) struct JobActions {
+    actions: Actions,
+    /// The folder of all, as the job sees it.
+    inside: String,
+    /// Folders of those that are there, by `owner/repo@ref`.
+    placed: Mutex<BTreeMap<String, String>>,
+}
+
+/// Which form of an action runs.
+pub(super) enum Form {
+    BuiltIn,
+    Repository,
+}
+
+/// The built-in form of an action, where there is one that may run.
+pub(super) fn built_in<'a>(
+    known: &'a BuiltInActions,
+    mode: BuiltInMode,
+    repository: &str,
+    path: &str,
+) -> Option<&'a std::sync::Arc<dyn BuiltInAction>> {
+    let name = if path.is_empty() { repository.to_owned() } else { format!("{repository}/{path}") };
+    known.get(&name).filter(|_| mode != BuiltInMode::Never)
+}
+
+impl FetchedActions {
+    /// Fetches what steps use, and what that uses.
+    ///
+    /// # Errors
+    /// One of them cannot be had; a sentence for the job's log.
+    pub(super) async fn of(
+        actions: &Actions,
+        known: &BuiltInActions,
+        steps: &[Step],
+        log: &mut StepLog,
+    ) -> Result<Self, String> {
+        let mut this = Self::default();
+        let Some(store) = &actions.store else { return Ok(this) };
+        let mut open: Vec<(usize, Uses)> = uses(steps).map(|uses| (0, uses.clone())).rev().collect();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        while let Some((depth, used)) = open.pop() {
+            let Uses::Repository { repository, path, reference } = &used else { continue };
+            let own = built_in(known, actions.built_in, repository, path);
+            if (own.is_some() && actions.built_in == BuiltInMode::Prefer) || !seen.insert(used.text()) {
+                continue;
+            }
+            let name = (repository.clone(), reference.clone());
+            let fetched = match this.0.get(&name) {
+                Some(fetched) => fetched.clone(),
+                None => match store.get(repository, reference).await {
+                    Ok(fetched) => fetched,
+                    Err(error) if own.is_some() => {
+                        log.line(&format!("{error}: the built-in {repository} runs")).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error.to_string()),
+                },
+            };
+            if !this.0.contains_key(&name) {
+                tell(&name, &fetched, log).await;
+            }
+            if depth < COMPOSITE_DEPTH_MAX {
+                open.extend(nested(&fetched.folder.join(path)).into_iter().rev().map(|uses| (depth + 1, uses)));
+            }
+            this.0.insert(name, fetched);
+        }
+        Ok(this)
+    }
+
+    /// Copies them to a job that has its place and has run nothing yet.
+    ///
+    /// # Errors
+    /// It cannot be done; a sentence for the job's log.
+    pub(super) async fn place(self, record: &mut PlacedRecord, handle: &dyn JobHandle) -> Result<(), String> {
+        let inside = folder_inside(record);
+        for ((repository, reference), fetched) in self.0 {
+            let below = below(&repository, &reference);
+            let folder = format!("{inside}/{below}");
+            match record.folders.first().filter(|_| handle.facts().files_are_shared) {
+                Some(work) => {
+                    let to = work.join("_actions").join(&below);
+                    let copying = tokio::task::spawn_blocking(move || {
+                        // A process that was killed while it placed this job may have begun; no step has run since.
+                        match std::fs::remove_dir_all(&to) {
+                            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                                Err(GitError::file("remove", &to)(error))
+                            }
+                            Ok(()) | Err(_) => fetched.copy_to(&to),
+                        }
+                    });
+                    let copied = copying.await.map_err(|error| error.to_string())?;
+                    copied.map_err(|error| format!("cannot copy {repository}@{reference} to the job: {error}"))?;
+                }
+                None => send(&fetched, &folder, handle).await?,
+            }
+            record.actions.insert(format!("{repository}@{reference}"), folder);
+        }
+        Ok(())
+    }
+}
+
+impl JobActions {
+    pub(super) fn of(actions: &Actions, record: &PlacedRecord) -> Self {
+        let placed = Mutex::new(record.actions.clone());
+        Self { actions: actions.clone(), inside: folder_inside(record), placed }
+    }
+
+    /// Which form of an action runs; `None`: there is none here, and none can be fetched.
+    pub(super) fn form(&self, known: &BuiltInActions, repository: &str, path: &str, reference: &str) -> Option<Form> {
+        let is_placed = || self.placed(repository, reference).is_some();
+        let mode = self.actions.built_in;
+        let own = built_in(known, mode, repository, path).filter(|_| mode == BuiltInMode::Prefer || !is_placed());
+        match own {
+            Some(_) => Some(Form::BuiltIn),
+            None => self.actions.store.is_some().then_some(Form::Repository),
+        }
+    }
+
+    fn placed(&self, repository: &str, reference: &str) -> Option<String> {
+        let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        placed.get(&format!("{repository}@{reference}")).cloned()
+    }
+
+    /// The folder of an action's repository, as the job sees it; fetched where it is not there. `is_there`: another process
+    /// had written it.
+    ///
+    /// # Errors
+    /// It cannot be had; a sentence for the step's log.
+    pub(super) async fn folder(
+        &self,
+        repository: &str,
+        reference: &str,
+        (handle, is_there): (&dyn JobHandle, bool),
+        log: &mut StepLog,
+    ) -> Result<String, String> {
+        if let Some(folder) = self.placed(repository, reference) {
+            return Ok(folder);
+        }
+        let folder = format!("{}/{}", self.inside, below(repository, reference));
+        if !is_there {
+            let store = self.actions.store.as_ref().ok_or("there is no store of actions")?;
+            let fetched = store.get(repository, reference).await.map_err(|error| error.to_string())?;
+            // Of the rest nothing is said: the log of a step that is taken up is made anew, when this is not done again.
+            warn_of_age(repository, reference, &fetched, log).await;
+            send(&fetched, &folder, handle).await?;
+        }
+        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        placed.insert(format!("{repository}@{reference}"), folder.clone());
+        Ok(folder)
+    }
+}
+
+/// What a job's log says of an action that it uses, as that of GitHub's runner does.
+async fn tell((repository, reference): &Name, fetched: &Fetched, log: &mut StepLog) {
+    let from = match &fetched.commit {
+        Some(commit) => format!("SHA:{commit}"),
+        None => fetched.folder.display().to_string(),
+    };
+    log.line(&format!("Download action repository '{repository}@{reference}' ({from})")).await;
+    warn_of_age(repository, reference, fetched, log).await;
+}
+
+async fn warn_of_age(repository: &str, reference: &str, fetched: &Fetched, log: &mut StepLog) {
+    if let Some(reason) = &fetched.stale {
+        log.warning(&format!("`{reference}` of {repository} may be another commit by now: {reason}")).await;
+    }
+}
+
+/// What the steps of the action in a folder of the store use.
+fn nested(folder: &Path) -> Vec<Uses> {
+    let text = ["action.yml", "action.yaml"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok());
+    let Some(text) = text else { return Vec::new() };
+    // What is wrong with it is told by the step that uses it.
+    let reading = read_action(SourceFile::new("action.yml", text.as_str()), &ReadOptions::default());
+    match reading.action.map(|action| action.runs) {
+        Some(ActionRuns::Composite(steps)) => uses(&steps).cloned().collect(),
+        Some(ActionRuns::Script(_) | ActionRuns::Container) | None => Vec::new(),
+    }
+}
+
+fn uses(steps: &[Step]) -> impl DoubleEndedIterator<Item = &Uses> {
+    let mut found = Vec::new();
+    for step in steps {
+        match &step.kind {
+            StepKind::Uses { uses, .. } => found.push(&uses.value),
+            StepKind::Parallel(block) => found.extend(uses(block)),
+            StepKind::Run { .. } | StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) => {}
+        }
+    }
+    found.into_iter()
+}
+
+/// Writes them through the agent, which is in the job and so cannot be led out of it. Links become what they lead to.
+async fn send(fetched: &Fetched, folder: &str, handle: &dyn JobHandle) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let own = copy.path().join("files");
+    fetched.copy_to(&own).map_err(|error| error.to_string())?;
+    for entry in walkdir::WalkDir::new(&own) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let Some(name) = entry.path().strip_prefix(&own).ok().and_then(Path::to_str) else { continue };
+        let Ok(facts) = entry.path().metadata() else { continue };
+        if !facts.is_file() || facts.len() > FILE_BYTES_MAX {
+            continue;
+        }
+        let content = std::fs::read(entry.path()).map_err(|error| format!("{name}: {error}"))?;
+        let (path, mode) = (format!("{folder}/{name}"), facts.permissions().mode() & 0o777);
+        handle.write_file(&path, Bytes::from(content), mode).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn folder_inside(record: &PlacedRecord) -> String {
+    let above = record.paths.runner_workspace.rsplit_once('/').map_or("", |(above, _)| above);
+    format!("{above}/_actions")
+}
+
+/// Where an action lies below the folder of all. Names of refs may have any form.
+fn below(repository: &str, reference: &str) -> String {
+    let part = |part: &str| -> String {
+        let is_dots = part.bytes().all(|byte| byte == b'.');
+        part.chars().map(|letter| if letter.is_control() || is_dots || letter == '\\' { '_' } else { letter }).collect()
+    };
+    let parts = repository.split('/').chain(reference.split('/'));
+    parts.map(part).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_actions() {
+        for (repository, reference, expect) in [
+            ("actions/checkout", "v4", "actions/checkout/v4"),
+            ("a/b", "refs/heads/x", "a/b/refs/heads/x"),
+            ("../b", "..", "__/b/__"),
+        ] {
+            assert_eq!(below(repository, reference), expect);
+        }
+    }
+}
