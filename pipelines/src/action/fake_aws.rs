@@ -24,12 +24,12 @@ pub(super) fn answers(answers: Vec<(&'static str, String)>) -> (String, Receiver
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
+            // Before its answer: who has that finds what was asked. Nobody may listen any more.
+            let _over = send.send(format!("{head}\n{}", String::from_utf8_lossy(&body)));
             let (status, text) = &answers[number.min(answers.len() - 1)];
             let answer =
                 format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
             reader.get_mut().write_all(answer.as_bytes()).unwrap();
-            // Nobody may listen any more.
-            let _over = send.send(format!("{head}\n{}", String::from_utf8_lossy(&body)));
         }
     });
     (address, got)
