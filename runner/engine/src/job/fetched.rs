@@ -58,6 +58,11 @@ pub(super) fn built_in<'a>(
     known.get(&name).filter(|_| mode != BuiltInMode::Never)
 }
 
+/// Whether an action runs in its built-in form whatever its repository says.
+pub(super) fn is_built_in(known: &BuiltInActions, mode: BuiltInMode, repository: &str, path: &str) -> bool {
+    mode == BuiltInMode::Prefer && built_in(known, mode, repository, path).is_some()
+}
+
 impl FetchedActions {
     /// Fetches what steps use, and what that uses.
     ///
@@ -75,10 +80,10 @@ impl FetchedActions {
         let mut seen: BTreeSet<String> = BTreeSet::new();
         while let Some((depth, used)) = open.pop() {
             let Uses::Repository { repository, path, reference } = &used else { continue };
-            let own = built_in(known, actions.built_in, repository, path);
-            if (own.is_some() && actions.built_in == BuiltInMode::Prefer) || !seen.insert(used.text()) {
+            if is_built_in(known, actions.built_in, repository, path) || !seen.insert(used.text()) {
                 continue;
             }
+            let own = built_in(known, actions.built_in, repository, path);
             let name = (repository.clone(), reference.clone());
             let fetched = match this.0.get(&name) {
                 Some(fetched) => fetched.clone(),

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use workflow::expression::Value;
-use workflow::model::{PermissionLevel, StepKind, Uses};
+use workflow::model::{PermissionLevel, Step, StepKind, Uses};
 
 use super::JobOrder;
 use super::facing::JobFacing;
+use super::fetched::is_built_in;
 use super::log::StepLog;
 use super::placed::Placed;
 use super::run::PlacedJobs;
@@ -27,8 +28,6 @@ const SOCKET: &str = "services.sock";
 const SAID_BYTES_MAX: usize = 4_096;
 /// As the forwarder ends where a port is taken.
 const PORT_TAKEN: i32 = 3;
-/// Built-in whatever a workflow says, and in need of nothing here.
-const NEEDS_NOTHING: &str = "actions/checkout";
 
 /// What a process needs that takes the job up.
 #[derive(Clone, Serialize, Deserialize)]
@@ -72,7 +71,22 @@ impl PlacedJobs {
     fn wants_services(&self, order: &JobOrder) -> bool {
         let permissions = order.job.permissions.as_ref();
         let may_ask = permissions.is_some_and(|given| given.level("id-token") == PermissionLevel::Write);
-        may_ask || order.steps_job().steps.iter().any(is_foreign)
+        may_ask || order.steps_job().steps.iter().any(|step| self.is_foreign(step))
+    }
+
+    /// Whether a step may be of somebody who asks for services. What is built in has the stores themselves.
+    fn is_foreign(&self, step: &Step) -> bool {
+        match &step.kind {
+            StepKind::Uses { uses, .. } => match &uses.value {
+                Uses::BuiltIn { .. } => false,
+                Uses::Repository { repository, path, .. } => {
+                    !is_built_in(&self.0.built_in, self.0.actions.built_in, repository, path)
+                }
+                Uses::Docker { .. } | Uses::Local { .. } => true,
+            },
+            StepKind::Parallel(steps) => steps.iter().any(|step| self.is_foreign(step)),
+            StepKind::Run { .. } | StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) => false,
+        }
     }
 
     fn served_job(
@@ -111,19 +125,6 @@ impl PlacedJobs {
             places: JobFolders { workspace: placed.record.workspace.inside.clone(), home: facts.home },
             masker: Arc::clone(&settings.masker),
         }
-    }
-}
-
-/// Whether a step may be of somebody who asks for services.
-fn is_foreign(step: &workflow::model::Step) -> bool {
-    match &step.kind {
-        StepKind::Uses { uses, .. } => match &uses.value {
-            Uses::BuiltIn { .. } => false,
-            Uses::Repository { repository, path, .. } => !path.is_empty() || *repository != NEEDS_NOTHING,
-            Uses::Docker { .. } | Uses::Local { .. } => true,
-        },
-        StepKind::Parallel(steps) => steps.iter().any(is_foreign),
-        StepKind::Run { .. } | StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) => false,
     }
 }
 
