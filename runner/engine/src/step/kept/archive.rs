@@ -179,11 +179,11 @@ fn inside(path: &Path) -> Result<Option<PathBuf>, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// An entry whose header says exactly this, whatever a builder would refuse.
-    fn raw(name: &str, kind: u8, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn raw(name: &str, kind: u8, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
         let mut header = Header::new_ustar();
         header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
         header.set_entry_type(EntryType::new(kind));

@@ -184,21 +184,8 @@ fn from_workspace(workspace: &Path, path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::archive::tests::raw;
     use super::*;
-
-    fn entry(name: &str, kind: u8, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
-        let mut header = tar::Header::new_ustar();
-        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(EntryType::new(kind));
-        header.set_mode(mode);
-        header.set_size(content.len() as u64);
-        header.as_mut_bytes()[157..157 + link.len()].copy_from_slice(link.as_bytes());
-        header.set_cksum();
-        let mut bytes = header.as_bytes().to_vec();
-        bytes.extend_from_slice(content);
-        bytes.resize(bytes.len().div_ceil(512) * 512, 0);
-        bytes
-    }
 
     fn paths(archive: &[u8]) -> Vec<(PathBuf, Option<PathBuf>)> {
         let mut archive = Archive::new(archive);
@@ -214,10 +201,10 @@ mod tests {
         let folders = JobFolders { workspace: "/home/runner/work/r/r".into(), home: "/home/runner".into() };
         let long = format!("work/r/r/{}", "deep/".repeat(16));
         let made: Vec<u8> = [
-            entry("work/r/r/node_modules/a", b'0', 0o644, "", b"hello"),
-            entry("home/.npm/b", b'0', 0o600, "", b"x"),
-            entry("root/opt/c", b'2', 0o777, "../d", b""),
-            entry(&format!("{long}e"), b'0', 0o644, "", b""),
+            raw("work/r/r/node_modules/a", b'0', 0o644, "", b"hello"),
+            raw("home/.npm/b", b'0', 0o600, "", b"x"),
+            raw("root/opt/c", b'2', 0o777, "../d", b""),
+            raw(&format!("{long}e"), b'0', 0o644, "", b""),
             vec![0; 1024],
         ]
         .concat();
@@ -254,7 +241,7 @@ mod tests {
     #[test]
     fn an_archive_of_a_client_is_given_to_a_job() {
         let made: Vec<u8> =
-            [entry("x/y", b'0', 0o4755, "", b"hello"), entry("../z", b'2', 0o777, "y", b""), vec![0; 1024]].concat();
+            [raw("x/y", b'0', 0o4755, "", b"hello"), raw("../z", b'2', 0o777, "y", b""), vec![0; 1024]].concat();
         let packed = zstd::encode_all(&made[..], 1).unwrap();
         let mut got = Vec::new();
         give_clients(&packed[..], &mut got, Path::new("/w/r/r")).unwrap();
@@ -266,7 +253,7 @@ mod tests {
             .map(|entry| (entry.path().unwrap().into_owned(), entry.header().mode().unwrap()))
             .collect();
         assert_eq!(entries, [("w/r/r/x/y".into(), 0o755), ("w/r/z".into(), 0o777)]);
-        let device = zstd::encode_all(&[entry("d", b'3', 0o666, "", b""), vec![0; 1024]].concat()[..], 1).unwrap();
+        let device = zstd::encode_all(&[raw("d", b'3', 0o666, "", b""), vec![0; 1024]].concat()[..], 1).unwrap();
         assert!(give_clients(&device[..], &mut Vec::new(), Path::new("/w")).is_err());
     }
 }
