@@ -2,6 +2,8 @@
 //!
 //! Each has a page in `actions/<name>/action.yml` for readers and editors; a test holds the two equal.
 
+#[cfg(test)]
+mod answering;
 pub mod approve;
 pub mod aws_credentials;
 mod aws_step;
@@ -19,6 +21,7 @@ pub mod notify;
 mod paths;
 pub mod probe;
 pub mod push_ecr;
+mod push_facts;
 pub mod push_registry;
 pub mod render_task_definition;
 pub mod rollback;

@@ -1,6 +1,7 @@
 //! Whose keys steps get, and what they never get.
 
-use super::super::fake_aws::{answers, identity, role};
+use super::super::answering::answers;
+use super::super::fake_aws::{identity, role};
 use super::*;
 use engine::step::trial::{Trial, Tried};
 

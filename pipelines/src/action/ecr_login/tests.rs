@@ -1,8 +1,8 @@
 //! What the job's Docker gets.
 
-use super::super::fake_aws::answers;
+use super::super::answering::answers;
+use super::super::fake_aws::with_keys;
 use super::*;
-use engine::step::trial::Trial;
 
 #[test]
 fn the_jobs_docker_is_logged_in() {
@@ -10,15 +10,7 @@ fn the_jobs_docker_is_logged_in() {
         "proxyEndpoint":"https://123456789012.dkr.ecr.eu-central-1.amazonaws.com"}]}"#;
     let (endpoint, _got) = answers(vec![("200 OK", body.to_owned())]);
     let scratch = tempfile::tempdir().unwrap();
-    let mut trial = Trial::new(scratch.path().to_path_buf(), scratch.path().join("w"), scratch.path());
-    for (name, value) in [
-        ("AWS_ACCESS_KEY_ID", "AKID"),
-        ("AWS_SECRET_ACCESS_KEY", "the-secret"),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ENDPOINT_URL", &endpoint),
-    ] {
-        trial.env.insert(name.to_owned(), value.to_owned());
-    }
+    let trial = with_keys(&endpoint, scratch.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let tried = runtime.block_on(trial.run(&EcrLogin, &[]));
     assert!(tried.result.is_ok(), "{}", tried.log);

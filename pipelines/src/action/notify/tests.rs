@@ -1,41 +1,19 @@
 //! Hooks and a mail server of our own on this machine.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 
 use engine::step::trial::{Trial, Tried};
 use workflow::secret::Secret;
 
+use super::super::answering::answers;
 use super::*;
 
-/// Answers each request with the next status, the last one for ever; what it got comes out of the receiver.
-fn hook(statuses: &'static [&'static str]) -> (String, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (send, got) = channel();
-    std::thread::spawn(move || {
-        for (number, stream) in listener.incoming().enumerate() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap() <= 2 {
-                    break;
-                }
-                length =
-                    line.to_lowercase().strip_prefix("content-length: ").map_or(length, |n| n.trim().parse().unwrap());
-                head.push_str(&line);
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let status = statuses[number.min(statuses.len() - 1)];
-            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 6\r\nConnection: close\r\n\r\nanswer");
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
-            send.send(format!("{head}\n{}", String::from_utf8_lossy(&body))).unwrap();
-        }
-    });
-    (format!("http://{address}/T0/B0/hook-token-XYZ"), got)
+/// A hook that answers each request with the next status, the last one for ever; what it got comes out of the receiver.
+fn hook(statuses: &[&'static str]) -> (String, Receiver<String>) {
+    let (address, got) = answers(statuses.iter().map(|status| (*status, "answer".to_owned())).collect());
+    (format!("{address}/T0/B0/hook-token-XYZ"), got)
 }
 
 fn run(inputs: &[(&str, &str)]) -> Tried {

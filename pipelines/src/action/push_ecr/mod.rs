@@ -8,22 +8,21 @@ mod tests;
 use async_trait::async_trait;
 use aws::{Cloud, Ecr, Fault, Problem, RegistryKey};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
-use workflow::catalogue::{Form, Wrong};
+use workflow::catalogue::Form;
 use workflow::secret::Secret;
 
 use super::aws_step::{check_account, cloud, failed, given, text};
 use super::push_registry::{carry, outputs, say_plan};
-use super::{OutputFacts, input, required, switch};
+use super::{OutputFacts, input, push_facts, required, switch};
 use crate::push::{Push, tags};
 use crate::registry::Login;
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
-    required("image", "The image, by its id or by a tag of this machine's Docker"),
+    push_facts::IMAGE,
     required("repository", "The repository's name, such as `shop/orders`, without a registry"),
-    required("tags", "Its tags there, with commas or one a line; never deploy by one")
-        .form(Form::Read(|name, text| Wrong::of(tags(text).map_err(|error| format!("`{name}`: {error}"))))),
-    input("scanned-image", "", "Id of the image that was scanned (`image-id` of `pipe/scan`): another one is refused"),
+    push_facts::TAGS,
+    push_facts::SCANNED_IMAGE,
     input("require-scan", "", "`outcome` of `pipe/scan`: anything but `pass` is refused; empty: not asked"),
     input(
         "move-tags",
@@ -52,20 +51,20 @@ pub const INPUTS: &[InputFacts] = &[
     .form(Form::Read(after::counts)),
     input("lifecycle-keep-deployed", "100", "Images that were deployed and stay, so that somebody can go back to them")
         .form(Form::Read(after::counts)),
-    input("container-name", "", "The container in `imagedefinitions`; empty: the last part of the repository"),
-    input("dry-run", "false", "Only say what would be pushed where").switch(),
+    push_facts::CONTAINER_NAME,
+    push_facts::DRY_RUN,
 ];
 
 /// Its outputs.
 pub const OUTPUTS: &[OutputFacts] = &[
-    OutputFacts::new("registry", "The registry's host"),
-    OutputFacts::new("image", "HOST/NAME@sha256:…, which is what is deployed"),
-    OutputFacts::new("digest", "Digest of its manifest, as the registry has it"),
-    OutputFacts::new("tags", "Its tags, with commas"),
-    OutputFacts::new("pushed", "`false` where all of it was there already"),
+    push_facts::REGISTRY,
+    push_facts::DEPLOYED,
+    push_facts::DIGEST,
+    push_facts::GIVEN_TAGS,
+    push_facts::PUSHED,
     OutputFacts::new("replicated", "Regions that have a copy, with commas"),
-    OutputFacts::new("imagedefinitions", "JSON of `imagedefinitions.json`, for ECS deployments of CodePipeline"),
-    OutputFacts::new("image-detail", "JSON of `imageDetail.json`, for CodeDeploy deployments of CodePipeline"),
+    push_facts::IMAGE_DEFINITIONS,
+    push_facts::IMAGE_DETAIL,
 ];
 
 /// The action.

@@ -2,9 +2,10 @@
 
 use std::sync::mpsc::Receiver;
 
-use engine::step::trial::{Trial, Tried};
+use engine::step::trial::Tried;
 
-use super::super::fake_aws::{answers, identity};
+use super::super::answering::answers;
+use super::super::fake_aws::{identity, with_keys};
 use super::*;
 use crate::push::tests::Small;
 use crate::registry::tests::Program;
@@ -12,15 +13,7 @@ use crate::registry::tests::Program;
 async fn run(answer: Vec<(&'static str, String)>, inputs: &[(&str, &str)]) -> (Tried, Receiver<String>) {
     let (endpoint, got) = answers(answer);
     let scratch = tempfile::tempdir().unwrap();
-    let mut trial = Trial::new(scratch.path().to_path_buf(), scratch.path().join("w"), scratch.path());
-    for (name, value) in [
-        ("AWS_ACCESS_KEY_ID", "AKID"),
-        ("AWS_SECRET_ACCESS_KEY", "the-secret"),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ENDPOINT_URL", &endpoint),
-    ] {
-        trial.env.insert(name.to_owned(), value.to_owned());
-    }
+    let trial = with_keys(&endpoint, scratch.path());
     (trial.run(&PushEcr, inputs).await, got)
 }
 

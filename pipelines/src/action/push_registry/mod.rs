@@ -13,36 +13,35 @@ use workflow::catalogue::{Form, Wrong};
 use workflow::secret::Secret;
 
 use super::aws_step::{failed, given, text};
-use super::{OutputFacts, input, required, switch};
+use super::{OutputFacts, input, push_facts, required, switch};
 use crate::docker::Docker;
 use crate::push::{Push, Pushed, tags};
 use crate::registry::{Login, Reference};
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
-    required("image", "The image, by its id or by a tag of this machine's Docker"),
+    push_facts::IMAGE,
     required("repository", "Where to: HOST/NAME, such as `registry.example:5000/shop/orders`")
         .form(Form::Read(|name, text| Wrong::of(repository(name, text)))),
-    required("tags", "Its tags there, with commas or one a line; never deploy by one")
-        .form(Form::Read(|name, text| Wrong::of(tags(text).map_err(|error| format!("`{name}`: {error}"))))),
-    input("scanned-image", "", "Id of the image that was scanned (`image-id` of `pipe/scan`): another one is refused"),
+    push_facts::TAGS,
+    push_facts::SCANNED_IMAGE,
     input("move-tags", "false", "Whether a tag that another image has may be taken from it").switch(),
     input("username", "", "Who pushes; empty: as `docker login` on the machine keeps it, if `use-docker-login`"),
     input("password", "", "Their password, out of a secret"),
     input("use-docker-login", "false", "Whether the machine's own `docker login` may be used").switch(),
-    input("container-name", "", "The container in `imagedefinitions`; empty: the last part of the repository"),
-    input("dry-run", "false", "Only say what would be pushed where").switch(),
+    push_facts::CONTAINER_NAME,
+    push_facts::DRY_RUN,
 ];
 
 /// Its outputs.
 pub const OUTPUTS: &[OutputFacts] = &[
-    OutputFacts::new("registry", "The registry's host"),
-    OutputFacts::new("image", "HOST/NAME@sha256:…, which is what is deployed"),
-    OutputFacts::new("digest", "Digest of its manifest, as the registry has it"),
-    OutputFacts::new("tags", "Its tags, with commas"),
-    OutputFacts::new("pushed", "`false` where all of it was there already"),
-    OutputFacts::new("imagedefinitions", "JSON of `imagedefinitions.json`, for ECS deployments of CodePipeline"),
-    OutputFacts::new("image-detail", "JSON of `imageDetail.json`, for CodeDeploy deployments of CodePipeline"),
+    push_facts::REGISTRY,
+    push_facts::DEPLOYED,
+    push_facts::DIGEST,
+    push_facts::GIVEN_TAGS,
+    push_facts::PUSHED,
+    push_facts::IMAGE_DEFINITIONS,
+    push_facts::IMAGE_DETAIL,
 ];
 
 /// The action.
