@@ -9,8 +9,11 @@
 
 mod access;
 mod arn;
+mod balancer;
 mod cloud;
+mod cloudwatch;
 mod ecr;
+mod ecs;
 mod identity;
 mod keys;
 mod lifecycle;
@@ -23,11 +26,15 @@ mod task_definition;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod trouble;
 
 pub use access::{Access, AccessError, region};
 pub use arn::{Arn, ArnError};
+pub use balancer::{Balancer, Shares, TargetFacts, TargetState};
 pub use cloud::{Cloud, Service};
+pub use cloudwatch::{CloudWatch, Metric, PERIOD_SECONDS};
 pub use ecr::{Ecr, RegistryKey, Replica, Replicated, Repository};
+pub use ecs::{Controller, Ecs, Ended, Registered, ServiceFacts};
 pub use identity::{AllowedAccounts, Identity, RoleWish};
 pub use keys::Keys;
 pub use lifecycle::{DEPLOYED_TAG, deployed_tag, is_same_policy, lifecycle_policy};
@@ -35,3 +42,4 @@ pub use machine::Machine;
 pub use problem::{Fault, Problem};
 pub use task_definition::{Flaw, TaskDefinition};
 pub use topic::{Note, Topic};
+pub use trouble::explained;

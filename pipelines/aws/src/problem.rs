@@ -62,6 +62,14 @@ pub(crate) struct Asked<'a> {
     pub(crate) region: &'a str,
 }
 
+/// An answer that no SDK has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) after: Option<Duration>,
+}
+
 impl Problem {
     pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Self
     where
@@ -111,10 +119,29 @@ impl Problem {
     }
 
     fn said(error: &impl ProvideErrorMetadata, raw: &HttpResponse, asked: Asked<'_>) -> Self {
-        let code = error.code().unwrap_or_default();
-        let status = raw.status().as_u16();
-        let message: String = error.message().unwrap_or_default().chars().take(SAID_MAX).collect();
         let after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+        Self::worded(code, message, raw.status().as_u16(), after, asked)
+    }
+
+    /// An answer that says no, in JSON.
+    pub(crate) fn of_answer(answer: &Answer, asked: Asked<'_>) -> Self {
+        let json: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let text = |names: [&str; 2]| names.iter().find_map(|name| json.get(*name)?.as_str()).unwrap_or_default();
+        // `com.amazonaws.monitoring#Throttling`
+        let code = text(["__type", "code"]);
+        let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+        Self::worded(code, text(["message", "Message"]), answer.status, answer.after, asked)
+    }
+
+    /// No answer, to a call that changes nothing.
+    pub(crate) fn of_way<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
+        let words = format!("AWS was not reached: {}", chain_of(Some(error)));
+        Self { is_for_now: true, ..Self::plain(Fault::Network, words) }
+    }
+
+    fn worded(code: &str, message: &str, status: u16, after: Option<Duration>, asked: Asked<'_>) -> Self {
+        let message: String = message.chars().take(SAID_MAX).collect();
         let is_for_now = is_throttling(code) || status >= 500 || status == 429;
         let Asked { action, resource, region } = asked;
         let meaning = meaning(code, &message);

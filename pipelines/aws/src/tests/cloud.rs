@@ -7,7 +7,7 @@ use crate::{AllowedAccounts, Cloud, Fault, Identity, Replica, Replicated, RoleWi
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
 
-fn cloud(endpoint: &str) -> Cloud {
+pub(super) fn cloud(endpoint: &str) -> Cloud {
     let variable = |name: &str| match name {
         "AWS_ACCESS_KEY_ID" => Some("AKIDEXAMPLE"),
         "AWS_SECRET_ACCESS_KEY" => Some(KEY),
@@ -18,7 +18,7 @@ fn cloud(endpoint: &str) -> Cloud {
     Cloud::of(None, variable).unwrap()
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
@@ -36,11 +36,11 @@ pub(super) fn role_keys(id: &str) -> String {
     )
 }
 
-fn json(body: &str) -> (&'static str, String) {
+pub(super) fn json(body: &str) -> (&'static str, String) {
     ("200 OK", body.to_owned())
 }
 
-fn json_error(code: &str, message: &str) -> (&'static str, String) {
+pub(super) fn json_error(code: &str, message: &str) -> (&'static str, String) {
     ("400 Bad Request", format!("{{\"__type\":\"{code}\",\"message\":\"{message}\"}}"))
 }
 

@@ -1,0 +1,152 @@
+//! What changes something. Each looks first and sets what is not so yet, so that it may be asked for twice.
+
+use std::time::Duration;
+
+use aws::TaskDefinition;
+use rollout::Weight;
+use serde_json::{Value, json};
+
+use super::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
+use super::slots::{Slot, Slots};
+use super::{Clients, Inner, Settings, refused};
+use crate::rollout::{CallError, Subject};
+
+/// Between two looks at a service whose tasks end.
+const STOP_PAUSE: Duration = Duration::from_secs(2);
+
+impl Inner {
+    /// See [`rollout::Call::StartGreen`].
+    pub(super) async fn start_green(&self, subject: &Subject) -> Result<Value, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let clients = self.clients(&settings)?;
+        let slots = self.slots(&clients, &settings).await?;
+        let green = slots.green(subject);
+        let arn = self.register(&clients, subject, &settings).await?;
+        if !(green.facts.task_definition == arn && green.facts.desired == settings.tasks) {
+            // What carries users is never replaced.
+            if green.share > Weight::NONE && subject.blue.is_some() {
+                return Err(busy(green));
+            }
+            let service = &green.facts.name;
+            clients.ecs.update(service, Some(&arn), settings.tasks).await.map_err(refused)?;
+        }
+        Ok(json!({ "service": green.facts.name, "task-definition": arn }))
+    }
+
+    /// The revision of this rollout: one that is there is used.
+    async fn register(&self, clients: &Clients, subject: &Subject, settings: &Settings) -> Result<String, CallError> {
+        let mut definition = TaskDefinition::of(settings.task_definition.clone()).map_err(|flaws| {
+            let flaws = flaws.iter().map(ToString::to_string).collect::<Vec<_>>();
+            CallError::last(format!("the task definition is wrong: {}", flaws.join("; ")))
+        })?;
+        let id = subject.green.id.to_string();
+        self.pace.turn().await;
+        let known = clients.ecs.registered_for(definition.family(), ROLLOUT_TAG, &id).await.map_err(refused)?;
+        if let Some(known) = known {
+            return Ok(known.arn);
+        }
+        definition.tag(ROLLOUT_TAG, &id);
+        for (key, value) in [(VERSION_TAG, &subject.green.version), (COMMIT_TAG, &subject.green.commit)] {
+            if !value.is_empty() {
+                definition.tag(key, value);
+            }
+        }
+        clients.ecs.register(&definition).await.map_err(refused)
+    }
+
+    /// Whether green's service has its definition and its tasks.
+    pub(super) async fn green_is_there(&self, subject: &Subject) -> Result<Option<Value>, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let slots = self.slots(&self.clients(&settings)?, &settings).await?;
+        let green = slots.of(subject.green.id).filter(|slot| slot.facts.desired == settings.tasks);
+        Ok(green.map(|slot| json!({ "service": slot.facts.name, "task-definition": slot.facts.task_definition })))
+    }
+
+    /// See [`rollout::Call::TestTraffic`].
+    pub(super) async fn tests(&self, subject: &Subject, on: bool) -> Result<Value, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let Some(rule) = &settings.test_rule else { return Ok(json!({})) };
+        let clients = self.clients(&settings)?;
+        let slots = self.slots(&clients, &settings).await?;
+        let weight = if on || subject.blue.is_none() { Weight::ALL } else { Weight::NONE };
+        let wanted = slots.with_green(slots.green(subject), weight);
+        clients.balancer.share(rule, &wanted).await.map_err(refused)?;
+        Ok(json!({ "weight": weight }))
+    }
+
+    /// See [`rollout::Call::SetWeight`].
+    pub(super) async fn set_weight(&self, subject: &Subject, weight: Weight) -> Result<Value, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let clients = self.clients(&settings)?;
+        let slots = self.slots(&clients, &settings).await?;
+        let wanted = slots.with_green(slots.green(subject), weight);
+        clients.balancer.share(&settings.rule, &wanted).await.map_err(refused)?;
+        Ok(json!({ "weight": weight }))
+    }
+
+    /// Whether the shares stand as they were asked for.
+    pub(super) async fn weight_stands(&self, subject: &Subject, weight: Weight) -> Result<Option<Value>, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let slots = self.slots(&self.clients(&settings)?, &settings).await?;
+        let wanted = slots.with_green(slots.green(subject), weight);
+        Ok(slots.shares.is_as(&wanted).then(|| json!({ "weight": weight })))
+    }
+
+    /// See [`rollout::Call::MakePrimary`]: the rule says who stands, and green has all of it.
+    pub(super) async fn make_primary(&self, subject: &Subject) -> Result<Value, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let slots = self.slots(&self.clients(&settings)?, &settings).await?;
+        let green = slots.green(subject);
+        if green.share != Weight::ALL {
+            return Err(CallError::last(format!(
+                "{} has {} of the users and was to have all of them: somebody else changed the rule",
+                green.facts.name, green.share
+            )));
+        }
+        Ok(json!({ "service": green.facts.name }))
+    }
+
+    /// Lets a revision's service run nothing, and waits for the end of its tasks; refused while it has users.
+    pub(super) async fn stop(&self, subject: &Subject, revision: u64) -> Result<Value, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let clients = self.clients(&settings)?;
+        loop {
+            let slots = self.slots(&clients, &settings).await?;
+            let Some(slot) = to_stop(&slots, subject, revision) else { return Ok(json!({ "cut": 0 })) };
+            if slot.share > Weight::NONE {
+                return Err(busy(slot));
+            }
+            if slot.facts.desired > 0 {
+                clients.ecs.update(&slot.facts.name, None, 0).await.map_err(refused)?;
+            } else if slot.facts.running == 0 && slot.facts.pending == 0 {
+                let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
+                let logs: Vec<String> = ended.iter().map(aws::explained).collect();
+                return Ok(json!({ "cut": 0, "logs": logs }));
+            }
+            tokio::time::sleep(STOP_PAUSE).await;
+        }
+    }
+
+    /// Whether nothing of a revision runs any more.
+    pub(super) async fn is_stopped(&self, subject: &Subject, revision: u64) -> Result<Option<Value>, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        let slots = self.slots(&self.clients(&settings)?, &settings).await?;
+        let runs = to_stop(&slots, subject, revision)
+            .is_some_and(|slot| slot.facts.desired > 0 || slot.facts.running > 0 || slot.facts.pending > 0);
+        Ok((!runs).then(|| json!({ "cut": 0 })))
+    }
+}
+
+/// The service of a revision, which is the other one's by no mistake.
+fn to_stop<'a>(slots: &'a Slots, subject: &Subject, revision: u64) -> Option<&'a Slot> {
+    let found = slots.of(revision)?;
+    // Two that are of nobody's rollout look alike; the one beside green is meant.
+    if revision == 0 && subject.green.id != 0 { Some(slots.beside(slots.green(subject))) } else { Some(found) }
+}
+
+fn busy(slot: &Slot) -> CallError {
+    CallError::last(format!(
+        "service {} has {} of the users; it is not touched while it has any",
+        slot.facts.name, slot.share
+    ))
+}

@@ -1,0 +1,140 @@
+//! Deploys to ECS: two services of a cluster take turns, and a rule of their load balancer shares users between them by weight.
+//!
+//! So every schedule can be expressed, which neither CodeDeploy nor ECS itself does. What stands is told by the rule's weights and
+//! by the tag that each task definition has with its rollout; nothing is kept here. Each call looks first and then sets what is not
+//! so yet, so that a call whose answer was lost has one effect. AWS is asked at a pace.
+
+mod effects;
+mod observe;
+mod pace;
+mod preflight;
+mod settings;
+mod slots;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use aws::{Balancer, Cloud, CloudWatch, Ecs, Problem, Registered};
+use rollout::{Call, Observation};
+use serde_json::Value;
+
+pub use self::pace::Pace;
+pub use self::settings::Settings;
+
+use crate::rollout::{CallError, CallOrder, Subject, Target};
+
+/// ECS behind weights as a target. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Weighted(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// AWS by account and region, as steps gave it.
+    clouds: Mutex<HashMap<(String, String), Cloud>>,
+    /// Task definitions never change once they are registered.
+    definitions: Mutex<HashMap<String, Registered>>,
+    counted: observe::Counted,
+    pace: Pace,
+}
+
+/// The clients of one rollout.
+#[derive(Debug, Clone)]
+struct Clients {
+    ecs: Ecs,
+    balancer: Balancer,
+    watch: CloudWatch,
+}
+
+impl Weighted {
+    /// The name that plans have for it.
+    pub const NAME: &'static str = "ecs-weighted";
+
+    /// One that asks at this pace. Touches nothing yet.
+    #[must_use]
+    pub fn new(pace: Pace) -> Self {
+        let (clouds, definitions) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { clouds, definitions, counted: observe::Counted::default(), pace }))
+    }
+
+    /// Lets rollouts to this account use these keys from now on, in place of earlier ones.
+    pub fn hold(&self, account: &str, cloud: &Cloud) {
+        let mut clouds = self.0.clouds.lock().unwrap_or_else(PoisonError::into_inner);
+        clouds.insert((account.to_owned(), cloud.region().to_owned()), cloud.clone());
+    }
+}
+
+impl Inner {
+    fn clients(&self, settings: &Settings) -> Result<Clients, CallError> {
+        let clouds = self.clouds.lock().unwrap_or_else(PoisonError::into_inner);
+        let cloud = clouds.get(&(settings.account.clone(), settings.region.clone()));
+        let cloud = cloud.ok_or_else(|| {
+            CallError::transient(format!(
+                "the credentials for account {} are not known to this process, which was started after the step that gave them; they \
+                 are known again once the step is taken up, or a later one deploys there",
+                settings.account
+            ))
+        })?;
+        Ok(Clients { ecs: cloud.ecs(&settings.cluster), balancer: cloud.balancer(), watch: cloud.cloudwatch() })
+    }
+
+    /// A registered task definition, asked for once.
+    async fn definition(&self, ecs: &Ecs, arn: &str) -> Result<Registered, CallError> {
+        let known = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).get(arn).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        self.pace.turn().await;
+        let found = ecs.task_definition(arn).await.map_err(refused)?;
+        self.definitions.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.to_owned(), found.clone());
+        Ok(found)
+    }
+}
+
+/// A failure of AWS as one of a call. What nobody heard the answer of is asked for again: each call looks first.
+fn refused(problem: Problem) -> CallError {
+    if problem.is_for_now { CallError::transient(problem.words) } else { CallError::last(problem.words) }
+}
+
+#[async_trait]
+impl Target for Weighted {
+    async fn perform(&self, order: &CallOrder) -> Result<Value, CallError> {
+        let (this, subject) = (&*self.0, &order.subject);
+        match order.call {
+            Call::Preflight => {
+                let found = this.preflight(subject).await?;
+                serde_json::to_value(found).map_err(|error| CallError::last(error.to_string()))
+            }
+            Call::StartGreen => this.start_green(subject).await,
+            Call::TestTraffic { on } => this.tests(subject, on).await,
+            Call::Hook { stage: _ } => Err(CallError::last("scripts run in the job, not at the target")),
+            Call::SetWeight { weight } => this.set_weight(subject, weight).await,
+            Call::MakePrimary => this.make_primary(subject).await,
+            Call::StopBlue => match &subject.blue {
+                Some(blue) => this.stop(subject, blue.id).await,
+                None => Ok(serde_json::json!({ "cut": 0 })),
+            },
+            Call::StopGreen => this.stop(subject, subject.green.id).await,
+        }
+    }
+
+    async fn look_up(&self, order: &CallOrder) -> Result<Option<Value>, CallError> {
+        let (this, subject) = (&*self.0, &order.subject);
+        match order.call {
+            // Doing these again has no second effect: they set what they want to be, absolutely.
+            Call::Preflight | Call::TestTraffic { on: _ } | Call::MakePrimary => Ok(None),
+            Call::StartGreen => this.green_is_there(subject).await,
+            Call::Hook { stage: _ } => Err(CallError::last("scripts run in the job, not at the target")),
+            Call::SetWeight { weight } => this.weight_stands(subject, weight).await,
+            Call::StopBlue => match &subject.blue {
+                Some(blue) => this.is_stopped(subject, blue.id).await,
+                None => Ok(Some(serde_json::json!({ "cut": 0 }))),
+            },
+            Call::StopGreen => this.is_stopped(subject, subject.green.id).await,
+        }
+    }
+
+    async fn observe(&self, subject: &Subject) -> Result<Observation, CallError> {
+        self.0.observation(subject).await
+    }
+}

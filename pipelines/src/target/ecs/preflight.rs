@@ -1,0 +1,117 @@
+//! Whether it can be done at all: both services, their rule, what stands, and alarms.
+
+use aws::{Controller, TargetState};
+use rollout::fact::Found;
+
+use super::slots::{Slot, Slots};
+use super::{Clients, Inner, Settings, refused};
+use crate::rollout::{CallError, Subject};
+
+impl Inner {
+    /// See [`rollout::Call::Preflight`].
+    pub(super) async fn preflight(&self, subject: &Subject) -> Result<Found, CallError> {
+        let settings = Settings::of(&subject.plan)?;
+        if !subject.plan.image.contains("@sha256:") {
+            return Err(CallError::last(format!(
+                "image {} is named by a tag, which may be another image now than when it was scanned: deploy HOST/NAME@sha256:…",
+                subject.plan.image
+            )));
+        }
+        let clients = self.clients(&settings)?;
+        let slots = self.slots(&clients, &settings).await?;
+        fits(&settings, &slots)?;
+        self.quiet(&clients, subject, &settings).await?;
+        let blue = self.standing(&clients, subject, &slots).await?;
+        let is_warm = |id: u64| {
+            let enough = |slot: &&Slot| slot.facts.running >= settings.tasks && slot.facts.desired >= settings.tasks;
+            slots.of(id).filter(enough).is_some()
+        };
+        let green_is_warm = subject
+            .plan
+            .reuse
+            .as_ref()
+            .is_some_and(|revision| is_warm(revision.id) && blue.is_none_or(|blue| blue.rollout() != revision.id));
+        Ok(Found { blue: blue.map(|slot| slot.revision(&settings.container)), green_is_warm })
+    }
+
+    /// With an alarm that is on already, nobody could tell what the new one does. What goes back must not wait for that.
+    async fn quiet(&self, clients: &Clients, subject: &Subject, settings: &Settings) -> Result<(), CallError> {
+        if settings.alarms.is_empty() || !subject.plan.rollback_on.alarm || subject.plan.rollback_of.is_some() {
+            return Ok(());
+        }
+        self.pace.turn().await;
+        let firing = clients.watch.firing(&settings.alarms).await.map_err(refused)?;
+        if firing.is_empty() {
+            return Ok(());
+        }
+        Err(CallError::last(format!(
+            "before anything was changed, alarms are on: {}. See to them first, or leave `alarm` out of `rollback-on`",
+            firing.join(", ")
+        )))
+    }
+
+    /// Who has the users; `None`: nobody runs yet.
+    async fn standing<'a>(
+        &self,
+        clients: &Clients,
+        subject: &Subject,
+        slots: &'a Slots,
+    ) -> Result<Option<&'a Slot>, CallError> {
+        let mine = |slot: &&Slot| slot.rollout() == subject.rollout && slot.definition.is_some();
+        let serving: Vec<&Slot> =
+            slots.both.iter().filter(|slot| slot.share.0 > 0 && !mine(slot) && slot.facts.desired > 0).collect();
+        match serving.as_slice() {
+            [] => Ok(None),
+            [blue] => {
+                self.pace.turn().await;
+                let targets = clients.balancer.targets(&blue.group).await.map_err(refused)?;
+                if targets.iter().any(|target| target.state == TargetState::Healthy) {
+                    return Ok(Some(blue));
+                }
+                let why =
+                    targets.iter().find(|target| !target.why.is_empty()).map_or("it has no target", |one| &one.why);
+                Err(CallError::last(format!(
+                    "what stands (service {}) has no healthy target: {why}. Mend it first, so that there is something to go back to",
+                    blue.facts.name
+                )))
+            }
+            [one, other, ..] => Err(CallError::last(format!(
+                "users are shared between {} ({}) and {} ({}), and no rollout of `pipe` does that: set one of the two to all of them \
+                 in the rule first",
+                one.facts.name, one.share, other.facts.name, other.share
+            ))),
+        }
+    }
+}
+
+/// Whether the two services and the rule are such as weights need.
+fn fits(settings: &Settings, slots: &Slots) -> Result<(), CallError> {
+    for slot in &slots.both {
+        let words = match slot.facts.controller {
+            Controller::Ecs => continue,
+            Controller::CodeDeploy => {
+                "CODE_DEPLOY: use `strategy: codedeploy`, or make two services with the controller ECS"
+            }
+            Controller::External => "EXTERNAL: make two services with the controller ECS",
+        };
+        return Err(CallError::last(format!(
+            "service {} has the deployment controller {words}; a controller cannot be changed",
+            slot.facts.name
+        )));
+    }
+    let [one, other] = &slots.both;
+    if one.group == other.group {
+        return Err(CallError::last(format!(
+            "services {} and {} are in the same target group: give each one of its own",
+            one.facts.name, other.facts.name
+        )));
+    }
+    let foreign = slots.shares.0.iter().find(|(group, _)| ![&one.group, &other.group].contains(&group));
+    match foreign {
+        Some((group, weight)) if *weight > 0 => Err(CallError::last(format!(
+            "{} shares users with {group} too, in which neither {} nor {} is: name another rule, or take it out",
+            settings.rule, one.facts.name, other.facts.name
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
