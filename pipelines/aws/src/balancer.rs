@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use crate::cloud::Service;
-use crate::patience::reading;
+use crate::patience::{changing, reading};
 use crate::problem::Asked;
 use crate::{Cloud, Fault, Problem};
 
@@ -128,21 +128,10 @@ impl Balancer {
             return Ok(());
         }
         let actions = changed(place, actions, wanted)?;
-        if is_rule(place) {
-            let asked = self.asked("elasticloadbalancing:ModifyRule", place);
-            let set = reading(|| async {
-                let request = self.client.modify_rule().rule_arn(place).set_actions(Some(actions.clone()));
-                request.send().await.map_err(|error| Problem::of(&error, asked))
-            });
-            set.await?;
-        } else {
-            let asked = self.asked("elasticloadbalancing:ModifyListener", place);
-            let set = reading(|| async {
-                let request =
-                    self.client.modify_listener().listener_arn(place).set_default_actions(Some(actions.clone()));
-                request.send().await.map_err(|error| Problem::of(&error, asked))
-            });
-            set.await?;
+        match self.set(place, actions).await {
+            // Nobody heard the answer: what stands says what was done.
+            Err(problem) if problem.is_uncertain => {}
+            set => set?,
         }
         let stands = self.shares(place).await?;
         if stands.is_as(wanted) {
@@ -157,6 +146,23 @@ impl Balancer {
                 ),
             )
         })
+    }
+
+    async fn set(&self, place: &str, actions: Vec<Action>) -> Result<(), Problem> {
+        if is_rule(place) {
+            let asked = self.asked("elasticloadbalancing:ModifyRule", place);
+            let set = changing(|| async {
+                let request = self.client.modify_rule().rule_arn(place).set_actions(Some(actions.clone()));
+                request.send().await.map_err(|error| Problem::of(&error, asked))
+            });
+            return set.await.map(drop);
+        }
+        let asked = self.asked("elasticloadbalancing:ModifyListener", place);
+        let set = changing(|| async {
+            let request = self.client.modify_listener().listener_arn(place).set_default_actions(Some(actions.clone()));
+            request.send().await.map_err(|error| Problem::of(&error, asked))
+        });
+        set.await.map(drop)
     }
 
     /// The targets of a group.

@@ -10,6 +10,8 @@ mod pace;
 mod preflight;
 mod settings;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

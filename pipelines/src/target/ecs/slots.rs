@@ -51,7 +51,9 @@ impl Slot {
 impl Slots {
     /// The slot of a revision that runs, or ran, in one.
     pub(super) fn of(&self, revision: u64) -> Option<&Slot> {
-        self.both.iter().find(|slot| slot.rollout() == revision && slot.definition.is_some())
+        // Before the first rollout both may run what nobody of us registered: the one with users is meant.
+        let is_of = |slot: &&Slot| slot.rollout() == revision && slot.definition.is_some();
+        self.both.iter().filter(is_of).max_by_key(|slot| (slot.share, slot.facts.desired))
     }
 
     /// Where green is or comes: where it was put, else beside blue, else where no users are.

@@ -1,0 +1,231 @@
+//! The target against a fake of AWS: a whole rollout, call by call, each with its answer lost once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws::Cloud;
+use fake_aws::{Fake, Fault, Options};
+use jiff::SignedDuration;
+use rollout::fact::Found;
+use rollout::plan::{Analysis, Metric, OnActive, Plan, Revision, RollbackOn};
+use rollout::{Call, Schedule, Weight};
+use serde_json::{Value, json};
+
+use super::*;
+
+const ROLLOUT: u64 = 7;
+const IMAGE: &str = "r.example/orders@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+struct Stage {
+    fake: Fake,
+    target: Weighted,
+    rule: String,
+}
+
+fn definition(image: &str) -> Value {
+    json!({
+        "family": "orders", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
+        "containerDefinitions": [{ "name": "app", "image": image, "portMappings": [{ "containerPort": 8080 }] }],
+    })
+}
+
+/// Two services of which the first has all users.
+fn stage() -> Stage {
+    let fake = Fake::start(Options { speed: 60.0, ..Options::default() }).unwrap();
+    let call = |service: &str, name: &str, input: Value| fake.call(service, name, &input).unwrap();
+    call("ECS", "CreateCluster", json!({ "clusterName": "shop" }));
+    call("ECS", "RegisterTaskDefinition", definition("r.example/orders:1"));
+    let group = |name: &str| {
+        let input = json!({
+            "Name": name, "Protocol": "HTTP", "Port": 8080, "TargetType": "ip", "VpcId": "vpc-1", "HealthCheckPath": "/health",
+            "HealthCheckIntervalSeconds": 5, "HealthyThresholdCount": 2, "UnhealthyThresholdCount": 2,
+        });
+        text(&call("ELBv2", "CreateTargetGroup", input), "/TargetGroups/0/TargetGroupArn")
+    };
+    let groups = [group("orders-a"), group("orders-b")];
+    let balancer = call("ELBv2", "CreateLoadBalancer", json!({ "Name": "shop", "Subnets": ["subnet-1"] }));
+    let balancer = text(&balancer, "/LoadBalancers/0/LoadBalancerArn");
+    let forward = json!([{ "Type": "forward", "ForwardConfig": { "TargetGroups": [
+        { "TargetGroupArn": groups[0], "Weight": 100 }, { "TargetGroupArn": groups[1], "Weight": 0 },
+    ] } }]);
+    let input = json!({ "LoadBalancerArn": balancer, "Port": 80, "Protocol": "HTTP", "DefaultActions": forward });
+    let listener = text(&call("ELBv2", "CreateListener", input), "/Listeners/0/ListenerArn");
+    for (name, group, tasks) in [("orders-a", &groups[0], 2), ("orders-b", &groups[1], 0)] {
+        call(
+            "ECS",
+            "CreateService",
+            json!({
+                "cluster": "shop", "serviceName": name, "taskDefinition": "orders:1", "desiredCount": tasks, "launchType": "FARGATE",
+                "loadBalancers": [{ "targetGroupArn": group, "containerName": "app", "containerPort": 8080 }],
+                "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+            }),
+        );
+    }
+    fake.advance(Duration::from_secs(300));
+    let variables = fake.environment();
+    let cloud = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap();
+    let target = Weighted::new(Pace::of(Duration::ZERO));
+    target.hold("123456789012", &cloud);
+    Stage { fake, target, rule: listener }
+}
+
+fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {value:#}")).to_owned()
+}
+
+impl Stage {
+    fn subject(&self, blue: Option<Revision>) -> Subject {
+        let settings = Settings {
+            account: "123456789012".into(),
+            region: "eu-central-1".into(),
+            cluster: "shop".into(),
+            services: ["orders-a".into(), "orders-b".into()],
+            rule: self.rule.clone(),
+            test_rule: None,
+            container: "app".into(),
+            task_definition: definition(IMAGE),
+            tasks: 2,
+            alarms: Vec::new(),
+        };
+        let plan = Plan {
+            environment: "production".to_owned(),
+            service: "orders".to_owned(),
+            repository: "acme/shop".to_owned(),
+            commit: "1a38bd2".to_owned(),
+            image: IMAGE.to_owned(),
+            version: "v2".to_owned(),
+            target: Weighted::NAME.to_owned(),
+            settings: serde_json::to_value(settings).unwrap(),
+            schedule: Schedule::default(),
+            analysis: Analysis { metrics: vec![Metric::Errors], ..Analysis::default() },
+            rollback_on: RollbackOn::ALL,
+            on_active: OnActive::Wait,
+            hooks: Vec::new(),
+            start_timeout: SignedDuration::from_mins(2),
+            timeout: SignedDuration::from_hours(2),
+            keep_blue: SignedDuration::from_mins(1),
+            tick: SignedDuration::from_secs(1),
+            irreversible: None,
+            rollback_of: None,
+            reuse: None,
+        };
+        let green = Revision { id: ROLLOUT, image: IMAGE.into(), version: "v2".into(), commit: "1a38bd2".into() };
+        Subject { rollout: ROLLOUT, token: 1, plan: Arc::new(plan), blue, green }
+    }
+
+    async fn perform(&self, blue: Option<&Revision>, call: Call) -> Result<Value, CallError> {
+        self.target.perform(&CallOrder { subject: self.subject(blue.cloned()), effect: 1, call }).await
+    }
+
+    /// With the answer of an operation lost: the call is tried again as the driver does, and has one effect.
+    async fn once(&self, blue: Option<&Revision>, call: Call, operation: &str) -> Value {
+        let before = self.fake.effects(operation);
+        self.fake.add_fault(operation, 1, Fault::DropResponse);
+        let mut tried = self.perform(blue, call.clone()).await;
+        for _ in 0..3 {
+            match &tried {
+                Err(error) if error.is_transient => tried = self.perform(blue, call.clone()).await,
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let done = tried.unwrap_or_else(|error| panic!("{call:?}: {error}"));
+        assert_eq!(self.fake.effects(operation) - before, 1, "{operation} for {call:?}");
+        let order = CallOrder { subject: self.subject(blue.cloned()), effect: 1, call: call.clone() };
+        self.fake.clear_faults();
+        if !matches!(call, Call::MakePrimary) {
+            assert!(self.target.look_up(&order).await.unwrap().is_some(), "{call:?} is found again");
+        }
+        done
+    }
+
+    async fn seen(&self, blue: &Revision, healthy: u32) -> Observation {
+        let subject = self.subject(Some(blue.clone()));
+        for _ in 0..200 {
+            let seen = self.target.observe(&subject).await.unwrap();
+            if seen.green.healthy >= healthy {
+                return seen;
+            }
+            self.fake.advance(Duration::from_secs(5));
+        }
+        panic!("green does not become healthy");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
+    let stage = stage();
+    let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
+    let blue = found.blue.unwrap();
+    assert_eq!((blue.id, blue.image.as_str(), found.green_is_warm), (0, "r.example/orders:1", false));
+    let blue = Some(&blue);
+
+    stage.fake.add_fault("ECS.UpdateService", 1, Fault::DropResponse);
+    let started = stage.once(blue, Call::StartGreen, "ECS.RegisterTaskDefinition").await;
+    assert_eq!(started["service"], "orders-b");
+    assert_eq!(stage.fake.effects("ECS.UpdateService"), 1);
+    let seen = stage.seen(blue.unwrap(), 2).await;
+    assert_eq!((seen.weight, seen.green.wanted, seen.blue.unwrap().healthy), (Some(Weight::NONE), 2, 2));
+
+    for weight in [100, 500, 1_000].map(Weight) {
+        stage.once(blue, Call::SetWeight { weight }, "ELBv2.ModifyListener").await;
+        assert_eq!(stage.seen(blue.unwrap(), 2).await.weight, Some(weight));
+    }
+    let refused = stage.perform(blue, Call::StopGreen).await.unwrap_err();
+    assert!(refused.words.contains("orders-b has 100 % of the users"), "{refused}");
+    stage.perform(blue, Call::MakePrimary).await.unwrap();
+    stage.once(blue, Call::StopBlue, "ECS.UpdateService").await;
+
+    // The next one finds what was deployed, by its own tag.
+    let found: Found = serde_json::from_value(
+        stage
+            .target
+            .perform(&CallOrder {
+                subject: Subject { rollout: 8, ..stage.subject(None) },
+                effect: 1,
+                call: Call::Preflight,
+            })
+            .await
+            .unwrap(),
+    )
+    .unwrap();
+    let stands = found.blue.unwrap();
+    assert_eq!((stands.id, stands.image.as_str(), stands.version.as_str()), (ROLLOUT, IMAGE, "v2"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_leaves_users_where_they_were() {
+    let stage = stage();
+    let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
+    let blue = found.blue.as_ref();
+    stage.perform(blue, Call::StartGreen).await.unwrap();
+    stage.seen(blue.unwrap(), 2).await;
+    stage.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
+    stage.once(blue, Call::SetWeight { weight: Weight::NONE }, "ELBv2.ModifyListener").await;
+    stage.once(blue, Call::StopGreen, "ECS.UpdateService").await;
+    let seen = stage.target.observe(&stage.subject(blue.cloned())).await.unwrap();
+    assert_eq!((seen.weight, seen.blue.unwrap().healthy), (Some(Weight::NONE), 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_done_is_said_before() {
+    let stage = stage();
+    let preflight = async |change: &dyn Fn(&mut Plan)| {
+        let mut subject = stage.subject(None);
+        change(Arc::make_mut(&mut subject.plan));
+        stage.target.perform(&CallOrder { subject, effect: 1, call: Call::Preflight }).await.unwrap_err()
+    };
+    for (member, value, words) in [
+        ("cluster", json!("none"), "none does not exist in eu-central-1"),
+        ("services", json!(["orders-a", "orders-c"]), "there is no service `orders-c` in cluster shop"),
+        ("account", json!("210987654321"), "the credentials for account 210987654321 are not known"),
+        ("alarms", json!(["absent"]), "there is no alarm `absent`"),
+    ] {
+        let error = preflight(&|plan| plan.settings[member] = value.clone()).await;
+        assert!(error.words.contains(words), "{words}\n{error}");
+    }
+    let tag = preflight(&|plan| plan.image = "r.example/orders:1".to_owned()).await;
+    assert!(tag.words.contains("is named by a tag"), "{tag}");
+    stage.fake.add_fault("ECS.DescribeServices", 1, Fault::AccessDenied);
+    let denied = preflight(&|_| {}).await;
+    assert!(denied.words.contains("may not do `ecs:DescribeServices`") && !denied.is_transient, "{denied}");
+}
