@@ -155,20 +155,20 @@ impl Stage {
 async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
     let stage = stage();
     let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
-    let blue = found.blue.unwrap();
-    assert_eq!((blue.id, blue.image.as_str(), found.green_is_warm), (0, "r.example/orders:1", false));
-    let blue = Some(&blue);
+    let standing = found.blue.unwrap();
+    assert_eq!((standing.id, standing.image.as_str(), found.green_is_warm), (0, "r.example/orders:1", false));
+    let blue = Some(&standing);
 
     stage.fake.add_fault("ECS.UpdateService", 1, Fault::DropResponse);
     let started = stage.once(blue, Call::StartGreen, "ECS.RegisterTaskDefinition").await;
     assert_eq!(started["service"], "orders-b");
     assert_eq!(stage.fake.effects("ECS.UpdateService"), 1);
-    let seen = stage.seen(blue.unwrap(), 2).await;
+    let seen = stage.seen(&standing, 2).await;
     assert_eq!((seen.weight, seen.green.wanted, seen.blue.unwrap().healthy), (Some(Weight::NONE), 2, 2));
 
     for weight in [100, 500, 1_000].map(Weight) {
         stage.once(blue, Call::SetWeight { weight }, "ELBv2.ModifyListener").await;
-        assert_eq!(stage.seen(blue.unwrap(), 2).await.weight, Some(weight));
+        assert_eq!(stage.seen(&standing, 2).await.weight, Some(weight));
     }
     let refused = stage.perform(blue, Call::StopGreen).await.unwrap_err();
     assert!(refused.words.contains("orders-b has 100 % of the users"), "{refused}");
