@@ -5,6 +5,9 @@ use std::time::SystemTime;
 
 use aws_sdk_sts::Client;
 use aws_sdk_sts::types::Credentials as Given;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use crate::cloud::Service;
 use crate::patience::reading;
@@ -129,7 +132,7 @@ impl Cloud {
                 .web_identity_token(token);
             request.send().await.map_err(|error| Problem::of(&error, asked))
         });
-        let said = said.await.map_err(|problem| about_role(about_token(problem), wish))?;
+        let said = said.await.map_err(|problem| about_role(about_token(problem, token), wish))?;
         keys(said.credentials(), "web identity")
     }
 }
@@ -148,7 +151,12 @@ fn about_role(problem: Problem, wish: &RoleWish) -> Problem {
 }
 
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>
-fn about_token(problem: Problem) -> Problem {
+fn about_token(problem: Problem, token: &str) -> Problem {
+    if problem.fault == Fault::Permission {
+        // What trust policies compare is no secret, and most that is wrong with them is a `sub` that was thought to be another one.
+        let words = format!("{}; the token says {}", problem.words.trim_end_matches(')'), claims_of(token));
+        return Problem { words: format!("{words})"), ..problem };
+    }
     let hint = match problem.code.as_str() {
         "ExpiredTokenException" | "ExpiredToken" => "the job's token is too old: get one right before it is used",
         "InvalidIdentityToken" => {
@@ -166,6 +174,14 @@ fn about_token(problem: Problem) -> Problem {
         fault: Fault::Credentials,
         ..problem
     }
+}
+
+/// What a token says of whose it is; unchecked, for people only.
+fn claims_of(token: &str) -> String {
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Value = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let said = ["sub", "aud", "iss"].map(|name| format!("{name}: {}", claims.get(name).unwrap_or(&Value::Null)));
+    said.join(", ")
 }
 
 fn keys(given: Option<&Given>, from: &'static str) -> Result<Keys, Problem> {

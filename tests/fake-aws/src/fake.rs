@@ -16,6 +16,7 @@ use crate::hooks::HookAnswer;
 use crate::inner::{Inner, lock};
 use crate::model::Models;
 use crate::sts::Caller;
+use crate::value::Time;
 use crate::wire::{self, Service};
 use crate::world::{Misbehaviour, Settings, World};
 
@@ -242,6 +243,11 @@ impl Fake {
     /// Ends the sessions of all roles, or of one key. Gives how many.
     pub fn expire_sessions(&self, access_key: Option<&str>) -> usize {
         self.inner.with(|world| world.expire_sessions(access_key))
+    }
+
+    /// Judges tokens of identity providers as if so much more time had passed.
+    pub fn put_verifier_ahead(&self, by: Duration) {
+        self.inner.with(|world| world.identities.ahead = Time::try_from(by.as_millis()).unwrap_or(Time::MAX));
     }
 
     /// Where users' requests to a listener go; once it carries them.

@@ -7,6 +7,7 @@
 mod again;
 mod attest;
 mod check;
+mod cloud;
 mod deploy;
 mod eval;
 #[path = "../../../engine/tests/forge/fake.rs"]

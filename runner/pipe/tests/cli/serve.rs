@@ -19,19 +19,24 @@ use crate::world::{CI, World};
 const PATIENCE: Duration = Duration::from_secs(120);
 const NAME: &str = "acme/shop";
 
-struct Server {
+pub(crate) struct Server {
     process: Child,
     address: String,
 }
 
 impl Server {
-    fn start(world: &World) -> Self {
+    pub(crate) fn start(world: &World) -> Self {
         let mut command = world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
         Self { process, address }
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// The status of the answer to a hook.
@@ -60,7 +65,7 @@ impl Server {
         self.process.wait().unwrap();
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         assert!(self.process.wait().unwrap().success(), "it ends in order");
     }
@@ -83,7 +88,7 @@ fn world(forge: &Fake) -> World {
     world
 }
 
-fn pipe(world: &World, words: &[&str]) -> String {
+pub(crate) fn pipe(world: &World, words: &[&str]) -> String {
     let output = world.command(words).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -25,7 +25,13 @@ impl World {
 
     /// The same as a git repository with one commit.
     pub(crate) fn repository(files: &[(&str, &str)]) -> Self {
-        let world = Self::new(files);
+        Self::new(files).committed(&[], &[])
+    }
+
+    /// With these files too, as a git repository with one commit, and these branches beside `main`.
+    pub(crate) fn committed(self, files: &[(&str, &str)], branches: &[&str]) -> Self {
+        let world = self;
+        files.iter().for_each(|(name, text)| world.write(name, text.as_bytes()));
         let git =
             git2::Repository::init_opts(world.root(), git2::RepositoryInitOptions::new().initial_head("main")).unwrap();
         let mut index = git.index().unwrap();
@@ -34,7 +40,10 @@ impl World {
         let tree = git.find_tree(index.write_tree().unwrap()).unwrap();
         let time = git2::Time::new(1_700_000_000, 0);
         let author = git2::Signature::new("Ada", "ada@example.org", &time).unwrap();
-        git.commit(Some("HEAD"), &author, &author, "first", &tree, &[]).unwrap();
+        let commit = git.commit(Some("HEAD"), &author, &author, "first", &tree, &[]).unwrap();
+        let commit = git.find_commit(commit).unwrap();
+        branches.iter().for_each(|name| drop(git.branch(name, &commit, false).unwrap()));
+        drop((tree, commit));
         world
     }
 

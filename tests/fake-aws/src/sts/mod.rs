@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::error::{Answer, AwsError, refuse};
-use crate::value::{Input as _, stamp};
+use crate::value::{Input as _, Time, stamp};
 use crate::world::World;
 
 pub(crate) use session::{Caller, Credentials};
@@ -31,6 +31,8 @@ pub(crate) struct Identities {
     /// Issuers, as `host/path` without a scheme, with the audiences that they may name, and the whole URL.
     providers: BTreeMap<String, Provider>,
     sessions: BTreeMap<String, Credentials>,
+    /// How far the clock by which tokens are judged is ahead of the machine's.
+    pub(crate) ahead: Time,
 }
 
 #[derive(Debug, Clone)]
@@ -137,7 +139,7 @@ impl World {
             let message = format!("Couldn't retrieve verification key from your identity provider {}", provider.url);
             return refuse("IDPCommunicationErrorException", message);
         };
-        token::check(text, keys, crate::clock::machine_time())?;
+        token::check(text, keys, crate::clock::machine_time() + self.identities.ahead)?;
         let audience = token::audiences(&claims).into_iter().find(|one| provider.audiences.contains(one));
         let Some(audience) = audience else {
             return refuse("InvalidIdentityTokenException", "Incorrect token audience");
