@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::actions::lock::{LOCK_FILE, Lock};
 use engine::actions::{ActionStore, Actions, BuiltInMode, FetchOptions};
 use engine::nodes::{Nodes, Registries};
 use engine::outbound::Proxies;
@@ -31,9 +32,10 @@ pub fn open(cache: &Path) -> Result<Actions, Failure> {
 }
 
 /// The same as the flags of a run have it.
-pub fn of_run(actions: &Actions, args: &ActionArgs, cache: &Path) -> Actions {
+pub fn of_run(actions: &Actions, args: &ActionArgs, lock: Option<Lock>, cache: &Path) -> Actions {
     let ActionArgs { local_repository, offline, actions_server, .. } = args;
-    let options = FetchOptions { server: actions_server.clone(), offline: *offline, local: local_repository.clone() };
+    let options =
+        FetchOptions { server: actions_server.clone(), offline: *offline, local: local_repository.clone(), lock };
     let store = ActionStore::new(cache.join("actions"), options);
     Actions { nodes: actions.nodes.clone(), store: Some(Arc::new(store)), built_in: args.builtin_actions }
 }
@@ -43,4 +45,15 @@ pub fn nodes_folder(folder: &Path) -> PathBuf {
     let named = terminal::variable(NODES).map_or_else(|| folder.join("nodes"), PathBuf::from);
     // The container engine takes whole paths only.
     std::path::absolute(&named).unwrap_or(named)
+}
+
+/// The lock of a repository, for a run that goes by it.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn lock(root: &Path) -> Result<Lock, Failure> {
+    let path = root.join(LOCK_FILE);
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::usage(format!("cannot read `{LOCK_FILE}`: {error}")).help("`pipe lock` writes it"))?;
+    Lock::parse(&text).map_err(|error| Failure::usage(error.to_string()))
 }

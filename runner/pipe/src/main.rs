@@ -19,6 +19,7 @@ mod happening;
 mod hook;
 mod labels;
 mod list;
+mod lock;
 mod plan;
 mod planning;
 mod proxy;
@@ -100,6 +101,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::List(_)
         | Command::Graph(_)
         | Command::Check(_)
+        | Command::Lock(_)
         | Command::Scan(_)
         | Command::Doctor(_) => {
             self::run::leftovers::remove(&cli.global);
@@ -112,6 +114,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         Command::Graph(args) => graph::run(&args, &cli.global),
         Command::Completions(args) => completions::run(&args),
         Command::Check(args) => check::run(&args, &cli.global),
+        Command::Lock(args) => self::lock::run(&args, &cli.global),
         Command::Explain(args) => explain::run(&args, &cli.global),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args, &cli.global),

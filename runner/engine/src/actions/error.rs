@@ -70,6 +70,42 @@ pub enum FetchError {
         /// What libgit2 or the system said.
         reason: GitError,
     },
+    /// A run that goes by the lock meets one that is not in it.
+    #[error("`{action}` is not in .github/pipe.lock; `pipe lock` adds what the workflows use")]
+    NotLocked {
+        /// The action.
+        action: String,
+    },
+    /// A branch or tag is another commit than when it was locked.
+    #[error(
+        "`{action}` has moved since the lock: it is commit {now}, and .github/pipe.lock has {locked}; look at what changed, then `pipe lock`"
+    )]
+    Moved {
+        /// The action.
+        action: String,
+        /// The commit in the lock.
+        locked: String,
+        /// What it is now.
+        now: String,
+    },
+    /// What is kept is not what was locked.
+    #[error(
+        "what is kept of `{action}` is not the tree that .github/pipe.lock has ({locked}); remove it from the store of actions"
+    )]
+    Changed {
+        /// The action.
+        action: String,
+        /// The tree in the lock.
+        locked: String,
+    },
+    /// A folder has no commit.
+    #[error("`{action}` is taken from the folder `{path}`, whose files may change at any time: it cannot be locked")]
+    Folder {
+        /// The action.
+        action: String,
+        /// The folder.
+        path: String,
+    },
     /// The store.
     #[error("cannot write to the store of actions `{path}`: {reason}")]
     Store {

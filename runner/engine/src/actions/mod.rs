@@ -3,14 +3,21 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`store`] | gives the files of `owner/repo@ref`: from what is kept by commit, or fetched by git |
+//! | [`lock`] | which commit each was when somebody looked |
+//! | `source` | asks git for them |
+//! | `hash` | the tree that files make |
 //! | `tree` | writes the files of a commit or of a folder, without following what could lead out of it |
 //! | [`error`] | why there are none, in GitHub's words where it has words for it |
 //!
 //! Runs nothing of them; see `job/fetched` for how a job uses them.
 
 pub mod error;
+mod hash;
+pub mod lock;
+mod source;
 pub mod store;
 mod tree;
+pub(crate) mod uses;
 
 use std::sync::Arc;
 

@@ -7,13 +7,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use git2::{Oid, Repository, RepositoryInitOptions};
+use git2::Oid;
 use serde::{Deserialize, Serialize};
 
 use super::error::FetchError;
-use super::tree;
+use super::lock::{Lock, Locked};
+use super::source::{Source, of_mirror};
+use super::{hash, tree};
 use crate::git::GitError;
-use crate::mirror::program::{Bounds, Git};
+use crate::mirror::program::Git;
 use crate::mirror::{GitCredential, MirrorError, RemoteUrl};
 
 #[cfg(test)]
@@ -22,17 +24,6 @@ mod tests;
 
 /// How long the answer of what a branch or tag names is used without asking again.
 const FRESH: Duration = Duration::from_secs(60 * 60);
-/// How long to ask for branches and tags.
-const ASK_TIME_MAX: Duration = Duration::from_secs(60);
-/// How long a fetch may take.
-const FETCH_TIME_MAX: Duration = Duration::from_secs(10 * 60);
-/// Most bytes of a repository's pack.
-const FETCH_BYTES_MAX: u64 = 2 << 30;
-/// Most bytes of a list of branches and tags.
-const NAMES_BYTES_MAX: u64 = 16 << 20;
-/// The ref that a fetch brings.
-const WANTED: &str = "refs/pipe/wanted";
-
 /// Where actions come from.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
@@ -42,11 +33,13 @@ pub struct FetchOptions {
     pub offline: bool,
     /// Repositories that lie on this machine.
     pub local: Vec<LocalRepository>,
+    /// Only what is locked, and as it was then.
+    pub lock: Option<Lock>,
 }
 
 impl Default for FetchOptions {
     fn default() -> Self {
-        Self { server: "https://github.com".to_owned(), offline: false, local: Vec::new() }
+        Self { server: "https://github.com".to_owned(), offline: false, local: Vec::new(), lock: None }
     }
 }
 
@@ -119,6 +112,28 @@ impl ActionStore {
     /// # Errors
     /// They cannot be had.
     pub async fn get(&self, repository: &str, reference: &str) -> Result<Fetched, FetchError> {
+        let Some(lock) = &self.options.lock else { return self.find(repository, reference).await };
+        let action = format!("{repository}@{reference}");
+        let Some(Locked { commit, tree }) = lock.get(&action) else { return Err(FetchError::NotLocked { action }) };
+        let fetched = match self.find(repository, reference).await {
+            // What it is now cannot be known, but what was locked may be here.
+            Err(FetchError::Offline { .. } | FetchError::Unreachable { .. }) => self.find(repository, commit).await?,
+            found => found?,
+        };
+        match &fetched.commit {
+            None => Err(FetchError::Folder { action, path: fetched.folder.display().to_string() }),
+            Some(now) if now != commit => {
+                let (locked, now) = (commit.clone(), now.clone());
+                Err(FetchError::Moved { action, locked, now })
+            }
+            Some(_) => match fetched.is_still(tree).await {
+                true => Ok(fetched),
+                false => Err(FetchError::Changed { action, locked: tree.clone() }),
+            },
+        }
+    }
+
+    async fn find(&self, repository: &str, reference: &str) -> Result<Fetched, FetchError> {
         let action = format!("{repository}@{reference}");
         let is_same = |local: &&LocalRepository| {
             local.repository.eq_ignore_ascii_case(repository)
@@ -178,7 +193,7 @@ impl ActionStore {
         } else {
             serde_json::from_slice(&std::fs::read(name_file(place, reference)).ok()?).ok()?
         };
-        place.join(&named.commit).is_dir().then_some(named)
+        is_kept(place, &named.commit).then_some(named)
     }
 
     async fn bring(&self, place: &Path, url: &str, action: &str, reference: &str) -> Result<Fetched, FetchError> {
@@ -190,7 +205,7 @@ impl ActionStore {
         let git = Git::prepare(Path::new("git"), scratch.path(), &remote, &GitCredential::None).map_err(failed)?;
         let source = Source { git, remote, action, reference };
         let commit = if is_whole(reference) { reference.to_lowercase() } else { source.ask().await? };
-        if !place.join(&commit).is_dir() {
+        if !is_kept(place, &commit) {
             let bare = scratch.path().join("objects.git");
             source.fetch(&bare, &commit).await?;
             let (files, wanted, to) = (scratch.path().join("files"), commit.clone(), place.join(&commit));
@@ -216,6 +231,26 @@ impl Named {
 }
 
 impl Fetched {
+    /// The tree of the commit.
+    #[must_use]
+    pub fn tree(&self) -> Option<String> {
+        let note = std::fs::read_to_string(tree_file(&self.folder, self.commit.as_ref()?)).ok()?;
+        Some(note.lines().next()?.to_owned())
+    }
+
+    /// Whether the files that are kept are still those of the commit with that tree.
+    async fn is_still(&self, tree: &str) -> bool {
+        let Some(note) = self.commit.as_ref().map(|commit| tree_file(&self.folder, commit)) else { return false };
+        let (folder, tree) = (self.folder.clone(), tree.to_owned());
+        let comparing = tokio::task::spawn_blocking(move || {
+            let files = hash::folder(&folder).ok()?.to_string();
+            // Where nothing of the commit was left out, its files are its tree.
+            let is_noted = || std::fs::read_to_string(&note).is_ok_and(|noted| noted == format!("{tree}\n{files}\n"));
+            Some(files == tree || is_noted())
+        });
+        comparing.await.ok().flatten() == Some(true)
+    }
+
     /// Copies the files to a folder of a job, which is not there yet.
     ///
     /// # Errors
@@ -225,129 +260,15 @@ impl Fetched {
     }
 }
 
-/// One repository that is asked.
-struct Source<'a> {
-    git: Git,
-    remote: RemoteUrl,
-    action: &'a str,
-    reference: &'a str,
-}
-
-impl Source<'_> {
-    /// The commit that a tag or branch names: tags first, as git itself has it.
-    async fn ask(&self) -> Result<String, FetchError> {
-        let reference = self.reference;
-        let patterns = [
-            format!("refs/tags/{reference}"),
-            format!("refs/tags/{reference}^{{}}"),
-            format!("refs/heads/{reference}"),
-            reference.to_owned(),
-        ];
-        let patterns = if reference.starts_with("refs/") { &patterns[3..] } else { &patterns[..3] };
-        let words = ["ls-remote", "--", self.remote.as_str()].into_iter().chain(patterns.iter().map(String::as_str));
-        let listed = self.run(None, words, ASK_TIME_MAX).await?;
-        let of = |name: String| {
-            let line = listed.lines().find(|line| line.split_once('\t').is_some_and(|(_, other)| other == name))?;
-            Some(line.split_once('\t')?.0.to_owned())
-        };
-        // What a tag with a message points at stands behind `^{}`.
-        let found = [1, 0, 2].into_iter().filter_map(|index| patterns.get(index).cloned()).find_map(of);
-        match found.filter(|id| is_whole(id)) {
-            Some(commit) => Ok(commit),
-            None => Err(self.no_version().await),
-        }
-    }
-
-    /// What may be meant by a name that is not there.
-    async fn no_version(&self) -> FetchError {
-        let words = ["ls-remote", "--heads", "--tags", "--", self.remote.as_str()];
-        let (action, reference) = (self.action.to_owned(), self.reference.to_owned());
-        let listed = self.run(None, words, ASK_TIME_MAX).await.unwrap_or_default();
-        let pairs = || listed.lines().filter_map(|line| line.split_once('\t'));
-        let is_short = reference.len() >= 7 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if let Some((whole, _)) = pairs().find(|(id, _)| is_short && id.starts_with(&reference.to_lowercase())) {
-            return FetchError::Short { action, reference, whole: whole.to_owned() };
-        }
-        let short = |name: &str| {
-            let name = name.strip_prefix("refs/tags/").or_else(|| name.strip_prefix("refs/heads/"))?;
-            (!name.ends_with("^{}")).then(|| name.to_owned())
-        };
-        let names: Vec<String> = pairs().filter_map(|(_, name)| short(name)).collect();
-        let near = workflow::diagnostic::suggest(&reference, names.iter().map(String::as_str));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        FetchError::NoVersion { action, reference, hint }
-    }
-
-    async fn fetch(&self, bare: &Path, commit: &str) -> Result<(), FetchError> {
-        let action = || self.action.to_owned();
-        let mut options = RepositoryInitOptions::new();
-        options.bare(true).no_reinit(true).external_template(false);
-        Repository::init_opts(bare, &options).map_err(|error| FetchError::Repository {
-            action: action(),
-            reason: GitError::library("make a repository")(error),
-        })?;
-        // What a tag or branch names is asked for by that name: not every server gives commits by their ids.
-        let by_id = format!("+{commit}:{WANTED}");
-        let words = ["fetch", "--depth=1", "--no-tags", "--no-auto-maintenance", "--", self.remote.as_str(), &by_id];
-        let by_id = self.run(Some(bare), words, FETCH_TIME_MAX).await;
-        let Err(error) = by_id else { return Ok(()) };
-        if is_whole(self.reference) && self.remote.local_path().is_none() {
-            return Err(error);
-        }
-        // All of it, which is what a repository on this machine lets us have.
-        let all = "+refs/*:refs/pipe/*";
-        let words = ["fetch", "--no-tags", "--no-auto-maintenance", "--", self.remote.as_str(), all];
-        self.run(Some(bare), words, FETCH_TIME_MAX).await?;
-        let has = |repository: Repository| Oid::from_str(commit).and_then(|id| repository.find_commit(id).map(drop));
-        match crate::git::open(bare).map(has) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => {
-                let reference = self.reference.to_owned();
-                Err(FetchError::NoVersion { action: action(), reference, hint: String::new() })
-            }
-        }
-    }
-
-    async fn run<'w>(
-        &self,
-        repository: Option<&Path>,
-        words: impl IntoIterator<Item = &'w str>,
-        time_max: Duration,
-    ) -> Result<String, FetchError> {
-        let size = repository.map(|folder| (folder, FETCH_BYTES_MAX));
-        let bounds = Bounds { time_max, size, output_bytes_max: NAMES_BYTES_MAX };
-        let ran = self.git.run(repository, words, bounds).await;
-        ran.map_err(|reason| of_mirror(self.action, self.reference, self.remote.as_str(), reason))
-    }
-}
-
-fn of_mirror(action: &str, reference: &str, url: &str, reason: MirrorError) -> FetchError {
-    let action = action.to_owned();
-    match reason {
-        MirrorError::NotFound(_) | MirrorError::Denied(_) => FetchError::NoRepository { action, url: url.to_owned() },
-        MirrorError::NoSuchRef(_) | MirrorError::Gone(_) => {
-            FetchError::NoVersion { action, reference: reference.to_owned(), hint: String::new() }
-        }
-        reason @ (MirrorError::Url(_)
-        | MirrorError::Unreachable(_)
-        | MirrorError::TooSlow { .. }
-        | MirrorError::Empty
-        | MirrorError::TooLarge { .. }
-        | MirrorError::TooManyRefs { .. }
-        | MirrorError::Damaged(_)
-        | MirrorError::ObjectFormat
-        | MirrorError::NoRoom
-        | MirrorError::Program(_)
-        | MirrorError::Mirror { .. }
-        | MirrorError::Failed(_)) => FetchError::Unreachable { action, reason },
-    }
-}
-
 /// Writes the files of a commit under another name first: what is in the store is whole.
 fn unpack(bare: &Path, commit: &str, files: &Path, to: &Path) -> Result<(), GitError> {
     let repository = crate::git::open(bare)?;
     let id = Oid::from_str(commit).map_err(GitError::library("read the commit's id"))?;
     tree::write_commit(&repository, id, files)?;
+    let tree = repository.find_commit(id).map_err(GitError::library("read the commit"))?.tree_id();
+    let note = tree_file(to, commit);
+    let own = hash::folder(files)?;
+    std::fs::write(&note, format!("{tree}\n{own}\n")).map_err(GitError::file("create", &note))?;
     match std::fs::rename(files, to) {
         // Another process was there first, with the same.
         Err(_) if to.is_dir() => Ok(()),
@@ -355,12 +276,23 @@ fn unpack(bare: &Path, commit: &str, files: &Path, to: &Path) -> Result<(), GitE
     }
 }
 
-fn is_whole(reference: &str) -> bool {
+pub(super) fn is_whole(reference: &str) -> bool {
     reference.len() == 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_bare(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir() && !path.join(".git").exists()
+}
+
+/// Whether the files of a commit are there, and the note of its tree.
+fn is_kept(place: &Path, commit: &str) -> bool {
+    let folder = place.join(commit);
+    folder.is_dir() && tree_file(&folder, commit).is_file()
+}
+
+/// Where it is noted what the tree of a commit is, and that of the files that were written of it: beside their folder.
+fn tree_file(folder: &Path, commit: &str) -> PathBuf {
+    folder.with_file_name(format!("tree-{commit}"))
 }
 
 /// A letter of a file's name; dots of `..` are none.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::actions::BuiltInMode;
 use crate::git::test_repository::{TestRepository, git};
 
 /// A server with `octo/say`, which has the tag `v1`, and a store that fetches from it.
@@ -27,7 +28,8 @@ impl World {
 
     fn store(&self, offline: bool, local: &[&str]) -> ActionStore {
         let local = local.iter().map(|text| text.parse().unwrap()).collect();
-        let options = FetchOptions { server: self.server.path().display().to_string(), offline, local };
+        let server = self.server.path().display().to_string();
+        let options = FetchOptions { server, offline, local, lock: None };
         ActionStore::new(self.store.path().to_path_buf(), options)
     }
 
@@ -114,5 +116,60 @@ async fn repositories_on_this_machine_stand_in() {
     world.check(&store, "octo/say@main", Ok("one")).await;
     for wrong in ["octo/say", "octo=x", "octo/say@=x", "octo/say=", "a/b/c=x"] {
         assert!(wrong.parse::<LocalRepository>().is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_locked_is_what_runs() {
+    let world = World::new();
+    let steps = |name: &str| {
+        let text = "runs: { using: composite, steps: [{ uses: ./.a/b }, { uses: actions/checkout@v4 }] }";
+        std::fs::create_dir_all(world.store.path().join(".a/b")).unwrap();
+        let nested = format!("runs: {{ using: composite, steps: [{{ uses: {name} }}, {{ uses: $/.a/b }}] }}");
+        std::fs::write(world.store.path().join(".a/b/action.yml"), nested).unwrap();
+        std::fs::write(world.store.path().join("action.yml"), text).unwrap();
+        uses_of(world.store.path())
+    };
+    let store = world.store(false, &[]);
+    let around = (world.store.path(), BuiltInMode::Prefer);
+    let own = |name: &str| name == "actions/checkout";
+    let lock = Lock::of(&store, &steps("octo/say@v1").iter().collect::<Vec<_>>(), around, own).await.unwrap();
+    let tree = git(&world.say.root(), &["rev-parse", "HEAD^{tree}"]);
+    assert_eq!(
+        lock.get("octo/say@v1").map(|locked| (locked.commit.as_str(), locked.tree.as_str())),
+        Some((world.first.as_str(), tree.trim()))
+    );
+    let locked = |offline, lock: &Lock| ActionStore {
+        options: FetchOptions { lock: Some(lock.clone()), ..world.store(offline, &[]).options },
+        ..world.store(offline, &[])
+    };
+    world.check(&locked(false, &lock), "octo/say@v1", Ok("one")).await;
+    world.check(&locked(true, &lock), "octo/say@v1", Ok("one")).await;
+    world.check(&locked(false, &lock), "octo/say@main", Err("is not in .github/pipe.lock")).await;
+    world.say.write("action.yml", "two").commit("two");
+    git(&world.say.root(), &["tag", "--force", "v1"]);
+    age(world.store.path());
+    world.check(&locked(false, &lock), "octo/say@v1", Err("has moved since the lock")).await;
+    git(&world.say.root(), &["tag", "--force", "v1", &world.first]);
+    age(world.store.path());
+    world.check(&locked(false, &lock), "octo/say@v1", Ok("one")).await;
+    let kept = locked(true, &lock).get("octo/say", "v1").await.unwrap();
+    std::fs::write(kept.folder.join("run.sh"), "changed").unwrap();
+    world.check(&locked(true, &lock), "octo/say@v1", Err("is not the tree that .github/pipe.lock has")).await;
+    let other = Lock::parse(&lock.text().replace(tree.trim(), &"0".repeat(40))).unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    let store = ActionStore { folder: fresh.path().to_path_buf(), ..locked(false, &other) };
+    world.check(&store, "octo/say@v1", Err("is not the tree that .github/pipe.lock has")).await;
+}
+
+/// The steps of the action in a folder.
+fn uses_of(folder: &Path) -> Vec<workflow::model::Step> {
+    let text = std::fs::read_to_string(folder.join("action.yml")).unwrap();
+    let file = workflow::source::SourceFile::new("action.yml", text.as_str());
+    match workflow::read::read_action(file, &workflow::read::ReadOptions::default()).action.unwrap().runs {
+        workflow::action::ActionRuns::Composite(steps) => steps,
+        other @ (workflow::action::ActionRuns::Script(_) | workflow::action::ActionRuns::Container) => {
+            panic!("{other:?}")
+        }
     }
 }

@@ -9,13 +9,12 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use workflow::action::{ActionRuns, COMPOSITE_DEPTH_MAX};
-use workflow::model::{Step, StepKind, Uses};
-use workflow::read::{ReadOptions, read_action};
-use workflow::source::SourceFile;
+use workflow::action::COMPOSITE_DEPTH_MAX;
+use workflow::model::{Step, Uses};
 
 use super::log::StepLog;
 use super::placed::PlacedRecord;
+use crate::actions::uses::{in_folder, in_steps};
 use crate::actions::{Actions, BuiltInMode, Fetched};
 use crate::git::GitError;
 use crate::placement::JobHandle;
@@ -76,7 +75,7 @@ impl FetchedActions {
     ) -> Result<Self, String> {
         let mut this = Self::default();
         let Some(store) = &actions.store else { return Ok(this) };
-        let mut open: Vec<(usize, Uses)> = uses(steps).map(|uses| (0, uses.clone())).rev().collect();
+        let mut open: Vec<(usize, Uses)> = in_steps(steps).into_iter().map(|uses| (0, uses)).rev().collect();
         let mut seen: BTreeSet<String> = BTreeSet::new();
         while let Some((depth, used)) = open.pop() {
             let Uses::Repository { repository, path, reference } = &used else { continue };
@@ -100,7 +99,7 @@ impl FetchedActions {
                 tell(&name, &fetched, log).await;
             }
             if depth < COMPOSITE_DEPTH_MAX {
-                open.extend(nested(&fetched.folder.join(path)).into_iter().rev().map(|uses| (depth + 1, uses)));
+                open.extend(in_folder(&fetched.folder.join(path)).into_iter().rev().map(|uses| (depth + 1, uses)));
             }
             this.0.insert(name, fetched);
         }
@@ -204,30 +203,6 @@ async fn warn_of_age(repository: &str, reference: &str, fetched: &Fetched, log: 
     if let Some(reason) = &fetched.stale {
         log.warning(&format!("`{reference}` of {repository} may be another commit by now: {reason}")).await;
     }
-}
-
-/// What the steps of the action in a folder of the store use.
-fn nested(folder: &Path) -> Vec<Uses> {
-    let text = ["action.yml", "action.yaml"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok());
-    let Some(text) = text else { return Vec::new() };
-    // What is wrong with it is told by the step that uses it.
-    let reading = read_action(SourceFile::new("action.yml", text.as_str()), &ReadOptions::default());
-    match reading.action.map(|action| action.runs) {
-        Some(ActionRuns::Composite(steps)) => uses(&steps).cloned().collect(),
-        Some(ActionRuns::Script(_) | ActionRuns::Container) | None => Vec::new(),
-    }
-}
-
-fn uses(steps: &[Step]) -> impl DoubleEndedIterator<Item = &Uses> {
-    let mut found = Vec::new();
-    for step in steps {
-        match &step.kind {
-            StepKind::Uses { uses, .. } => found.push(&uses.value),
-            StepKind::Parallel(block) => found.extend(uses(block)),
-            StepKind::Run { .. } | StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) => {}
-        }
-    }
-    found.into_iter()
 }
 
 /// Writes them through the agent, which is in the job and so cannot be led out of it. Links become what they lead to.

@@ -3,6 +3,17 @@
 use clap::Args;
 use engine::actions::{BuiltInMode, LocalRepository};
 
+/// `pipe lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Which workflows
+    #[command(flatten)]
+    pub selection: super::Selection,
+    /// Where actions come from
+    #[command(flatten)]
+    pub actions: ActionArgs,
+}
+
 /// Where actions come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Actions")]

@@ -20,7 +20,7 @@ mod scan;
 mod serve;
 
 pub use act::{ActFlags, Answer};
-pub use actions::ActionArgs;
+pub use actions::{ActionArgs, LockArgs};
 pub use actrc::with_actrc;
 pub use artifacts::ArtifactsCommand;
 pub use deploy::{DeployCommand, EnvCommand, OrderArgs, WhichRollout};
@@ -106,6 +106,8 @@ pub enum Command {
     Graph(GraphArgs),
     /// Check workflow files
     Check(CheckArgs),
+    /// Write down which commit each action is that the workflows use
+    Lock(Box<LockArgs>),
     /// Explain a diagnostic code
     Explain(ExplainArgs),
     /// Evaluate an expression

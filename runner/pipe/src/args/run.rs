@@ -59,6 +59,9 @@ pub struct RunArgs {
     /// Where actions come from
     #[command(flatten)]
     pub actions: ActionArgs,
+    /// Run no action that is not in .github/pipe.lock, or has changed since
+    #[arg(long, help_heading = "Actions")]
+    pub locked: bool,
     /// Only say what would run
     #[arg(short = 'n', long)]
     pub dryrun: bool,

@@ -59,7 +59,8 @@ impl Order<'_> {
         let stderr = Terminal::stderr(self.global.color);
         let settings = &self.workflows.settings;
         let mut machine = machine::open(settings, self.parallel()).await?;
-        machine.actions = crate::actions::of_run(&machine.actions, &self.args.actions, &settings.paths.cache);
+        let lock = self.args.locked.then(|| crate::actions::lock(&self.repository.root)).transpose()?;
+        machine.actions = crate::actions::of_run(&machine.actions, &self.args.actions, lock, &settings.paths.cache);
         if let Err(error) = machine.remove_abandoned().await {
             terminal::warning(stderr, &error.to_string());
         }

@@ -1,0 +1,65 @@
+//! `pipe lock`: writes down which commit each action is that the workflows use.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use engine::actions::lock::{LOCK_FILE, Lock};
+use workflow::model::{Job, JobKind, Step};
+
+use crate::args::{Global, LockArgs};
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::select::Workflows;
+
+/// Runs the command.
+pub fn run(args: &LockArgs, global: &Global) -> Result<Exit, Failure> {
+    let workflows = Workflows::load(&args.selection, None, global)?;
+    let root = files::repository_root(Path::new(".")).ok_or_else(|| {
+        Failure::usage("this is no repository").help("run it in the repository whose workflows are meant")
+    })?;
+    let mut steps: Vec<&Step> = Vec::new();
+    for reading in &workflows.readings {
+        let Some(workflow) = &reading.workflow else {
+            let message = format!("`{}` is not valid, so nothing was written", reading.finding().file);
+            return Err(Failure::new(Exit::Invalid, message).help("`pipe check` says what is wrong"));
+        };
+        gather(workflow.jobs.values(), &mut steps);
+    }
+    let actions = crate::actions::of_run(
+        &engine::actions::Actions::default(),
+        &args.actions,
+        None,
+        &workflows.settings.paths.cache,
+    );
+    let store = actions.store.ok_or_else(|| Failure::environment("there is no store of actions"))?;
+    let catalogue = pipelines::catalogue();
+    let is_built_in = |name: &str| catalogue.get(name).is_some();
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;
+    let lock = runtime.block_on(Lock::of(&store, &steps, (root.as_path(), actions.built_in), is_built_in));
+    let lock = lock.map_err(|error| Failure::environment(error.to_string()))?;
+    let path = root.join(LOCK_FILE);
+    let folder = path.parent().unwrap_or(&root);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, lock.text()))
+        .map_err(|error| Failure::environment(format!("cannot write `{}`: {error}", path.display())))?;
+    if !global.quiet {
+        let plural = if lock.len() == 1 { "" } else { "s" };
+        let _gone = writeln!(std::io::stdout(), "{LOCK_FILE}: {} action{plural}", lock.len());
+    }
+    Ok(Exit::Success)
+}
+
+/// The steps of jobs, and of workflows that they call.
+fn gather<'a>(jobs: impl Iterator<Item = &'a Job>, steps: &mut Vec<&'a Step>) {
+    for job in jobs {
+        match &job.kind {
+            JobKind::Steps(own) => steps.extend(&own.steps),
+            JobKind::Call(call) => {
+                if let Some(called) = &call.called {
+                    gather(called.jobs.values(), steps);
+                }
+            }
+        }
+    }
+}
