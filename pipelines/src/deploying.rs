@@ -9,6 +9,8 @@ use engine::store::Database;
 use engine::store::rollouts::Rollouts;
 
 use crate::rollout::{Keeper, Target};
+use crate::target::Clouds;
+use crate::target::ecs::{Pace, Weighted};
 use crate::target::local::{Local, Starter};
 
 /// Folder of the files by which processes know who carries a rollout.
@@ -21,6 +23,8 @@ pub struct Deploying {
     pub keeper: Keeper,
     /// This machine.
     pub local: Local,
+    /// AWS, as steps give it.
+    pub clouds: Clouds,
 }
 
 impl Deploying {
@@ -28,9 +32,16 @@ impl Deploying {
     #[must_use]
     pub fn new(database: Database, state: &Path, installation: &str, starter: Starter, clock: Arc<dyn Clock>) -> Self {
         let local = Local::new(installation, state, starter);
-        let target: Arc<dyn Target> = Arc::new(local.clone());
-        let targets = BTreeMap::from([(Local::NAME, target)]);
+        let clouds = Clouds::default();
+        let mut targets = aws_targets(&clouds);
+        targets.insert(Local::NAME, Arc::new(local.clone()));
         let keeper = Keeper::new(Rollouts::on(database), state.join(LOCKS_FOLDER), targets, clock);
-        Self { keeper, local }
+        Self { keeper, local, clouds }
     }
+}
+
+/// The targets in AWS, by their names in plans.
+pub(crate) fn aws_targets(clouds: &Clouds) -> BTreeMap<&'static str, Arc<dyn Target>> {
+    let weighted: Arc<dyn Target> = Arc::new(Weighted::new(clouds.clone(), Pace::of(Pace::USUAL)));
+    BTreeMap::from([(Weighted::NAME, weighted)])
 }

@@ -8,6 +8,8 @@ pub mod approve;
 pub mod aws_credentials;
 mod aws_step;
 pub mod changes;
+mod deploy;
+pub mod deploy_ecs;
 pub mod deploy_local;
 pub mod docker_build;
 pub mod ecr_login;
@@ -118,6 +120,7 @@ pub fn built_in_with(
     }
     let keeper = deploying.as_ref().map(|deploying| deploying.keeper.clone());
     let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
+    all.add(Arc::new(deploy_ecs::DeployEcs { deploying: deploying.clone(), require: folders.require.clone() }));
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
     all.add(Arc::new(notify::Notify));
     all.add(Arc::new(probe::ProbeAction));

@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 26] = [
+const PAGES: [(&str, &str, &str); 27] = [
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -68,6 +68,11 @@ const PAGES: [(&str, &str, &str); 26] = [
         "pipe/coverage-report",
         "coverage-report",
         "Which lines tests reach, kept with the run and compared with the last green one",
+    ),
+    (
+        "pipe/deploy-ecs",
+        "deploy-ecs",
+        "A task definition becomes a service of ECS, a share of the users at a time; it goes back by itself",
     ),
     (
         "pipe/deploy-local",
@@ -118,6 +123,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         "pipe/render-task-definition" | render_task_definition::OFFICIAL => render_task_definition::OUTPUTS.to_vec(),
         "pipe/changes" => changes::OUTPUTS.to_vec(),
         "pipe/coverage-report" => facts(&report::COVERAGE_OUTPUTS),
+        "pipe/deploy-ecs" => deploy_ecs::OUTPUTS.to_vec(),
         "pipe/deploy-local" => deploy_local::OUTPUTS.to_vec(),
         "pipe/docker-build" => docker_build::OUTPUTS.to_vec(),
         "pipe/health-check" => health_check::OUTPUTS.to_vec(),

@@ -158,6 +158,12 @@ impl Fake {
         self.inner.set_speed(speed);
     }
 
+    /// Seconds of the virtual clock in a real one, as they are now.
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        self.inner.speed()
+    }
+
     /// The virtual time, in milliseconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {

@@ -3,6 +3,9 @@
 use engine::step::InputFacts;
 use workflow::catalogue::{Form, Wrong};
 
+use super::super::deploy::inputs::{
+    self, DRY_RUN, ENVIRONMENT, IRREVERSIBLE, hooks, on_active, rollback_on, steps, timeout,
+};
 use super::inputs::Wish;
 use crate::action::{OutputFacts, input, required};
 
@@ -11,7 +14,7 @@ pub const INPUTS: &[InputFacts] = &[
     required("service", "What is deployed: its name in the environment"),
     required("image", "The image, by digest or by a tag, which is resolved to its digest first"),
     required("port", "Port that the service listens on in its container").form(TAKES),
-    input("environment", "", "Where to; empty: the job's environment"),
+    ENVIRONMENT,
     input("version", "", "For people; empty: the image's tag"),
     input("replicas", "1", "How many containers of it").form(TAKES),
     input("health-path", "/health", "What is asked whether it is healthy: 2xx and 3xx are").form(TAKES),
@@ -40,7 +43,7 @@ pub const INPUTS: &[InputFacts] = &[
     input("keep-blue", "60m", "How long the old one stays warm after success").form(TAKES),
     input("dead-blue", "fail", "If what stands is dead: fail, or replace it with nothing to go back to")
         .form(Form::Words(&["fail", "replace"])),
-    input("steps", "", "- { weight: 10, for: 5m, analyse: true }, one a line; the last one at 100").form(TAKES),
+    steps(TAKES),
     input(
         "analysis",
         "",
@@ -49,16 +52,13 @@ pub const INPUTS: &[InputFacts] = &[
     .form(TAKES),
     input("alarms", "", "Address of a Prometheus's or Alertmanager's alerts, names of alerts behind it; one a line")
         .form(TAKES),
-    input("rollback-on", "", "failure,alarm,analysis,cancel; empty: all of them").form(TAKES),
-    input("hooks", "", "Scripts by stage, such as AfterAllowTestTraffic: ./smoke.sh, with bash -e in the job; {probe: {…}} visits green")
-        .form(TAKES),
-    input("on-active-deployment", "wait", "While another deployment of the service goes on: wait, supersede or fail")
-        .form(TAKES),
-    input("timeout", "", "How long all of it may take; empty: the steps, what they may be extended by, and an hour")
-        .form(TAKES),
+    rollback_on(TAKES),
+    hooks(TAKES),
+    on_active(TAKES),
+    timeout(TAKES),
     input("tick", "1s", "The time between two looks at both colours").form(TAKES),
-    input("irreversible", "", "A migration that cannot be undone: nothing goes back by itself past it"),
-    input("dry-run", "false", "Shows the plan, its hash and what would be done, and does nothing").switch(),
+    IRREVERSIBLE,
+    DRY_RUN,
 ];
 
 /// What [`Wish::read`] takes.
@@ -79,13 +79,7 @@ pub const OUTPUTS: &[OutputFacts] = &[
     OutputFacts::new("plan-hash", "Digest of the plan: what was approved"),
 ];
 
-/// All that is wrong with one input: what its reader says if all others are as they usually are.
+/// All that is wrong with one input.
 fn one(name: &str, text: &str) -> Vec<Wrong> {
-    let usual = |wanted: &str| match INPUTS.iter().find(|input| input.name == wanted) {
-        Some(input) if input.required => "80".to_owned(),
-        Some(input) => input.default.to_owned(),
-        None => String::new(),
-    };
-    let text = |wanted: &str| if wanted == name { text.to_owned() } else { usual(wanted) };
-    Wish::gather(&text).err().unwrap_or_default()
+    inputs::one(INPUTS, Wish::gather, "80", (name, text))
 }

@@ -1,16 +1,12 @@
 //! `pipe/deploy-local`: an image behind the proxy of an environment on this machine, a share of the traffic at a time; it goes
 //! back by itself if it is worse than what stood before.
 //!
-//! The action reads what is wanted and tells what happens. The rollout is carried by the process, not by the step: it outlives
-//! both, and a step that is taken up after a crash finds it by its key.
+//! The action reads what is wanted; how it goes on is told by [`super::deploy`].
 
 mod facts;
-mod hooks;
 mod inputs;
 #[cfg(test)]
 mod tests;
-mod told;
-mod values;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -21,23 +17,20 @@ use async_trait::async_trait;
 use engine::inside::Inside;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use rollout::plan::Plan;
-use rollout::{Outcome, View};
-use tokio::sync::mpsc;
 
 pub use self::facts::{INPUTS, OUTPUTS};
 
-use self::hooks::JobHooks;
 use self::inputs::Wish;
-use self::told::{Story, Told};
 use super::Deploying;
-use crate::rollout::{Asked, KeeperError};
+use super::deploy::hooks::{Addresses, Reach};
+use super::deploy::inputs::What;
+use super::deploy::{GRACE, carry, end, environment, means, told};
+use crate::rollout::CallError;
 use crate::scan::RequireScan;
 use crate::target::local::{self, Local, Settings};
 
 /// An `env-file`, at most.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// How long a step that was cancelled waits until its rollout has gone back.
-const GRACE: Duration = Duration::from_secs(120);
 
 /// The action.
 #[derive(Debug, Clone, Default)]
@@ -69,9 +62,7 @@ impl BuiltInAction for DeployLocal {
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
         let text = |name: &str| call.inputs.get(name).cloned().unwrap_or_default();
         let mut wish = Wish::read(&text).map_err(ActionError::Failed)?;
-        let deploying = self.deploying.as_ref().ok_or_else(|| {
-            ActionError::Failed("this process keeps no rollouts; use `pipe run` or `pipe serve`".to_owned())
-        })?;
+        let deploying = means(self.deploying.as_ref())?;
         read_file(call, &mut wish).map_err(ActionError::Failed)?;
         for value in wish.secrets.0.values() {
             // Whoever wrote a short one sees it in the container's log, and nowhere in ours.
@@ -79,18 +70,17 @@ impl BuiltInAction for DeployLocal {
         }
         let (plan, settings) = plan(call, &wish, &deploying.local).await?;
         self.ask_for_scan(call, &plan, &deploying.local).await?;
-        for line in told::plan(&plan, &settings) {
+        for line in told::plan(&plan, lines(&settings)) {
             call.log.line(&line).await;
         }
         let url = url(call, &plan, &settings, &deploying.local).await?;
         call.outputs.insert("plan-hash".into(), plan.hash());
-        if wish.dry_run {
+        if wish.course.dry_run {
             return dry_run(call, deploying, &plan, &settings, &url).await;
         }
         let _known_to_the_target = deploying.local.hold(&settings.secrets_digest, wish.secrets.0);
-        let view = carry(call, deploying, plan).await?;
-        told::outputs(call, &view, &url);
-        *call.summary = told::summary(&view);
+        let reach = Arc::new(deploying.local.clone());
+        let view = carry(call, deploying, plan, reach, &url).await?;
         end(&view, &url, call).await
     }
 }
@@ -126,37 +116,24 @@ fn read_file(call: &ActionCall<'_>, wish: &mut Wish) -> Result<(), String> {
 /// What a person approves.
 async fn plan(call: &ActionCall<'_>, wish: &Wish, local: &Local) -> Result<(Plan, Settings), ActionError> {
     let failed = |error: String| ActionError::Failed(error);
-    let environment = wish.environment.clone().or_else(|| call.run.environment.clone()).ok_or_else(|| {
-        failed("where to? Give the job an `environment:`, or the step an input `environment`".to_owned())
-    })?;
+    let environment = environment(call, &wish.course)?;
     let docker = local.docker().await.map_err(|error| failed(error.words))?;
     let image = local::pin(docker, &wish.image).await.map_err(|error| failed(error.words))?;
     let digest = local.digest(&wish.secrets.0).map_err(|error| failed(format!("the key of secrets: {error}")))?;
     let settings =
         Settings { secrets: wish.secrets.0.keys().cloned().collect(), secrets_digest: digest, ..wish.settings.clone() };
-    let version = if wish.version.is_empty() { local::tag(&wish.image).to_owned() } else { wish.version.clone() };
-    let plan = Plan {
+    let written = &wish.course.version;
+    let version = if written.is_empty() { local::tag(&wish.image).to_owned() } else { written.clone() };
+    let plan = wish.course.plan(What {
         environment,
         service: wish.service.clone(),
         repository: call.repository.name.clone(),
         commit: call.run.sha.clone(),
         image,
         version,
-        target: Local::NAME.to_owned(),
+        target: Local::NAME,
         settings: serde_json::to_value(&settings).map_err(|error| failed(error.to_string()))?,
-        schedule: wish.schedule.clone(),
-        analysis: wish.analysis.clone(),
-        rollback_on: wish.rollback_on,
-        on_active: wish.on_active,
-        hooks: wish.hooks.clone(),
-        start_timeout: wish.start_timeout,
-        timeout: wish.timeout,
-        keep_blue: wish.keep_blue,
-        tick: wish.tick,
-        irreversible: wish.irreversible.clone(),
-        rollback_of: None,
-        reuse: None,
-    };
+    });
     Ok((plan, settings))
 }
 
@@ -203,67 +180,40 @@ async fn dry_run(
     Ok(())
 }
 
-/// Asks for the rollout, or finds it, and tells its story until its end.
-async fn carry(call: &mut ActionCall<'_>, deploying: &Deploying, plan: Plan) -> Result<View, ActionError> {
-    let failed = |error: KeeperError| ActionError::Failed(error.to_string());
-    let run = &call.run;
-    let key = format!("{} {} {} {}", run.id, run.keeper.attempt, run.job, call.step);
-    let asked = Asked { key, plan, run: Some(run.id), job: run.job.clone(), by: run.actor.clone() };
-    let id = deploying.keeper.ask(asked).await.map_err(failed)?;
-    call.outputs.insert("deployment-id".into(), id.to_string());
-    call.log.line(&format!("Rollout {id}{}", if call.again { ", taken up" } else { "" })).await;
-    let (sender, mut told) = mpsc::unbounded_channel();
-    let hooks = Arc::new(JobHooks {
-        job: Arc::clone(call.job),
-        local: deploying.local.clone(),
-        env: call.env.clone(),
-        has_bash: call.has_bash,
-        cwd: call.workspace.inside.clone(),
-        step: call.step,
-        told: sender.clone(),
-    });
-    let attended = deploying.keeper.attend(id, hooks, call.cancel.clone(), |view: &View| {
-        let _nobody_listens = sender.send(Told::View(Box::new(view.clone())));
-    });
-    let mut attended = std::pin::pin!(attended);
-    let mut story = Story::default();
-    let ended = loop {
-        tokio::select! {
-            biased;
-            Some(one) = told.recv() => tell(call, &mut story, one).await,
-            ended = &mut attended => break ended,
-        }
-    };
-    while let Ok(one) = told.try_recv() {
-        tell(call, &mut story, one).await;
+/// The plan of this target for a person.
+fn lines(settings: &Settings) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "containers   {} listening at port {}, healthy if GET {} is",
+            settings.replicas, settings.port, settings.health_path
+        ),
+        format!("route        {} at port {}", settings.route, settings.proxy_port),
+    ];
+    if let Some(port) = settings.test_port {
+        lines.push(format!("tests        port {port}, or the header X-Pipe-Color: green"));
     }
-    ended.map_err(failed)
+    for (name, list) in [
+        ("variables", settings.env.keys().cloned().collect::<Vec<_>>()),
+        ("secrets", settings.secrets.clone()),
+        ("networks", settings.networks.clone()),
+    ] {
+        if !list.is_empty() {
+            lines.push(format!("{name:<12} {}", list.join(", ")));
+        }
+    }
+    lines
 }
 
-async fn tell(call: &mut ActionCall<'_>, story: &mut Story, told: Told) {
-    match told {
-        Told::View(view) => {
-            for line in story.news(&view) {
-                call.log.line(&line).await;
-            }
-        }
-        Told::Begins(stage) => call.log.line(&format!("Running the script of {}", stage.word())).await,
-        Told::Visits(stage) => call.log.line(&format!("Visiting green at {}", stage.word())).await,
-        Told::Output(bytes) => call.log.output(&bytes).await,
-    }
-}
-
-/// What the step says at last.
-async fn end(view: &View, url: &str, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
-    let name = format!("rollout {} of {} to {}", view.id, view.service, view.environment);
-    match view.outcome {
-        Some(Outcome::Succeeded) => {
-            call.log.line(&format!("The {name} succeeded: {url}")).await;
-            Ok(())
-        }
-        Some(outcome) => {
-            Err(ActionError::Failed(format!("the {name} ended {}: {}", told::status(outcome), view.words)))
-        }
-        None => Err(ActionError::Failed(format!("the {name} has no end: {}", view.words))),
+#[async_trait]
+impl Reach for Local {
+    async fn addresses(&self, plan: &Plan, from_container: bool) -> Result<Addresses, CallError> {
+        let settings = Settings::of(plan)?;
+        let host = self.host(&plan.environment, from_container).await?;
+        let url = |port: u16| format!("http://{host}:{port}{}", settings.route);
+        Ok(Addresses {
+            users: Some(url(settings.proxy_port)),
+            tests: settings.test_port.map(url),
+            colour: Some("green"),
+        })
     }
 }

@@ -17,6 +17,7 @@ use crate::action::Deploying;
 use crate::action::job_here::JobHere;
 use crate::rollout::{Keeper, Target};
 use crate::scan::RequireScan;
+use crate::target::Clouds;
 use crate::target::local::Local;
 use crate::target::local::tests::world::{World, image};
 
@@ -38,7 +39,7 @@ impl Place {
         let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
         let targets = BTreeMap::from([(Local::NAME, Arc::new(world.local.clone()) as Arc<dyn Target>)]);
         let keeper = Keeper::new(Rollouts::on(database), folder.path().join("locks"), targets, Arc::new(SystemClock));
-        let deploying = Some(Deploying { keeper, local: world.local.clone() });
+        let deploying = Some(Deploying { keeper, local: world.local.clone(), clouds: Clouds::default() });
         let action = DeployLocal { deploying, ..DeployLocal::default() };
         Self { world, folder, action }
     }

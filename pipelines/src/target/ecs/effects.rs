@@ -22,13 +22,14 @@ impl Inner {
         let slots = self.slots(&clients, &settings).await?;
         let green = slots.green(subject);
         let arn = self.register(&clients, subject, &settings).await?;
-        if !(green.facts.task_definition == arn && green.facts.desired == settings.tasks) {
+        let tasks = slots.wanted(green, subject.green.id, &settings);
+        if !(green.facts.task_definition == arn && runs(green, &settings)) {
             // What carries users is never replaced.
             if green.share > Weight::NONE && subject.blue.is_some() {
                 return Err(busy(green));
             }
             let service = &green.facts.name;
-            clients.ecs.update(service, Some(&arn), settings.tasks).await.map_err(refused)?;
+            clients.ecs.update(service, Some(&arn), tasks).await.map_err(refused)?;
         }
         Ok(json!({ "service": green.facts.name, "task-definition": arn }))
     }
@@ -58,7 +59,7 @@ impl Inner {
     pub(super) async fn green_is_there(&self, subject: &Subject) -> Result<Option<Value>, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let slots = self.slots(&self.clients(&settings)?, &settings).await?;
-        let green = slots.of(subject.green.id).filter(|slot| slot.facts.desired == settings.tasks);
+        let green = slots.of(subject.green.id).filter(|slot| runs(slot, &settings));
         Ok(green.map(|slot| json!({ "service": slot.facts.name, "task-definition": slot.facts.task_definition })))
     }
 
@@ -142,6 +143,11 @@ fn to_stop<'a>(slots: &'a Slots, subject: &Subject, revision: u64) -> Option<&'a
     let found = slots.of(revision)?;
     // Two that are of nobody's rollout look alike; the one beside green is meant.
     if revision == 0 && subject.green.id != 0 { Some(slots.beside(slots.green(subject))) } else { Some(found) }
+}
+
+/// Whether as many tasks are asked for as green is to have. Once they are, somebody may scale them.
+fn runs(green: &Slot, settings: &Settings) -> bool {
+    settings.tasks.map_or(green.facts.desired > 0, |tasks| green.facts.desired == tasks)
 }
 
 fn busy(slot: &Slot) -> CallError {

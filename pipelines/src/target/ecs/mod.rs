@@ -4,6 +4,7 @@
 //! by the tag that each task definition has with its rollout; nothing is kept here. Each call looks first and then sets what is not
 //! so yet, so that a call whose answer was lost has one effect. AWS is asked at a pace.
 
+mod calls;
 mod effects;
 mod observe;
 mod pace;
@@ -11,20 +12,25 @@ mod preflight;
 mod settings;
 mod slots;
 #[cfg(test)]
+pub(crate) mod stage;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use aws::{Balancer, Cloud, CloudWatch, Ecs, Problem, Registered};
+use aws::{Balancer, CloudWatch, Ecs, Registered};
 use rollout::{Call, Observation};
 use serde_json::Value;
 
 pub use self::pace::Pace;
 pub use self::settings::Settings;
 
+pub(crate) use self::settings::ROLLOUT_TAG;
+
 use crate::rollout::{CallError, CallOrder, Subject, Target};
+use crate::target::{Clouds, refused};
 
 /// ECS behind weights as a target. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -32,8 +38,7 @@ pub struct Weighted(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// AWS by account and region, as steps gave it.
-    clouds: Mutex<HashMap<(String, String), Cloud>>,
+    clouds: Clouds,
     /// Task definitions never change once they are registered.
     definitions: Mutex<HashMap<String, Registered>>,
     counted: observe::Counted,
@@ -52,31 +57,16 @@ impl Weighted {
     /// The name that plans have for it.
     pub const NAME: &'static str = "ecs-weighted";
 
-    /// One that asks at this pace. Touches nothing yet.
+    /// One that asks at this pace, with the keys of `clouds`. Touches nothing yet.
     #[must_use]
-    pub fn new(pace: Pace) -> Self {
-        let (clouds, definitions) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { clouds, definitions, counted: observe::Counted::default(), pace }))
-    }
-
-    /// Lets rollouts to this account use these keys from now on, in place of earlier ones.
-    pub fn hold(&self, account: &str, cloud: &Cloud) {
-        let mut clouds = self.0.clouds.lock().unwrap_or_else(PoisonError::into_inner);
-        clouds.insert((account.to_owned(), cloud.region().to_owned()), cloud.clone());
+    pub fn new(clouds: Clouds, pace: Pace) -> Self {
+        Self(Arc::new(Inner { clouds, definitions: Mutex::default(), counted: observe::Counted::default(), pace }))
     }
 }
 
 impl Inner {
     fn clients(&self, settings: &Settings) -> Result<Clients, CallError> {
-        let clouds = self.clouds.lock().unwrap_or_else(PoisonError::into_inner);
-        let cloud = clouds.get(&(settings.account.clone(), settings.region.clone()));
-        let cloud = cloud.ok_or_else(|| {
-            CallError::transient(format!(
-                "the credentials for account {} are not known to this process, which was started after the step that gave them; they \
-                 are known again once the step is taken up, or a later one deploys there",
-                settings.account
-            ))
-        })?;
+        let cloud = self.clouds.of(&settings.account, &settings.region)?;
         Ok(Clients { ecs: cloud.ecs(&settings.cluster), balancer: cloud.balancer(), watch: cloud.cloudwatch() })
     }
 
@@ -91,11 +81,6 @@ impl Inner {
         self.definitions.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.to_owned(), found.clone());
         Ok(found)
     }
-}
-
-/// A failure of AWS as one of a call. What nobody heard the answer of is asked for again: each call looks first.
-fn refused(problem: Problem) -> CallError {
-    if problem.is_for_now { CallError::transient(problem.words) } else { CallError::last(problem.words) }
 }
 
 #[async_trait]

@@ -60,7 +60,8 @@ impl Inner {
             let [requests, errors, lost] = std::array::from_fn(|number| sums.get(at + number).copied().unwrap_or(0.0));
             self.counted.grown(subject.rollout, &slot.group, requests, errors + lost)
         };
-        let green_side = self.side(&clients, green, settings.tasks, counted(green, 0)).await?;
+        let green_side =
+            self.side(&clients, green, slots.wanted(green, subject.green.id, &settings), counted(green, 0)).await?;
         let blue_side = match blue {
             Some(blue) => Some(self.side(&clients, blue, blue.facts.desired, counted(blue, METRICS.len())).await?),
             None => None,

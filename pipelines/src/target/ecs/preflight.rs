@@ -23,7 +23,10 @@ impl Inner {
         self.quiet(&clients, subject, &settings).await?;
         let blue = self.standing(&clients, subject, &slots).await?;
         let is_warm = |id: u64| {
-            let enough = |slot: &&Slot| slot.facts.running >= settings.tasks && slot.facts.desired >= settings.tasks;
+            let enough = |slot: &&Slot| {
+                let tasks = slots.wanted(slot, id, &settings);
+                slot.facts.running >= tasks && slot.facts.desired >= tasks
+            };
             slots.of(id).filter(enough).is_some()
         };
         let green_is_warm = subject

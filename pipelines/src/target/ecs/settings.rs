@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::rollout::CallError;
 
 /// The tag of a task definition with the rollout that registered it.
-pub(super) const ROLLOUT_TAG: &str = "pipe:rollout";
+pub(crate) const ROLLOUT_TAG: &str = "pipe:rollout";
 /// What people want to know of it.
 pub(super) const VERSION_TAG: &str = "pipe:version";
 /// Its commit.
@@ -34,8 +34,9 @@ pub struct Settings {
     pub container: String,
     /// The task definition that is registered, as JSON.
     pub task_definition: Value,
-    /// Tasks of each colour.
-    pub tasks: u32,
+    /// Tasks of what comes; `None`: as many as what stands has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u32>,
     /// Names of alarms of CloudWatch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
@@ -79,7 +80,7 @@ mod tests {
             test_rule: None,
             container: "app".into(),
             task_definition: Value::Null,
-            tasks: 2,
+            tasks: Some(2),
             alarms: Vec::new(),
         };
         assert_eq!(settings.balancer(), "app/shop/50dc");

@@ -65,6 +65,14 @@ impl Slots {
         own.or_else(free).unwrap_or(&self.both[0])
     }
 
+    /// Tasks that a revision is to have in its slot: as written; else what they were scaled to, once it is there; else as many as
+    /// the other one.
+    pub(super) fn wanted(&self, slot: &Slot, revision: u64, settings: &Settings) -> u32 {
+        let is_there = slot.rollout() == revision && slot.facts.desired > 0;
+        let own = || if is_there { slot.facts.desired } else { self.beside(slot).facts.desired.max(1) };
+        settings.tasks.unwrap_or_else(own)
+    }
+
     /// The other one.
     pub(super) fn beside(&self, slot: &Slot) -> &Slot {
         if self.both[0].facts.name == slot.facts.name { &self.both[1] } else { &self.both[0] }

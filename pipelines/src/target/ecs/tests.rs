@@ -4,87 +4,47 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::Cloud;
-use fake_aws::{Fake, Fault, Options};
+use fake_aws::{Fake, Fault};
 use jiff::SignedDuration;
 use rollout::fact::Found;
 use rollout::plan::{Analysis, Metric, OnActive, Plan, Revision, RollbackOn};
 use rollout::{Call, Schedule, Weight};
 use serde_json::{Value, json};
 
+use super::stage::{IMAGE, Stage, definition};
 use super::*;
 
 const ROLLOUT: u64 = 7;
-const IMAGE: &str = "r.example/orders@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-struct Stage {
-    fake: Fake,
+struct Story {
+    stage: Stage,
+    fake: Arc<Fake>,
     target: Weighted,
-    rule: String,
-}
-
-fn definition(image: &str) -> Value {
-    json!({
-        "family": "orders", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
-        "containerDefinitions": [{ "name": "app", "image": image, "portMappings": [{ "containerPort": 8080 }] }],
-    })
 }
 
 /// Two services of which the first has all users.
-fn stage() -> Stage {
-    let fake = Fake::start(Options { speed: 60.0, ..Options::default() }).unwrap();
-    let call = |service: &str, name: &str, input: Value| fake.call(service, name, &input).unwrap();
-    call("ECS", "CreateCluster", json!({ "clusterName": "shop" }));
-    call("ECS", "RegisterTaskDefinition", definition("r.example/orders:1"));
-    let group = |name: &str| {
-        let input = json!({
-            "Name": name, "Protocol": "HTTP", "Port": 8080, "TargetType": "ip", "VpcId": "vpc-1", "HealthCheckPath": "/health",
-            "HealthCheckIntervalSeconds": 5, "HealthyThresholdCount": 2, "UnhealthyThresholdCount": 2,
-        });
-        text(&call("ELBv2", "CreateTargetGroup", input), "/TargetGroups/0/TargetGroupArn")
-    };
-    let groups = [group("orders-a"), group("orders-b")];
-    let balancer = call("ELBv2", "CreateLoadBalancer", json!({ "Name": "shop", "Subnets": ["subnet-1"] }));
-    let balancer = text(&balancer, "/LoadBalancers/0/LoadBalancerArn");
-    let forward = json!([{ "Type": "forward", "ForwardConfig": { "TargetGroups": [
-        { "TargetGroupArn": groups[0], "Weight": 100 }, { "TargetGroupArn": groups[1], "Weight": 0 },
-    ] } }]);
-    let input = json!({ "LoadBalancerArn": balancer, "Port": 80, "Protocol": "HTTP", "DefaultActions": forward });
-    let listener = text(&call("ELBv2", "CreateListener", input), "/Listeners/0/ListenerArn");
-    for (name, group, tasks) in [("orders-a", &groups[0], 2), ("orders-b", &groups[1], 0)] {
-        call(
-            "ECS",
-            "CreateService",
-            json!({
-                "cluster": "shop", "serviceName": name, "taskDefinition": "orders:1", "desiredCount": tasks, "launchType": "FARGATE",
-                "loadBalancers": [{ "targetGroupArn": group, "containerName": "app", "containerPort": 8080 }],
-                "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-            }),
-        );
-    }
-    fake.advance(Duration::from_secs(300));
-    let variables = fake.environment();
+fn story() -> Story {
+    let stage = Stage::new();
+    let variables = stage.fake.environment();
     let cloud = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap();
-    let target = Weighted::new(Pace::of(Duration::ZERO));
-    target.hold("123456789012", &cloud);
-    Stage { fake, target, rule: listener }
+    let clouds = Clouds::default();
+    clouds.hold("123456789012", &cloud);
+    let target = Weighted::new(clouds, Pace::of(Duration::ZERO));
+    Story { fake: Arc::clone(&stage.fake), stage, target }
 }
 
-fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {value:#}")).to_owned()
-}
-
-impl Stage {
+impl Story {
     fn subject(&self, blue: Option<Revision>) -> Subject {
         let settings = Settings {
             account: "123456789012".into(),
             region: "eu-central-1".into(),
             cluster: "shop".into(),
             services: ["orders-a".into(), "orders-b".into()],
-            rule: self.rule.clone(),
+            rule: self.stage.listener.clone(),
             test_rule: None,
             container: "app".into(),
             task_definition: definition(IMAGE),
-            tasks: 2,
+            tasks: Some(2),
             alarms: Vec::new(),
         };
         let plan = Plan {
@@ -153,7 +113,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
-    let stage = stage();
+    let stage = story();
     let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
     let standing = found.blue.unwrap();
     assert_eq!((standing.id, standing.image.as_str(), found.green_is_warm), (0, "r.example/orders:1", false));
@@ -194,7 +154,7 @@ async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_back_leaves_users_where_they_were() {
-    let stage = stage();
+    let stage = story();
     let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
     let blue = found.blue.as_ref();
     stage.perform(blue, Call::StartGreen).await.unwrap();
@@ -208,7 +168,7 @@ async fn what_goes_back_leaves_users_where_they_were() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_done_is_said_before() {
-    let stage = stage();
+    let stage = story();
     let preflight = async |change: &dyn Fn(&mut Plan)| {
         let mut subject = stage.subject(None);
         change(Arc::make_mut(&mut subject.plan));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proxy::table::Affinity;
 
 /// `NAME=value`, one a line; empty lines and those that begin with `#` are left out.
-pub(super) fn variables(text: &str) -> Result<BTreeMap<String, String>, String> {
+pub(in crate::action) fn variables(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut all = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim_end_matches('\r');
@@ -21,7 +21,7 @@ pub(super) fn variables(text: &str) -> Result<BTreeMap<String, String>, String> 
 }
 
 /// `none`, `cookie:NAME` or `header:NAME`.
-pub(super) fn affinity(text: &str) -> Option<Affinity> {
+pub(in crate::action) fn affinity(text: &str) -> Option<Affinity> {
     match text.split_once(':') {
         None if matches!(text, "none" | "") => Some(Affinity::None),
         Some(("cookie", name)) if !name.is_empty() => Some(Affinity::Cookie(name.to_owned())),
@@ -31,7 +31,7 @@ pub(super) fn affinity(text: &str) -> Option<Affinity> {
 }
 
 /// `256m`, `1g`.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub(in crate::action) fn bytes(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let digits = lower.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(lower.len());
     let shift = match &lower[digits..] {
@@ -45,7 +45,7 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Of `1.5`: 1500.
-pub(super) fn thousandths(text: &str) -> Option<u64> {
+pub(in crate::action) fn thousandths(text: &str) -> Option<u64> {
     let share: f64 = text.parse().ok().filter(|share| (0.001..=1_000.0).contains(share))?;
     format!("{:.0}", share * 1_000.0).parse().ok()
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use engine::placement::{ExecEvent, ExecId, ExecOutcome, ExecRequest, JobHandle, Ladder};
 use engine::step::script::Shell;
 use indexmap::IndexMap;
-use rollout::plan::{Deed, Hook};
+use rollout::plan::{Deed, Hook, Plan};
 use rollout::{Call, Stage};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -19,7 +19,24 @@ use tokio::sync::mpsc;
 use super::told::Told;
 use crate::action::probe::{Asked, visit_for_hook};
 use crate::rollout::{CallError, CallOrder, Hooks};
-use crate::target::local::{Local, Settings};
+
+/// Where something that is deployed is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::action) struct Addresses {
+    /// By users.
+    pub(in crate::action) users: Option<String>,
+    /// Green, by tests alone.
+    pub(in crate::action) tests: Option<String>,
+    /// What leads from the users' address to green, in the header `X-Pipe-Color`, where tests have none of their own.
+    pub(in crate::action) colour: Option<&'static str>,
+}
+
+/// Whoever knows where a target is reached.
+#[async_trait]
+pub(in crate::action) trait Reach: Send + Sync {
+    /// From this process, or from a container of a job.
+    async fn addresses(&self, plan: &Plan, from_container: bool) -> Result<Addresses, CallError>;
+}
 
 /// Bytes of a script's output that are told if it fails.
 const OUTPUT_BYTES_MAX: usize = 4 * 1024;
@@ -27,9 +44,10 @@ const OUTPUT_BYTES_MAX: usize = 4 * 1024;
 const SCRIPTS_MAX: usize = 16;
 
 /// Runs scripts in a job.
-pub(super) struct JobHooks {
+pub(in crate::action) struct JobHooks {
     pub(super) job: Arc<dyn JobHandle>,
-    pub(super) local: Local,
+    /// Where green is.
+    pub(super) reach: Arc<dyn Reach>,
     /// The step's variables.
     pub(super) env: IndexMap<String, String>,
     pub(super) has_bash: bool,
@@ -104,15 +122,17 @@ impl JobHooks {
 
     /// Visits green as tests reach it, from this process and not from the job. Visited again after a crash it does no harm.
     async fn visit(&self, order: &CallOrder, stage: Stage, keys: &BTreeMap<String, String>) -> Result<(), CallError> {
-        let plan = &order.subject.plan;
-        let settings = Settings::of(plan)?;
-        let host = self.local.host(&plan.environment, false).await?;
-        let (port, colour) = match settings.test_port {
-            _ if stage == Stage::AfterAllowTraffic => (settings.proxy_port, None),
-            Some(port) => (port, None),
-            None => (settings.proxy_port, Some("green")),
+        let reached = self.reach.addresses(&order.subject.plan, false).await?;
+        let nowhere = |which: &str| {
+            CallError::last(format!("the probe at {} has nowhere to go: the step has no {which}", stage.word()))
         };
-        let url = format!("http://{host}:{port}{}", settings.route);
+        let users = || reached.users.clone().ok_or_else(|| nowhere("`url`"));
+        let (url, colour) = match (reached.tests.clone(), reached.colour) {
+            _ if stage == Stage::AfterAllowTraffic => (users()?, None),
+            (Some(url), _) => (url, None),
+            (None, Some(colour)) => (users()?, Some(colour)),
+            (None, None) => return Err(nowhere("`test-url`")),
+        };
         let asked = Asked { keys, url, colour, job: self.job.as_ref(), cwd: &self.cwd };
         let (told, done) = visit_for_hook(&asked).await;
         let _nobody_listens = self.told.send(Told::Output(Bytes::from(told)));
@@ -121,9 +141,7 @@ impl JobHooks {
 
     async fn variables(&self, order: &CallOrder, stage: Stage) -> Result<Vec<(String, String)>, CallError> {
         let subject = &order.subject;
-        let settings = Settings::of(&subject.plan)?;
-        let host = self.local.host(&subject.plan.environment, self.job.facts().container_id.is_some()).await?;
-        let url = |port: u16| format!("http://{host}:{port}{}", settings.route);
+        let reached = self.reach.addresses(&subject.plan, self.job.facts().container_id.is_some()).await?;
         let mut all = vec![
             ("PIPE_STAGE", stage.word().to_owned()),
             ("PIPE_ENVIRONMENT", subject.plan.environment.clone()),
@@ -132,9 +150,9 @@ impl JobHooks {
             ("PIPE_COLOR", "green".to_owned()),
             ("PIPE_REVISION", subject.green.id.to_string()),
             ("PIPE_DEPLOYMENT_ID", subject.rollout.to_string()),
-            ("PIPE_URL", url(settings.proxy_port)),
         ];
-        all.extend(settings.test_port.map(|port| ("PIPE_TEST_URL", url(port))));
+        all.extend(reached.users.map(|url| ("PIPE_URL", url)));
+        all.extend(reached.tests.map(|url| ("PIPE_TEST_URL", url)));
         Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }

@@ -8,11 +8,9 @@ use rollout::plan::Plan;
 use rollout::view::{ColourView, StepState, View};
 use rollout::{Outcome, Stage, Weight};
 
-use crate::target::local::Settings;
-
 /// Something to tell.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(in crate::action) enum Told {
     /// How it stands now.
     View(Box<View>),
     /// A script begins.
@@ -25,7 +23,7 @@ pub(super) enum Told {
 
 /// How far the story was told.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(in crate::action) struct Story {
     lines: usize,
     last: String,
     split: String,
@@ -33,7 +31,7 @@ pub(super) struct Story {
 
 impl Story {
     /// What is new, line by line.
-    pub(super) fn news(&mut self, view: &View) -> Vec<String> {
+    pub(in crate::action) fn news(&mut self, view: &View) -> Vec<String> {
         // The oldest lines of a long story may be left out.
         let new = view.timeline.get(self.lines.min(view.timeline.len())..).unwrap_or_default();
         let mut news: Vec<String> = new.iter().map(|line| line.words.clone()).collect();
@@ -60,7 +58,7 @@ fn split(view: &View) -> String {
 }
 
 /// The word that outputs and pages have for an end.
-pub(super) const fn status(outcome: Outcome) -> &'static str {
+pub(in crate::action) const fn status(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Succeeded => "succeeded",
         Outcome::RolledBack => "rolled-back",
@@ -70,7 +68,7 @@ pub(super) const fn status(outcome: Outcome) -> &'static str {
 }
 
 /// The step's outputs after the end.
-pub(super) fn outputs(call: &mut ActionCall<'_>, view: &View, url: &str) {
+pub(in crate::action) fn outputs(call: &mut ActionCall<'_>, view: &View, url: &str) {
     let has_green = view.outcome == Some(Outcome::Succeeded) || view.weight == Weight::ALL;
     let is_back = matches!(view.outcome, Some(Outcome::RolledBack | Outcome::Rejected | Outcome::Stuck));
     let percent = f64::from(view.weight.0) / 10.0;
@@ -89,7 +87,7 @@ pub(super) fn outputs(call: &mut ActionCall<'_>, view: &View, url: &str) {
 }
 
 /// Markdown for the step's summary.
-pub(super) fn summary(view: &View) -> String {
+pub(in crate::action) fn summary(view: &View) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', "<br>");
     let title = view.outcome.map_or("goes on", status);
     let mut text =
@@ -134,33 +132,14 @@ fn row(text: &mut String, name: &str, colour: &ColourView) {
     );
 }
 
-/// The plan for a person, line by line.
-pub(super) fn plan(plan: &Plan, settings: &Settings) -> Vec<String> {
+/// The plan for a person, line by line: `own` are those of its target.
+pub(in crate::action) fn plan(plan: &Plan, own: Vec<String>) -> Vec<String> {
+    let version = if plan.version.is_empty() { String::new() } else { format!(" ({})", plan.version) };
     let mut lines = vec![
         format!("service      {} to {}", plan.service, plan.environment),
-        format!(
-            "image        {}{}",
-            plan.image,
-            if plan.version.is_empty() { String::new() } else { format!(" ({})", plan.version) }
-        ),
-        format!(
-            "containers   {} listening at port {}, healthy if GET {} is",
-            settings.replicas, settings.port, settings.health_path
-        ),
-        format!("route        {} at port {}", settings.route, settings.proxy_port),
+        format!("image        {}{version}", plan.image),
     ];
-    if let Some(port) = settings.test_port {
-        lines.push(format!("tests        port {port}, or the header X-Pipe-Color: green"));
-    }
-    for (name, list) in [
-        ("variables", settings.env.keys().cloned().collect::<Vec<_>>()),
-        ("secrets", settings.secrets.clone()),
-        ("networks", settings.networks.clone()),
-    ] {
-        if !list.is_empty() {
-            lines.push(format!("{name:<12} {}", list.join(", ")));
-        }
-    }
+    lines.extend(own);
     for (number, step) in plan.schedule.steps.iter().enumerate() {
         let hold = if step.hold.is_zero() { String::new() } else { format!(" for {:#}", step.hold) };
         let analyse = if step.analyse { ", compared with blue" } else { "" };

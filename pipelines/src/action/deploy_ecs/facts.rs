@@ -1,0 +1,85 @@
+//! Inputs and outputs of `pipe/deploy-ecs`, as whoever writes a step knows them. Names follow
+//! <https://github.com/aws-actions/amazon-ecs-deploy-task-definition>.
+
+use engine::step::InputFacts;
+use workflow::catalogue::{Form, Wrong};
+
+use super::super::deploy::inputs::{
+    self, DRY_RUN, ENVIRONMENT, IRREVERSIBLE, hooks, on_active, rollback_on, steps, timeout,
+};
+use super::Strategy;
+use super::inputs::Wish;
+use crate::action::{OutputFacts, input, required};
+
+/// Its inputs.
+pub const INPUTS: &[InputFacts] = &[
+    required("task-definition", "Path of the task definition's JSON, such as `pipe/render-task-definition` writes it"),
+    required("cluster", "The cluster's name or ARN"),
+    required("service", "What is deployed: the name of the ECS service; for `weighted` that of both together"),
+    input(
+        "strategy",
+        "weighted",
+        "weighted: our steps between two services; codedeploy, ecs-native, rolling: AWS's own",
+    )
+    .form(Form::Words(Strategy::WORDS)),
+    input("image", "", "HOST/NAME@sha256:…, put into the container; empty: as the task definition has it").form(TAKES),
+    input("container-name", "", "The container that serves; empty: the first one with a port"),
+    ENVIRONMENT,
+    input("version", "", "For people; empty: the end of the image's digest"),
+    input("services", "", "For `weighted`: the two ECS services that take turns; empty: <service>-a,<service>-b")
+        .form(TAKES),
+    input("listener-rule", "", "For `weighted`: ARN of the rule, or of the listener, that shares users between them")
+        .form(TAKES),
+    input("test-listener-rule", "", "ARN of the rule that leads tests to what comes; empty: none does").form(TAKES),
+    input("desired-count", "", "Tasks of what is deployed; empty: as many as what stands has").form(TAKES),
+    input("url", "", "Where users reach it: for scripts, probes and the page of the environment"),
+    input("test-url", "", "Where tests reach what comes before users do"),
+    steps(TAKES),
+    input("analysis", "", "{ metrics: [errors, restarts], max-ratio: 1.2, alpha: 0.05, min-requests: 50, … }")
+        .form(TAKES),
+    input("alarms", "", "Names of alarms of CloudWatch, with commas: it goes back when one is on"),
+    rollback_on(TAKES),
+    hooks(TAKES),
+    on_active(TAKES),
+    input("keep-blue", "", "How long the old one stays warm after success; empty: 60m").form(TAKES),
+    input("termination-wait", "", "The same, by CodeDeploy's name").form(TAKES),
+    input("start-period", "10m", "How long it may take to become healthy").form(TAKES),
+    timeout(TAKES),
+    input("wait-for-minutes", "", "The same as `timeout`, in minutes").form(TAKES),
+    input("wait-for-service-stability", "true", "The step always waits for the end").form(TAKES),
+    input("tick", "5s", "The time between two looks at both colours").form(TAKES),
+    IRREVERSIBLE,
+    input("codedeploy-application", "", "For `codedeploy`: its application; empty: AppECS-<cluster>-<service>"),
+    input("codedeploy-deployment-group", "", "For `codedeploy`: its group; empty: DgpECS-<cluster>-<service>"),
+    input("codedeploy-appspec", "", "For `codedeploy`: path of the AppSpec, YAML or JSON; empty: one is made"),
+    input("codedeploy-deployment-config", "", "For `codedeploy`: the configuration's name; empty: by the steps"),
+    input("codedeploy-deployment-description", "", "For `codedeploy`: for people, beside what `pipe` finds it by"),
+    input("aws-region", "", "Where; empty: AWS_REGION"),
+    input("allowed-account-ids", "", "Accounts that may be changed, with commas; empty: any"),
+    DRY_RUN,
+];
+
+/// What [`Wish::gather`] takes.
+const TAKES: Form = Form::Read(one);
+
+/// Its outputs.
+pub const OUTPUTS: &[OutputFacts] = &[
+    OutputFacts::new("deployment-id", "Number of the rollout"),
+    OutputFacts::new("task-definition-arn", "ARN of the task definition that was registered"),
+    OutputFacts::new("codedeploy-deployment-id", "Id of the deployment at CodeDeploy, with `strategy: codedeploy`"),
+    OutputFacts::new("url", "Where users reach it, as the step was told"),
+    OutputFacts::new(
+        "color",
+        "The colour that has the traffic: `green` is what was deployed, `blue` what stood before",
+    ),
+    OutputFacts::new("status", "succeeded, rolled-back, rejected or stuck"),
+    OutputFacts::new("rollback-reason", "Why it went back or was rejected; empty otherwise"),
+    OutputFacts::new("previous-image", "The image that stood before, by digest"),
+    OutputFacts::new("final-weight", "Share of the traffic that the deployed image has, in percent"),
+    OutputFacts::new("plan-hash", "Digest of the plan: what was approved"),
+];
+
+/// All that is wrong with one input.
+fn one(name: &str, text: &str) -> Vec<Wrong> {
+    inputs::one(INPUTS, |text| Wish::gather(text, false), "x", (name, text))
+}

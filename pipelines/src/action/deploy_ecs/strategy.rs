@@ -1,0 +1,124 @@
+//! Which strategies there are, and what each says for itself: one module for each turns inputs into the target of a plan.
+
+use async_trait::async_trait;
+use aws::{Cloud, TaskDefinition};
+use engine::step::ActionError;
+use rollout::View;
+use rollout::plan::Plan;
+use serde_json::Value;
+use workflow::catalogue::Wrong;
+
+use super::inputs::Wish;
+use super::weighted::Weights;
+
+/// How users come to the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strategy {
+    /// Our steps, by the weights of a listener's rule.
+    Weighted,
+    /// As CodeDeploy does it.
+    CodeDeploy,
+    /// As ECS itself does it since 2025: blue/green, canary, linear.
+    EcsNative,
+    /// Task by task, by ECS.
+    Rolling,
+}
+
+impl Strategy {
+    /// Their words, in the order of the variants.
+    pub(super) const WORDS: &[&str] = &["weighted", "codedeploy", "ecs-native", "rolling"];
+    const ALL: [Self; 4] = [Self::Weighted, Self::CodeDeploy, Self::EcsNative, Self::Rolling];
+
+    /// As workflows have it.
+    pub(super) fn word(self) -> &'static str {
+        let at = Self::ALL.iter().position(|one| *one == self).unwrap_or_default();
+        Self::WORDS[at]
+    }
+
+    /// The one of that word.
+    pub(super) fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.word() == word)
+    }
+
+    /// Who knows about it.
+    pub(super) fn way(self) -> &'static dyn Way {
+        match self {
+            Self::Weighted => &Weights,
+            // Their targets are not there yet.
+            Self::CodeDeploy | Self::EcsNative | Self::Rolling => &Absent,
+        }
+    }
+}
+
+/// What is known before a plan is made.
+#[derive(Debug)]
+pub(super) struct Made<'a> {
+    pub(super) wish: &'a Wish,
+    /// AWS with the step's keys.
+    pub(super) cloud: Cloud,
+    /// Whose keys these are: 12 digits.
+    pub(super) account: String,
+    /// The task definition with the image in it, by its digest.
+    pub(super) definition: TaskDefinition,
+    /// The container that serves.
+    pub(super) container: String,
+    /// Text of the file that `codedeploy-appspec` names.
+    #[expect(dead_code, reason = "the strategy `codedeploy` reads it, and it is not there yet")]
+    pub(super) appspec: Option<String>,
+}
+
+/// What a plan has of its target.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// The target's name, by which the keeper of rollouts knows it.
+    pub(super) target: &'static str,
+    /// Its settings.
+    pub(super) settings: Value,
+    /// Lines of the plan for a person.
+    pub(super) lines: Vec<String>,
+}
+
+/// A strategy.
+#[async_trait]
+pub(super) trait Way: Send + Sync {
+    /// What of the inputs it cannot do: a schedule that it cannot express, an input that it needs.
+    fn check(&self, wish: &Wish) -> Vec<Wrong>;
+
+    /// The target of the plan. It may ask AWS, and changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    async fn own(&self, made: &Made<'_>) -> Result<Own, ActionError>;
+
+    /// The exact calls that would change something at AWS, in order, for a dry run.
+    ///
+    /// # Errors
+    /// It would be rejected.
+    async fn calls(&self, made: &Made<'_>, plan: &Plan) -> Result<Vec<String>, ActionError>;
+
+    /// Outputs of the step that only this strategy knows, after the end.
+    async fn outputs(&self, made: &Made<'_>, view: &View) -> Vec<(&'static str, String)>;
+}
+
+/// A strategy whose target is not there.
+struct Absent;
+
+#[async_trait]
+impl Way for Absent {
+    fn check(&self, wish: &Wish) -> Vec<Wrong> {
+        let known = Strategy::Weighted.word();
+        vec![Wrong::new(format!("`strategy: {}` is not there yet; `{known}` is", wish.strategy.word()))]
+    }
+
+    async fn own(&self, made: &Made<'_>) -> Result<Own, ActionError> {
+        Err(ActionError::Failed(format!("`strategy: {}` is not there yet", made.wish.strategy.word())))
+    }
+
+    async fn calls(&self, made: &Made<'_>, _plan: &Plan) -> Result<Vec<String>, ActionError> {
+        Err(ActionError::Failed(format!("`strategy: {}` is not there yet", made.wish.strategy.word())))
+    }
+
+    async fn outputs(&self, _made: &Made<'_>, _view: &View) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
