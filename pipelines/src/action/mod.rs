@@ -29,6 +29,7 @@ pub mod render_task_definition;
 pub mod rollback;
 pub mod scan;
 mod script;
+pub mod terraform;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,6 +128,7 @@ pub fn built_in_with(
     all.add(Arc::new(rollback::Rollback { keeper }));
     all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
+    all.add(Arc::new(terraform::Terraform));
     add_aws(&mut all);
     all.add(Arc::new(health_check::HealthCheck { labels }));
     all

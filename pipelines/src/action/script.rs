@@ -50,16 +50,29 @@ impl Ran {
 }
 
 /// What becomes of a script's output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum Output<'a> {
     /// It goes to the step's log.
     Log,
     /// The first so many bytes are kept, for whoever asked.
     Kept(usize),
+    /// Somebody reads it, and says what goes to the step's log.
+    Read(&'a mut dyn Reader),
+}
+
+/// Reads a script's output while it runs.
+pub(super) trait Reader: Send {
+    /// What goes to the log for these bytes.
+    fn read(&mut self, bytes: &[u8]) -> Vec<u8>;
+    /// What goes to the log at the end.
+    fn end(&mut self) -> Vec<u8>;
 }
 
 /// Runs it to its end. Cancelled, it is told to stop as a step is.
-pub(super) async fn run(call: &mut ActionCall<'_>, script: &Script<'_>, to: Output) -> Result<Ran, ActionError> {
+pub(super) async fn run(
+    call: &mut ActionCall<'_>,
+    script: &Script<'_>,
+    mut to: Output<'_>,
+) -> Result<Ran, ActionError> {
     let failed = |error: PlacementError| ActionError::Failed(format!("a script cannot be run in the job: {error}"));
     let (job, cancel) = (std::sync::Arc::clone(call.job), call.cancel.clone());
     let shell = Shell::unnamed(call.has_bash);
@@ -76,8 +89,9 @@ pub(super) async fn run(call: &mut ActionCall<'_>, script: &Script<'_>, to: Outp
     let outcome = loop {
         tokio::select! {
             event = exec.next() => match event {
-                Some(ExecEvent::Output { bytes, .. }) => match to {
+                Some(ExecEvent::Output { bytes, .. }) => match &mut to {
                     Output::Log => call.log.output(&bytes).await,
+                    Output::Read(reader) => call.log.output(&reader.read(&bytes)).await,
                     Output::Kept(bytes_max) => {
                         let room = bytes_max.saturating_sub(output.len()).min(bytes.len());
                         output.extend_from_slice(&bytes[..room]);
@@ -92,8 +106,13 @@ pub(super) async fn run(call: &mut ActionCall<'_>, script: &Script<'_>, to: Outp
             }
         }
     };
-    if to == Output::Log {
-        call.log.end_of_output().await;
+    match to {
+        Output::Log => call.log.end_of_output().await,
+        Output::Read(reader) => {
+            call.log.output(&reader.end()).await;
+            call.log.end_of_output().await;
+        }
+        Output::Kept(_) => {}
     }
     if is_told {
         exec.acknowledge_end();

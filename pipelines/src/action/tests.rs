@@ -93,6 +93,11 @@ const PAGES: [(&str, &str, &str); 27] = [
     ),
     ("pipe/rollback", "rollback", "A service goes back to what stood before"),
     ("pipe/scan", "scan", "What is wrong with an image or sources, and whether the gate lets it pass"),
+    (
+        "pipe/terraform",
+        "terraform",
+        "Infrastructure follows its files: a plan that people read, applied exactly so, and whether it still stands",
+    ),
     ("pipe/test-report", "test-report", "Results of tests, kept with the run; failures become annotations"),
 ];
 
@@ -132,6 +137,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         "pipe/probe" => probe::OUTPUTS.to_vec(),
         "pipe/rollback" => rollback::OUTPUTS.to_vec(),
         "pipe/scan" | "aquasecurity/trivy-action" => scan::OUTPUTS.to_vec(),
+        "pipe/terraform" => terraform::OUTPUTS.to_vec(),
         "pipe/test-report" => facts(&report::TEST_OUTPUTS),
         _ => Vec::new(),
     }
