@@ -34,7 +34,7 @@ fn page(name: &str, description: &str, inputs: &[InputFacts], outputs: &[OutputF
 }
 
 /// Name, folder and description, sorted by name.
-const PAGES: [(&str, &str, &str); 27] = [
+const PAGES: &[(&str, &str, &str)] = &[
     ("actions/cache", "cache", "Files of earlier runs; kept at the end of the job"),
     ("actions/cache/restore", "cache-restore", "Files of earlier runs, without keeping any"),
     ("actions/cache/save", "cache-save", "Files for later runs"),
@@ -147,7 +147,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
 fn pages_equal_actions() {
     let all = built_in();
     assert_eq!(all.names().collect::<Vec<_>>(), PAGES.iter().map(|page| page.0).collect::<Vec<_>>());
-    for (name, folder, description) in PAGES {
+    for &(name, folder, description) in PAGES {
         let inputs = all.get(name).unwrap().inputs();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("actions").join(folder).join("action.yml");
         let expected = page(name, description, inputs, &outputs(name));
