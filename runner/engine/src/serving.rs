@@ -43,6 +43,8 @@ pub struct ServedJob {
     pub github: serde_json::Value,
     /// Its environment.
     pub environment: Option<String>,
+    /// What opens the API; `None`: the job's owner gave it a token of the forge.
+    pub token: Option<Secret>,
     /// `permissions:`; `None`: nothing is written.
     pub permissions: Option<Permissions>,
     /// Whether its code is that of somebody who may write to the repository.
@@ -68,6 +70,8 @@ pub struct Served {
     pub actions: IndexMap<String, String>,
     /// Variables of all steps.
     pub steps: IndexMap<String, String>,
+    /// What the `github` context has otherwise from now on.
+    pub github: IndexMap<&'static str, String>,
     /// What must not be shown.
     pub secrets: Vec<Secret>,
     /// What a process needs that takes the job up. It holds keys.

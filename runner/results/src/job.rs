@@ -8,6 +8,7 @@ use engine::blobs::BlobDigest;
 use engine::kept::{CacheEntry, now};
 use engine::serving::ServedJob;
 
+use crate::api::Writes;
 use crate::identity::Identity;
 use crate::signed::{self, DOWNLOAD_SECONDS, Purpose, UPLOAD_SECONDS};
 use crate::token::{Ids, Keys};
@@ -25,16 +26,17 @@ pub(crate) struct Job {
     /// Blobs that were read whole and found to be what they should.
     pub(crate) verified: Mutex<HashSet<BlobDigest>>,
     pub(crate) identity: Option<Identity>,
+    pub(crate) writes: Writes,
     over: AtomicBool,
 }
 
 impl Job {
-    pub(crate) fn new(facts: ServedJob, identity: Option<Identity>) -> Result<Self, String> {
+    pub(crate) fn new(facts: ServedJob, identity: Option<Identity>, writes: Writes) -> Result<Self, String> {
         let ids = Ids::of(&facts);
         let keys = Keys::of(&facts, &ids)?;
         let uploads = Uploads::new(facts.kept.uploads(), ids.job.clone());
         let (offered, verified) = (Mutex::default(), Mutex::default());
-        Ok(Self { facts, ids, keys, uploads, offered, verified, identity, over: AtomicBool::new(false) })
+        Ok(Self { facts, ids, keys, uploads, offered, verified, identity, writes, over: AtomicBool::new(false) })
     }
 
     /// Nothing is answered any more.

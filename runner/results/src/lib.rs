@@ -1,11 +1,12 @@
 //! What actions of others find on their job's localhost, in the words that GitHub's own packages speak: artifacts
-//! (`@actions/artifact`), caches (`@actions/cache`), identity tokens (`@actions/core`). GitHub calls it the results service.
+//! (`@actions/artifact`), caches (`@actions/cache`), identity tokens (`@actions/core`), a part of its API. GitHub calls it the results service.
 //!
 //! Each job has a listener, keys and a token of its own, and nothing of them opens anything once the job is over. What is
 //! kept is kept where the built-in actions keep it, so that both see the same artifacts and caches. How a job comes to its
 //! socket is the engine's business (`job/serving`).
 
 mod answer;
+mod api;
 mod artifacts;
 mod cache_v1;
 mod caches;
@@ -20,6 +21,7 @@ mod twirp;
 mod upload;
 mod uploads;
 
+pub use api::Writes;
 pub use identity::Identity;
 pub use listen::Way;
 
@@ -36,6 +38,8 @@ use job::Job;
 pub struct Results {
     /// Who issues tokens of jobs, if anybody.
     pub identity: Option<Identity>,
+    /// What jobs may say with a token that is only good here.
+    pub writes: Writes,
 }
 
 #[async_trait]
@@ -52,7 +56,7 @@ impl Results {
     /// # Errors
     /// Its record is none of ours, or the system gives no random bytes.
     pub fn begin_on(&self, facts: ServedJob, way: Way) -> Result<Served, String> {
-        let job = Arc::new(Job::new(facts, self.identity.clone())?);
+        let job = Arc::new(Job::new(facts, self.identity.clone(), self.writes)?);
         let mut actions = IndexMap::new();
         let origin = job.facts.origin.clone();
         for (name, value) in [
@@ -64,10 +68,15 @@ impl Results {
         ] {
             actions.insert(name.to_owned(), value);
         }
+        let mut github = IndexMap::new();
+        if job.facts.token.is_some() {
+            github.insert("api_url", format!("{origin}{}", api::PREFIX));
+            github.insert("graphql_url", format!("{origin}{}", api::GRAPHQL));
+        }
         let record = job.keys.record();
         let secrets = vec![job.keys.token.as_str().into(), job.keys.request.as_str().into()];
         let steps = identity::variables(&job).into_iter().collect();
         let lease = Box::new(listen::listen(way, job));
-        Ok(Served { actions, steps, secrets, record, lease })
+        Ok(Served { actions, steps, github, secrets, record, lease })
     }
 }

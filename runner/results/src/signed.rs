@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn p01_f09_an_address_is_for_one_thing_one_purpose_and_a_while() {
-        let keys = Keys { token: "t".into(), request: "r".into(), signing: "k".into() };
-        let other = Keys { token: "t".into(), request: "r".into(), signing: "l".into() };
+        let keys = Keys { token: "t".into(), request: "r".into(), signing: "k".into(), api: Vec::new() };
+        let other = Keys { token: "t".into(), request: "r".into(), signing: "l".into(), api: Vec::new() };
         let good = query(&keys, Purpose::Write, "/upload/1", "application/zip", 100);
         let check = |keys: &Keys, purpose, path: &str, query: &str, now| super::check(keys, purpose, path, query, now);
         assert_eq!(check(&keys, Purpose::Write, "/upload/1", &good, 100), Ok("application/zip".to_owned()));

@@ -27,6 +27,9 @@ pub(crate) struct Keys {
     pub(crate) request: String,
     /// Signs addresses of uploads and downloads.
     pub(crate) signing: String,
+    /// `GITHUB_TOKEN`, of this process and those before: a step may have an older one in its environment.
+    #[serde(default)]
+    pub(crate) api: Vec<String>,
 }
 
 impl std::fmt::Debug for Keys {
@@ -64,9 +67,12 @@ pub(crate) fn random_hex() -> Result<String, String> {
 impl Keys {
     /// Those of the process before, or new ones.
     pub(crate) fn of(job: &ServedJob, ids: &Ids) -> Result<Self, String> {
+        let own = job.token.as_ref().map(|token| token.expose().to_owned());
         if let Some(record) = &job.record {
-            return serde_json::from_str(record)
-                .map_err(|error| format!("the keys of this job are unreadable: {error}"));
+            let before: Self = serde_json::from_str(record)
+                .map_err(|error| format!("the keys of this job are unreadable: {error}"))?;
+            let api = before.api.iter().cloned().chain(own).collect();
+            return Ok(Self { api, ..before });
         }
         let signing = random_hex()?;
         let now = engine::kept::now();
@@ -92,7 +98,7 @@ impl Keys {
         let mut mac = mac(&signing);
         mac.update(body.as_bytes());
         let token = format!("{body}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()));
-        Ok(Self { token, request: random_hex()?, signing })
+        Ok(Self { token, request: random_hex()?, signing, api: own.into_iter().collect() })
     }
 
     pub(crate) fn record(&self) -> String {
@@ -102,6 +108,11 @@ impl Keys {
     /// Whether this is the job's token.
     pub(crate) fn is_token(&self, given: &str) -> bool {
         self.token.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// Whether this is what the API is asked with.
+    pub(crate) fn is_api_token(&self, given: &str) -> bool {
+        self.api.iter().fold(false, |is, token| is | bool::from(token.as_bytes().ct_eq(given.as_bytes())))
     }
 
     /// Whether this is what asks for identity tokens.

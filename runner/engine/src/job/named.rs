@@ -8,6 +8,7 @@ use workflow::model::{Job, JobId, JobKind, Secrets, Step, StepKind, StepsJob, Wo
 use workflow::template::Token;
 
 use super::JobOrder;
+use super::own_token::GITHUB_TOKEN;
 
 /// The secrets that a workflow and those that it calls name; `None` where one takes the whole context.
 pub(crate) fn named_secrets(workflow: &Workflow) -> Option<Vec<String>> {
@@ -21,6 +22,12 @@ impl JobOrder {
     /// The secrets that the job and its callers name; `None` where one takes the whole context.
     pub(super) fn names_secret(&self, name: &str) -> bool {
         NamedSecrets::of(self).names.contains(name)
+    }
+
+    /// Whether something names the token of GitHub's API.
+    pub(super) fn names_github_token(&self) -> bool {
+        let named = NamedSecrets::of(self);
+        named.token || named.names.contains(GITHUB_TOKEN)
     }
 
     pub(crate) fn secret_names(&self) -> Option<Vec<String>> {
@@ -41,6 +48,8 @@ impl JobOrder {
 pub(super) struct NamedSecrets {
     names: BTreeSet<String>,
     pub(super) all: bool,
+    /// `github.token`.
+    token: bool,
 }
 
 impl NamedSecrets {
@@ -79,11 +88,11 @@ impl NamedSecrets {
     }
 
     fn list(self) -> Option<Vec<String>> {
-        (!self.all).then(|| self.names.into_iter().chain(["GITHUB_TOKEN".to_owned()]).collect())
+        (!self.all).then(|| self.names.into_iter().chain([GITHUB_TOKEN.to_owned()]).collect())
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case("GITHUB_TOKEN") || self.names.contains(&name.to_uppercase())
+        name.eq_ignore_ascii_case(GITHUB_TOKEN) || self.names.contains(&name.to_uppercase())
     }
 
     fn step(&mut self, step: &Step) {
@@ -109,6 +118,12 @@ impl NamedSecrets {
     fn expression(&mut self, expression: &Expression) {
         for path in expression.names() {
             let mut parts = path.parts.iter();
+            if let [context, name] = &path.parts[..]
+                && context.eq_ignore_ascii_case("github")
+                && name.eq_ignore_ascii_case("token")
+            {
+                self.token = true;
+            }
             if !parts.next().is_some_and(|name| name.eq_ignore_ascii_case("secrets")) {
                 continue;
             }

@@ -209,10 +209,12 @@ impl PlacedJobs {
         &self,
         order: &JobOrder,
         own: Option<&SecretStore>,
-        token: Option<Secret>,
+        tokens: [(&str, Option<Secret>); 2],
     ) -> Result<(JobFacing, Value), String> {
-        let secrets = own.unwrap_or(&self.0.secrets).context(order)?;
-        let secrets = with_token(secrets, token.as_ref());
+        let mut secrets = own.unwrap_or(&self.0.secrets).context(order)?;
+        for (name, token) in &tokens {
+            secrets = with_token(secrets, name, token.as_ref());
+        }
         let mut job = JobFacing {
             github: order.contexts.github.as_object().cloned().unwrap_or_default(),
             secrets: secrets.clone(),
@@ -227,7 +229,9 @@ impl PlacedJobs {
         job.github.insert("action_repository", Value::Null);
         job.github.insert("action_ref", Value::Null);
         if job.github.get("token").is_none() {
-            job.github.insert("token", Value::String(Arc::from("")));
+            let [_, (_, token)] = &tokens;
+            let token = token.as_ref().map_or("", Secret::expose);
+            job.github.insert("token", Value::String(Arc::from(token)));
         }
         job.github.insert("job", Value::String(Arc::from(order.job.id.value.as_str())));
         for token in [&order.workflow_env, &order.steps_job().env].into_iter().flatten() {
@@ -240,7 +244,7 @@ impl PlacedJobs {
     }
 
     /// A job that nobody has begun.
-    pub(super) async fn placed(&self, parts: Parts<'_>, job: JobFacing, secrets: Value) -> JobEnd {
+    pub(super) async fn placed(&self, parts: Parts<'_>, mut job: JobFacing, secrets: Value) -> JobEnd {
         let Parts { order, control, reports, log } = parts;
         let place = match Place::of(&self.0, order, &job) {
             Ok(place) => place,
@@ -274,7 +278,7 @@ impl PlacedJobs {
             let left = placed.stop().await.err().map(|problem| format!("; {problem}")).unwrap_or_default();
             return failed(message + &left);
         }
-        self.serve(order, &job, &mut placed, log).await;
+        self.serve(order, &mut job, &mut placed, log).await;
         self.forget(&order.key);
         let journal = self.journal(&order.key);
         journal.write(|| Entry::Placed(Box::new(placed.record.clone())));

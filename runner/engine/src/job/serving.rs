@@ -10,11 +10,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use workflow::expression::Value;
 use workflow::model::{PermissionLevel, Step, StepKind, Uses};
+use workflow::secret::Secret;
 
 use super::JobOrder;
 use super::facing::JobFacing;
 use super::fetched::is_built_in;
 use super::log::StepLog;
+use super::own_token::GITHUB_TOKEN;
 use super::placed::Placed;
 use super::run::PlacedJobs;
 use crate::kept::{CacheScopes, RunOfCaches};
@@ -44,7 +46,7 @@ impl std::fmt::Debug for ServingRecord {
 
 impl PlacedJobs {
     /// Opens the services for a job that wants them. A job that cannot have them goes on without.
-    pub(super) async fn serve(&self, order: &JobOrder, job: &JobFacing, placed: &mut Placed, log: &mut StepLog) {
+    pub(super) async fn serve(&self, order: &JobOrder, job: &mut JobFacing, placed: &mut Placed, log: &mut StepLog) {
         let Some(services) = self.0.services.as_ref().filter(|_| self.wants_services(order)) else { return };
         let before = placed.record.serving.take();
         let served = async {
@@ -59,19 +61,30 @@ impl PlacedJobs {
                     let _long_enough = self.0.masker.add_found(secret.expose());
                 }
                 placed.record.serving = Some(ServingRecord { port, given: served.record.clone() });
+                for (name, value) in &served.github {
+                    job.github.insert(*name, Value::String(Arc::from(value.as_str())));
+                }
                 placed.served = Some(Arc::new(served));
             }
             Err(reason) => {
+                if self.has_own_api(job) {
+                    job.github.insert("token", Value::String(Arc::from("")));
+                }
                 let text = format!("Actions of this job have no artifacts, caches and tokens: {reason}");
                 log.warning(&text).await;
             }
         }
     }
 
-    fn wants_services(&self, order: &JobOrder) -> bool {
+    /// Whether the token of the job is one for the API that is served here.
+    fn has_own_api(&self, job: &JobFacing) -> bool {
+        self.0.secrets.get(GITHUB_TOKEN).is_none() && token_of(job).is_some()
+    }
+
+    pub(super) fn wants_services(&self, order: &JobOrder) -> bool {
         let permissions = order.job.permissions.as_ref();
         let may_ask = permissions.is_some_and(|given| given.level("id-token") == PermissionLevel::Write);
-        may_ask || order.steps_job().steps.iter().any(|step| self.is_foreign(step))
+        may_ask || order.names_github_token() || order.steps_job().steps.iter().any(|step| self.is_foreign(step))
     }
 
     /// Whether a step may be of somebody who asks for services. What is built in has the stores themselves.
@@ -116,6 +129,7 @@ impl PlacedJobs {
             job: order.key.to_string(),
             github: github.to_json(),
             environment: facts.environment,
+            token: token_of(job).filter(|_| self.has_own_api(job)),
             permissions: order.job.permissions.clone(),
             trusted: settings.keeper.trusted && !facts.fork,
             repository: settings.repository.clone(),
@@ -126,6 +140,12 @@ impl PlacedJobs {
             masker: Arc::clone(&settings.masker),
         }
     }
+}
+
+/// `github.token`, if it has one.
+fn token_of(job: &JobFacing) -> Option<Secret> {
+    let token = job.github.get("token")?.to_display_string();
+    (!token.is_empty()).then(|| Secret::from(&*token))
 }
 
 /// Opens a port on the job's localhost before the socket; 0: a free one. Gives the port.

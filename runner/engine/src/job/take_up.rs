@@ -16,7 +16,7 @@ use crate::placement::LeftoverFilter;
 
 impl PlacedJobs {
     /// A job that another process had begun: from its agent on, or anew where it had no place yet.
-    pub(super) async fn taken_up(&self, parts: Parts<'_>, job: JobFacing, secrets: Value, begun: Begun) -> JobEnd {
+    pub(super) async fn taken_up(&self, parts: Parts<'_>, mut job: JobFacing, secrets: Value, begun: Begun) -> JobEnd {
         let Parts { order, control, reports, log } = parts;
         let path = self.0.journals.as_ref().map(|folder| Journal::path(folder, &order.key));
         let mut remembered = path.map(|path| Remembered::read(&path)).unwrap_or_default();
@@ -33,7 +33,7 @@ impl PlacedJobs {
         }
         match record.clone().adopt(&self.0).await {
             Ok(mut placed) => {
-                self.serve(order, &job, &mut placed, log).await;
+                self.serve(order, &mut job, &mut placed, log).await;
                 if !begun.placed {
                     let runner = placed.record.runner.clone();
                     let event = RunEvent::JobRunPlaced { key: order.key.clone(), runner };

@@ -114,6 +114,14 @@ impl Kept {
         self.folder.join("uploads")
     }
 
+    /// File of what jobs of a repository said to a forge where nobody else was told.
+    #[must_use]
+    pub fn said(&self, repository: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c.to_ascii_lowercase() } else { '_' };
+        let name: String = repository.replace('/', "__").chars().map(plain).collect();
+        self.folder.join("said").join(format!("{name}.jsonl"))
+    }
+
     fn io(&self, error: io::Error) -> KeptError {
         KeptError::Io { path: self.folder.clone(), error }
     }

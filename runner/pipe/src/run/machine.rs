@@ -16,7 +16,7 @@ use engine::store::{Database, SqliteStore};
 use pipelines::Deploying;
 use pipelines::rollout::Orphans;
 use pipelines::target::local::Starter;
-use results::{Identity, Results};
+use results::{Identity, Results, Writes};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -81,7 +81,7 @@ fn services(state: &Path) -> Results {
             None
         }
     };
-    Results { identity }
+    Results { identity, writes: Writes::Kept }
 }
 
 /// What deploys from a folder of state.

@@ -32,7 +32,7 @@ use engine::triggering::{Sources, Triggering};
 use pipelines::rollout::Orphans;
 use pipelines::scan::Again;
 use pipelines::{Deploying, Watch};
-use results::{Identity, Results};
+use results::{Identity, Results, Writes};
 use tokio_util::sync::CancellationToken;
 use web::api::{Api, LocalAccess, Registry};
 use web::{
@@ -143,7 +143,7 @@ fn serving(
     let issuer = Issuer::new(data, Arc::clone(vault), Vec::new());
     let name = config.server.url.clone().unwrap_or_else(|| format!("http://{address}"));
     let identity = Identity { issuer, name: Some(name.trim_end_matches('/').to_owned()) };
-    parts.services = Some(Arc::new(Results { identity: Some(identity.clone()) }));
+    parts.services = Some(Arc::new(Results { identity: Some(identity.clone()), writes: Writes::Refused }));
     identity
 }
 

@@ -38,6 +38,11 @@ pub(crate) struct Facts {
     pub(crate) record: Option<String>,
     /// The port of the process before.
     pub(crate) port: u16,
+    pub(crate) token: &'static str,
+    pub(crate) sha: String,
+    pub(crate) payload: Json,
+    /// The repository, where there is one.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Default for Facts {
@@ -54,6 +59,10 @@ impl Default for Facts {
             permissions: None,
             record: None,
             port: 0,
+            token: "ghs_of_the_job",
+            sha: "a".repeat(40),
+            payload: Json::Null,
+            folder: None,
         }
     }
 }
@@ -97,12 +106,16 @@ impl World {
             record: facts.record,
             run,
             job: facts.job.to_owned(),
-            github: json!({ "sha": "a".repeat(40), "event_name": facts.event, "ref": facts.git_ref, "repository": facts.repository }),
+            github: json!({
+                "sha": facts.sha, "event_name": facts.event, "ref": facts.git_ref, "repository": facts.repository,
+                "run_id": facts.run.to_string(), "workflow": "CI", "event": facts.payload,
+            }),
+            token: Some(facts.token.into()),
             environment: None,
             permissions: facts.permissions,
             trusted: facts.trusted,
             repository: RepositoryFacts {
-                folder: workspace.clone(),
+                folder: facts.folder.unwrap_or_else(|| workspace.clone()),
                 name: facts.repository.to_owned(),
                 working_tree: false,
             },
@@ -124,7 +137,7 @@ impl World {
 fn results(root: &Path) -> Results {
     let keys = MasterKeys::of(vec![MasterKey::from_bytes([7; 32])]).unwrap();
     let issuer = Issuer::new(root, Arc::new(Vault::new(keys)), Vec::new());
-    Results { identity: Some(Identity { issuer, name: None }) }
+    Results { identity: Some(Identity { issuer, name: None }), ..Results::default() }
 }
 
 /// A port of the process before is free once its tasks have ended.
@@ -162,7 +175,7 @@ impl Job {
         command.envs(&self.served.actions).envs(&self.served.steps);
         command.env("GITHUB_WORKSPACE", &self.workspace).env("RUNNER_TEMP", &self.temp);
         command.env("GITHUB_SERVER_URL", "https://github.com").env("RUNNER_OS", "Linux");
-        command.env("GITHUB_REPOSITORY", "o/r");
+        command.env("GITHUB_REPOSITORY", "o/r").env("GITHUB_API_URL", &self.served.github["api_url"]);
         let mut command = tokio::process::Command::from(command);
         // Paths that are not whole begin at the workspace, as for a step.
         command.kill_on_drop(true);
