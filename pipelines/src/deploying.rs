@@ -9,9 +9,9 @@ use engine::store::Database;
 use engine::store::rollouts::Rollouts;
 
 use crate::rollout::{Keeper, Target};
-use crate::target::Clouds;
-use crate::target::ecs::{Pace, Weighted};
+use crate::target::ecs::Weighted;
 use crate::target::local::{Local, Starter};
+use crate::target::{Clouds, Quiet};
 
 /// Folder of the files by which processes know who carries a rollout.
 const LOCKS_FOLDER: &str = "rollouts";
@@ -33,7 +33,7 @@ impl Deploying {
     pub fn new(database: Database, state: &Path, installation: &str, starter: Starter, clock: Arc<dyn Clock>) -> Self {
         let local = Local::new(installation, state, starter);
         let clouds = Clouds::default();
-        let mut targets = aws_targets(&clouds);
+        let mut targets = aws_targets(&clouds, &clock);
         targets.insert(Local::NAME, Arc::new(local.clone()));
         let keeper = Keeper::new(Rollouts::on(database), state.join(LOCKS_FOLDER), targets, clock);
         Self { keeper, local, clouds }
@@ -41,7 +41,7 @@ impl Deploying {
 }
 
 /// The targets in AWS, by their names in plans.
-pub(crate) fn aws_targets(clouds: &Clouds) -> BTreeMap<&'static str, Arc<dyn Target>> {
-    let weighted: Arc<dyn Target> = Arc::new(Weighted::new(clouds.clone(), Pace::of(Pace::USUAL)));
-    BTreeMap::from([(Weighted::NAME, weighted)])
+pub(crate) fn aws_targets(clouds: &Clouds, clock: &Arc<dyn Clock>) -> BTreeMap<&'static str, Arc<dyn Target>> {
+    let weighted = Quiet::new(Weighted::new(clouds.clone(), Arc::clone(clock)), Arc::clone(clock));
+    BTreeMap::from([(Weighted::NAME, Arc::new(weighted) as Arc<dyn Target>)])
 }

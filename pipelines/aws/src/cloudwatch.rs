@@ -84,14 +84,27 @@ impl CloudWatch {
         Ok(firing)
     }
 
-    /// Sums of metrics from a moment on, whole periods.
+    /// Sums of metrics from a moment on until now, whole periods.
     ///
     /// # Errors
     /// AWS does not say.
     pub async fn sums(&self, metrics: &[Metric], from: SystemTime) -> Result<Vec<f64>, Problem> {
+        self.sums_until(metrics, from, SystemTime::now()).await
+    }
+
+    /// The same until another moment.
+    ///
+    /// # Errors
+    /// AWS does not say.
+    pub async fn sums_until(
+        &self,
+        metrics: &[Metric],
+        from: SystemTime,
+        until: SystemTime,
+    ) -> Result<Vec<f64>, Problem> {
         let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let start = seconds(from) / PERIOD_SECONDS * PERIOD_SECONDS;
-        let end = seconds(SystemTime::now()).max(start) / PERIOD_SECONDS * PERIOD_SECONDS + PERIOD_SECONDS;
+        let end = seconds(until).max(start) / PERIOD_SECONDS * PERIOD_SECONDS + PERIOD_SECONDS;
         let query = |(number, metric): (usize, &Metric)| {
             let dimensions: Vec<_> =
                 metric.dimensions.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect();

@@ -39,6 +39,7 @@ pub use identity::{AllowedAccounts, Identity, RoleWish};
 pub use keys::Keys;
 pub use lifecycle::{DEPLOYED_TAG, deployed_tag, is_same_policy, lifecycle_policy};
 pub use machine::Machine;
+pub use patience::{Turns, in_turn};
 pub use problem::{Fault, Problem};
 pub use task_definition::{Flaw, TaskDefinition};
 pub use topic::{Note, Topic};

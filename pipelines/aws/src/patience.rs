@@ -1,5 +1,8 @@
 //! Trying again: reads whenever that may help, changes only where it is certain that nothing was done.
 
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::Problem;
@@ -13,12 +16,38 @@ const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// The longest that AWS can ask for.
 const ASKED_MAX: Duration = Duration::from_secs(60);
 
+/// Whoever says when the next question may be asked.
+pub trait Turns: fmt::Debug + Send + Sync {
+    /// Returns when it is the caller's turn.
+    fn turn(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+tokio::task_local! {
+    /// Of whom all questions of a piece of work are asked. A client is shared by many, so it is none of theirs.
+    static TURNS: Arc<dyn Turns>;
+}
+
+/// Does a piece of work; each question to AWS within it, and each try of one, waits for its turn first.
+pub async fn in_turn<T>(turns: Arc<dyn Turns>, work: impl Future<Output = T>) -> T {
+    TURNS.scope(turns, work).await
+}
+
+async fn turn() {
+    if let Ok(turns) = TURNS.try_with(Arc::clone) {
+        turns.turn().await;
+    }
+}
+
 /// Asks until there is an answer, or no hope of one.
 pub(crate) async fn reading<T, F>(call: impl Fn() -> F) -> Result<T, Problem>
 where
     F: Future<Output = Result<T, Problem>>,
 {
-    patiently(call, |problem| problem.is_for_now).await
+    let in_turn = || async {
+        turn().await;
+        call().await
+    };
+    patiently(in_turn, |problem| problem.is_for_now).await
 }
 
 /// Changes something: again only after an answer that says that nothing was done (throttling), never after none.

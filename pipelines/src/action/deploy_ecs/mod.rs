@@ -9,6 +9,8 @@ mod inputs;
 mod strategy;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traffic;
 mod weighted;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use async_trait::async_trait;
 use aws::{AllowedAccounts, Cloud};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use rollout::plan::Plan;
+use rollout::{Outcome, View};
 
 pub use self::facts::{INPUTS, OUTPUTS};
 
@@ -30,6 +33,7 @@ use super::deploy::inputs::What;
 use super::deploy::{GRACE, carry, end, environment, means, told};
 use crate::rollout::CallError;
 use crate::scan::RequireScan;
+use crate::target::keeping::Kept;
 
 /// Digits of a digest that stand for a version.
 const DIGITS: usize = 12;
@@ -94,6 +98,9 @@ impl BuiltInAction for DeployEcs {
         for (name, value) in way.outputs(&made, &view).await {
             call.outputs.insert(name.to_owned(), value);
         }
+        if view.outcome == Some(Outcome::Succeeded) {
+            warn_of_rules(call, &made, &view).await;
+        }
         end(&view, &wish.url, call).await
     }
 }
@@ -115,6 +122,16 @@ impl DeployEcs {
             Some(refusal) => Err(ActionError::Failed(refusal)),
             None => Ok(()),
         }
+    }
+}
+
+/// What stands and could be removed from its repository is told.
+async fn warn_of_rules(call: &mut ActionCall<'_>, made: &Made<'_>, view: &View) {
+    let image = &view.green.revision.image;
+    let Some(kept) = Kept::of(&made.cloud, image) else { return };
+    let tag = kept.tag_in(&view.environment, view.id);
+    if let Some(words) = kept.may_go(&made.cloud, &tag).await {
+        call.log.warning(&words).await;
     }
 }
 

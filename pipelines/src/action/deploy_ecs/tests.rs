@@ -16,8 +16,8 @@ use crate::target::ecs::stage::{IMAGE, Stage, definition};
 use crate::target::local::{Local, Starter};
 
 /// A server's parts, and a job.
-struct Place {
-    stage: Stage,
+pub(super) struct Place {
+    pub(super) stage: Stage,
     folder: tempfile::TempDir,
     action: DeployEcs,
 }
@@ -27,22 +27,26 @@ impl Place {
         Self::on(Stage::new())
     }
 
-    fn on(stage: Stage) -> Self {
+    pub(super) fn on(stage: Stage) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workspace = folder.path().join("w/r/r");
         std::fs::create_dir_all(&workspace).unwrap();
         std::fs::write(workspace.join("taskdef.json"), definition(IMAGE).to_string()).unwrap();
         let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
         let clouds = Clouds::default();
-        let targets = aws_targets(&clouds);
+        let targets = aws_targets(&clouds, &stage.clock());
         let keeper = Keeper::new(Rollouts::on(database), folder.path().join("locks"), targets, stage.clock());
         let local = Local::new("tests", folder.path().join("state"), Starter::default());
         let action = DeployEcs { deploying: Some(Deploying { keeper, local, clouds }), ..DeployEcs::default() };
         Self { stage, folder, action }
     }
 
+    pub(super) fn workspace(&self) -> std::path::PathBuf {
+        self.folder.path().join("w/r/r")
+    }
+
     fn trial(&self, step: &str) -> Trial {
-        let workspace = self.folder.path().join("w/r/r");
+        let workspace = self.workspace();
         let mut trial = Trial::new(workspace.clone(), workspace.clone(), self.folder.path());
         trial.workspace.inside = workspace.to_string_lossy().into_owned();
         trial.run.environment = Some("production".to_owned());
@@ -53,7 +57,7 @@ impl Place {
         trial
     }
 
-    async fn run(&self, step: &str, given: &[(&str, &str)]) -> Tried {
+    pub(super) async fn run(&self, step: &str, given: &[(&str, &str)]) -> Tried {
         let mut inputs = vec![
             ("task-definition", "taskdef.json"),
             ("cluster", "shop"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use engine::clock::SystemClock;
 use engine::step::ActionError;
 use rollout::View;
 use rollout::plan::Plan;
@@ -12,7 +13,7 @@ use super::super::aws_step::failed;
 use super::inputs::Wish;
 use super::strategy::{Made, Own, Way};
 use crate::target::Clouds;
-use crate::target::ecs::{Pace, ROLLOUT_TAG, Settings, Weighted};
+use crate::target::ecs::{ROLLOUT_TAG, Settings, Weighted};
 
 /// The strategy.
 pub(super) struct Weights;
@@ -62,7 +63,7 @@ impl Way for Weights {
     async fn calls(&self, made: &Made<'_>, plan: &Plan) -> Result<Vec<String>, ActionError> {
         let clouds = Clouds::default();
         clouds.hold(&made.account, &made.cloud);
-        let target = Weighted::new(clouds, Pace::of(Pace::USUAL / 10));
+        let target = Weighted::new(clouds, Arc::new(SystemClock));
         target.calls(&Arc::new(plan.clone())).await.map_err(failed)
     }
 

@@ -1,8 +1,7 @@
 //! What changes something. Each looks first and sets what is not so yet, so that it may be asked for twice.
 
-use std::time::Duration;
-
 use aws::TaskDefinition;
+use jiff::SignedDuration;
 use rollout::Weight;
 use serde_json::{Value, json};
 
@@ -10,9 +9,12 @@ use super::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
 use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
+use crate::target::keeping::Kept;
 
-/// Between two looks at a service whose tasks end.
-const STOP_PAUSE: Duration = Duration::from_secs(2);
+/// Between the first two looks at a service whose tasks end; each later pause is longer.
+const STOP_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
+/// The longest.
+const STOP_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15);
 
 impl Inner {
     /// See [`rollout::Call::StartGreen`].
@@ -41,7 +43,6 @@ impl Inner {
             CallError::last(format!("the task definition is wrong: {}", flaws.join("; ")))
         })?;
         let id = subject.green.id.to_string();
-        self.pace.turn().await;
         let known = clients.ecs.registered_for(definition.family(), ROLLOUT_TAG, &id).await.map_err(refused)?;
         if let Some(known) = known {
             return Ok(known.arn);
@@ -96,7 +97,8 @@ impl Inner {
     /// See [`rollout::Call::MakePrimary`]: the rule says who stands, and green has all of it.
     pub(super) async fn make_primary(&self, subject: &Subject) -> Result<Value, CallError> {
         let settings = Settings::of(&subject.plan)?;
-        let slots = self.slots(&self.clients(&settings)?, &settings).await?;
+        let clients = self.clients(&settings)?;
+        let slots = self.slots(&clients, &settings).await?;
         let green = slots.green(subject);
         if green.share != Weight::ALL {
             return Err(CallError::last(format!(
@@ -104,13 +106,24 @@ impl Inner {
                 green.facts.name, green.share
             )));
         }
-        Ok(json!({ "service": green.facts.name }))
+        let mut made = json!({ "service": green.facts.name });
+        if let Some(kept) = Kept::of(&clients.cloud, &subject.plan.image) {
+            let tag = kept.tag_in(&subject.plan.environment, subject.rollout);
+            match kept.keep(&clients.cloud, &tag).await {
+                Ok(()) => made["tag"] = json!(tag),
+                Err(problem) if problem.is_for_now => return Err(refused(problem)),
+                // What serves all users well is not taken away for a missing right; the step says it.
+                Err(problem) => made["warning"] = json!(problem.words),
+            }
+        }
+        Ok(made)
     }
 
     /// Lets a revision's service run nothing, and waits for the end of its tasks; refused while it has users.
     pub(super) async fn stop(&self, subject: &Subject, revision: u64) -> Result<Value, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
+        let mut pause = STOP_PAUSE_MIN;
         loop {
             let slots = self.slots(&clients, &settings).await?;
             let Some(slot) = to_stop(&slots, subject, revision) else { return Ok(json!({ "cut": 0 })) };
@@ -124,7 +137,9 @@ impl Inner {
                 let logs: Vec<String> = ended.iter().map(aws::explained).collect();
                 return Ok(json!({ "cut": 0, "logs": logs }));
             }
-            tokio::time::sleep(STOP_PAUSE).await;
+            let next = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
+            self.clock.wait_until(next).await;
+            pause = (pause * 3 / 2).min(STOP_PAUSE_MAX);
         }
     }
 

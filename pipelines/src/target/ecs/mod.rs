@@ -2,12 +2,15 @@
 //!
 //! So every schedule can be expressed, which neither CodeDeploy nor ECS itself does. What stands is told by the rule's weights and
 //! by the tag that each task definition has with its rollout; nothing is kept here. Each call looks first and then sets what is not
-//! so yet, so that a call whose answer was lost has one effect. AWS is asked at a pace.
+//! so yet, so that a call whose answer was lost has one effect.
 
 mod calls;
+#[cfg(test)]
+mod crash;
 mod effects;
+#[cfg(test)]
+pub(crate) mod lives;
 mod observe;
-mod pace;
 mod preflight;
 mod settings;
 mod slots;
@@ -20,11 +23,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use aws::{Balancer, CloudWatch, Ecs, Registered};
+use aws::{Balancer, Cloud, CloudWatch, Ecs, Registered};
+use engine::clock::Clock;
 use rollout::{Call, Observation};
 use serde_json::Value;
 
-pub use self::pace::Pace;
 pub use self::settings::Settings;
 
 pub(crate) use self::settings::ROLLOUT_TAG;
@@ -42,12 +45,13 @@ struct Inner {
     /// Task definitions never change once they are registered.
     definitions: Mutex<HashMap<String, Registered>>,
     counted: observe::Counted,
-    pace: Pace,
+    clock: Arc<dyn Clock>,
 }
 
 /// The clients of one rollout.
 #[derive(Debug, Clone)]
 struct Clients {
+    cloud: Cloud,
     ecs: Ecs,
     balancer: Balancer,
     watch: CloudWatch,
@@ -57,17 +61,18 @@ impl Weighted {
     /// The name that plans have for it.
     pub const NAME: &'static str = "ecs-weighted";
 
-    /// One that asks at this pace, with the keys of `clouds`. Touches nothing yet.
+    /// One that uses the keys of `clouds`. Touches nothing yet.
     #[must_use]
-    pub fn new(clouds: Clouds, pace: Pace) -> Self {
-        Self(Arc::new(Inner { clouds, definitions: Mutex::default(), counted: observe::Counted::default(), pace }))
+    pub fn new(clouds: Clouds, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner { clouds, definitions: Mutex::default(), counted: observe::Counted::default(), clock }))
     }
 }
 
 impl Inner {
     fn clients(&self, settings: &Settings) -> Result<Clients, CallError> {
         let cloud = self.clouds.of(&settings.account, &settings.region)?;
-        Ok(Clients { ecs: cloud.ecs(&settings.cluster), balancer: cloud.balancer(), watch: cloud.cloudwatch() })
+        let (ecs, balancer, watch) = (cloud.ecs(&settings.cluster), cloud.balancer(), cloud.cloudwatch());
+        Ok(Clients { cloud, ecs, balancer, watch })
     }
 
     /// A registered task definition, asked for once.
@@ -76,7 +81,6 @@ impl Inner {
         if let Some(known) = known {
             return Ok(known);
         }
-        self.pace.turn().await;
         let found = ecs.task_definition(arn).await.map_err(refused)?;
         self.definitions.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.to_owned(), found.clone());
         Ok(found)

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws::{Metric, TargetFacts, TargetState, explained};
-use jiff::Timestamp;
 use rollout::{Counters, Observation, Side, Weight};
 
 use super::settings::group_dimension;
@@ -49,7 +48,6 @@ impl Inner {
         let alarms = if settings.alarms.is_empty() {
             Vec::new()
         } else {
-            self.pace.turn().await;
             clients.watch.firing(&settings.alarms).await.map_err(refused)?
         };
         let blue = subject.blue.as_ref().map(|_| slots.beside(green));
@@ -68,7 +66,7 @@ impl Inner {
         };
         let has_split = subject.blue.is_some() || green.share > Weight::NONE;
         let weight = has_split.then_some(green.share);
-        Ok(Observation { at: Timestamp::now(), weight, blue: blue_side, green: green_side, alarms })
+        Ok(Observation { at: self.clock.now(), weight, blue: blue_side, green: green_side, alarms })
     }
 
     async fn sums(
@@ -90,12 +88,10 @@ impl Inner {
         };
         let slots = std::iter::once(green).chain(blue);
         let metrics: Vec<_> = slots.flat_map(|slot| METRICS.map(|name| metric(slot, name))).collect();
-        self.pace.turn().await;
-        clients.watch.sums(&metrics, from).await.map_err(refused)
+        clients.watch.sums_until(&metrics, from, self.clock.now().into()).await.map_err(refused)
     }
 
     async fn side(&self, clients: &Clients, slot: &Slot, wanted: u32, counters: Counters) -> Result<Side, CallError> {
-        self.pace.turn().await;
         let targets = clients.balancer.targets(&slot.group).await.map_err(refused)?;
         let healthy = targets.iter().filter(|target| target.state == TargetState::Healthy).count();
         let healthy = u32::try_from(healthy).unwrap_or(u32::MAX).min(wanted);
@@ -120,7 +116,6 @@ impl Inner {
     ) -> Result<Option<String>, CallError> {
         let mut words: Vec<String> = slot.facts.given_up.iter().cloned().collect();
         if slot.facts.failed > 0 || slot.facts.given_up.is_some() {
-            self.pace.turn().await;
             let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
             words.extend(ended.iter().take(TROUBLES_MAX).map(explained));
         }

@@ -42,7 +42,6 @@ impl Inner {
         if settings.alarms.is_empty() || !subject.plan.rollback_on.alarm || subject.plan.rollback_of.is_some() {
             return Ok(());
         }
-        self.pace.turn().await;
         let firing = clients.watch.firing(&settings.alarms).await.map_err(refused)?;
         if firing.is_empty() {
             return Ok(());
@@ -66,7 +65,6 @@ impl Inner {
         match serving.as_slice() {
             [] => Ok(None),
             [blue] => {
-                self.pace.turn().await;
                 let targets = clients.balancer.targets(&blue.group).await.map_err(refused)?;
                 if targets.iter().any(|target| target.state == TargetState::Healthy) {
                     return Ok(Some(blue));

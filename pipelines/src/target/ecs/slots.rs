@@ -88,9 +88,7 @@ impl Inner {
     /// Both services as they are now: at most two questions, and one for each definition that is new.
     pub(super) async fn slots(&self, clients: &Clients, settings: &Settings) -> Result<Slots, CallError> {
         let [one, other] = &settings.services;
-        self.pace.turn().await;
         let found = clients.ecs.services(&[one, other]).await.map_err(refused)?;
-        self.pace.turn().await;
         let shares = clients.balancer.shares(&settings.rule).await.map_err(refused)?;
         let mut both = Vec::new();
         for name in [one, other] {

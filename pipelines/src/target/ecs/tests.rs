@@ -11,10 +11,47 @@ use rollout::plan::{Analysis, Metric, OnActive, Plan, Revision, RollbackOn};
 use rollout::{Call, Schedule, Weight};
 use serde_json::{Value, json};
 
+use super::lives::ROLLOUT;
 use super::stage::{IMAGE, Stage, definition};
 use super::*;
 
-const ROLLOUT: u64 = 7;
+/// Of two tasks, judged by errors.
+pub(super) fn plan(stage: &Stage) -> Plan {
+    let settings = Settings {
+        account: "123456789012".into(),
+        region: "eu-central-1".into(),
+        cluster: "shop".into(),
+        services: ["orders-a".into(), "orders-b".into()],
+        rule: stage.listener.clone(),
+        test_rule: None,
+        container: "app".into(),
+        task_definition: definition(IMAGE),
+        tasks: Some(2),
+        alarms: Vec::new(),
+    };
+    Plan {
+        environment: "production".to_owned(),
+        service: "orders".to_owned(),
+        repository: "acme/shop".to_owned(),
+        commit: "1a38bd2".to_owned(),
+        image: IMAGE.to_owned(),
+        version: "v2".to_owned(),
+        target: Weighted::NAME.to_owned(),
+        settings: serde_json::to_value(settings).unwrap(),
+        schedule: Schedule::default(),
+        analysis: Analysis { metrics: vec![Metric::Errors], ..Analysis::default() },
+        rollback_on: RollbackOn::ALL,
+        on_active: OnActive::Wait,
+        hooks: Vec::new(),
+        start_timeout: SignedDuration::from_mins(2),
+        timeout: SignedDuration::from_hours(2),
+        keep_blue: SignedDuration::from_mins(1),
+        tick: SignedDuration::from_secs(1),
+        irreversible: None,
+        rollback_of: None,
+        reuse: None,
+    }
+}
 
 struct Story {
     stage: Stage,
@@ -29,48 +66,14 @@ fn story() -> Story {
     let cloud = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap();
     let clouds = Clouds::default();
     clouds.hold("123456789012", &cloud);
-    let target = Weighted::new(clouds, Pace::of(Duration::ZERO));
+    let target = Weighted::new(clouds, stage.clock());
     Story { fake: Arc::clone(&stage.fake), stage, target }
 }
 
 impl Story {
     fn subject(&self, blue: Option<Revision>) -> Subject {
-        let settings = Settings {
-            account: "123456789012".into(),
-            region: "eu-central-1".into(),
-            cluster: "shop".into(),
-            services: ["orders-a".into(), "orders-b".into()],
-            rule: self.stage.listener.clone(),
-            test_rule: None,
-            container: "app".into(),
-            task_definition: definition(IMAGE),
-            tasks: Some(2),
-            alarms: Vec::new(),
-        };
-        let plan = Plan {
-            environment: "production".to_owned(),
-            service: "orders".to_owned(),
-            repository: "acme/shop".to_owned(),
-            commit: "1a38bd2".to_owned(),
-            image: IMAGE.to_owned(),
-            version: "v2".to_owned(),
-            target: Weighted::NAME.to_owned(),
-            settings: serde_json::to_value(settings).unwrap(),
-            schedule: Schedule::default(),
-            analysis: Analysis { metrics: vec![Metric::Errors], ..Analysis::default() },
-            rollback_on: RollbackOn::ALL,
-            on_active: OnActive::Wait,
-            hooks: Vec::new(),
-            start_timeout: SignedDuration::from_mins(2),
-            timeout: SignedDuration::from_hours(2),
-            keep_blue: SignedDuration::from_mins(1),
-            tick: SignedDuration::from_secs(1),
-            irreversible: None,
-            rollback_of: None,
-            reuse: None,
-        };
         let green = Revision { id: ROLLOUT, image: IMAGE.into(), version: "v2".into(), commit: "1a38bd2".into() };
-        Subject { rollout: ROLLOUT, token: 1, plan: Arc::new(plan), blue, green }
+        Subject { rollout: ROLLOUT, token: 1, plan: Arc::new(plan(&self.stage)), blue, green }
     }
 
     async fn perform(&self, blue: Option<&Revision>, call: Call) -> Result<Value, CallError> {
