@@ -33,11 +33,16 @@ pub fn open(cache: &Path) -> Result<Actions, Failure> {
 
 /// The same as the flags of a run have it.
 pub fn of_run(actions: &Actions, args: &ActionArgs, lock: Option<Lock>, cache: &Path) -> Actions {
+    let store = Some(Arc::new(store(args, lock, cache)));
+    Actions { nodes: actions.nodes.clone(), store, built_in: args.builtin_actions }
+}
+
+/// The repositories that the flags of a run name.
+pub fn store(args: &ActionArgs, lock: Option<Lock>, cache: &Path) -> ActionStore {
     let ActionArgs { local_repository, offline, actions_server, .. } = args;
     let options =
         FetchOptions { server: actions_server.clone(), offline: *offline, local: local_repository.clone(), lock };
-    let store = ActionStore::new(cache.join("actions"), options);
-    Actions { nodes: actions.nodes.clone(), store: Some(Arc::new(store)), built_in: args.builtin_actions }
+    ActionStore::new(cache.join("actions"), options)
 }
 
 /// Where builds of Node.js are kept.

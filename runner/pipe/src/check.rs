@@ -27,7 +27,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     let settings = Settings::load(global, root.as_deref())?;
     let files = wanted(&args.paths, root.as_deref(), &settings)?;
     let bytes_max = settings.limits.workflow_file_bytes;
-    let reader = Reader { root, bytes_max, actions: pipelines::catalogue() };
+    let reader = Reader { root, bytes_max, actions: pipelines::catalogue(), elsewhere: None };
     let mut readings = reader.read_all(&files);
     tell_once(&mut readings);
     let mut tally = Tally::default();

@@ -11,7 +11,7 @@ use workflow::model::Workflow;
 use workflow::read::{ReadOptions, read_workflow};
 use workflow::source::{SourceFile, SourceMap};
 
-use crate::files::{self, FOLDERS, LocalFiles};
+use crate::files::{self, Elsewhere, FOLDERS, LocalFiles};
 use crate::render::Finding;
 
 /// A file that was looked at.
@@ -43,6 +43,8 @@ pub struct Reader {
     pub bytes_max: u64,
     /// The actions that steps may use, as far as they are known.
     pub actions: Catalogue,
+    /// Where called workflows of other repositories come from; absent: they are left unread.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 impl Reader {
@@ -55,7 +57,8 @@ impl Reader {
                 return Reading { name, sources: SourceMap::default(), workflow: None, diagnostics };
             }
         };
-        let called = LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max };
+        let called =
+            LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max, elsewhere: self.elsewhere.clone() };
         let options = ReadOptions::default();
         let read = read_workflow(SourceFile::new(name.clone(), text), &called, &options);
         let Checked { sources, diagnostics } = check(&read, &called, &options, &self.actions);

@@ -1,13 +1,14 @@
 //! Which workflows are meant: `-W` as a file, a folder or a name, else the repository's workflow folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use workflow::diagnostic::suggest;
 
-use crate::args::{Global, Selection};
+use crate::args::{ActionArgs, Global, Selection};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::files::{self, FOLDERS};
+use crate::files::{self, Elsewhere, FOLDERS};
 use crate::reading::{Reader, Reading};
 
 /// The workflows of a command.
@@ -25,10 +26,30 @@ impl Workflows {
     /// # Errors
     /// Nothing is found, or a setting is wrong. Mistakes in workflows are in their readings.
     pub fn load(selection: &Selection, more: Option<&str>, global: &Global) -> Result<Self, Failure> {
+        Self::load_with(selection, more, global, None)
+    }
+
+    /// The same with called workflows of other repositories, which are fetched as the flags say; only what is locked, if so.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; also, that the lock cannot be read.
+    pub fn load_with(
+        selection: &Selection,
+        more: Option<&str>,
+        global: &Global,
+        actions: Option<(&ActionArgs, bool)>,
+    ) -> Result<Self, Failure> {
         let root = files::repository_root(Path::new("."));
         let settings = Settings::load(global, root.as_deref())?;
         let bytes_max = settings.limits.workflow_file_bytes;
-        let reader = Reader { root: root.clone(), bytes_max, actions: pipelines::catalogue() };
+        let elsewhere = match (actions, &root) {
+            (Some((args, locked)), Some(root)) => {
+                let lock = locked.then(|| crate::actions::lock(root)).transpose()?;
+                Some(Elsewhere(Arc::new(crate::actions::store(args, lock, &settings.paths.cache))))
+            }
+            (Some(_) | None, _) => None,
+        };
+        let reader = Reader { root: root.clone(), bytes_max, actions: pipelines::catalogue(), elsewhere };
         let top = root.map_or_else(|| std::path::absolute("."), Ok).unwrap_or_else(|_| PathBuf::from("."));
         let folders = files::folders(&top, settings.workflows.as_deref());
         let finder = Finder { top: &top, folders: &folders, reader: &reader, recurse: !selection.no_recurse };

@@ -24,6 +24,17 @@ pub struct Action {
     pub outputs: IndexMap<String, Token>,
     /// `runs:`.
     pub runs: ActionRuns,
+    /// Whether there is an `action.yml`; otherwise nobody knows its inputs.
+    pub is_described: bool,
+}
+
+impl Action {
+    /// One of which there is nothing but an image.
+    #[must_use]
+    pub fn of_image(image: ActionImage) -> Self {
+        let runs = ActionRuns::Container(Box::new(ContainerRuns::of(image)));
+        Self { name: None, inputs: IndexMap::new(), outputs: IndexMap::new(), runs, is_described: false }
+    }
 }
 
 /// One input.
@@ -45,7 +56,56 @@ pub enum ActionRuns {
     /// `using: node20` and the like.
     Script(Box<ScriptRuns>),
     /// `using: docker`.
-    Container,
+    Container(Box<ContainerRuns>),
+}
+
+/// `runs:` of an action in a container of its own.
+#[derive(Debug, Clone)]
+pub struct ContainerRuns {
+    /// `image:`.
+    pub image: ActionImage,
+    /// `entrypoint:`, in the place of the image's own.
+    pub entrypoint: Option<String>,
+    /// `args:`; absent: those that the step gives as the input `args`, else those of the image.
+    pub args: Option<Vec<Token>>,
+    /// `env:`, evaluated with the action's inputs; what the job has under the same name stays.
+    pub env: Vec<(String, Token)>,
+    /// `pre-entrypoint:` and `pre-if:`.
+    pub pre: Option<(String, Expression)>,
+    /// `post-entrypoint:` and `post-if:`.
+    pub post: Option<(String, Expression)>,
+}
+
+impl ContainerRuns {
+    /// That of an image of which nothing else is said.
+    #[must_use]
+    pub const fn of(image: ActionImage) -> Self {
+        Self { image, entrypoint: None, args: None, env: Vec::new(), pre: None, post: None }
+    }
+}
+
+/// What an action's container is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActionImage {
+    /// What this file builds, relative to the action's folder.
+    Dockerfile(String),
+    /// An image as it is pulled; without `docker://`.
+    Reference(String),
+}
+
+impl ActionImage {
+    /// Out of `image:`; nothing where it is neither.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        const DOCKER: &str = "docker://";
+        if text.get(..DOCKER.len()).is_some_and(|start| start.eq_ignore_ascii_case(DOCKER)) {
+            let reference = text.get(DOCKER.len()..).filter(|reference| !reference.is_empty())?;
+            return Some(Self::Reference(reference.to_owned()));
+        }
+        let name = text.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        (name.starts_with("dockerfile.") || name.ends_with("dockerfile")).then(|| Self::Dockerfile(text.to_owned()))
+    }
 }
 
 /// `runs:` of an action in JavaScript.

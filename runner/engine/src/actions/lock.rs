@@ -88,20 +88,21 @@ impl Lock {
         self.0.is_empty()
     }
 
-    /// What steps use, what that uses, and so on; actions of the repository itself lie below `root`.
+    /// What steps use, what that uses, and so on, with the repositories of called workflows (`calls`); actions of the
+    /// repository itself lie below `root`.
     ///
     /// # Errors
     /// One of them cannot be had, or is a folder, which nothing can hold.
     pub async fn of(
         store: &ActionStore,
-        steps: &[&Step],
+        (calls, steps): (Vec<Uses>, &[&Step]),
         (root, mode): (&Path, BuiltInMode),
         is_built_in: impl Fn(&str) -> bool,
     ) -> Result<Self, FetchError> {
         let mut this = Self::default();
         // What is used, and whose `$/` it would be: the repository's own, or that of an action.
         let mut open: Vec<(Uses, Option<(String, String)>)> =
-            in_steps(steps.iter().copied()).into_iter().map(|used| (used, None)).collect();
+            in_steps(steps.iter().copied()).into_iter().chain(calls).map(|used| (used, None)).collect();
         let mut seen = std::collections::BTreeSet::new();
         while let Some((used, whose)) = open.pop() {
             let used = of_self(used, whose.as_ref());

@@ -17,6 +17,7 @@ use super::{hash, tree};
 use crate::git::GitError;
 use crate::mirror::program::Git;
 use crate::mirror::{GitCredential, MirrorError, RemoteUrl};
+use crate::step::RepositoryFacts;
 
 #[cfg(test)]
 #[path = "tests.rs"]
@@ -133,13 +134,41 @@ impl ActionStore {
         }
     }
 
-    async fn find(&self, repository: &str, reference: &str) -> Result<Fetched, FetchError> {
-        let action = format!("{repository}@{reference}");
-        let is_same = |local: &&LocalRepository| {
+    /// The commit that is kept under a name, without asking anybody.
+    #[must_use]
+    pub fn known(&self, repository: &str, reference: &str) -> Option<String> {
+        let local = self.local(repository, reference).map(|local| local.path.display().to_string());
+        let place = self.place(local.as_ref().unwrap_or(&self.options.server), repository);
+        Some(self.named(&place, reference)?.commit)
+    }
+
+    /// The files of the repository that a run is for: as they lie there where that is what runs, else those of the commit.
+    ///
+    /// # Errors
+    /// They cannot be had.
+    pub async fn own(&self, repository: &RepositoryFacts, commit: &str) -> Result<Fetched, FetchError> {
+        if repository.working_tree {
+            return Ok(Fetched { commit: None, folder: repository.folder.clone(), stale: None, fresh: false });
+        }
+        let path = repository.folder.display().to_string();
+        let place = self.place(&path, &repository.name);
+        if let Some(named) = self.named(&place, commit) {
+            return Ok(self.kept(&place, &named.commit));
+        }
+        let _turn = self.turn.lock().await;
+        self.bring(&place, &path, &format!("{}@{commit}", repository.name), commit).await
+    }
+
+    fn local(&self, repository: &str, reference: &str) -> Option<&LocalRepository> {
+        self.options.local.iter().find(|local| {
             local.repository.eq_ignore_ascii_case(repository)
                 && local.reference.as_deref().is_none_or(|own| own == reference)
-        };
-        let local = self.options.local.iter().find(is_same);
+        })
+    }
+
+    async fn find(&self, repository: &str, reference: &str) -> Result<Fetched, FetchError> {
+        let action = format!("{repository}@{reference}");
+        let local = self.local(repository, reference);
         if let Some(local) = local.filter(|local| !is_bare(&local.path)) {
             return Ok(Fetched { commit: None, folder: local.path.clone(), stale: None, fresh: false });
         }

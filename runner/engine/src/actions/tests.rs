@@ -133,7 +133,8 @@ async fn what_is_locked_is_what_runs() {
     let store = world.store(false, &[]);
     let around = (world.store.path(), BuiltInMode::Prefer);
     let own = |name: &str| name == "actions/checkout";
-    let lock = Lock::of(&store, &steps("octo/say@v1").iter().collect::<Vec<_>>(), around, own).await.unwrap();
+    let lock =
+        Lock::of(&store, (Vec::new(), &steps("octo/say@v1").iter().collect::<Vec<_>>()), around, own).await.unwrap();
     let tree = git(&world.say.root(), &["rev-parse", "HEAD^{tree}"]);
     assert_eq!(
         lock.get("octo/say@v1").map(|locked| (locked.commit.as_str(), locked.tree.as_str())),
@@ -168,7 +169,7 @@ fn uses_of(folder: &Path) -> Vec<workflow::model::Step> {
     let file = workflow::source::SourceFile::new("action.yml", text.as_str());
     match workflow::read::read_action(file, &workflow::read::ReadOptions::default()).action.unwrap().runs {
         workflow::action::ActionRuns::Composite(steps) => steps,
-        other @ (workflow::action::ActionRuns::Script(_) | workflow::action::ActionRuns::Container) => {
+        other @ (workflow::action::ActionRuns::Script(_) | workflow::action::ActionRuns::Container(_)) => {
             panic!("{other:?}")
         }
     }

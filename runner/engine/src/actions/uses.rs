@@ -27,7 +27,7 @@ pub(crate) fn in_folder(folder: &Path) -> Vec<Uses> {
     let reading = read_action(SourceFile::new("action.yml", text.as_str()), &ReadOptions::default());
     match reading.action.map(|action| action.runs) {
         Some(ActionRuns::Composite(steps)) => in_steps(&steps),
-        Some(ActionRuns::Script(_) | ActionRuns::Container) | None => Vec::new(),
+        Some(ActionRuns::Script(_) | ActionRuns::Container(_)) | None => Vec::new(),
     }
 }
 

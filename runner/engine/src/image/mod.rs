@@ -44,6 +44,12 @@ pub struct ImageFacts {
     pub has_healthcheck: bool,
     /// `linux/amd64` and the like.
     pub platform: String,
+    /// Its `ENTRYPOINT`.
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    /// Its `CMD`.
+    #[serde(default)]
+    pub command: Vec<String>,
 }
 
 /// The images of an engine.
@@ -178,6 +184,8 @@ fn facts(reference: &str, image: ImageInspect) -> ImageFacts {
         user: config.user.unwrap_or_default(),
         workdir: config.working_dir.unwrap_or_default(),
         has_healthcheck: test.first().is_some_and(|kind| kind != "NONE"),
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        command: config.cmd.unwrap_or_default(),
         platform: format!("{}/{}", image.os.unwrap_or_default(), image.architecture.unwrap_or_default()),
     }
 }

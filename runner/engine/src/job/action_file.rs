@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use workflow::action::{Action, ActionRuns, COMPOSITE_DEPTH_MAX};
+use workflow::action::{Action, ActionImage, COMPOSITE_DEPTH_MAX};
 use workflow::command::{Annotation, AnnotationLevel};
 use workflow::expression::Value;
 use workflow::read::{ReadOptions, read_action};
 use workflow::source::SourceFile;
 
 use super::composite::LocalAction;
+use super::container::DOCKERFILE;
 use super::journal::Entry;
 use super::log::StepLog;
 use super::perform::StepTask;
@@ -34,6 +35,8 @@ pub(super) enum ActionPlace {
         /// What stands behind the `@`.
         reference: String,
     },
+    /// `docker://image`; without `docker://`.
+    Image(String),
 }
 
 /// Where the file of an action is looked for.
@@ -49,6 +52,7 @@ impl ActionPlace {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Workspace(path) => path.clone(),
+            Self::Image(image) => format!("docker://{image}"),
             Self::Repository { repository, path, reference } if path.is_empty() => format!("{repository}@{reference}"),
             Self::Repository { repository, path, reference } => format!("{repository}/{path}@{reference}"),
         }
@@ -58,7 +62,7 @@ impl ActionPlace {
     pub(super) fn contexts(&self) -> [(&'static str, Value); 2] {
         let text = |text: &str| Value::String(Arc::from(text));
         match self {
-            Self::Workspace(_) => [("action_repository", Value::Null), ("action_ref", Value::Null)],
+            Self::Workspace(_) | Self::Image(_) => [("action_repository", Value::Null), ("action_ref", Value::Null)],
             Self::Repository { repository, reference, .. } => {
                 [("action_repository", text(repository)), ("action_ref", text(reference))]
             }
@@ -68,7 +72,7 @@ impl ActionPlace {
     /// The variables of its processes that name it.
     pub(super) fn named(&self) -> BTreeMap<String, String> {
         match self {
-            Self::Workspace(_) => BTreeMap::new(),
+            Self::Workspace(_) | Self::Image(_) => BTreeMap::new(),
             Self::Repository { repository, reference, .. } => BTreeMap::from([
                 ("GITHUB_ACTION_REPOSITORY".to_owned(), repository.clone()),
                 ("GITHUB_ACTION_REF".to_owned(), reference.clone()),
@@ -90,12 +94,18 @@ impl StepTask {
                 "Composite action depth exceeded max depth {COMPOSITE_DEPTH_MAX}: {text} is used by itself, or by too many"
             ));
         }
+        if let ActionPlace::Image(image) = &local.place {
+            return Ok((String::new(), Action::of_image(ActionImage::Reference(image.clone()))));
+        }
         let known = self.again.as_ref().and_then(|again| again.actions.get(&self.inner).cloned());
         let place = self.place(&local.place, known.is_some(), log).await?;
         let (file, text) = match known {
             Some(known) => known,
             None => self.find(&local.place, &place).await?,
         };
+        if file.rsplit('/').next() == Some(DOCKERFILE) {
+            return Ok((place.folder, Action::of_image(ActionImage::Dockerfile(DOCKERFILE.to_owned()))));
+        }
         let reading = read_action(SourceFile::new(file.as_str(), text.as_str()), &ReadOptions::default());
         for error in &reading.errors {
             let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
@@ -103,10 +113,7 @@ impl StepTask {
             log.annotate(Annotation::new(AnnotationLevel::Error, message)).await;
         }
         let action = reading.action.ok_or_else(|| format!("Failed to load {file}"))?;
-        match &action.runs {
-            ActionRuns::Composite(_) | ActionRuns::Script(_) => Ok((place.folder, action)),
-            ActionRuns::Container => Err(refused(&local.place)),
-        }
+        Ok((place.folder, action))
     }
 
     async fn place(&self, place: &ActionPlace, is_there: bool, log: &mut StepLog) -> Result<Place, String> {
@@ -121,6 +128,7 @@ impl StepTask {
                 let folder = if path.is_empty() { root } else { format!("{root}/{path}") };
                 Ok(Place { folder, shown: place.text() })
             }
+            ActionPlace::Image(_) => Ok(Place { folder: String::new(), shown: place.text() }),
         }
     }
 
@@ -140,27 +148,22 @@ impl StepTask {
             self.tools.journal.write(|| Entry::Action { step, inner, file: file.clone(), text: text.clone() });
             return Ok((file, text));
         }
-        if read("Dockerfile").await.is_ok_and(|file| file.is_some()) {
-            return Err(refused(action));
+        if read(DOCKERFILE).await.is_ok_and(|file| file.is_some()) {
+            let file = if shown.is_empty() { DOCKERFILE.to_owned() } else { format!("{shown}/{DOCKERFILE}") };
+            let (step, inner) = (self.index, self.inner);
+            self.tools.journal.write(|| Entry::Action { step, inner, file: file.clone(), text: String::new() });
+            return Ok((file, String::new()));
         }
         Err(match action {
             ActionPlace::Workspace(_) => format!(
                 "Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '{folder}'. Did you forget to run \
                  actions/checkout before running your local action?"
             ),
-            ActionPlace::Repository { .. } => {
+            ActionPlace::Repository { .. } | ActionPlace::Image(_) => {
                 format!("Can't find 'action.yml', 'action.yaml' or 'Dockerfile' for action '{shown}'.")
             }
         })
     }
-}
-
-/// What is said of an action that this version cannot run.
-pub(super) fn refused(place: &ActionPlace) -> String {
-    let text = place.text();
-    format!(
-        "`uses: {text}` cannot run yet: this version runs actions of steps and in JavaScript, not those of an image"
-    )
 }
 
 /// The folder of an action as the job sees it, and relative to the workspace for messages.

@@ -14,18 +14,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use workflow::action::{Action, ActionRuns, ScriptRuns};
-use workflow::expression::{Status, Value};
+use workflow::action::{Action, ActionRuns};
+use workflow::expression::{Expression, Status, Value};
 use workflow::model::Step;
 use workflow::run::Conclusion;
 use workflow::template::evaluate;
 
-use super::action_file::{ActionPlace, refused};
+use super::action_file::ActionPlace;
 use super::context::{StepsContext, strings};
 use super::facing::{ActionFacing, JobFacing};
 use super::files::StepFiles;
 use super::inner_steps::InnerSteps;
-use super::javascript::ScriptCall;
+use super::javascript::ForeignCall;
 use super::log::StepLog;
 use super::perform::{INNER_MAX, StepTask};
 use super::recording::Performed;
@@ -108,22 +108,28 @@ impl StepTask {
                     return failed(message);
                 }
             };
-            let steps = match &action.runs {
-                ActionRuns::Composite(steps) => steps,
-                ActionRuns::Script(runs) => {
-                    let pre = match self.pre_is_wanted(&place, runs, &job) {
-                        Ok(pre) => pre,
-                        Err(message) => {
-                            log.error(&message).await;
-                            return failed(message);
-                        }
-                    };
-                    let own_env = job.action.map(|action| action.overlay).unwrap_or_default();
-                    let call = ScriptCall { place, folder, inputs, own_env, user, timeout, pre };
-                    return self.javascript(runs, call, files, log).await;
-                }
-                ActionRuns::Container => return failed(refused(&place)),
+            let parts = match &action.runs {
+                ActionRuns::Composite(_) => None,
+                ActionRuns::Script(runs) => Some(&runs.pre),
+                ActionRuns::Container(runs) => Some(&runs.pre),
             };
+            if let Some(pre) = parts {
+                let pre = match self.pre_is_wanted(&place, pre.as_ref(), &job) {
+                    Ok(pre) => pre,
+                    Err(message) => {
+                        log.error(&message).await;
+                        return failed(message);
+                    }
+                };
+                let own_env = job.action.as_ref().map(|action| action.overlay.clone()).unwrap_or_default();
+                let call = ForeignCall { place, folder, inputs, own_env, user, timeout, pre };
+                return match &action.runs {
+                    ActionRuns::Script(runs) => self.javascript(runs, call, files, log).await,
+                    ActionRuns::Container(runs) => self.container(runs, call, job, log).await,
+                    ActionRuns::Composite(_) => failed(String::new()),
+                };
+            }
+            let ActionRuns::Composite(steps) = &action.runs else { return failed(String::new()) };
             job.github.insert("action_path", Value::String(Arc::from(folder.as_str())));
             if !self.is_begun() {
                 self.action_header(&path, &inputs, &job.env, log).await;
@@ -154,6 +160,7 @@ impl StepTask {
         log: &mut StepLog,
     ) -> Result<IndexMap<String, String>, String> {
         let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+        let is_of_container = matches!(action.runs, ActionRuns::Container(_));
         let (mut unexpected, mut warnings) = (Vec::new(), Vec::new());
         let mut inputs = IndexMap::new();
         for (name, value) in given {
@@ -163,11 +170,13 @@ impl StepTask {
                         warnings.push(format!("Input '{name}' has been deprecated with message: {message}"));
                     }
                 }
+                None if is_of_container && ["args", "entrypoint"].iter().any(|own| is(own, &name)) => {}
                 None => unexpected.push(name.clone()),
             }
             inputs.insert(name, value);
         }
-        if !unexpected.is_empty() {
+        // An image takes whatever it is given.
+        if !unexpected.is_empty() && (action.is_described || !is_of_container) {
             let valid: Vec<_> = action.inputs.keys().map(String::as_str).collect();
             let near = |name: &String| workflow::diagnostic::suggest(name, valid.iter().copied());
             let near: Vec<_> = unexpected.iter().filter_map(near).collect();
@@ -205,8 +214,13 @@ impl StepTask {
 
     /// Whether the `pre:` of an action runs. Those of the repository itself have none on GitHub, since they are not there
     /// when a job begins.
-    fn pre_is_wanted(&self, place: &ActionPlace, runs: &ScriptRuns, job: &JobFacing) -> Result<bool, String> {
-        let Some((_, condition)) = runs.pre.as_ref().filter(|_| matches!(place, ActionPlace::Repository { .. })) else {
+    fn pre_is_wanted(
+        &self,
+        place: &ActionPlace,
+        pre: Option<&(String, Expression)>,
+        job: &JobFacing,
+    ) -> Result<bool, String> {
+        let Some((_, condition)) = pre.filter(|_| matches!(place, ActionPlace::Repository { .. })) else {
             return Ok(false);
         };
         let status = job.action.as_ref().map_or(Status::Success, |action| action.job_status);

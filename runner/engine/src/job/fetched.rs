@@ -5,17 +5,19 @@
 //! met then (an action of the repository uses another one) is written by the agent, inside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use workflow::action::COMPOSITE_DEPTH_MAX;
 use workflow::model::{Step, Uses};
 
+use super::facing::JobFacing;
 use super::log::StepLog;
+use super::own_actions::OwnActions;
 use super::placed::PlacedRecord;
-use crate::actions::uses::{in_folder, in_steps};
-use crate::actions::{Actions, BuiltInMode, Fetched};
+use crate::actions::uses::{in_folder, in_steps, of_self};
+use crate::actions::{BuiltInMode, Fetched};
 use crate::git::GitError;
 use crate::placement::JobHandle;
 use crate::step::{BuiltInAction, BuiltInActions};
@@ -33,12 +35,17 @@ pub(super) struct FetchedActions(BTreeMap<Name, Fetched>);
 /// The actions that a job's steps may use.
 #[derive(Debug)]
 pub(super) struct JobActions {
-    actions: Actions,
+    own: OwnActions,
     /// The folder of all, as the job sees it.
     inside: String,
     /// Folders of those that are there, by `owner/repo@ref`.
     placed: Mutex<BTreeMap<String, String>>,
+    /// Where those lie on this machine, and their commits, by the same.
+    sources: BTreeMap<String, Source>,
 }
+
+/// The folder of an action's repository in the store, and its commit.
+type Source = (PathBuf, Option<String>);
 
 /// Which form of an action runs.
 pub(super) enum Form {
@@ -68,38 +75,42 @@ impl FetchedActions {
     /// # Errors
     /// One of them cannot be had; a sentence for the job's log.
     pub(super) async fn of(
-        actions: &Actions,
+        own: &OwnActions,
         known: &BuiltInActions,
         steps: &[Step],
         log: &mut StepLog,
     ) -> Result<Self, String> {
-        let mut this = Self::default();
-        let Some(store) = &actions.store else { return Ok(this) };
-        let mut open: Vec<(usize, Uses)> = in_steps(steps).into_iter().map(|uses| (0, uses)).rev().collect();
+        let (mut this, actions) = (Self::default(), &own.actions);
+        if actions.store.is_none() {
+            return Ok(this);
+        }
+        let of_workflow = |used| (0, of_self(used, Some(&own.whose)));
+        let mut open: Vec<(usize, Uses)> = in_steps(steps).into_iter().map(of_workflow).rev().collect();
         let mut seen: BTreeSet<String> = BTreeSet::new();
         while let Some((depth, used)) = open.pop() {
             let Uses::Repository { repository, path, reference } = &used else { continue };
             if is_built_in(known, actions.built_in, repository, path) || !seen.insert(used.text()) {
                 continue;
             }
-            let own = built_in(known, actions.built_in, repository, path);
+            let native = built_in(known, actions.built_in, repository, path);
             let name = (repository.clone(), reference.clone());
             let fetched = match this.0.get(&name) {
                 Some(fetched) => fetched.clone(),
-                None => match store.get(repository, reference).await {
+                None => match own.get(repository, reference).await {
                     Ok(fetched) => fetched,
-                    Err(error) if own.is_some() => {
+                    Err(error) if native.is_some() => {
                         log.line(&format!("{error}: the built-in {repository} runs")).await;
                         continue;
                     }
-                    Err(error) => return Err(error.to_string()),
+                    Err(error) => return Err(error),
                 },
             };
             if !this.0.contains_key(&name) {
                 tell(&name, &fetched, log).await;
             }
             if depth < COMPOSITE_DEPTH_MAX {
-                open.extend(in_folder(&fetched.folder.join(path)).into_iter().rev().map(|uses| (depth + 1, uses)));
+                let below = |used| (depth + 1, of_self(used, Some(&name)));
+                open.extend(in_folder(&fetched.folder.join(path)).into_iter().rev().map(below));
             }
             this.0.insert(name, fetched);
         }
@@ -113,6 +124,8 @@ impl FetchedActions {
     pub(super) async fn place(self, record: &mut PlacedRecord, handle: &dyn JobHandle) -> Result<(), String> {
         let inside = folder_inside(record);
         for ((repository, reference), fetched) in self.0 {
+            let source = (fetched.folder.clone(), fetched.commit.clone());
+            record.sources.insert(format!("{repository}@{reference}"), source);
             let below = below(&repository, &reference);
             let folder = format!("{inside}/{below}");
             match record.folders.first().filter(|_| handle.facts().files_are_shared) {
@@ -139,25 +152,42 @@ impl FetchedActions {
 }
 
 impl JobActions {
-    pub(super) fn of(actions: &Actions, record: &PlacedRecord) -> Self {
+    pub(super) fn of(own: OwnActions, record: &PlacedRecord) -> Self {
         let placed = Mutex::new(record.actions.clone());
-        Self { actions: actions.clone(), inside: folder_inside(record), placed }
+        Self { own, inside: folder_inside(record), placed, sources: record.sources.clone() }
+    }
+
+    /// What a step uses, see [`OwnActions::resolved`].
+    pub(super) fn resolved(&self, used: &Uses, job: &JobFacing) -> Uses {
+        self.own.resolved(used, job)
     }
 
     /// Which form of an action runs; `None`: there is none here, and none can be fetched.
     pub(super) fn form(&self, known: &BuiltInActions, repository: &str, path: &str, reference: &str) -> Option<Form> {
         let is_placed = || self.placed(repository, reference).is_some();
-        let mode = self.actions.built_in;
+        let mode = self.own.actions.built_in;
         let own = built_in(known, mode, repository, path).filter(|_| mode == BuiltInMode::Prefer || !is_placed());
         match own {
             Some(_) => Some(Form::BuiltIn),
-            None => self.actions.store.is_some().then_some(Form::Repository),
+            None => self.own.actions.store.is_some().then_some(Form::Repository),
         }
     }
 
     fn placed(&self, repository: &str, reference: &str) -> Option<String> {
         let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
         placed.get(&format!("{repository}@{reference}")).cloned()
+    }
+
+    /// Where an action's repository lies in the store, as no job can change it.
+    ///
+    /// # Errors
+    /// It cannot be had; a sentence for the step's log.
+    pub(super) async fn source(&self, repository: &str, reference: &str) -> Result<Source, String> {
+        if let Some(source) = self.sources.get(&format!("{repository}@{reference}")) {
+            return Ok(source.clone());
+        }
+        let fetched = self.own.get(repository, reference).await?;
+        Ok((fetched.folder, fetched.commit))
     }
 
     /// The folder of an action's repository, as the job sees it; fetched where it is not there. `is_there`: another process
@@ -177,8 +207,7 @@ impl JobActions {
         }
         let folder = format!("{}/{}", self.inside, below(repository, reference));
         if !is_there {
-            let store = self.actions.store.as_ref().ok_or("there is no store of actions")?;
-            let fetched = store.get(repository, reference).await.map_err(|error| error.to_string())?;
+            let fetched = self.own.get(repository, reference).await?;
             // Of the rest nothing is said: the log of a step that is taken up is made anew, when this is not done again.
             warn_of_age(repository, reference, &fetched, log).await;
             send(&fetched, &folder, handle).await?;

@@ -27,7 +27,7 @@ use super::recording::Performed;
 use crate::actions::Actions;
 use crate::nodes::{Libc, NODES_INSIDE, Nodes};
 use crate::placement::{ExecId, ExecOutcome, ExecRequest, JobHandle};
-use crate::step::{PostAction, PostScript, StepEnd, StepOutputs};
+use crate::step::{PostAction, PostPart, PostScript, StepEnd, StepOutputs};
 
 /// What the loader of musl is called in an image that has it; see <https://wiki.musl-libc.org/guidelines-for-distributions>.
 const MUSL_LOADERS: [&str; 2] = ["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"];
@@ -41,7 +41,7 @@ pub(super) struct JobNodes {
 }
 
 /// An action about to be called.
-pub(super) struct ScriptCall {
+pub(super) struct ForeignCall {
     pub(super) place: ActionPlace,
     /// Its folder, as the job sees it.
     pub(super) folder: String,
@@ -121,11 +121,11 @@ impl StepTask {
     pub(super) async fn javascript(
         &self,
         runs: &ScriptRuns,
-        call: ScriptCall,
+        call: ForeignCall,
         files: &StepFiles,
         log: &mut StepLog,
     ) -> Performed {
-        let ScriptCall { place, folder, inputs, own_env, user, timeout, pre } = call;
+        let ForeignCall { place, folder, inputs, own_env, user, timeout, pre } = call;
         let (name, named) = (place.text(), place.named());
         let is_begun = self.stored().is_some() || self.is_begun();
         if !is_begun {
@@ -167,8 +167,7 @@ impl StepTask {
         end.left.state = before.left.state.into_iter().chain(std::mem::take(&mut end.left.state)).collect();
         if let Some((post, condition)) = &runs.post {
             let script = PostScript {
-                file: below(&folder, post),
-                node: runs.node,
+                what: PostPart::Script { file: below(&folder, post), node: runs.node },
                 condition: condition.text().to_owned(),
                 id: user.id,
                 env: own_env.into_iter().collect(),
@@ -210,8 +209,11 @@ impl StepTask {
         mut env: IndexMap<String, String>,
         log: &mut StepLog,
     ) -> StepEnd {
+        let PostPart::Script { file, node } = &script.what else {
+            return self.post_container(script, post, env, log).await;
+        };
         env.extend(variables_of(post.inputs.iter()));
-        let process = Process { node: script.node, file: &script.file, state: &post.state, env, timeout: None };
+        let process = Process { node: *node, file, state: &post.state, env, timeout: None };
         self.part(&script.id, process, &format!("Post job cleanup: {}", post.action), log).await
     }
 
@@ -318,7 +320,9 @@ impl StepTask {
     }
 }
 
-fn variables_of<'a>(inputs: impl Iterator<Item = (&'a String, &'a String)>) -> impl Iterator<Item = (String, String)> {
+pub(super) fn variables_of<'a>(
+    inputs: impl Iterator<Item = (&'a String, &'a String)>,
+) -> impl Iterator<Item = (String, String)> {
     inputs.map(|(name, value)| (input_variable(name), value.clone()))
 }
 

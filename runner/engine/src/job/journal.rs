@@ -44,6 +44,8 @@ pub(crate) enum Entry {
     /// A step of an action has ended; the log of the job's step had `log` bytes then, and `met` steps of actions had been
     /// met.
     Inner { step: StepIndex, inner: u32, end: Box<StepEnd>, conclusion: Conclusion, log: u64, met: u32 },
+    /// The container of an action's part is there, as its placement recorded it.
+    Container { step: StepIndex, inner: u32, record: Box<serde_json::Value> },
     /// The file of an action that a step uses, as it was when the step began.
     Action { step: StepIndex, inner: u32, file: String, text: String },
 }
@@ -68,6 +70,8 @@ pub(crate) struct Half {
     pub(crate) inner: BTreeMap<u32, InnerEnd>,
     /// The files of its actions, by the step that uses them.
     pub(crate) actions: BTreeMap<u32, (String, String)>,
+    /// Containers of its actions.
+    pub(crate) containers: BTreeMap<u32, serde_json::Value>,
 }
 
 impl Half {
@@ -155,6 +159,9 @@ impl Remembered {
                 }
                 Ok(Entry::Action { step, inner, file, text }) => {
                     this.halves.entry(step).or_default().actions.insert(inner, (file, text));
+                }
+                Ok(Entry::Container { step, inner, record }) => {
+                    this.halves.entry(step).or_default().containers.insert(inner, *record);
                 }
                 Ok(Entry::Over(end)) => this.over = Some(*end),
                 Err(_torn) => {}

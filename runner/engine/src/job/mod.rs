@@ -3,6 +3,8 @@
 mod action_file;
 mod call;
 mod composite;
+mod container;
+mod containers;
 mod context;
 mod environment;
 mod expecting;
@@ -19,6 +21,7 @@ mod matchers;
 mod named;
 mod order;
 mod outputs;
+mod own_actions;
 mod own_token;
 mod perform;
 mod place;
@@ -36,6 +39,7 @@ mod take_up;
 mod taken;
 mod times_file;
 mod waiting;
+mod workflow_facts;
 
 pub use context::StepScope;
 pub(crate) use findings_file::{Line as FindingsLine, findings_path, read_lines as read_findings};
@@ -87,6 +91,13 @@ pub enum JobControl {
     Cancel,
     /// Stop at once.
     Kill,
+}
+
+impl JobControl {
+    /// Returns when the job should stop.
+    async fn stopped(control: &mut mpsc::UnboundedReceiver<Self>) {
+        let Some(_order) = control.recv().await else { return std::future::pending().await };
+    }
 }
 
 /// What a run's log tells of a job run that another process had begun.

@@ -13,6 +13,7 @@ use workflow::secret::Secret;
 use workflow::template::Token;
 
 use super::composite::LocalAction;
+use super::containers::JobContainers;
 use super::context::HashFiles;
 use super::fetched::JobActions;
 use super::files::{JobFiles, StepFiles, StepNumber};
@@ -87,6 +88,8 @@ pub(super) struct StepTools {
     pub(super) nodes: JobNodes,
     /// Actions of other repositories.
     pub(super) actions: JobActions,
+    /// Containers of actions.
+    pub(super) containers: JobContainers,
 }
 
 impl StepTools {
@@ -167,9 +170,14 @@ impl StepTask {
 
     /// Takes what a step that has ended left behind.
     pub(super) async fn settle(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
+        self.settle_in(&self.tools.files, files, log, end).await;
+    }
+
+    /// The same where its files lie among `all` of another container.
+    pub(super) async fn settle_in(&self, all: &JobFiles, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
         log.end_of_output().await;
         self.take_effects(log, end);
-        self.take_files(files, log, end).await;
+        self.take_files((all, files), log, end).await;
         log.tell_problems(end.outcome == Conclusion::Failure).await;
     }
 
@@ -269,7 +277,16 @@ impl StepTask {
     }
 
     pub(super) async fn execute(&self, request: ExecRequest, log: &mut StepLog) -> (ExecOutcome, Option<Exec>) {
-        let handle = &self.tools.handle;
+        self.execute_in(&self.tools.handle, request, log).await
+    }
+
+    /// The same in the job's container or one beside it.
+    pub(super) async fn execute_in(
+        &self,
+        handle: &Arc<dyn JobHandle>,
+        request: ExecRequest,
+        log: &mut StepLog,
+    ) -> (ExecOutcome, Option<Exec>) {
         let started = match &self.again {
             None => handle.exec(request).await,
             Some(_) => handle.take_up(request, self.stored().map_or(0, |(output, _)| output)).await,

@@ -10,6 +10,7 @@ use workflow::model::StepsJob;
 use workflow::template::{Token, evaluate};
 
 use super::JobOrder;
+use super::containers::folder_beside;
 use super::environment::{JobPaths, PATH_DEFAULT};
 use super::facing::JobFacing;
 use super::log::StepLog;
@@ -154,6 +155,7 @@ impl Place {
             limits: settings.limits,
             network: NetworkAccess::Internet,
             trust: settings.trust,
+            beside: None,
         }
     }
 }
@@ -241,7 +243,7 @@ impl Folders {
             run_directory: RunDirectory { host: run.clone(), inside: run_inside },
             mounts,
             made,
-            temporary: vec![work, run],
+            temporary: vec![work, folder_beside(&run), run],
         }
     }
 
@@ -268,6 +270,7 @@ impl Folders {
             has_bash,
             folders: self.temporary,
             actions: std::collections::BTreeMap::new(),
+            sources: std::collections::BTreeMap::new(),
             boot: boot_id(),
             serving: None,
         };
@@ -380,14 +383,14 @@ fn short_hash(text: &str) -> u32 {
 }
 
 /// A folder that steps of any user may write to.
-fn make_open(folder: &Path) -> Result<(), String> {
+pub(super) fn make_open(folder: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)))
         .map_err(|error| format!("cannot create {}: {error}", folder.display()))
 }
 
-fn write_event(run: &Path, order: &JobOrder) -> Result<(), String> {
+pub(super) fn write_event(run: &Path, order: &JobOrder) -> Result<(), String> {
     let event = order.contexts.github.get("event").map_or(serde_json::Value::Null, Value::to_json);
     let path = run.join("event.json");
     serde_json::to_vec(&event)

@@ -39,6 +39,9 @@ pub(crate) struct PlacedRecord {
     /// Folders of actions of other repositories, as the job sees them, by `owner/repo@ref`.
     #[serde(default)]
     pub(super) actions: BTreeMap<String, String>,
+    /// Where those lie in the store, and their commits.
+    #[serde(default)]
+    pub(super) sources: BTreeMap<String, (PathBuf, Option<String>)>,
     /// Of which start of the machine; absent where nobody knows.
     #[serde(default)]
     pub(super) boot: Option<String>,

@@ -71,14 +71,15 @@ impl StepTask {
             }
             StepKind::Uses { uses, with } => {
                 let inputs = evaluate_strings(with.as_ref(), &scope).map_err(|error| format!("`with`: {error}"))?;
-                if let Some(place) = self.place_of(&uses.value) {
+                let uses = self.tools.actions.resolved(&uses.value, job);
+                if let Some(place) = self.place_of(&uses) {
                     let env = self.environment(job, &context_env, step.id.as_str());
                     let user = ActionUser { id: step.id.as_str().to_owned(), env, shown: context_env };
                     let local = LocalAction::new(place, inputs, job, &own_env, status, timeout, user);
                     let kind = ReadyKind::Local(Box::new(local));
                     return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, kind });
                 }
-                ReadyKind::BuiltIn { action: self.action(&uses.value)?, inputs }
+                ReadyKind::BuiltIn { action: self.action(&uses)?, inputs }
             }
             StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) | StepKind::Parallel(_) => {
                 return Err("this step has nothing to run".into());
@@ -125,7 +126,8 @@ impl StepTask {
                     }),
                 }
             }
-            Uses::Local { .. } | Uses::Docker { .. } | Uses::BuiltIn { .. } => None,
+            Uses::Docker { image } => Some(ActionPlace::Image(image.clone())),
+            Uses::Local { .. } | Uses::BuiltIn { .. } => None,
         }
     }
 

@@ -14,6 +14,7 @@ use workflow::expression::{Object, Status, Value};
 use workflow::run::{Conclusion, JobPath, JobRunKey, Run, RunEvent};
 use workflow::secret::Secret;
 
+use super::containers::JobContainers;
 use super::context::{StepsContext, job_context};
 use super::environment::{self, RunnerFacts};
 use super::facing::{JobFacing, evaluate_strings};
@@ -24,6 +25,7 @@ use super::journal::{Entry, Journal, Remembered};
 use super::log::StepLog;
 use super::log_file::{LOG_BYTES_MAX, LogPlace};
 use super::matchers::JobMatchers;
+use super::own_actions::OwnActions;
 use super::own_token::with_token;
 use super::perform::StepTools;
 use super::place::Place;
@@ -218,7 +220,7 @@ impl PlacedJobs {
         let mut job = JobFacing {
             github: order.contexts.github.as_object().cloned().unwrap_or_default(),
             secrets: secrets.clone(),
-            job: job_context(None),
+            job: Object::default(),
             runner: Value::Null,
             env: IndexMap::new(),
             path: Vec::new(),
@@ -233,6 +235,7 @@ impl PlacedJobs {
             let token = token.as_ref().map_or("", Secret::expose);
             job.github.insert("token", Value::String(Arc::from(token)));
         }
+        self.workflow_facts(order, &job.github).add_to(&mut job.job);
         job.github.insert("job", Value::String(Arc::from(order.job.id.value.as_str())));
         for token in [&order.workflow_env, &order.steps_job().env].into_iter().flatten() {
             let scope = job.scope(order, &job.env, Status::Success, None, None);
@@ -254,10 +257,10 @@ impl PlacedJobs {
             let message = Some("The job was cancelled while it was being placed.".into());
             JobEnd { conclusion: Conclusion::Cancelled, outputs: BTreeMap::new(), message, told: false }
         };
-        let (actions, steps) = (&self.0.actions, &order.steps_job().steps);
+        let own = OwnActions::of(&self.0, &self.workflow_facts(order, &job.github));
         let fetched = tokio::select! {
-            fetched = FetchedActions::of(actions, &self.0.built_in, steps, log) => fetched,
-            () = stopped(control) => return cancelled(),
+            fetched = FetchedActions::of(&own, &self.0.built_in, &order.steps_job().steps, log) => fetched,
+            () = JobControl::stopped(control) => return cancelled(),
         };
         let fetched = match fetched {
             Ok(fetched) => fetched,
@@ -265,7 +268,7 @@ impl PlacedJobs {
         };
         let placed = tokio::select! {
             placed = place.start(&self.0, order, log) => placed,
-            () = stopped(control) => {
+            () = JobControl::stopped(control) => {
                 self.0.unfinished_starts.store(true, Ordering::Relaxed);
                 return cancelled();
             }
@@ -348,6 +351,8 @@ impl PlacedJobs {
             || order.contexts.vars.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true");
         let runner = RunnerFacts::here("pipe".into(), debug);
         job.job = job_context(Some(handle.facts()));
+        let standing = self.workflow_facts(order, &job.github);
+        standing.add_to(&mut job.job);
         job.runner = runner.context(&placed.paths);
         job.github.insert("workspace", Value::String(Arc::from(placed.paths.workspace.as_str())));
         job.github.insert("event_path", Value::String(Arc::from(placed.paths.event.as_str())));
@@ -355,7 +360,6 @@ impl PlacedJobs {
         let base_env = environment::defaults(&github, &placed.paths, &runner);
         let workspace = placed.workspace.clone();
         let hashed = workspace.host.clone();
-        let workflow_defaults = order.workflow_defaults.clone();
         StepTools {
             handle: Arc::clone(handle),
             files: JobFiles::new(placed.run_directory.clone(), Arc::clone(handle)),
@@ -377,21 +381,17 @@ impl PlacedJobs {
                 .collect(),
             base_env,
             trace: settings.trace.clone(),
-            defaults: order.steps_job().defaults.iter().cloned().chain(workflow_defaults).collect(),
+            defaults: order.steps_job().defaults.iter().cloned().chain(order.workflow_defaults.clone()).collect(),
             served: served.clone(),
             own_path: placed.own_path.clone(),
             has_bash: placed.has_bash,
             debug,
             journal,
             nodes: JobNodes::of(&settings.actions, handle, placed.on_host),
-            actions: JobActions::of(&settings.actions, placed),
+            actions: JobActions::of(OwnActions::of(settings, &standing), placed),
+            containers: JobContainers::of(&self.0, order, placed),
         }
     }
-}
-
-/// Returns when the job should stop.
-async fn stopped(control: &mut mpsc::UnboundedReceiver<JobControl>) {
-    let Some(_order) = control.recv().await else { return std::future::pending().await };
 }
 
 pub(super) fn failed(message: String) -> JobEnd {

@@ -4,7 +4,7 @@ use workflow::command::Effect;
 use workflow::command::environment_file::{self, EnvironmentFile, RefusedVariable};
 use workflow::run::Conclusion;
 
-use super::files::StepFiles;
+use super::files::{JobFiles, StepFiles};
 use super::log::StepLog;
 use super::perform::StepTask;
 use crate::step::{StepEnd, StepOutputs};
@@ -35,9 +35,9 @@ impl StepTask {
 
     /// Takes what the step wrote to its files. A file that cannot be taken fails the step, as on GitHub; what was read of
     /// it counts.
-    pub(super) async fn take_files(&self, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
+    pub(super) async fn take_files(&self, (all, files): (&JobFiles, &StepFiles), log: &mut StepLog, end: &mut StepEnd) {
         for kind in EnvironmentFile::OF_STEPS {
-            let problem = match self.tools.files.read(files, kind).await {
+            let problem = match all.read(files, kind).await {
                 Ok(None) => continue,
                 Ok(Some(bytes)) => {
                     let taken = take_file(kind, &bytes, &mut end.left);

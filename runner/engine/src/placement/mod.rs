@@ -14,7 +14,7 @@ mod shared_files;
 pub(crate) mod simulated;
 mod spec;
 
-pub(crate) use docker::{docker_message, docker_status};
+pub(crate) use docker::{docker_message, docker_status, split_words};
 
 pub use docker::{DockerPlacement, DockerSettings, TransportChoice, WarmPlacement, WarmSettings};
 pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
@@ -23,8 +23,8 @@ pub use host::HostPlacement;
 pub use owner::Owner;
 pub(crate) use owner::boot_id;
 pub use spec::{
-    Credentials, ImageSpec, JobIdentity, JobShape, JobSpec, Limits, Mount, NetworkAccess, PullPolicy, RunDirectory,
-    ServiceSpec,
+    Beside, Credentials, ImageOrder, ImageSpec, JobIdentity, JobShape, JobSpec, Limits, Mount, NetworkAccess,
+    PullPolicy, RunDirectory, ServiceSpec,
 };
 
 use std::sync::Arc;
@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 /// Somewhere that jobs can run.
 #[async_trait]
@@ -97,6 +98,16 @@ pub trait Placement: Send + Sync + std::fmt::Debug {
         drop(spec);
     }
 
+    /// Builds an image, unless the same was built before; gives its id. `said` gets what the engine says of it.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    async fn build(&self, order: ImageOrder, said: mpsc::UnboundedSender<String>) -> Result<String, PlacementError> {
+        drop(said);
+        let (action, reason) = (format!("build {}", order.dockerfile), "there is no container engine here".to_owned());
+        Err(PlacementError::Engine { action, reason })
+    }
+
     /// The process ends: removes what belongs to no job. Jobs that run stay.
     async fn close(&self) {}
 }
@@ -122,6 +133,11 @@ pub trait JobHandle: Send + Sync + std::fmt::Debug {
 
     /// What another process needs to take the job up, as JSON; it holds no secrets.
     fn record(&self) -> serde_json::Value;
+
+    /// From now on [`Self::stop`] removes what was made for `other` as well, which stands beside this job.
+    fn keep(&self, other: &dyn JobHandle) {
+        let _: &dyn JobHandle = other;
+    }
 
     /// Begins to end a command: SIGINT, then SIGTERM, then SIGKILL to all that it started. Its outcome arrives as always.
     ///

@@ -40,6 +40,31 @@ pub struct JobSpec {
     pub network: NetworkAccess,
     /// Whom it may share containers with that were made ahead: those of the same word. Absent: none are used.
     pub trust: Option<&'static str>,
+    /// The job that it stands beside; absent for jobs themselves.
+    pub beside: Option<Beside>,
+}
+
+/// What a container shares with that of a job: its network, and folders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The container of the job.
+    pub container: String,
+    /// Those of the mounts, as they are inside, that lie in a folder where the job's steps can put links. It is looked that
+    /// they are what they should be before anything can run.
+    pub of_job: Vec<String>,
+}
+
+/// An image to build from a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageOrder {
+    /// The folder of this machine that it is built of; a job's steps may have changed it.
+    pub folder: PathBuf,
+    /// Where in it; no link is followed on the way.
+    pub below: PathBuf,
+    /// Its Dockerfile there.
+    pub dockerfile: String,
+    /// Says what the folder holds; absent: its content does.
+    pub key: Option<String>,
 }
 
 impl std::fmt::Debug for JobSpec {

@@ -43,13 +43,43 @@ pub struct PostAction {
     pub script: Option<Box<PostScript>>,
 }
 
-/// The post part of an action in JavaScript.
+/// What runs as the post part of an action.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PostPart {
+    /// A script.
+    Script {
+        /// Its file, as the job sees it.
+        file: String,
+        /// What runs it.
+        node: NodeVersion,
+    },
+    /// A container.
+    Container {
+        /// Name or id of its image.
+        image: String,
+        /// What runs in it.
+        entrypoint: String,
+        /// With which arguments.
+        args: Option<Vec<String>>,
+    },
+}
+
+impl std::fmt::Debug for PostPart {
+    /// Without arguments: they may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Script { file, node: _ } => f.debug_struct("Script").field("file", file).finish_non_exhaustive(),
+            Self::Container { image, .. } => f.debug_struct("Container").field("image", image).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The post part of an action of others.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PostScript {
-    /// The file, as the job sees it.
-    pub file: String,
-    /// What runs it.
-    pub node: NodeVersion,
+    /// What runs.
+    pub what: PostPart,
     /// `post-if:`.
     pub condition: String,
     /// Id of the step that used the action.
@@ -70,7 +100,7 @@ impl std::fmt::Debug for PostAction {
 impl std::fmt::Debug for PostScript {
     /// Without values: they may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostScript").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("PostScript").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

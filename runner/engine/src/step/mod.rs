@@ -15,5 +15,5 @@ pub use builtin::{
     ActionCall, ActionError, BuiltInAction, BuiltInActions, CompleteInputs, InputFacts, PostWhen, RepositoryFacts,
     RunFactsForAction, WorkspaceFacts,
 };
-pub use end::{PostAction, PostScript, StepEnd, StepOutputs, minutes};
+pub use end::{PostAction, PostPart, PostScript, StepEnd, StepOutputs, minutes};
 pub use kept::{JobFolders, cache_for_clients, check_artifact_name};

@@ -134,6 +134,7 @@ impl World {
             limits: Limits::default(),
             network: NetworkAccess::Internet,
             trust: None,
+            beside: None,
         }
     }
 

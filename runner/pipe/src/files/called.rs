@@ -1,6 +1,5 @@
-//! Workflows that a workflow calls, as far as they lie in the same repository.
-//!
-//! Those of other repositories are left unread here.
+//! Workflows that a workflow calls: those of the same repository, and others where somebody may fetch them. Otherwise those
+//! are left unread.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,7 +7,7 @@ use workflow::diagnostic::suggest;
 use workflow::read::WorkflowFiles;
 use workflow::source::SourceFile;
 
-use super::{display_name, text};
+use super::{Elsewhere, display_name, text};
 
 /// The files below one root.
 #[derive(Debug, Clone)]
@@ -17,11 +16,15 @@ pub struct LocalFiles {
     pub root: PathBuf,
     /// Largest file in bytes.
     pub bytes_max: u64,
+    /// Other repositories.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 impl WorkflowFiles for LocalFiles {
     fn read(&self, reference: &str) -> Option<Result<SourceFile, String>> {
-        let path = Path::new(reference.strip_prefix("./")?);
+        let Some(path) = reference.strip_prefix("./").map(Path::new) else {
+            return Some(self.elsewhere.as_ref()?.read(reference, self.bytes_max));
+        };
         if path.components().any(|part| !matches!(part, Component::Normal(_))) {
             return Some(Err(format!("`{reference}` must be a path in this repository, without `..`")));
         }

@@ -3,11 +3,13 @@
 //! What a text means is for crate `workflow`.
 
 mod called;
+mod elsewhere;
 mod find;
 mod problem;
 mod text;
 
 pub use called::LocalFiles;
+pub use elsewhere::Elsewhere;
 pub use find::{FOLDERS, default_folder, folders, repository_root, search};
 pub use problem::Problem;
 pub use text::{WORKFLOW_BYTES_MAX, read};

@@ -78,7 +78,7 @@ fn find(args: &RunArgs, global: &Global) -> Result<(Workflows, Option<String>), 
     let word = args.event.event.as_deref();
     let workflow = word.filter(|word| EventName::parse(word).is_none());
     if let Some(word) = workflow {
-        return match Workflows::load(&args.selection, Some(word), global) {
+        return match Workflows::load_with(&args.selection, Some(word), global, Some((&args.actions, args.locked))) {
             Ok(workflows) => Ok((workflows, None)),
             Err(failure) if failure.exit == Exit::Usage && failure.message.contains(word) => {
                 Err(happening::unknown(word))
@@ -86,7 +86,10 @@ fn find(args: &RunArgs, global: &Global) -> Result<(Workflows, Option<String>), 
             Err(failure) => Err(failure),
         };
     }
-    Ok((Workflows::load(&args.selection, None, global)?, word.map(str::to_owned)))
+    Ok((
+        Workflows::load_with(&args.selection, None, global, Some((&args.actions, args.locked)))?,
+        word.map(str::to_owned),
+    ))
 }
 
 fn nothing(outcome: &Outcome<'_>, event: EventName, terminal: Terminal) -> Failure {

@@ -9,7 +9,7 @@ use super::checks::Checks;
 use super::condition;
 use super::options::ReadOptions;
 use super::steps;
-use crate::action::{Action, ActionInput, ActionRuns, NodeVersion, ScriptRuns, is_inside};
+use crate::action::{Action, ActionImage, ActionInput, ActionRuns, ContainerRuns, NodeVersion, ScriptRuns, is_inside};
 use crate::expression::Expression;
 use crate::model::{Step, StepKind};
 use crate::schema::{ACTION_ROOT, Schema};
@@ -72,7 +72,7 @@ fn action(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option
         .into_iter()
         .filter_map(|(name, output)| Some((name, output.get("value")?.clone())))
         .collect();
-    Some(Action { name: text(written, "name"), inputs, outputs, runs })
+    Some(Action { name: text(written, "name"), inputs, outputs, runs, is_described: true })
 }
 
 fn input(written: &Token) -> ActionInput {
@@ -106,7 +106,7 @@ fn runs(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<A
         return Some(ActionRuns::Composite(composite_steps(checks, list)));
     }
     if lower == "docker" {
-        return Some(ActionRuns::Container);
+        return container(checks, written, file).map(|container| ActionRuns::Container(Box::new(container)));
     }
     if let Some(node) = NodeVersion::ALL.into_iter().find(|node| node.word() == lower) {
         return script(checks, written, node, file).map(|script| ActionRuns::Script(Box::new(script)));
@@ -127,19 +127,52 @@ fn script(checks: &mut Checks<'_>, written: &Token, node: NodeVersion, file: &So
         return None;
     };
     for key in ["main", "pre", "post"] {
-        if let Some(token) = written.get(key)
-            && let Some(path) = token.as_str().filter(|path| !is_inside(path))
-        {
-            let message = format!("`{key}: {path}` is outside of the action's folder");
-            checks.error_with_help(token.span, message, Some("name a file below the folder of action.yml".to_owned()));
-        }
+        stays_inside(checks, written, key);
     }
-    let mut part = |key: &str, condition: &str| {
-        let path = text(written, key)?;
-        Some((path, part_condition(checks, written.get(condition))))
-    };
-    let (pre, post) = (part("pre", "pre-if"), part("post", "post-if"));
+    let (pre, post) = (part(checks, written, ["pre", "pre-if"]), part(checks, written, ["post", "post-if"]));
     Some(ScriptRuns { node, main, pre, post })
+}
+
+/// A file of the action that is named below a key.
+fn stays_inside(checks: &mut Checks<'_>, written: &Token, key: &str) {
+    if let Some(token) = written.get(key)
+        && let Some(path) = token.as_str().filter(|path| !is_inside(path))
+    {
+        let message = format!("`{key}: {path}` is outside of the action's folder");
+        checks.error_with_help(token.span, message, Some("name a file below the folder of action.yml".to_owned()));
+    }
+}
+
+/// What is done before or after, and when.
+fn part(checks: &mut Checks<'_>, written: &Token, [key, condition]: [&str; 2]) -> Option<(String, Expression)> {
+    let what = text(written, key)?;
+    Some((what, part_condition(checks, written.get(condition))))
+}
+
+fn container(checks: &mut Checks<'_>, written: &Token, file: &SourceFile) -> Option<ContainerRuns> {
+    let named =
+        written.get("image").and_then(|token| Some((token.span, token.as_str().filter(|text| !text.is_empty())?)));
+    let Some((span, image)) = named else {
+        let file = file.name();
+        checks.error(written.span, format!("You are using a Container Action but an image is not provided in {file}."));
+        return None;
+    };
+    let Some(image) = ActionImage::parse(image) else {
+        checks.error(span, format!("'{image}' should be either '[path]/Dockerfile' or 'docker://image[:tag]'."));
+        return None;
+    };
+    if matches!(image, ActionImage::Dockerfile(_)) {
+        stays_inside(checks, written, "image");
+    }
+    let env = written.get("env").and_then(Token::as_mapping).unwrap_or_default();
+    Some(ContainerRuns {
+        image,
+        entrypoint: text(written, "entrypoint").filter(|text| !text.is_empty()),
+        args: written.get("args").and_then(Token::as_sequence).map(<[Token]>::to_vec),
+        env: env.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value.clone()))).collect(),
+        pre: part(checks, written, ["pre-entrypoint", "pre-if"]),
+        post: part(checks, written, ["post-entrypoint", "post-if"]),
+    })
 }
 
 /// `pre-if:` and `post-if:`: where they are absent, whatever became of the job.
@@ -189,7 +222,14 @@ mod tests {
                         let (pre, post) = (pre.unwrap_or_default(), post.unwrap_or_default());
                         format!("{} {}{pre}{post}", script.node.word(), script.main)
                     }
-                    ActionRuns::Container => "docker".to_owned(),
+                    ActionRuns::Container(runs) => {
+                        let ContainerRuns { image, entrypoint, args, env, pre, post } = &**runs;
+                        let part = |part: &Option<(String, Expression)>| {
+                            part.as_ref().map(|(what, condition)| format!("{what} if {}", condition.text()))
+                        };
+                        let args = args.as_ref().map(Vec::len);
+                        format!("{image:?} {entrypoint:?} {args:?} {} {:?} {:?}", env.len(), part(pre), part(post))
+                    }
                 };
                 format!("{} [{}] [{}]", runs, inputs.join(" "), outputs.join(" "))
             }
@@ -230,7 +270,27 @@ mod tests {
             "runs: { using: node18, main: x }",
             "action.yml (Line: 1, Col: 16): 'using: node18' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead.",
         );
-        check("runs: { using: docker, image: Dockerfile }", "docker [] []");
+        check("runs: { using: docker, image: Dockerfile }", "Dockerfile(\"Dockerfile\") None None 0 None None [] []");
+        check(
+            "runs: { using: docker, image: 'DOCKER://a:1', entrypoint: /e, args: ['${{ inputs.a }}', b], env: { A: x }, pre-entrypoint: p, post-entrypoint: q, post-if: failure() }",
+            "Reference(\"a:1\") Some(\"/e\") Some(2) 1 Some(\"p if always()\") Some(\"q if failure()\") [] []",
+        );
+        check(
+            "runs: { using: docker, image: a/b.Dockerfile, args: ['${{ env.A }}'] }",
+            "action.yml (Line: 1, Col: 54): Unrecognized named-value: 'env'. Located at position 1 within expression: env.A",
+        );
+        check(
+            "runs: { using: docker, image: alpine }",
+            "action.yml (Line: 1, Col: 31): 'alpine' should be either '[path]/Dockerfile' or 'docker://image[:tag]'.",
+        );
+        check(
+            "runs: { using: docker, image: ../Dockerfile }",
+            "action.yml (Line: 1, Col: 31): `image: ../Dockerfile` is outside of the action's folder",
+        );
+        check(
+            "runs: { using: docker, args: [a] }",
+            "action.yml (Line: 1, Col: 7): You are using a Container Action but an image is not provided in action.yml.",
+        );
         check("name: x", "Top level 'runs:' section is required for action.yml");
         check("name: x\n$ { run: a } ] }", "action.yml (Line: 2, Col: 36): Required property is missing: shell");
         check(

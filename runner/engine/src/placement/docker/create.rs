@@ -27,6 +27,9 @@ const OPEN_FILES: i64 = OPEN_FILES_MAX.cast_signed();
 /// Shared memory of a container; browsers and databases need more than Docker's 64 MiB.
 const SHARED_MEMORY_BYTES: i64 = 256 * 1024 * 1024;
 
+/// How the network of a container is named that has that of another one.
+pub(super) const BESIDE: &str = "container:";
+
 /// A service's log is kept for its error message alone.
 const SERVICE_LOG_SIZE_MAX: &str = "1m";
 
@@ -53,7 +56,7 @@ impl Container<'_> {
         let mut aliases = self.aliases;
         aliases.extend(options.aliases.iter().cloned());
         // Aliases exist on networks of our own only.
-        let own_network = !matches!(self.network, "bridge" | "none");
+        let own_network = !matches!(self.network, "bridge" | "none") && !self.network.starts_with(BESIDE);
         let networking = own_network.then(|| NetworkingConfig {
             endpoints_config: Some(
                 [(self.network.to_owned(), EndpointSettings { aliases: Some(aliases), ..EndpointSettings::default() })]

@@ -48,6 +48,11 @@ impl JobHandle for DockerJob {
         serde_json::to_value(&self.record).unwrap_or_default()
     }
 
+    fn keep(&self, other: &dyn JobHandle) {
+        let Ok(record) = serde_json::from_value::<Record>(other.record()) else { return };
+        record.resources.into_iter().for_each(|(kind, id)| self.resources.note(kind, id));
+    }
+
     async fn cancel(&self, exec: ExecId, ladder: Ladder) -> Result<(), PlacementError> {
         self.client.cancel(exec, ladder).map_err(agent)
     }

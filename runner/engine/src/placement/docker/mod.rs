@@ -2,12 +2,14 @@
 //!
 //! Knows nothing of workflows. In the order in which a job meets them: the engine is found ([`address`], [`connection`]),
 //! the job is judged ([`options`], [`volumes`], [`ports`], [`prepared`]), made ([`start`], [`create`], [`network`],
-//! [`services`], [`forward`], [`upload`]), reached ([`transport`], [`job`]), taken up by a later process ([`adopt`]) and removed ([`resources`], [`leftovers`]). Some are made
+//! [`services`], [`forward`], [`upload`], [`beside`], [`build`]), reached ([`transport`], [`job`]), taken up by a later process ([`adopt`]) and removed ([`resources`], [`leftovers`]). Some are made
 //! before there is a job for them ([`warm`]).
 
 mod address;
 mod adopt;
 mod apart;
+mod beside;
+mod build;
 mod connection;
 mod create;
 mod dispose;
@@ -35,7 +37,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bollard::Docker;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use self::address::{Surroundings, hex};
 use self::connection::Connection;
@@ -44,14 +46,15 @@ use self::prepared::Prepared;
 use self::resources::Resources;
 use self::start::Start;
 use super::{
-    Disposable, JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink, Removed, Resource,
-    ResourceKind,
+    Disposable, ImageOrder, JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink,
+    Removed, Resource, ResourceKind,
 };
 use crate::image::{ImageFacts, Images};
 
 pub(crate) use connection::{message as docker_message, status as docker_status};
 pub(crate) use start::{SOCKET, SPOOL};
 pub use warm::{WarmPlacement, WarmSettings};
+pub(crate) use words::split as split_words;
 
 /// Containers of jobs that are started at once. The engine is not faster with more, but each takes so much longer that
 /// of a hundred the last ones are taken for dead.
@@ -268,6 +271,10 @@ impl Placement for DockerPlacement {
 
     async fn dispose(&self, one: &Disposable) -> Result<(), PlacementError> {
         dispose::remove(&self.connection, one).await
+    }
+
+    async fn build(&self, order: ImageOrder, said: mpsc::UnboundedSender<String>) -> Result<String, PlacementError> {
+        build::build(&self.connection, &self.settings.owner, order, said).await
     }
 
     async fn close(&self) {

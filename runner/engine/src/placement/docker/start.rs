@@ -21,7 +21,7 @@ use super::prepared::Prepared;
 use super::resources::Resources;
 use super::services::{self, Started};
 use super::transport::{SocketTransport, StdioTransport, unique};
-use super::{DockerPlacement, Transport, network, upload};
+use super::{DockerPlacement, Transport, beside, network, upload};
 use crate::image::{ImageError, ImageFacts};
 use crate::nodes::NODES_INSIDE;
 use crate::placement::client::{AgentClient, SocketPath};
@@ -71,6 +71,9 @@ impl Start<'_> {
         let ground = self.ground().await?;
         let (job, mut services) = tokio::join!(self.job(&ground), self.services(&ground));
         let (client, container, stdio_token) = job?;
+        if let Some(beside) = &self.spec.beside {
+            beside::check(&client, self.spec, beside).await?;
+        }
         if services.problem.is_none() {
             services.problem = self.serve(&client, &services.started, &ground.network).await?;
         }
@@ -114,14 +117,14 @@ impl Start<'_> {
                 }
             },
             join_all(service_images),
-            network::make(
-                &connection.docker,
-                (self.prepared.network, &self.placement.apart),
-                name,
-                &self.spec.identity,
-                &settings.owner,
-                self.resources
-            ),
+            async {
+                if let Some(beside) = &self.spec.beside {
+                    return Ok(format!("{}{}", create::BESIDE, beside.container));
+                }
+                let (plan, apart) = (self.prepared.network, &self.placement.apart);
+                let (docker, job) = (&connection.docker, &self.spec.identity);
+                network::make(docker, (plan, apart), name, job, &settings.owner, self.resources).await
+            },
         );
         Ok(Ground { image: image?, service_images, network: network? })
     }

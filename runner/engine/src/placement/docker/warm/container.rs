@@ -59,6 +59,7 @@ pub(super) async fn made(
         limits: key.limits,
         network: key.network,
         trust: Some(key.trust),
+        beside: None,
     };
     let progress: ProgressSink = Arc::new(|_| {});
     let folders = vec![root, run];

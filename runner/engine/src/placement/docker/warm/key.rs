@@ -32,7 +32,8 @@ impl Key {
     /// volumes and ports, and for one whose container gets variables or whose image needs credentials: those may be
     /// secrets, and a container that waits shows them to whoever may ask the engine.
     pub(super) fn of(spec: &JobSpec, image: &str) -> Option<Self> {
-        let plain = spec.env.is_empty()
+        let plain = spec.beside.is_none()
+            && spec.env.is_empty()
             && spec.services.is_empty()
             && spec.volumes.is_empty()
             && spec.ports.is_empty()
@@ -108,6 +109,7 @@ mod tests {
             limits: Limits::default(),
             network: NetworkAccess::Internet,
             trust: Some("trusted"),
+            beside: None,
         }
     }
 

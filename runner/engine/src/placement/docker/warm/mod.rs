@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +31,7 @@ use super::job::DockerJob;
 use super::transport::unique;
 use crate::image::ImageFacts;
 use crate::placement::{
-    Disposable, JobHandle, JobShape, JobSpec, LeftoverFilter, Placement, PlacementError, PlacementProgress,
+    Disposable, ImageOrder, JobHandle, JobShape, JobSpec, LeftoverFilter, Placement, PlacementError, PlacementProgress,
     ProgressSink, Removed, Resource,
 };
 
@@ -193,6 +194,10 @@ impl Placement for WarmPlacement {
             this.used(key, spec.shape, true);
             this.tend(Duration::ZERO);
         }
+    }
+
+    async fn build(&self, order: ImageOrder, said: mpsc::UnboundedSender<String>) -> Result<String, PlacementError> {
+        self.0.docker.build(order, said).await
     }
 
     async fn close(&self) {
