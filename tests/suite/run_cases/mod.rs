@@ -143,13 +143,13 @@ mod run {
         actions_container actions_container_refused actions_fetched actions_locked
         actions_not_built_in add_mask annotations artifacts artifacts_wrong background background_cancel background_failure cache checkout_clean
         checkout_dirty composite composite_missing concurrency_cancel concurrency_queue concurrency_queue_max container_job continue_on_error_job
-        continue_on_error_step debug default_variables defaults dispatch_inputs env_file env_precedence event_file
-        exit_codes file_errors github_context github_token groups hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error
+        continue_on_error_step debug default_variables defaults dispatch_inputs env_file env_precedence event_file event_types
+        exit_codes file_errors filters github_context github_token groups hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error
         matrix_cross matrix_dynamic matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
         matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
         old_commands output_forms outputs_job outputs_matrix parallel path_file problem_matcher processes reusable
-        reusable_elsewhere reusable_matrix secrets secrets_everywhere services_container services_failed services_of_actions services_runner shells state
-        step_env_keys step_outputs stop_commands sudo summary timeout_step vars
+        reusable_elsewhere reusable_matrix schedule secrets secrets_everywhere services_container services_failed services_of_actions services_runner shells state
+        step_env_keys step_outputs stop_commands sudo summary timeout_job timeout_step vars yaml_anchors
     }
 }
 
