@@ -30,14 +30,16 @@ pub enum Service {
     Ecs,
     /// Load balancers.
     LoadBalancers,
+    /// What containers wrote.
+    Logs,
     /// Temporary keys.
     Sts,
 }
 
 impl Service {
     /// All.
-    pub const ALL: [Self; 6] =
-        [Self::CloudWatch, Self::CodeDeploy, Self::Ecr, Self::Ecs, Self::LoadBalancers, Self::Sts];
+    pub const ALL: [Self; 7] =
+        [Self::CloudWatch, Self::CodeDeploy, Self::Ecr, Self::Ecs, Self::LoadBalancers, Self::Logs, Self::Sts];
 
     /// As in `AWS_ENDPOINT_URL_…`.
     const fn variable(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Service {
             Self::Ecr => "ECR",
             Self::Ecs => "ECS",
             Self::LoadBalancers => "ELASTIC_LOAD_BALANCING_V2",
+            Self::Logs => "CLOUDWATCH_LOGS",
             Self::Sts => "STS",
         }
     }

@@ -33,13 +33,16 @@ fn definition(image: &str, version: &str, command: &[&str]) -> Value {
     let mut container = json!({
         "name": "app", "image": image, "portMappings": [{ "containerPort": 8080 }],
         "environment": [{ "name": "VERSION", "value": version }],
+        "logConfiguration": { "logDriver": "awslogs", "options": {
+            "awslogs-group": "/shop", "awslogs-stream-prefix": "orders", "awslogs-region": "eu-central-1",
+        } },
     });
     if !command.is_empty() {
         container["command"] = json!(command);
     }
     json!({
         "family": "orders", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
-        "containerDefinitions": [container],
+        "executionRoleArn": "arn:aws:iam::123456789012:role/ecs", "containerDefinitions": [container],
     })
 }
 
@@ -197,4 +200,17 @@ async fn an_alarm_goes_back() {
     let error = tried.result.unwrap_err().to_string();
     assert!(error.contains("rolled-back") && error.contains("the alarm is on: orders-5xx"), "{error}");
     assert_eq!(ask(&shop.address).await.as_deref(), Ok("v1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_start_is_told_with_the_end_of_its_log() {
+    let shop = Shop::open().await;
+    let crash = ["sh", "-c", "echo no DATABASE_URL; exit 3"];
+    let (tried, answers, _) = shop.deploy(&crash, &[("start-period", "3m")]).await;
+    let error = tried.result.unwrap_err().to_string();
+    for part in ["rejected", "container `app` ended with exit code 3", "the end of the log of `app`", "no DATABASE_URL"]
+    {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    assert_eq!(answers.keys().collect::<Vec<_>>(), ["v1"], "no user has seen it: {answers:?}");
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws::{Metric, TargetFacts, TargetState, explained};
+use aws::{Ended, LogStream, Metric, TargetFacts, TargetState, explained};
 use rollout::{Counters, Observation, Side, Weight};
 
 use super::settings::group_dimension;
@@ -14,6 +14,8 @@ use crate::rollout::{CallError, Subject};
 
 /// The metrics of a colour: requests, then what of them were errors.
 const METRICS: [&str; 3] = ["RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"];
+/// Lines of a log that are shown.
+const LINES_MAX: u32 = 20;
 /// Tasks whose end is explained.
 const TROUBLES_MAX: usize = 3;
 
@@ -58,10 +60,13 @@ impl Inner {
             let [requests, errors, lost] = std::array::from_fn(|number| sums.get(at + number).copied().unwrap_or(0.0));
             self.counted.grown(subject.rollout, &slot.group, requests, errors + lost)
         };
-        let green_side =
-            self.side(&clients, green, slots.wanted(green, subject.green.id, &settings), counted(green, 0)).await?;
+        let green_side = self
+            .side((&clients, &settings), green, slots.wanted(green, subject.green.id, &settings), counted(green, 0))
+            .await?;
         let blue_side = match blue {
-            Some(blue) => Some(self.side(&clients, blue, blue.facts.desired, counted(blue, METRICS.len())).await?),
+            Some(blue) => {
+                Some(self.side((&clients, &settings), blue, blue.facts.desired, counted(blue, METRICS.len())).await?)
+            }
             None => None,
         };
         let has_split = subject.blue.is_some() || green.share > Weight::NONE;
@@ -91,11 +96,17 @@ impl Inner {
         clients.watch.sums_until(&metrics, from, self.clock.now().into()).await.map_err(refused)
     }
 
-    async fn side(&self, clients: &Clients, slot: &Slot, wanted: u32, counters: Counters) -> Result<Side, CallError> {
+    async fn side(
+        &self,
+        (clients, settings): (&Clients, &Settings),
+        slot: &Slot,
+        wanted: u32,
+        counters: Counters,
+    ) -> Result<Side, CallError> {
         let targets = clients.balancer.targets(&slot.group).await.map_err(refused)?;
         let healthy = targets.iter().filter(|target| target.state == TargetState::Healthy).count();
         let healthy = u32::try_from(healthy).unwrap_or(u32::MAX).min(wanted);
-        let trouble = if healthy < wanted { self.trouble(clients, slot, &targets).await? } else { None };
+        let trouble = if healthy < wanted { self.trouble((clients, settings), slot, &targets).await? } else { None };
         Ok(Side {
             wanted,
             healthy,
@@ -110,7 +121,7 @@ impl Inner {
     /// Why it is not healthy: what ECS gave up for, tasks that ended, targets that fail their checks.
     async fn trouble(
         &self,
-        clients: &Clients,
+        (clients, settings): (&Clients, &Settings),
         slot: &Slot,
         targets: &[TargetFacts],
     ) -> Result<Option<String>, CallError> {
@@ -118,6 +129,7 @@ impl Inner {
         if slot.facts.failed > 0 || slot.facts.given_up.is_some() {
             let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
             words.extend(ended.iter().take(TROUBLES_MAX).map(explained));
+            words.extend(last_lines(clients, settings, &ended).await);
         }
         let failing = targets.iter().filter(|target| target.state == TargetState::Unhealthy);
         words.extend(failing.take(TROUBLES_MAX).map(|target| format!("target {}: {}", target.address, target.why)));
@@ -125,6 +137,24 @@ impl Inner {
         let is_stuck = |event: &&String| event.contains("unable to");
         words.extend(slot.facts.events.iter().find(is_stuck).filter(|_| slot.facts.running == 0).cloned());
         Ok((!words.is_empty()).then(|| format!("service {}: {}", slot.facts.name, words.join("\n  "))))
+    }
+}
+
+/// The end of what a container has written whose task ended: of the one that failed, else of the first. Whoever may not read logs is
+/// told that.
+pub(super) async fn last_lines(clients: &Clients, settings: &Settings, ended: &[Ended]) -> Option<String> {
+    let has_failed = |code: &Option<i32>| code.is_some_and(|code| code != 0);
+    let task = ended.iter().find(|one| one.containers.iter().any(|(_, code, _)| has_failed(code))).or(ended.first())?;
+    let failed = task.containers.iter().find(|(_, code, _)| has_failed(code));
+    let (name, _, _) = failed.or_else(|| task.containers.iter().find(|(name, _, _)| *name == settings.container))?;
+    let all = settings.task_definition["containerDefinitions"].as_array()?;
+    let stream = LogStream::of(all.iter().find(|one| one["name"] == name.as_str())?, &task.task)?;
+    match clients.cloud.logs().last(&stream, LINES_MAX).await {
+        Ok(lines) if lines.is_empty() => None,
+        Ok(lines) => {
+            Some(format!("the end of the log of `{name}` in task {}:\n    {}", task.task, lines.join("\n    ")))
+        }
+        Err(problem) => Some(format!("its log cannot be read: {}", problem.words)),
     }
 }
 
