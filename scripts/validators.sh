@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Puts tools of others into a folder, which tests hold our reports and attestations against: the schemas of SARIF and
-# CycloneDX, the validator of SPDX, Python's cryptography. Tests install nothing; without this they say that they skip.
+# CycloneDX, the validator of SPDX, Python's cryptography; and checkov, which reads our Terraform. Tests install nothing;
+# without this they say that they skip.
 # usage: scripts/validators.sh FOLDER
 set -euo pipefail
 
 folder=${1:?usage: scripts/validators.sh FOLDER}
 python_packages=('cyclonedx-python-lib[json-validation]==11.12.0' 'spdx-tools==0.8.5' 'jsonschema==4.26.0' 'cryptography>=42')
+# In a place of its own: it wants other versions of the same libraries.
+linter_package='checkov==3.3.30'
 sarif_package='@microsoft/jest-sarif@1.0.0-beta.0'
-stamp=$folder/complete
+stamp=$folder/complete-2
 
 say() { printf 'validators: %s\n' "$*"; }
 [[ ! -e $stamp ]] || exit 0
@@ -20,6 +23,8 @@ log=$folder/install.log
 install() {
   python3 -m venv "$folder/python"
   "$folder/python/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+  python3 -m venv "$folder/checkov"
+  "$folder/checkov/bin/pip" install --quiet --disable-pip-version-check "$linter_package"
   (cd "$folder" && archive=$(npm pack --silent "$sarif_package") && tar -xzf "$archive" && rm "$archive")
   cp "$folder"/package/lib/schemas/sarif-2.1.0-rtm.5.json "$folder/sarif.schema.json"
 }

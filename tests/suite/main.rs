@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod infrastructure;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod mistakes;

@@ -1,0 +1,4 @@
+output "repositories" {
+  description = "Addresses by app."
+  value       = { for name, repository in aws_ecr_repository.this : name => repository.repository_url }
+}
