@@ -40,7 +40,8 @@ fn workflows() -> Vec<String> {
 #[test]
 fn workflows_are_clean_and_found() {
     let all = workflows();
-    assert_eq!(all, ["pipelines/rollback.yml", "pipelines/shop.yml"]);
+    let names = ["infrastructure", "pull-request", "rollback", "shop"].map(|name| format!("pipelines/{name}.yml"));
+    assert_eq!(all, names);
     for name in all {
         let options = ReadOptions::default();
         let reading = read_workflow(SourceFile::new(&*name, read(&name)), &Nothing, &options);
@@ -50,6 +51,23 @@ fn workflows_are_clean_and_found() {
         let target = std::fs::read_link(&link).unwrap_or_else(|error| panic!("{}: {error}", link.display()));
         assert_eq!(target, Path::new("../..").join(&name), "{}", link.display());
     }
+}
+
+#[test]
+fn a_pull_request_is_checked_side_by_side_as_main_is() {
+    let yaml = |name: &str| serde_yaml::from_str::<Yaml>(&read(name)).unwrap();
+    let (pull, shop) = (yaml("pipelines/pull-request.yml"), yaml("pipelines/shop.yml"));
+    let of = |yaml: &Yaml, key: &str| yaml["jobs"]["test"][key].clone();
+    for key in ["steps", "services", "container", "defaults"] {
+        assert_eq!(of(&pull, key), of(&shop, key), "{key}: what passes here passes there");
+    }
+    for kind in ["test", "security", "infrastructure"] {
+        let job = &pull["jobs"][kind];
+        assert!(job.get("needs").is_none() && job.get("if").is_none(), "{kind} waits for nothing");
+        assert!(job["timeout-minutes"].as_u64().unwrap() <= 5, "{kind}");
+    }
+    assert_eq!(pull["jobs"]["summary"]["needs"].as_sequence().unwrap().len(), 3);
+    assert!(!read("pipelines/pull-request.yml").contains("secrets."), "a fork's run has none");
 }
 
 /// A variable of a job, and of an expression in it what stands where no variable of the repository says otherwise.

@@ -15,6 +15,7 @@ mod forge;
 mod gc;
 mod groups;
 mod hook;
+mod infrastructure;
 mod left;
 mod look;
 mod proxied;
