@@ -196,7 +196,7 @@ fn plan(environment: &str, service: &str, version: &str, repository: &str) -> Pl
         version: version.to_owned(),
         target: "local".to_owned(),
         settings: json!({ "replicas": 2, "port": 8080 }),
-        schedule: Schedule { steps: [100, 500, 1_000].map(step).into() },
+        schedule: Schedule::of([100, 500, 1_000].map(step).into()),
         analysis: Analysis {
             metrics: vec![Metric::Errors, Metric::LatencyP95, Metric::Restarts],
             max_ratio: 1.2,

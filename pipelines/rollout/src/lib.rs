@@ -24,7 +24,7 @@ pub mod view;
 pub use call::Call;
 pub use fact::{Cause, Fact, Outcome};
 pub use machine::{Decision, Illegal, Rollout};
-pub use observation::{Counters, Observation, Side};
+pub use observation::{Counters, GivenUp, Observation, Side};
 pub use order::Order;
 pub use plan::{Plan, Schedule, Stage, Step, Weight};
 pub use view::View;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::fact::Cause;
 use crate::plan::Weight;
 
 /// What a colour has answered since the rollout began; it only grows.
@@ -50,4 +51,16 @@ pub struct Observation {
     pub green: Side,
     /// Alarms that are on, by name.
     pub alarms: Vec<String>,
+    /// Why the target itself has given it up and goes back, if it has: CodeDeploy and ECS do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<Box<GivenUp>>,
+}
+
+/// Why a target went back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// What it was.
+    pub cause: Cause,
+    /// In the target's words, with what to do.
+    pub words: String,
 }

@@ -45,6 +45,10 @@ pub struct Step {
 pub struct Schedule {
     /// In order; never empty.
     pub steps: Vec<Step>,
+    /// Whether the target itself goes from weight to weight, as CodeDeploy and ECS do, and is only watched at it: no weight can be
+    /// held longer or less long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_paced_by_target: bool,
 }
 
 /// What is done when the evidence does not suffice in the time that it has.

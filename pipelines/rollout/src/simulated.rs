@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::fact::Found;
-use crate::observation::{Counters, Observation, Side};
+use crate::observation::{Counters, GivenUp, Observation, Side};
 use crate::plan::{Revision, Weight};
 
 /// Containers of each colour.
@@ -77,6 +77,8 @@ pub struct World {
     pub next: Behaviour,
     /// Alarms that are on.
     pub alarms: Vec<String>,
+    /// Whether the target goes back by itself.
+    pub given_up: Option<GivenUp>,
     /// Each effect that was had: rollout, number, call.
     pub effects: Vec<(u64, u32, Call)>,
     /// Calls that were refused because of traffic.
@@ -101,6 +103,7 @@ impl World {
             answered: 0,
             next: Behaviour::default(),
             alarms: Vec::new(),
+            given_up: None,
             effects: Vec::new(),
             refused: Vec::new(),
             due: 0,
@@ -247,6 +250,7 @@ impl World {
             green: side(green),
             weight: blue.is_some().then_some(self.weight).or(Some(self.weight)),
             alarms: self.alarms.clone(),
+            given_up: self.given_up.clone().map(Box::new),
         }
     }
 }

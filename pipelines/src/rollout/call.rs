@@ -34,7 +34,8 @@ pub(super) async fn to_its_end(
     is_new: bool,
 ) -> Result<Value, CallError> {
     let began = ports.clock.now();
-    let retry_until = later(began, if is_back { RETRY_BACK_FOR } else { RETRY_FOR });
+    let retry_for = if is_back { RETRY_BACK_FOR } else { RETRY_FOR };
+    let retry_until = later(began, patience(&ports, &order.call).map_or(retry_for, |patience| patience.max(retry_for)));
     let mut pause = PAUSE_MIN;
     let mut may_have_happened = !is_new;
     loop {
@@ -116,10 +117,15 @@ async fn perform(ports: &Ports, order: &CallOrder) -> Result<Value, CallError> {
             | Call::StopGreen => ports.target.perform(order).await,
         }
     };
-    match longest(&order.call) {
+    match patience(ports, &order.call).or_else(|| longest(&order.call)) {
         Some(longest) => within(ports, longest, performed).await,
         None => performed.await,
     }
+}
+
+/// What the target asks for; scripts are none of its business.
+fn patience(ports: &Ports, call: &Call) -> Option<SignedDuration> {
+    if matches!(call, Call::Hook { .. }) { None } else { ports.target.patience(call) }
 }
 
 /// How long one try may take; `None`: the machine ends it when its time is up.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rollout::lock::Rival;
 use rollout::plan::{Hook, Revision};
 use rollout::{Call, Fact, Observation, Order, Plan, View};
@@ -80,6 +80,11 @@ pub trait Target: Send + Sync + fmt::Debug {
     /// # Errors
     /// If it cannot be told now.
     async fn look_up(&self, order: &CallOrder) -> Result<Option<Value>, CallError>;
+
+    /// How long a call may take, where the target waits for somebody who takes longer than usual; `None`: as usual.
+    fn patience(&self, _call: &Call) -> Option<SignedDuration> {
+        None
+    }
 
     /// What is seen of both colours now. Counters start with the rollout and only grow.
     ///

@@ -27,7 +27,7 @@ fn plan(asks: &Asks) -> Plan {
         version: "move".into(),
         target: TARGET.into(),
         settings: json!(asks),
-        schedule: Schedule { steps: vec![Step { weight: Weight::ALL, hold: zero, analyse: false, pause: true }] },
+        schedule: Schedule::of(vec![Step { weight: Weight::ALL, hold: zero, analyse: false, pause: true }]),
         analysis: Analysis {
             metrics: Vec::new(),
             max_ratio: 1.0,

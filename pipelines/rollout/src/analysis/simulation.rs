@@ -102,6 +102,7 @@ fn release(seed: u64, per_second: u64, scenario: Scenario, mut look: impl FnMut(
         blue: None,
         green: side(),
         alarms: Vec::new(),
+        given_up: None,
     };
     let mut blue = side();
     // What blue answered before: a minute of all of the traffic.

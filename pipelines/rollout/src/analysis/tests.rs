@@ -29,7 +29,14 @@ fn side((requests, errors): (u64, u64)) -> Side {
 
 fn seen(weight: u16, green: (u64, u64), blue: (u64, u64)) -> Observation {
     let (green, blue) = (side(green), Some(side(blue)));
-    Observation { at: Timestamp::UNIX_EPOCH, weight: Some(Weight(weight)), blue, green, alarms: Vec::new() }
+    Observation {
+        at: Timestamp::UNIX_EPOCH,
+        weight: Some(Weight(weight)),
+        blue,
+        green,
+        alarms: Vec::new(),
+        given_up: None,
+    }
 }
 
 /// Observations one after the other, and what follows.

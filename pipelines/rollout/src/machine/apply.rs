@@ -209,12 +209,14 @@ impl Rollout {
             && self.pending.is_none()
             && self.paused.is_none()
             && self.question.is_none()
-            && seen.weight.is_some_and(|weight| weight != self.plan.schedule.steps[step].weight)
+            && seen.weight.is_some_and(|weight| self.is_drift(weight, step))
         {
             self.drifts += 1;
             self.station = Station::Shift(step);
             self.tell(at, true, words::drifted(seen.weight, self.plan.schedule.steps[step].weight));
         }
+        self.has_shifted |= self.plan.schedule.is_paced_by_target && seen.weight > Some(Weight::NONE);
+        self.given_up = seen.given_up.as_ref().map(|given_up| (given_up.cause, given_up.words.clone()));
         self.stop = self.stop_by(seen);
         self.health(at, seen);
         self.seen = Some(seen.clone());
@@ -332,6 +334,7 @@ impl Rollout {
             self.cause = Some((cause, words.to_owned()));
         }
         (self.failed, self.question, self.paused, self.end, self.tries_again) = (None, None, None, None, None);
+        self.given_up = None;
         self.station = self.first_back();
     }
 

@@ -44,7 +44,7 @@ impl Rollout {
             && !(is_due && is_of_time(*cause) && self.pending.is_none())
         {
             return match &self.pending {
-                Some(effect) if can_be_given_up(&effect.call) => {
+                Some(effect) if self.can_be_given_up(&effect.call) => {
                     Decision { call: self.pending.clone(), give_up: true, ..Decision::default() }
                 }
                 Some(_) => Decision { call: self.pending.clone(), ..Decision::default() },
@@ -85,6 +85,9 @@ impl Rollout {
 
     fn decide_hold(&self, step: usize, now: Timestamp, waits: Decision) -> Decision {
         let (course, plan) = (&self.steps[step], &self.plan.schedule.steps[step]);
+        if self.plan.schedule.is_paced_by_target {
+            return self.decide_paced(step, now, waits);
+        }
         let passed = |words: String| facts(Fact::Passed { step, words });
         let go_on = self.promoted.as_ref().or(self.promoted_full.as_ref().filter(|_| step != self.last_step()));
         if let Some(who) = go_on {
@@ -190,6 +193,7 @@ impl Rollout {
     /// All that would make it go back now, weightiest first.
     fn reasons(&self, now: Timestamp) -> Vec<(Cause, String)> {
         let mut reasons = Vec::new();
+        reasons.extend(self.given_up.clone());
         reasons.extend(self.stopped_by.clone().map(|who| (Cause::Ordered, who)));
         reasons.extend(self.cancelled.clone().map(|words| (Cause::Cancelled, words)));
         reasons.extend(self.stop.clone().filter(|(cause, _)| self.counts(*cause)));
@@ -225,8 +229,8 @@ impl Rollout {
             Cause::Analysis | Cause::Inconclusive => on.analysis,
             Cause::Timeout | Cause::Cancelled => on.cancel,
         };
-        // As long as no user can have seen it there is nothing that could not be undone.
-        !self.has_shifted || (is_wanted && self.plan.irreversible.is_none())
+        // As long as no user can have seen it there is nothing that could not be undone; a target that goes back has not asked.
+        !self.has_shifted || self.given_up.is_some() || (is_wanted && self.plan.irreversible.is_none())
     }
 
     fn start_deadline(&self) -> Option<Timestamp> {
@@ -280,7 +284,7 @@ impl Rollout {
     }
 }
 
-fn facts(fact: Fact) -> Decision {
+pub(super) fn facts(fact: Fact) -> Decision {
     Decision { facts: vec![fact], ..Decision::default() }
 }
 
@@ -291,12 +295,4 @@ fn facts_and_release(fact: Fact) -> Decision {
 /// What may have become good since somebody looked last.
 const fn is_of_time(cause: Cause) -> bool {
     matches!(cause, Cause::Unhealthy)
-}
-
-/// Calls that take long and change nothing that users see; the others are short, or must be known to have ended.
-const fn can_be_given_up(call: &Call) -> bool {
-    match call {
-        Call::Preflight | Call::StartGreen | Call::TestTraffic { .. } | Call::Hook { .. } => true,
-        Call::SetWeight { .. } | Call::MakePrimary | Call::StopBlue | Call::StopGreen => false,
-    }
 }

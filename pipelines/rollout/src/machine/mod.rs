@@ -7,6 +7,7 @@
 mod apply;
 mod decide;
 mod decision;
+mod paced;
 mod station;
 mod stops;
 #[cfg(test)]
@@ -123,6 +124,7 @@ pub struct Rollout {
     restarts_before: Option<u64>,
     bad_looks: u32,
     drifts: u32,
+    given_up: Option<(Cause, String)>,
     stop: Option<(Cause, String)>,
     failed: Option<(Cause, String)>,
     stopped_by: Option<String>,
@@ -192,6 +194,7 @@ impl Rollout {
             restarts_before: None,
             bad_looks: 0,
             drifts: 0,
+            given_up: None,
             stop: None,
             failed: None,
             stopped_by: None,

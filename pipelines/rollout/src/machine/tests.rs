@@ -1,6 +1,7 @@
 //! Stories: what happens in a simulated world, and how the rollout ends.
 
 mod illegal;
+mod paced;
 mod replay;
 mod steering;
 mod stories;

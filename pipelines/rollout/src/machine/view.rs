@@ -164,17 +164,20 @@ fn orders(rollout: &Rollout) -> Vec<Order> {
     if rollout.station.is_back() || rollout.stopped_by.is_some() {
         return Vec::new();
     }
-    let is_held = matches!(rollout.station, Station::Hold(_));
+    // Who paces itself hears nobody but who takes it back.
+    let is_paced = rollout.plan.schedule.is_paced_by_target;
+    let is_held = matches!(rollout.station, Station::Hold(_)) && !is_paced;
     let mut orders = Vec::new();
     if is_held || rollout.question.is_some() {
         orders.push(Order::Promote);
     }
-    let is_last = rollout.promoted_full.is_some() || rollout.is_at_once();
+    let is_last = is_paced || rollout.promoted_full.is_some() || rollout.is_at_once();
     if !is_last && rollout.station != Station::Lock && rollout.step_here() < rollout.last_step() {
         orders.push(Order::PromoteFull);
     }
     match rollout.paused.is_some() || rollout.question.is_some() {
         true => orders.push(Order::Resume),
+        false if is_paced => {}
         false => orders.push(Order::Pause),
     }
     orders.extend([Order::Abort, Order::Rollback]);

@@ -16,11 +16,17 @@ impl Default for Schedule {
     /// 10 % and 50 % for five minutes each, compared with blue; then all, watched for five minutes.
     fn default() -> Self {
         let step = |weight, analyse| Step { weight, hold: SignedDuration::from_mins(5), analyse, pause: false };
-        Self { steps: vec![step(Weight(100), true), step(Weight(500), true), step(Weight::ALL, false)] }
+        Self::of(vec![step(Weight(100), true), step(Weight(500), true), step(Weight::ALL, false)])
     }
 }
 
 impl Schedule {
+    /// Steps that the rollout takes.
+    #[must_use]
+    pub const fn of(steps: Vec<Step>) -> Self {
+        Self { steps, is_paced_by_target: false }
+    }
+
     /// Whether it is what counts where nothing is written.
     #[must_use]
     pub fn is_usual(&self) -> bool {
@@ -72,7 +78,7 @@ impl Schedule {
             let place = format!("steps[{count}].weight");
             reader.wrong(place, format!("the last step ends at {}; add `- {{ weight: 100, bake: 5m }}`", last.weight));
         }
-        reader.end(Self { steps })
+        reader.end(Self::of(steps))
     }
 }
 

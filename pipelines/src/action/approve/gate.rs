@@ -147,9 +147,12 @@ pub(super) fn plan_of(environment: &str, gate: &str, (repository, commit): (&str
         version: name,
         target: TARGET.to_owned(),
         settings,
-        schedule: Schedule {
-            steps: vec![Step { weight: Weight::ALL, hold: SignedDuration::ZERO, analyse: false, pause: true }],
-        },
+        schedule: Schedule::of(vec![Step {
+            weight: Weight::ALL,
+            hold: SignedDuration::ZERO,
+            analyse: false,
+            pause: true,
+        }]),
         analysis: Analysis {
             metrics: Vec::new(),
             max_ratio: 1.0,

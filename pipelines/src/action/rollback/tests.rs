@@ -93,7 +93,7 @@ fn plan(version: &str) -> Plan {
         version: version.into(),
         target: "memory".into(),
         settings: Value::Null,
-        schedule: Schedule { steps: vec![step] },
+        schedule: Schedule::of(vec![step]),
         analysis: Analysis {
             metrics: Vec::new(),
             max_ratio: 1.2,

@@ -108,7 +108,7 @@ impl Keeper {
             image: to.image.clone(),
             version: to.version.clone(),
             commit: to.commit.clone(),
-            schedule: Schedule { steps: vec![step] },
+            schedule: Schedule { steps: vec![step], ..plan.schedule },
             hooks: Vec::new(),
             irreversible: None,
             rollback_of: Some(of),

@@ -71,7 +71,7 @@ impl Inner {
         };
         let has_split = subject.blue.is_some() || green.share > Weight::NONE;
         let weight = has_split.then_some(green.share);
-        Ok(Observation { at: self.clock.now(), weight, blue: blue_side, green: green_side, alarms })
+        Ok(Observation { at: self.clock.now(), weight, blue: blue_side, green: green_side, alarms, given_up: None })
     }
 
     async fn sums(

@@ -117,7 +117,7 @@ impl Inner {
             }
         };
         let weight = weight(&share, &table);
-        Ok(Observation { at: Timestamp::now(), weight, blue, green, alarms })
+        Ok(Observation { at: Timestamp::now(), weight, blue, green, alarms, given_up: None })
     }
 
     async fn side(
