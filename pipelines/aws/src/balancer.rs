@@ -165,6 +165,22 @@ impl Balancer {
         set.await.map(drop)
     }
 
+    /// A target group by its name: its ARN, and those of the balancers that it is behind.
+    ///
+    /// # Errors
+    /// It does not exist, or AWS does not say.
+    pub async fn group(&self, name: &str) -> Result<(String, Vec<String>), Problem> {
+        let asked = self.asked("elasticloadbalancing:DescribeTargetGroups", name);
+        let said = reading(|| async {
+            self.client.describe_target_groups().names(name).send().await.map_err(|error| Problem::of(&error, asked))
+        });
+        let missing =
+            || Problem::plain(Fault::Request, format!("there is no target group `{name}` in {}", self.region));
+        let said = said.await?;
+        let found = said.target_groups().first().ok_or_else(missing)?;
+        Ok((found.target_group_arn().unwrap_or_default().to_owned(), found.load_balancer_arns().to_vec()))
+    }
+
     /// The targets of a group.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ pub enum Controller {
 pub struct ServiceFacts {
     /// Its name.
     pub name: String,
-    /// ARN of its task definition; empty for one of task sets.
+    /// ARN of its task definition; of one with task sets that of the primary one.
     pub task_definition: String,
     /// Tasks that should run.
     pub desired: u32,
@@ -243,11 +243,13 @@ fn facts(of: &SdkService) -> ServiceFacts {
     let count = |number: i32| u32::try_from(number).unwrap_or(0);
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let primary = of.deployments().iter().find(|one| one.status() == Some("PRIMARY"));
+    let stands =
+        of.task_sets().iter().find(|set| set.status() == Some("PRIMARY")).and_then(|set| set.task_definition());
     let given_up = primary.filter(|one| one.rollout_state() == Some(&DeploymentRolloutState::Failed));
     let controller = of.deployment_controller().map(|controller| controller.r#type().clone());
     ServiceFacts {
         name: text(of.service_name()),
-        task_definition: text(of.task_definition()),
+        task_definition: text(stands.or(of.task_definition())),
         desired: count(of.desired_count()),
         running: count(of.running_count()),
         pending: count(of.pending_count()),

@@ -12,6 +12,7 @@ mod arn;
 mod balancer;
 mod cloud;
 mod cloudwatch;
+mod codedeploy;
 mod direct;
 mod ecr;
 mod ecs;
@@ -35,6 +36,10 @@ pub use arn::{Arn, ArnError};
 pub use balancer::{Balancer, Shares, TargetFacts, TargetState};
 pub use cloud::{Cloud, Service};
 pub use cloudwatch::{CloudWatch, Metric, PERIOD_SECONDS};
+pub use codedeploy::{
+    CodeDeploy, DESCRIPTION_MAX, Deployment, DeploymentTarget, Event, Group, NewDeployment, Routing, SetFacts, Status,
+    Wait, gave_up,
+};
 pub use ecr::{Ecr, RegistryKey, Replica, Replicated, Repository};
 pub use ecs::{Controller, Ecs, Ended, Registered, ServiceFacts};
 pub use identity::{AllowedAccounts, Identity, RoleWish};

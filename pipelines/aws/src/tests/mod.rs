@@ -1,6 +1,7 @@
 //! A stand-in for AWS on this machine that checks signatures as AWS does, and what SNS is told.
 
 mod cloud;
+mod codedeploy;
 mod deploy;
 mod machine;
 mod task_definition;
