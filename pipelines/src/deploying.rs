@@ -9,9 +9,11 @@ use engine::store::Database;
 use engine::store::rollouts::Rollouts;
 
 use crate::rollout::{Keeper, Target};
+use crate::target::codedeploy::CodeDeployed;
 use crate::target::ecs::Weighted;
 use crate::target::local::{Local, Starter};
-use crate::target::{Clouds, Quiet};
+use crate::target::native::Native;
+use crate::target::{Clouds, Pace, Quiet};
 
 /// Folder of the files by which processes know who carries a rollout.
 const LOCKS_FOLDER: &str = "rollouts";
@@ -43,5 +45,8 @@ impl Deploying {
 /// The targets in AWS, by their names in plans.
 pub(crate) fn aws_targets(clouds: &Clouds, clock: &Arc<dyn Clock>) -> BTreeMap<&'static str, Arc<dyn Target>> {
     let weighted = Quiet::new(Weighted::new(clouds.clone(), Arc::clone(clock)), Arc::clone(clock));
-    BTreeMap::from([(Weighted::NAME, Arc::new(weighted) as Arc<dyn Target>)])
+    let codedeploy: Arc<dyn Target> = Arc::new(CodeDeployed::new(clouds.clone(), Pace::of(Pace::USUAL)));
+    let native: Arc<dyn Target> = Arc::new(Native::new(clouds.clone(), Pace::of(Pace::USUAL)));
+    let weighted: Arc<dyn Target> = Arc::new(weighted);
+    BTreeMap::from([(Weighted::NAME, weighted), (CodeDeployed::NAME, codedeploy), (Native::NAME, native)])
 }

@@ -1,10 +1,16 @@
 //! ECS: task definitions, services and tasks, as far as a rollout moves them.
 
+mod native;
+
 use std::time::SystemTime;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
     DesiredStatus, Service as SdkService, ServiceField, SortOrder, TaskDefinitionField, TaskDefinitionStatus,
+};
+
+pub use native::{
+    NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish,
 };
 
 use crate::cloud::Service;

@@ -41,7 +41,10 @@ pub use codedeploy::{
     Wait, gave_up,
 };
 pub use ecr::{Ecr, RegistryKey, Replica, Replicated, Repository};
-pub use ecs::{Controller, Ecs, Ended, Registered, ServiceFacts};
+pub use ecs::{
+    Controller, Ecs, Ended, NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy,
+    NativeWish, Registered, ServiceFacts,
+};
 pub use identity::{AllowedAccounts, Identity, RoleWish};
 pub use keys::Keys;
 pub use lifecycle::{DEPLOYED_TAG, deployed_tag, is_same_policy, lifecycle_policy};

@@ -35,7 +35,12 @@ pub enum Form {
     AnyCase(&'static [&'static str]),
     /// What its action's own reader takes: given the input's name and the text, all that is wrong with it.
     Read(fn(&str, &str) -> Vec<Wrong>),
+    /// The same for one whose sense depends on others.
+    Beside(fn(&str, &str, Others<'_>) -> Vec<Wrong>),
 }
+
+/// The text of another input, by its name: as it is written, or what it has when it is not; `None`: only a run will tell.
+pub type Others<'others> = &'others dyn Fn(&str) -> Option<String>;
 
 /// Something that is wrong with the text of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +105,12 @@ impl InputFacts {
     /// All that is wrong with a text for it.
     #[must_use]
     pub fn judge(&self, text: &str) -> Vec<Wrong> {
+        self.judge_beside(text, &|_| None)
+    }
+
+    /// The same, beside the other inputs of the step.
+    #[must_use]
+    pub fn judge_beside(&self, text: &str, others: Others<'_>) -> Vec<Wrong> {
         let whole = text;
         let text = whole.trim();
         if text.is_empty() {
@@ -108,6 +119,7 @@ impl InputFacts {
         let (words, is_one) = match self.form {
             Form::Text => return Vec::new(),
             Form::Read(read) => return read(self.name, whole),
+            Form::Beside(read) => return read(self.name, whole, others),
             Form::Words(words) => (words, words.contains(&text)),
             Form::AnyCase(words) => (words, words.iter().any(|word| word.eq_ignore_ascii_case(text))),
         };

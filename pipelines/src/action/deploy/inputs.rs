@@ -268,7 +268,7 @@ pub(in crate::action) fn one<T>(
 }
 
 /// A mistake of the rollout's readers: its place is within the input, and what to do is told apart.
-fn wrong(mistake: &Mistake) -> Wrong {
+pub(in crate::action) fn wrong(mistake: &Mistake) -> Wrong {
     let text = mistake.to_string();
     let cut = [", did you mean ", "; "].iter().find_map(|cut| Some((text.find(cut)?, cut.split_once(' ')?.0.len())));
     let (message, help) = match cut {
@@ -280,7 +280,12 @@ fn wrong(mistake: &Mistake) -> Wrong {
     Wrong { message: message.to_owned(), help, place }
 }
 
-fn usual_timeout(schedule: &Schedule, analysis: &Analysis, start: SignedDuration) -> SignedDuration {
+/// How long all of it may take where nobody says so.
+pub(in crate::action) fn usual_timeout(
+    schedule: &Schedule,
+    analysis: &Analysis,
+    start: SignedDuration,
+) -> SignedDuration {
     let steps = schedule.steps.iter().map(|step| {
         let extend = if step.analyse { analysis.max_extend } else { SignedDuration::ZERO };
         let pause = if step.pause { PAUSE_MAX } else { SignedDuration::ZERO };

@@ -2,7 +2,8 @@
 //! <https://github.com/aws-actions/amazon-ecs-deploy-task-definition>.
 
 use engine::step::InputFacts;
-use workflow::catalogue::{Form, Wrong};
+use rollout::Schedule;
+use workflow::catalogue::{Form, Others, Wrong};
 
 use super::super::deploy::inputs::{
     self, DRY_RUN, ENVIRONMENT, IRREVERSIBLE, hooks, on_active, rollback_on, steps, timeout,
@@ -34,7 +35,7 @@ pub const INPUTS: &[InputFacts] = &[
     input("desired-count", "", "Tasks of what is deployed; empty: as many as what stands has").form(TAKES),
     input("url", "", "Where users reach it: for scripts, probes and the page of the environment"),
     input("test-url", "", "Where tests reach what comes before users do"),
-    steps(TAKES),
+    steps(Form::Beside(steps_of)),
     input("analysis", "", "{ metrics: [errors, restarts], max-ratio: 1.2, alpha: 0.05, min-requests: 50, … }")
         .form(TAKES),
     input("alarms", "", "Names of alarms of CloudWatch, with commas: it goes back when one is on"),
@@ -78,6 +79,16 @@ pub const OUTPUTS: &[OutputFacts] = &[
     OutputFacts::new("final-weight", "Share of the traffic that the deployed image has, in percent"),
     OutputFacts::new("plan-hash", "Digest of the plan: what was approved"),
 ];
+
+/// What is wrong with the steps: by themselves, and for the strategy that stands beside them.
+fn steps_of(name: &str, text: &str, others: Others<'_>) -> Vec<Wrong> {
+    let mut wrong = one(name, text);
+    let shifter = others("strategy").and_then(|word| Strategy::read(word.trim())?.shifter());
+    if let (Some(shifter), Ok(schedule), true) = (shifter, Schedule::read(text), wrong.is_empty()) {
+        wrong.extend(shifter.parts(&schedule).err().unwrap_or_default().iter().map(inputs::wrong));
+    }
+    wrong
+}
 
 /// All that is wrong with one input.
 fn one(name: &str, text: &str) -> Vec<Wrong> {

@@ -3,6 +3,8 @@
 //!
 //! The action reads what is wanted; how it goes on is told by [`super::deploy`], and what a strategy needs is its own module's.
 
+mod by_codedeploy;
+mod by_ecs;
 mod facts;
 mod image;
 mod inputs;
@@ -149,7 +151,7 @@ fn plan(call: &ActionCall<'_>, made: &Made<'_>, environment: String, image: Stri
     let digest = image.split_once("@sha256:").map_or("", |(_, hex)| hex);
     let written = &made.wish.course.version;
     let version = if written.is_empty() { digest.chars().take(DIGITS).collect() } else { written.clone() };
-    made.wish.course.plan(What {
+    own.course.as_ref().unwrap_or(&made.wish.course).plan(What {
         environment,
         service: made.wish.service.clone(),
         repository: call.repository.name.clone(),

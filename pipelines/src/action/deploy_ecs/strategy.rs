@@ -8,8 +8,12 @@ use rollout::plan::Plan;
 use serde_json::Value;
 use workflow::catalogue::Wrong;
 
+use super::super::deploy::inputs::Course;
+use super::by_codedeploy::ByCodeDeploy;
+use super::by_ecs::ByEcs;
 use super::inputs::Wish;
 use super::weighted::Weights;
+use crate::target::paced::Shifter;
 
 /// How users come to the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +48,19 @@ impl Strategy {
     pub(super) fn way(self) -> &'static dyn Way {
         match self {
             Self::Weighted => &Weights,
-            // Their targets are not there yet.
-            Self::CodeDeploy | Self::EcsNative | Self::Rolling => &Absent,
+            Self::CodeDeploy => &ByCodeDeploy,
+            Self::EcsNative => &ByEcs,
+            // Its target is not there yet.
+            Self::Rolling => &Absent,
+        }
+    }
+
+    /// Who goes from share to share, where that is not the rollout itself.
+    pub(super) const fn shifter(self) -> Option<Shifter> {
+        match self {
+            Self::CodeDeploy => Some(Shifter::CodeDeploy),
+            Self::EcsNative => Some(Shifter::Ecs),
+            Self::Weighted | Self::Rolling => None,
         }
     }
 }
@@ -63,7 +78,6 @@ pub(super) struct Made<'a> {
     /// The container that serves.
     pub(super) container: String,
     /// Text of the file that `codedeploy-appspec` names.
-    #[expect(dead_code, reason = "the strategy `codedeploy` reads it, and it is not there yet")]
     pub(super) appspec: Option<String>,
 }
 
@@ -76,6 +90,8 @@ pub(super) struct Own {
     pub(super) settings: Value,
     /// Lines of the plan for a person.
     pub(super) lines: Vec<String>,
+    /// How it goes, where AWS has a say in it; `None`: as the inputs have it.
+    pub(super) course: Option<Course>,
 }
 
 /// A strategy.

@@ -57,7 +57,12 @@ impl Way for Weights {
             ),
             format!("weights      {}", settings.rule),
         ];
-        Ok(Own { target: Weighted::NAME, settings: serde_json::to_value(settings).map_err(failed)?, lines })
+        Ok(Own {
+            target: Weighted::NAME,
+            settings: serde_json::to_value(settings).map_err(failed)?,
+            lines,
+            course: None,
+        })
     }
 
     async fn calls(&self, made: &Made<'_>, plan: &Plan) -> Result<Vec<String>, ActionError> {

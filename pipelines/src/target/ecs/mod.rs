@@ -30,7 +30,8 @@ use serde_json::Value;
 
 pub use self::settings::Settings;
 
-pub(crate) use self::settings::ROLLOUT_TAG;
+pub(crate) use self::observe::{Counted, METRICS};
+pub(crate) use self::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG, group_dimension};
 
 use crate::rollout::{CallError, CallOrder, Subject, Target};
 use crate::target::{Clouds, refused};

@@ -13,18 +13,18 @@ use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
 
 /// The metrics of a colour: requests, then what of them were errors.
-const METRICS: [&str; 3] = ["RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"];
 /// Lines of a log that are shown.
 const LINES_MAX: u32 = 20;
+pub(crate) const METRICS: [&str; 3] = ["RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"];
 /// Tasks whose end is explained.
 const TROUBLES_MAX: usize = 3;
 
 /// CloudWatch may count less for a moment than it did; ours only grow.
 #[derive(Debug, Default)]
-pub(super) struct Counted(Mutex<HashMap<(u64, String), Counters>>);
+pub(crate) struct Counted(Mutex<HashMap<(u64, String), Counters>>);
 
 impl Counted {
-    fn grown(&self, rollout: u64, group: &str, requests: f64, errors: f64) -> Counters {
+    pub(crate) fn grown(&self, rollout: u64, group: &str, requests: f64, errors: f64) -> Counters {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What ended is not asked for any more.
         all.retain(|(of, _), _| of.abs_diff(rollout) < 1_000);

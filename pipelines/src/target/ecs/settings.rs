@@ -9,9 +9,9 @@ use crate::rollout::CallError;
 /// The tag of a task definition with the rollout that registered it.
 pub(crate) const ROLLOUT_TAG: &str = "pipe:rollout";
 /// What people want to know of it.
-pub(super) const VERSION_TAG: &str = "pipe:version";
+pub(crate) const VERSION_TAG: &str = "pipe:version";
 /// Its commit.
-pub(super) const COMMIT_TAG: &str = "pipe:commit";
+pub(crate) const COMMIT_TAG: &str = "pipe:commit";
 
 /// The target's own settings, [`rollout::Plan::settings`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ impl Settings {
 }
 
 /// `targetgroup/NAME/ID`, as metrics have it, out of an ARN.
-pub(super) fn group_dimension(arn: &str) -> String {
+pub(crate) fn group_dimension(arn: &str) -> String {
     arn.splitn(6, ':').nth(5).unwrap_or_default().to_owned()
 }
 

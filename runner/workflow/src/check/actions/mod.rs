@@ -130,7 +130,7 @@ impl Walk<'_> {
             match facts.inputs.iter().find(|input| input.name.eq_ignore_ascii_case(name)) {
                 Some(input) => {
                     given.push(input.name);
-                    self.value(facts, input, key, value);
+                    self.value(facts, input, (key, value), pairs);
                 }
                 // The misspelt one is the missing one.
                 None => given.extend(self.unknown_input(facts.name, name, key.span, severity, names)),
@@ -173,14 +173,25 @@ impl Walk<'_> {
         near
     }
 
-    fn value(&mut self, facts: &ActionFacts, input: &InputFacts, key: &Token, value: &Token) {
+    fn value(
+        &mut self,
+        facts: &ActionFacts,
+        input: &InputFacts,
+        (key, value): (&Token, &Token),
+        all: &[(Token, Token)],
+    ) {
         let Some(text) = value.literal_text() else { return };
         if input.required && text.trim().is_empty() {
             let message = format!("`{}` is empty, and `{}` needs it", input.name, facts.name);
             self.diagnostics.push(told(facts, MISSING_INPUT, key.span, message).help("write its value"));
             return;
         }
-        for Wrong { message, help, place } in input.judge(&text) {
+        let is = |key: &Token, name: &str| key.as_str().is_some_and(|key| key.eq_ignore_ascii_case(name));
+        let others = |name: &str| match all.iter().find(|(key, _)| is(key, name)) {
+            Some((_, value)) => value.literal_text().map(|text| text.to_string()),
+            None => facts.inputs.iter().find(|input| input.name == name).map(|input| input.default.to_owned()),
+        };
+        for Wrong { message, help, place } in input.judge_beside(&text, &others) {
             let source = self.sources.get(value.span.file);
             let at = source.map_or(value.span, |source| place::find(source, key.span, value.span, &text, &place));
             let mut found = told(facts, WRONG_INPUT, at, message);

@@ -1,0 +1,116 @@
+//! `strategy: ecs-native`: ECS itself shifts, in one, two or equal parts, and goes back by itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::step::ActionError;
+use jiff::SignedDuration;
+use rollout::plan::Plan;
+use rollout::{Stage, View};
+use workflow::catalogue::Wrong;
+
+use super::super::aws_step::failed;
+use super::by_codedeploy::{definition, paced, refused, steps};
+use super::inputs::Wish;
+use super::strategy::{Made, Own, Way};
+use crate::target::Clouds;
+use crate::target::Pace;
+use crate::target::mark_of;
+use crate::target::native::{Native, Settings};
+use crate::target::paced::{Parts, Shifter};
+
+/// How long all users are watched if nobody says otherwise.
+const BAKE: SignedDuration = SignedDuration::from_mins(5);
+/// The longest that ECS keeps old tasks, in minutes.
+const BAKE_MINUTES_MAX: i64 = 1_440;
+/// How long ECS waits for scripts before it goes back, in minutes.
+const PAUSE_MINUTES: u32 = 120;
+
+/// The strategy.
+pub(super) struct ByEcs;
+
+/// How long all users are watched.
+fn bake(wish: &Wish) -> SignedDuration {
+    steps(wish).and_then(|schedule| schedule.steps.last()).map_or(BAKE, |step| step.hold)
+}
+
+/// Whole minutes that are long enough for both.
+fn minutes(wish: &Wish) -> i64 {
+    (bake(wish).saturating_add(wish.course.keep_blue).as_secs() + 59) / 60
+}
+
+/// Scripts and people before the first user need a pause.
+fn waits(wish: &Wish) -> bool {
+    wish.course.hooks.iter().any(|hook| match hook.stage {
+        Stage::AfterInstall | Stage::AfterAllowTestTraffic | Stage::BeforeAllowTraffic => true,
+        Stage::BeforeInstall | Stage::AfterAllowTraffic | Stage::OnRollback => false,
+    })
+}
+
+#[async_trait]
+impl Way for ByEcs {
+    fn check(&self, wish: &Wish) -> Vec<Wrong> {
+        let mut wrong = refused(wish, Shifter::Ecs);
+        if minutes(wish) > BAKE_MINUTES_MAX {
+            wrong.push(Wrong::new(format!(
+                "`bake` and `keep-blue` together are {} min; ECS keeps old tasks for {BAKE_MINUTES_MAX} min at most",
+                minutes(wish)
+            )));
+        }
+        if wish.tasks.is_some() {
+            wrong.push(Wrong::new(
+                "`desired-count` is not for `ecs-native`, which makes as many tasks as the service wants",
+            ));
+        }
+        wrong
+    }
+
+    async fn own(&self, made: &Made<'_>) -> Result<Own, ActionError> {
+        let wish = made.wish;
+        let parts = match steps(wish) {
+            Some(schedule) => Shifter::Ecs.parts(schedule).map_err(|_| failed("`steps` cannot be shifted by ECS"))?,
+            None => Parts::One,
+        };
+        let native = made.cloud.ecs(&wish.cluster).native(&wish.service).await.map_err(failed)?;
+        let rule = native.rule.ok_or_else(|| {
+            failed(format!(
+                "service {} has no `alternateTargetGroupArn` and `productionListenerRule` in `loadBalancers.advancedConfiguration`, \
+                 without which ECS shifts nobody: set them, or use `strategy: rolling`",
+                wish.service
+            ))
+        })?;
+        let lines = vec![
+            format!("service      {} in cluster {}", wish.service, wish.cluster),
+            format!("ECS shifts   {}: {}", rule, parts.words()),
+        ];
+        let settings = Settings {
+            account: made.account.clone(),
+            region: made.cloud.region().to_owned(),
+            cluster: wish.cluster.clone(),
+            service: wish.service.clone(),
+            rule,
+            has_tests: native.has_test_rule,
+            parts,
+            bake_minutes: u32::try_from(minutes(wish)).unwrap_or(0),
+            waits: waits(wish).then_some(PAUSE_MINUTES),
+            container: made.container.clone(),
+            task_definition: made.definition.json().clone(),
+            alarms: if wish.alarms.is_empty() { native.alarms } else { wish.alarms.clone() },
+            overrides_alarms: !wish.alarms.is_empty(),
+        };
+        let settings = serde_json::to_value(settings).map_err(failed)?;
+        let course = Some(paced(wish, parts, bake(wish), wish.course.keep_blue));
+        Ok(Own { target: Native::NAME, settings, lines, course })
+    }
+
+    async fn calls(&self, made: &Made<'_>, plan: &Plan) -> Result<Vec<String>, ActionError> {
+        let clouds = Clouds::default();
+        clouds.hold(&made.account, &made.cloud);
+        let target = Native::new(clouds, Pace::of(Pace::USUAL / 10));
+        target.calls(&Arc::new(plan.clone())).await.map_err(failed)
+    }
+
+    async fn outputs(&self, made: &Made<'_>, view: &View) -> Vec<(&'static str, String)> {
+        vec![("task-definition-arn", definition(made, &mark_of(view.id, &view.plan_hash)).await)]
+    }
+}

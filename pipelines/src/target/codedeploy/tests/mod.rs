@@ -1,0 +1,6 @@
+//! The target against a fake of AWS: whole rollouts, call by call, each with its answer lost once.
+
+mod bad;
+mod calls;
+mod driven;
+mod world;

@@ -1,0 +1,129 @@
+//! The target against a fake of AWS: call by call, each with its answer lost once, and whole rollouts through the driver.
+
+mod driven;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fake_aws::Options;
+use rollout::{Call, Cause, Weight};
+use serde_json::{Value, json};
+
+use super::{Native, Settings};
+use crate::target::Pace;
+use crate::target::live::{ACCOUNT, IMAGE, Place, Stage, definition};
+use crate::target::paced::Parts;
+
+/// A service with two tasks in a fake's mind.
+fn stage() -> Stage {
+    let options = Options { speed: 60.0, ..Options::default() };
+    let stage = with(options, [definition("r.example/orders:1"), definition(IMAGE)]);
+    stage.fake.advance(Duration::from_secs(900));
+    stage
+}
+
+fn with(options: Options, both: [Value; 2]) -> Stage {
+    let target = |clouds| Arc::new(Native::new(clouds, Pace::of(Duration::ZERO))) as Arc<_>;
+    Stage::new(options, both, (Native::NAME, target), set)
+}
+
+fn set(place: &Place<'_>) -> Value {
+    let alarms = json!({ "alarmNames": ["orders-5xx"], "enable": true, "rollback": true });
+    place.call("ECS", "CreateService", json!({
+        "cluster": "shop", "serviceName": "orders", "taskDefinition": "orders:1", "desiredCount": 2, "launchType": "FARGATE",
+            "healthCheckGracePeriodSeconds": 300,
+        "deploymentConfiguration": { "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "alarms": alarms },
+        "loadBalancers": [{
+            "targetGroupArn": place.groups[0], "containerName": "app", "containerPort": 8080,
+            "advancedConfiguration": {
+                "alternateTargetGroupArn": place.groups[1], "productionListenerRule": place.rules[0],
+                "testListenerRule": place.rules[1], "roleArn": "arn:aws:iam::123456789012:role/ecs",
+            },
+        }],
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    }));
+    let settings = Settings {
+        account: ACCOUNT.into(),
+        region: "eu-central-1".into(),
+        cluster: "shop".into(),
+        service: "orders".into(),
+        rule: place.rules[0].clone(),
+        has_tests: true,
+        parts: Parts::Two(100, 5),
+        bake_minutes: 3,
+        waits: Some(60),
+        container: "app".into(),
+        task_definition: Value::Null,
+        alarms: vec!["orders-5xx".into()],
+        overrides_alarms: false,
+    };
+    serde_json::to_value(settings).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
+    let world = stage();
+    let standing = world.preflight().await;
+    assert_eq!((standing.id, standing.image.as_str()), (0, "r.example/orders:1"));
+    let blue = Some(&standing);
+    world.fake.add_fault("ECS.UpdateService", 1, fake_aws::Fault::DropResponse);
+    world.once(blue, Call::StartGreen, "ECS.RegisterTaskDefinition").await;
+    assert_eq!(world.fake.effects("ECS.UpdateService"), 1);
+    let seen = world.seen(&standing, |seen| seen.green.healthy == 2).await;
+    assert_eq!((seen.weight, seen.green.wanted, seen.blue.unwrap().healthy), (Some(Weight::NONE), 2, 2));
+    world.perform(blue, Call::TestTraffic { on: true }).await.unwrap();
+    assert_eq!(world.users(), (0, 100), "users wait for the pause");
+    world.once(blue, Call::SetWeight { weight: Weight(100) }, "ECS.ContinueServiceDeployment").await;
+    assert_eq!(world.users(), (10, 90));
+    world.seen(&standing, |seen| seen.weight == Some(Weight::ALL)).await;
+    world.perform(blue, Call::SetWeight { weight: Weight::ALL }).await.unwrap();
+    world.perform(blue, Call::MakePrimary).await.unwrap();
+    world.fake.advance(Duration::from_secs(300));
+    world.perform(blue, Call::StopBlue).await.unwrap();
+    assert_eq!(world.users(), (100, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_is_told_once_and_what_ecs_takes_back_is_said() {
+    let world = stage();
+    let standing = world.preflight().await;
+    let blue = Some(&standing);
+    world.perform(blue, Call::StartGreen).await.unwrap();
+    world.seen(&standing, |seen| seen.green.healthy == 2).await;
+    world.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
+    world.once(blue, Call::SetWeight { weight: Weight::NONE }, "ECS.StopServiceDeployment").await;
+    assert_eq!(world.users(), (0, 100));
+    world.perform(blue, Call::StopGreen).await.unwrap();
+    assert_eq!(world.fake.effects("ECS.StopServiceDeployment"), 1);
+
+    let world = stage();
+    let standing = world.preflight().await;
+    let blue = Some(&standing);
+    world.perform(blue, Call::StartGreen).await.unwrap();
+    world.seen(&standing, |seen| seen.green.healthy == 2).await;
+    world.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
+    world.ring();
+    let given_up = world.seen(&standing, |seen| seen.given_up.is_some()).await.given_up.unwrap();
+    assert_eq!(given_up.cause, Cause::Alarm, "{}", given_up.words);
+    assert!(given_up.words.contains("(orders-5xx)"), "{}", given_up.words);
+    world.perform(blue, Call::SetWeight { weight: Weight::NONE }).await.unwrap();
+    assert_eq!((world.users(), world.fake.effects("ECS.StopServiceDeployment")), ((0, 100), 0), "it went by itself");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_done_is_said_before() {
+    let world = stage();
+    for (member, value, words) in [
+        ("cluster", json!("none"), "none does not exist in eu-central-1"),
+        ("service", json!("other"), "there is no service `other` in cluster shop"),
+        ("rule", json!("arn:other"), "has no rule arn:other and second target group"),
+        ("account", json!("210987654321"), "the credentials for account 210987654321 are not known"),
+        ("alarms", json!(["absent"]), "there is no alarm `absent`"),
+    ] {
+        let error = world.refusal(|plan| plan.settings[member] = value).await;
+        assert!(error.words.contains(words), "{words}\n{error}");
+    }
+    world.ring();
+    let rings = world.refusal(|_| {}).await;
+    assert!(rings.words.contains("alarms are on: orders-5xx"), "{rings}");
+}
