@@ -12,9 +12,9 @@ use super::slots::Slot;
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
 
-/// The metrics of a colour: requests, then what of them were errors.
 /// Lines of a log that are shown.
 const LINES_MAX: u32 = 20;
+/// The metrics of a colour: requests, then what of them were errors.
 pub(crate) const METRICS: [&str; 3] = ["RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"];
 /// Tasks whose end is explained.
 const TROUBLES_MAX: usize = 3;
