@@ -14,6 +14,7 @@ mod download;
 mod identity;
 mod job;
 mod listen;
+mod repository;
 mod route;
 mod signed;
 mod token;
@@ -68,6 +69,7 @@ impl Results {
         ] {
             actions.insert(name.to_owned(), value);
         }
+        actions.extend(repository::variables(&job));
         let mut github = IndexMap::new();
         if job.facts.token.is_some() {
             github.insert("api_url", format!("{origin}{}", api::PREFIX));

@@ -13,7 +13,7 @@ use crate::answer::{Answer, json, storage};
 use crate::job::Job;
 use crate::signed::{self, Purpose, Shut};
 use crate::twirp::Fault;
-use crate::{api, artifacts, cache_v1, caches, download, identity, upload};
+use crate::{api, artifacts, cache_v1, caches, download, identity, repository, upload};
 
 const ARTIFACTS: &str = "/twirp/github.actions.results.api.v1.ArtifactService/";
 const CACHES: &str = "/twirp/github.actions.results.api.v1.CacheService/";
@@ -38,6 +38,9 @@ pub(crate) async fn answer(job: &Arc<Job>, request: Request<Incoming>) -> Answer
     if path == identity::TOKEN {
         let answered = identity::token(job, bearer(&request), &request).await;
         return answered.unwrap_or_else(|fault| fault.answer());
+    }
+    if path.starts_with(repository::PREFIX) {
+        return repository::answer(job, request).await;
     }
     if path == api::GRAPHQL || path.starts_with(api::PREFIX) {
         return api::answer(job, request).await;

@@ -289,3 +289,53 @@ async fn a_token_does_what_the_permissions_say_and_while_its_job_goes_on() {
     let (status, _, _) = ask(&job, "GET", "/api/v3/rate_limit", &headers, b"").await;
     assert!(matches!(status, 0 | 401), "{status}");
 }
+
+/// What `actions/checkout` does: a fetch of one commit, by its id, into an empty repository.
+#[tokio::test(flavor = "multi_thread")]
+async fn git_fetches_commits_that_no_server_has_seen() {
+    let scene = Scene::new();
+    let job = scene.job(&[("contents", PermissionLevel::Read)]).await;
+    let into = job.workspace.join("checkout");
+    std::fs::create_dir_all(&into).unwrap();
+    git(&into, &["init", "-q", "-b", "main"]);
+    let run = async |words: &[&str], variables: &indexmap::IndexMap<String, String>| {
+        let mut command = tokio::process::Command::new("git");
+        command.args(words).current_dir(&into).envs(variables).env("GIT_TERMINAL_PROMPT", "0");
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").kill_on_drop(true);
+        let output = command.output().await.unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (url, variables) = ("https://github.com/o/r", &job.served.actions);
+    let want = format!("+{}:refs/remotes/origin/x", scene.feature);
+    for version in ["0", "2"] {
+        let protocol = format!("protocol.version={version}");
+        let words = ["-c", &protocol, "fetch", "-q", "--no-tags", "--depth=1", url, &want];
+        let (done, said) = run(&words, variables).await;
+        assert!(done, "version {version}: {said}");
+    }
+    git(&into, &["checkout", "-q", "refs/remotes/origin/x"]);
+    assert_eq!(std::fs::read_to_string(into.join("new.txt")).unwrap(), "new\nlines\n");
+    // All of it, with what was asked for before in the request.
+    let (done, said) = run(
+        &["fetch", "-q", "--unshallow", url, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"],
+        variables,
+    )
+    .await;
+    assert!(done, "{said}");
+    assert_eq!(
+        git(&into, &["rev-parse", "refs/remotes/origin/main", "v1^{commit}"]),
+        format!("{}\n{}", scene.main, scene.first)
+    );
+    let (done, said) = run(&["push", "-q", url, "HEAD:refs/heads/stolen"], variables).await;
+    assert!(!done && said.contains("403"), "{said}");
+    // Another job's token opens nothing, and neither does one without the permission.
+    let mut facts =
+        scene.facts(Some(Permissions::Scopes([("issues".to_owned(), PermissionLevel::Write)].into_iter().collect())));
+    (facts.run, facts.token) = (2, "ghs_another");
+    let other = scene.world.job(facts).await;
+    let (done, said) = run(&["ls-remote", url], &other.served.actions).await;
+    assert!(!done && said.contains("403"), "{said}");
+    let stolen = variables.iter().map(|(name, value)| (name.clone(), value.replace(TOKEN, "ghs_another"))).collect();
+    let (done, said) = run(&["ls-remote", url], &stolen).await;
+    assert!(!done && said.contains("Authentication failed"), "{said}");
+}
