@@ -10,10 +10,11 @@ use rollout::plan::Plan;
 use workflow::catalogue::Wrong;
 
 use super::super::aws_step::failed;
+use super::by_codedeploy::definition;
 use super::inputs::Wish;
 use super::strategy::{Made, Own, Way};
-use crate::target::Clouds;
-use crate::target::ecs::{ROLLOUT_TAG, Settings, Weighted};
+use crate::target::ecs::{Settings, Weighted};
+use crate::target::{Clouds, mark_of};
 
 /// The strategy.
 pub(super) struct Weights;
@@ -73,10 +74,8 @@ impl Way for Weights {
     }
 
     async fn outputs(&self, made: &Made<'_>, view: &View) -> Vec<(&'static str, String)> {
-        let ecs = made.cloud.ecs(&made.wish.cluster);
-        let found = ecs.registered_for(made.definition.family(), ROLLOUT_TAG, &view.id.to_string()).await;
         // A rollout that was rejected has registered none; the output is for people, and its absence is no failure.
-        let arn = found.ok().flatten().map(|found| found.arn).unwrap_or_default();
+        let arn = definition(made, &mark_of(view.id, &view.plan_hash)).await;
         vec![("task-definition-arn", arn)]
     }
 }

@@ -11,6 +11,7 @@ use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
 use crate::target::keeping::Kept;
+use crate::target::revisions::{PLAN_TAG, mark};
 
 /// Between the first two looks at a service whose tasks end; each later pause is longer.
 const STOP_PAUSE_MIN: SignedDuration = SignedDuration::from_secs(2);
@@ -43,12 +44,15 @@ impl Inner {
             let flaws = flaws.iter().map(ToString::to_string).collect::<Vec<_>>();
             CallError::last(format!("the task definition is wrong: {}", flaws.join("; ")))
         })?;
-        let id = subject.green.id.to_string();
-        let known = clients.ecs.registered_for(definition.family(), ROLLOUT_TAG, &id).await.map_err(refused)?;
-        if let Some(known) = known {
+        let (id, mark) = (subject.green.id.to_string(), mark(subject.rollout, &subject.plan));
+        // What is used again was registered by the rollout that it is of.
+        let (key, value) = if subject.green.id == subject.rollout { (PLAN_TAG, &mark) } else { (ROLLOUT_TAG, &id) };
+        let known = clients.ecs.registered_for(definition.family(), key, value).await.map_err(refused)?;
+        if let Some(known) = known.filter(|known| known.images.iter().any(|(_, image)| *image == subject.green.image)) {
             return Ok(known.arn);
         }
         definition.tag(ROLLOUT_TAG, &id);
+        definition.tag(PLAN_TAG, &mark);
         for (key, value) in [(VERSION_TAG, &subject.green.version), (COMMIT_TAG, &subject.green.commit)] {
             if !value.is_empty() {
                 definition.tag(key, value);

@@ -6,6 +6,7 @@ use rollout::fact::Found;
 use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
+use crate::target::revisions::{PLAN_TAG, mark};
 
 impl Inner {
     /// See [`rollout::Call::Preflight`].
@@ -20,6 +21,7 @@ impl Inner {
         let clients = self.clients(&settings)?;
         let slots = self.slots(&clients, &settings).await?;
         fits(&settings, &slots)?;
+        is_ours(subject, &slots)?;
         self.quiet(&clients, subject, &settings).await?;
         let blue = self.standing(&clients, subject, &slots).await?;
         let is_warm = |id: u64| {
@@ -82,6 +84,23 @@ impl Inner {
                 one.facts.name, one.share, other.facts.name, other.share
             ))),
         }
+    }
+}
+
+/// Numbers of rollouts begin anew with each installation, and colours are told by them: one that another installation has given must
+/// not be taken for this rollout's own.
+fn is_ours(subject: &Subject, slots: &Slots) -> Result<(), CallError> {
+    let mark = mark(subject.rollout, &subject.plan);
+    let foreign = slots.both.iter().find(|slot| {
+        let tag = slot.definition.as_ref().and_then(|definition| definition.tag(PLAN_TAG));
+        slot.rollout() == subject.rollout && tag != Some(mark.as_str())
+    });
+    match foreign {
+        None => Ok(()),
+        Some(slot) => Err(CallError::last(format!(
+            "service {} runs what rollout {} of another installation of pipe deployed, and this is rollout {} too: deploy again, the next              one has another number. One server should deploy a service",
+            slot.facts.name, subject.rollout, subject.rollout
+        ))),
     }
 }
 

@@ -155,6 +155,36 @@ async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
     assert_eq!((stands.id, stands.image.as_str(), stands.version.as_str()), (ROLLOUT, IMAGE, "v2"));
 }
 
+/// Two installations count alike: what one deployed under a number is not taken for the other's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_of_another_installation_is_not_ours() {
+    let stage = story();
+    let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
+    let blue = found.blue.as_ref();
+    stage.perform(blue, Call::StartGreen).await.unwrap();
+    stage.seen(blue.unwrap(), 2).await;
+    stage.perform(blue, Call::SetWeight { weight: Weight::ALL }).await.unwrap();
+    let other = |change: &dyn Fn(&mut Plan)| {
+        let mut subject = stage.subject(None);
+        change(Arc::make_mut(&mut subject.plan));
+        CallOrder { subject, effect: 1, call: Call::Preflight }
+    };
+    let refused = stage.target.perform(&other(&|plan| plan.version = "v3".into())).await.unwrap_err();
+    assert!(!refused.is_transient && refused.words.contains("rollout 7 of another installation"), "{refused}");
+    // Its own it knows.
+    stage.target.perform(&other(&|_| ())).await.unwrap();
+    // A definition of the same number with another plan is not used.
+    let registered = stage.fake.effects("ECS.RegisterTaskDefinition");
+    let mut subject = stage.subject(blue.cloned());
+    Arc::make_mut(&mut subject.plan).version = "v3".into();
+    let stop =
+        CallOrder { subject: stage.subject(blue.cloned()), effect: 1, call: Call::SetWeight { weight: Weight::NONE } };
+    stage.target.perform(&stop).await.unwrap();
+    stage.perform(blue, Call::StopGreen).await.unwrap();
+    stage.target.perform(&CallOrder { subject, effect: 1, call: Call::StartGreen }).await.unwrap();
+    assert_eq!(stage.fake.effects("ECS.RegisterTaskDefinition"), registered + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_back_leaves_users_where_they_were() {
     let stage = story();
