@@ -80,6 +80,15 @@ pub struct Served {
     pub lease: Box<dyn Lease>,
 }
 
+impl Served {
+    /// Variables of an action that has these of its own: settings of git that a user wrote stay whole.
+    pub fn beside<'a>(&'a self, own: &IndexMap<String, String>) -> impl Iterator<Item = (String, String)> + use<'a> {
+        let has_git = own.contains_key("GIT_CONFIG_COUNT");
+        let kept = move |name: &str| !(has_git && name.starts_with("GIT_CONFIG_"));
+        self.actions.iter().filter(move |(name, _)| kept(name)).map(|(name, value)| (name.clone(), value.clone()))
+    }
+}
+
 /// Listens as long as it is there.
 pub trait Lease: Send + Sync + std::fmt::Debug {
     /// The job is over, and no process will take it up: what it left unfinished goes.

@@ -312,8 +312,8 @@ impl StepTask {
         env.extend(state.into_iter().map(|(name, value)| (format!("STATE_{name}"), value)));
         if let Some(served) = &self.tools.served {
             // An action of an image gets the first version of caches, as on GitHub.
-            let wanted = served.actions.iter().filter(|(name, _)| name.as_str() != CACHE_SERVICE_V2);
-            env.extend(wanted.map(|(name, value)| (name.clone(), value.clone())));
+            let wanted: Vec<_> = served.beside(&env).filter(|(name, _)| name != CACHE_SERVICE_V2).collect();
+            env.extend(wanted);
         }
         let mut env = self.tools.containers.environment(env);
         env.extend(files.variables().map(|(variable, _, path)| (variable.to_owned(), path)));

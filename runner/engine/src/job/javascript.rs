@@ -273,7 +273,10 @@ impl StepTask {
         env.extend(state.iter().map(|(name, value)| (format!("STATE_{name}"), value.clone())));
         env.extend(files.variables().map(|(variable, _, path)| (variable.to_owned(), path)));
         // Only actions have these, `run:` does not.
-        env.extend(self.tools.served.iter().flat_map(|served| served.actions.clone()));
+        if let Some(served) = &self.tools.served {
+            let given: Vec<_> = served.beside(&env).collect();
+            env.extend(given);
+        }
         // It would be that of another Node.js, see <https://github.com/actions/runner/issues/795>.
         env.shift_remove("NODE_ICU_DATA");
         let workspace = self.tools.workspace.inside.clone();
