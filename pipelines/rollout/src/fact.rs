@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
+use crate::cause::Cause;
 use crate::observation::Observation;
 use crate::order::Order;
 use crate::plan::{Plan, Revision};
@@ -19,38 +20,6 @@ pub enum Outcome {
     Rejected,
     /// Nobody knows, or going back failed: a person must look. The lock is held.
     Stuck,
-}
-
-/// Why it goes back, or was rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// A call failed.
-    Call,
-    /// A script failed.
-    Hook,
-    /// Green did not become healthy, or is so no more.
-    Unhealthy,
-    /// Green's containers end again and again.
-    CrashLoop,
-    /// Several of green's answers in a row failed and none of blue's.
-    Failures,
-    /// An alarm.
-    Alarm,
-    /// The analysis.
-    Analysis,
-    /// There was not enough evidence, and the plan says to go back then.
-    Inconclusive,
-    /// Time is up.
-    Timeout,
-    /// The job was cancelled.
-    Cancelled,
-    /// A person.
-    Ordered,
-    /// A newer rollout took its place.
-    Superseded,
-    /// Another one goes on, and the plan says not to wait.
-    Busy,
 }
 
 /// What [`Call::Preflight`] found.

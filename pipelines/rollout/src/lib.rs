@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod call;
+pub mod cause;
 pub mod fact;
 pub mod gate;
 mod hash;
@@ -22,7 +23,8 @@ mod tests;
 pub mod view;
 
 pub use call::Call;
-pub use fact::{Cause, Fact, Outcome};
+pub use cause::Cause;
+pub use fact::{Fact, Outcome};
 pub use machine::{Decision, Illegal, Rollout};
 pub use observation::{Counters, GivenUp, Observation, Side};
 pub use order::Order;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::Cause;
+use crate::cause::Cause;
 use crate::plan::Weight;
 
 /// What a colour has answered since the rollout began; it only grows.

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Cause, Outcome};
+use crate::cause::Cause;
+use crate::fact::Outcome;
 use crate::order::Order;
 use crate::plan::{Metric, Revision, Weight};
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::{Course, Effect, End, Illegal, Question, Rollout, Station, words};
 use crate::call::Call;
-use crate::fact::{Cause, Fact, Found, Outcome};
+use crate::cause::Cause;
+use crate::fact::{Fact, Found, Outcome};
 use crate::observation::Observation;
 use crate::order::Order;
 use crate::plan::{Stage, Weight};

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Decision, LockWish, Rollout, START_TICK, Station, WAITING_TICK_MAX, after, words};
 use crate::analysis::Judgement;
 use crate::call::Call;
-use crate::fact::{Cause, Fact, Outcome};
+use crate::cause::Cause;
+use crate::fact::{Fact, Outcome};
 use crate::plan::Inconclusive;
 use crate::view::StepState;
 

@@ -22,7 +22,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::Judge;
 use crate::call::Call;
-use crate::fact::{Cause, Fact, Found, Outcome};
+use crate::cause::Cause;
+use crate::fact::{Fact, Found, Outcome};
 use crate::observation::Observation;
 use crate::plan::{Plan, Revision, Weight};
 use crate::view::{Line, StepState, View};

@@ -1,7 +1,7 @@
 //! What makes a rollout go back at once, whatever the evidence and whoever is being waited for.
 
 use super::{Rollout, Station};
-use crate::fact::Cause;
+use crate::cause::Cause;
 use crate::observation::Observation;
 use crate::plan::Weight;
 

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::{Effect, LockWish, Rollout};
 use crate::call::Call;
-use crate::fact::{Cause, Fact, Outcome};
+use crate::cause::Cause;
+use crate::fact::{Fact, Outcome};
 use crate::order::Order;
 use crate::plan::{Plan, Revision, Weight};
 use crate::simulated::World;

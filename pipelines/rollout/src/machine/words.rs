@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::Rollout;
 use crate::call::Call;
-use crate::fact::{Cause, Fact};
+use crate::cause::Cause;
+use crate::fact::Fact;
 use crate::observation::Side;
 use crate::order::Order;
 use crate::plan::{Stage, Weight};

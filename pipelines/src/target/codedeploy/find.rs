@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use aws::{Deployment, DeploymentTarget, Status, gave_up};
-use rollout::fact::Cause;
+use rollout::cause::Cause;
 use rollout::{GivenUp, Weight};
 
 use super::super::revisions::mark;

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use aws::{NativeDeployment, NativeRevision, NativeStatus};
-use rollout::fact::Cause;
+use rollout::cause::Cause;
 use rollout::{GivenUp, Weight};
 
 use super::super::ecs::ROLLOUT_TAG;

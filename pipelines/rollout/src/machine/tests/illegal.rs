@@ -2,7 +2,8 @@
 
 use super::{GREEN, Story, value};
 use crate::call::Call;
-use crate::fact::{Cause, Fact, Outcome};
+use crate::cause::Cause;
+use crate::fact::{Fact, Outcome};
 use crate::machine::{Illegal, Rollout, Station};
 use crate::order::Order;
 use crate::plan::Weight;

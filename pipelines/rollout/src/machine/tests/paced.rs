@@ -3,7 +3,8 @@
 use super::stories::{ALL_OF_IT, BACK_FROM_10, check, does, order, with};
 use super::{BLUE, Story};
 use crate::call::Call;
-use crate::fact::{Cause, Outcome};
+use crate::cause::Cause;
+use crate::fact::Outcome;
 use crate::observation::GivenUp;
 use crate::order::Order;
 use crate::plan::{Plan, RollbackOn, Weight};

@@ -3,7 +3,8 @@
 use super::stories::{ALL_OF_IT, BACK_FROM_10, check, does, order, with};
 use super::{Event, GREEN, Story};
 use crate::call::Call;
-use crate::fact::{Cause, Outcome};
+use crate::cause::Cause;
+use crate::fact::Outcome;
 use crate::order::Order;
 use crate::plan::{Deed, Hook, Inconclusive, RollbackOn, Schedule, Stage, Weight};
 use crate::tests::plan;

@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 
 use super::{BLUE, Ends, Event, GREEN, Story, ends, revision};
 use crate::call::Call;
-use crate::fact::{Cause, Outcome};
+use crate::cause::Cause;
+use crate::fact::Outcome;
 use crate::order::Order;
 use crate::plan::{Plan, Weight};
 use crate::tests::plan;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollout::fact::{Cause, Found};
+use rollout::cause::Cause;
+use rollout::fact::Found;
 use rollout::plan::Plan;
 use rollout::{Call, Weight};
 use serde_json::json;
