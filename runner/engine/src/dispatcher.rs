@@ -336,8 +336,8 @@ impl Loop<'_> {
     fn perform(&mut self, command: Command) -> Vec<RunEvent> {
         match command {
             Command::AcquireGroup { holder, group, cancel_in_progress, queue } => {
-                let group = self.group(&group);
-                let news = self.parts.groups.request(self.id, &holder, &group, cancel_in_progress, queue);
+                let (groups, group, held) = (&self.parts.groups, self.group(&group), self.run.facts.held.is_some());
+                let news = groups.request_by(self.id, &holder, &group, (cancel_in_progress, queue), held);
                 self.group_events(news)
             }
             Command::StartJobRun { key } => {

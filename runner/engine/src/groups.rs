@@ -161,20 +161,40 @@ impl SharedGroups {
         cancel_in_progress: bool,
         queue: QueueMode,
     ) -> Vec<GroupNews> {
+        self.state().request((run, holder.clone()), group, cancel_in_progress, queue)
+    }
+
+    /// As [`Self::request`] or [`Self::request_at_once`]: a run that was `held` asks when somebody lets it go, which may be long after it
+    /// was made, and jobs ask when it is their turn.
+    pub fn request_by(
+        &self,
+        run: RunId,
+        holder: &Option<JobRunKey>,
+        group: &str,
+        (cancel_in_progress, queue): (bool, QueueMode),
+        held: bool,
+    ) -> Vec<GroupNews> {
+        match holder {
+            None if !held => self.request_at_once(run, group, cancel_in_progress, queue),
+            None | Some(_) => self.request(run, holder, group, cancel_in_progress, queue),
+        }
+    }
+
+    /// As [`Self::request`], for a run itself that asks as soon as it is made. Runs that are made one after the other ask side by
+    /// side: where a later one was faster, it has not come before this one.
+    pub fn request_at_once(
+        &self,
+        run: RunId,
+        group: &str,
+        cancel_in_progress: bool,
+        queue: QueueMode,
+    ) -> Vec<GroupNews> {
         let mut state = self.state();
-        let holder = (run, holder.clone());
-        let (newer, newer_runs) = state.newer_in(group, &holder);
-        if let Some(newer) = newer.filter(|_| queue == QueueMode::Single) {
-            let group = group.split_once(BETWEEN).map_or(group, |(_, group)| group).to_owned();
-            return vec![GroupNews { group, change: GroupChange::Cancel(holder.1), by: Some(newer) }];
+        let overtook = state.overtook(group, run, cancel_in_progress).filter(|_| queue == QueueMode::Single);
+        match overtook {
+            Some(later) => gives_way((run, None), group, later),
+            None => state.request((run, None), group, cancel_in_progress, queue),
         }
-        let cancel_in_progress = cancel_in_progress && !newer_runs;
-        if !state.groups.contains(group, &holder) {
-            let of_waiting = queue == QueueMode::Single;
-            state.call_others(group, Call { by: run, of_running: cancel_in_progress, of_waiting });
-        }
-        let changes = state.groups.request(group, &holder, cancel_in_progress, queue);
-        state.tell(Some(run), run, group, changes)
     }
 
     /// Leaves a group. Gives what changes for this run; other runs are told.
@@ -200,7 +220,28 @@ impl SharedGroups {
     }
 }
 
+/// Who asks for a group leaves it to a run.
+fn gives_way(holder: Holder, group: &str, to: RunId) -> Vec<GroupNews> {
+    let group = group.split_once(BETWEEN).map_or(group, |(_, group)| group).to_owned();
+    vec![GroupNews { group, change: GroupChange::Cancel(holder.1), by: Some(to) }]
+}
+
 impl State {
+    fn request(&mut self, holder: Holder, group: &str, cancel_in_progress: bool, queue: QueueMode) -> Vec<GroupNews> {
+        let run = holder.0;
+        let (newer, newer_runs) = self.newer_in(group, &holder);
+        if let Some(newer) = newer.filter(|_| queue == QueueMode::Single) {
+            return gives_way(holder, group, newer);
+        }
+        let cancel_in_progress = cancel_in_progress && !newer_runs;
+        if !self.groups.contains(group, &holder) {
+            let of_waiting = queue == QueueMode::Single;
+            self.call_others(group, Call { by: run, of_running: cancel_in_progress, of_waiting });
+        }
+        let changes = self.groups.request(group, &holder, cancel_in_progress, queue);
+        self.tell(Some(run), run, group, changes)
+    }
+
     /// Tells other processes who comes.
     fn call_others(&self, group: &str, call: Call) {
         let Some(files) = &self.files else { return };

@@ -25,6 +25,21 @@ impl SharedGroups {
 }
 
 impl State {
+    /// The later run that asked for a group before this one did, and would have taken its place had both asked in turn.
+    pub(super) fn overtook(&self, group: &str, run: RunId, cancel_in_progress: bool) -> Option<RunId> {
+        let own = (run, None);
+        if self.groups.contains(group, &own) {
+            return None;
+        }
+        let is_of_older = |other: &RunId| self.late.get(other).is_some_and(|newer| newer.runs.contains(&run));
+        let is_later = |(other, of): &Holder| of.is_none() && *other > run && !is_of_older(other);
+        let running = self.groups.running(group);
+        let waits = self.groups.find(group, |holder| is_later(holder) && Some(holder) != running);
+        // What runs is not taken from a later run; without `cancel-in-progress` this one waits for it, as it would the other way round.
+        let runs = running.filter(|holder| cancel_in_progress && is_later(holder));
+        waits.or(runs).map(|(later, _)| *later)
+    }
+
     /// The newer run that has, waits for or had a group which a late one asks for; and whether it has the group now.
     pub(super) fn newer_in(&self, group: &str, holder: &Holder) -> (Option<RunId>, bool) {
         let Some(newer) = self.late.get(&holder.0).filter(|_| !self.groups.contains(group, holder)) else {

@@ -161,3 +161,43 @@ fn x16_a_run_that_came_late_gives_way_to_newer_ones() {
     groups.leave(other);
     assert_eq!(groups.request(newer, &None, &group, false, QueueMode::Single), [], "it has it");
 }
+
+/// Runs that were made one after the other ask in any order: the latest stays.
+#[test]
+fn who_asks_before_an_earlier_run_has_not_come_before_it() {
+    let (one, two, three) = (RunId(1), RunId(2), RunId(3));
+    let acquired = || GroupNews { group: "g".into(), change: GroupChange::Acquired(None), by: None };
+    let away = |by| GroupNews { group: "g".into(), change: GroupChange::Cancel(None), by: Some(by) };
+    let single = |groups: &SharedGroups, run, cancel| groups.request_at_once(run, "g", cancel, QueueMode::Single);
+
+    let groups = SharedGroups::default();
+    let mut news_of_two = groups.join(two);
+    assert_eq!(single(&groups, two, true), [acquired()]);
+    assert_eq!(single(&groups, one, true), [away(two)], "what a later one has is not taken from it");
+    assert!(news_of_two.try_recv().is_err());
+    assert_eq!(single(&groups, two, true), [], "it has it");
+
+    // Without `cancel-in-progress` both run, one after the other; a place to wait is the latest one's.
+    let groups = SharedGroups::default();
+    let _news = [one, two, three].map(|run| groups.join(run));
+    assert_eq!(single(&groups, two, false), [acquired()]);
+    assert_eq!(single(&groups, one, false), []);
+    let groups = SharedGroups::default();
+    let _news = [one, two, three].map(|run| groups.join(run));
+    assert_eq!(single(&groups, two, false), [acquired()]);
+    assert_eq!(single(&groups, three, false), []);
+    assert_eq!(single(&groups, one, false), [away(three)]);
+
+    // A later run whose event is older takes nobody's place.
+    let groups = SharedGroups::default();
+    let mut news_of_two = groups.join(two);
+    groups.came_late(two, Newer { runs: vec![one], asked: Vec::new() });
+    assert_eq!(single(&groups, two, true), [acquired()]);
+    assert_eq!(single(&groups, one, true), []);
+    assert_eq!(news_of_two.try_recv(), Ok(away(one)));
+
+    // A queue has all of them.
+    let groups = SharedGroups::default();
+    assert_eq!(groups.request_at_once(two, "g", false, QueueMode::Max), [acquired()]);
+    assert_eq!(groups.request_at_once(one, "g", false, QueueMode::Max), []);
+}
