@@ -162,10 +162,10 @@ fn a_canary_shifts_real_requests_and_nothing_is_left() {
 
     let id = deploy(&stage, &stage.define_server("green", false));
     stage.until("a tenth goes to green", || stage.weights(&stage.rule) == (90, 10));
-    // The table of the proxy follows; from then on shares are exact.
+    // The table of the proxy follows; from then on shares are exact, but for one request where a target comes meanwhile.
     stage.until("green answers", || stage.requests(&stage.listener, 10).contains_key("green"));
     let split = stage.requests(&stage.listener, 1_000);
-    assert_eq!((split["blue"], split["green"]), (900, 100), "{split:?}");
+    assert!(split["blue"] + split["green"] == 1_000 && split["green"].abs_diff(100) <= 1, "{split:?}");
     stage.fake.advance(5 * MINUTE);
     stage.until("all goes to green", || stage.weights(&stage.rule) == (0, 100));
     stage.until_all(&stage.listener, "green");
