@@ -27,6 +27,12 @@ impl Alarm {
         self.state == "ALARM"
     }
 
+    /// The periods that it is judged by, together.
+    pub(super) fn span(&self) -> Time {
+        let number = |key: &str, usual: i64| self.input.int(key).unwrap_or(usual).max(1);
+        number("Period", 60) * number("EvaluationPeriods", 1) * SECOND
+    }
+
     /// State and reason by what has been measured.
     fn judge(&self, series: Option<&Series>, now: Time) -> (&'static str, String) {
         let period = self.input.int("Period").unwrap_or(60).max(1) * SECOND;

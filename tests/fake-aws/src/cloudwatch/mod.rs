@@ -34,6 +34,11 @@ impl CloudWatch {
     pub(crate) fn is_alarm(&self, name: &str) -> bool {
         self.alarms.get(name).is_some_and(Alarm::rings)
     }
+
+    /// How long the periods are together that the alarm is judged by.
+    pub(crate) fn span(&self, name: &str) -> Option<Time> {
+        self.alarms.get(name).map(Alarm::span)
+    }
 }
 
 /// Dimensions as calls bring them.

@@ -48,6 +48,10 @@ pub(crate) struct ServiceDeployment {
     pub(crate) test: f64,
     pub(crate) last_step: Time,
     pub(crate) alarms: Vec<String>,
+    /// One of its alarms rang when it began, so it listens to none of them; of rolling ones only.
+    pub(crate) is_deaf: bool,
+    /// Since when a rolling one has all of its tasks and only listens to alarms.
+    pub(crate) baking: Option<Time>,
 }
 
 impl ServiceDeployment {
@@ -90,7 +94,11 @@ impl World {
             test: 0.0,
             last_step: now,
             alarms: Vec::new(),
+            is_deaf: false,
+            baking: None,
         };
+        let is_deaf = deployment.is_rolling() && self.begins_under_alarm(&deployment.config);
+        let deployment = ServiceDeployment { is_deaf, ..deployment };
         if let Some(set) = self.ecs.sets.get(target) {
             let described = self.describe_revision(set);
             self.ecs.revisions.insert(deployment.target_revision.clone(), described);

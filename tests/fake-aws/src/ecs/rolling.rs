@@ -1,11 +1,12 @@
 //! Rolling deployments: within the percentages, with the circuit breaker and alarms.
-//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>,
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html>
 
 use serde_json::Value;
 
 use super::ServiceDeployment;
 use super::update::share;
-use crate::value::Input as _;
+use crate::value::{Input as _, Time};
 use crate::world::World;
 
 /// Whether the circuit breaker is on, and whether it rolls back.
@@ -25,7 +26,46 @@ pub(super) fn threshold(config: &Value, desired: i64) -> i64 {
     }
 }
 
+/// Alarms that a deployment listens to, if it does.
+fn listens(config: &Value) -> Vec<String> {
+    let alarms = config.get("alarms").filter(|alarms| alarms.flag("enable").unwrap_or(false));
+    alarms.map(|alarms| alarms.texts("alarmNames")).unwrap_or_default()
+}
+
 impl World {
+    /// Whether one of its alarms rings already: then none of them counts for this deployment, which may be what mends it.
+    pub(super) fn begins_under_alarm(&self, config: &Value) -> bool {
+        listens(config).iter().any(|name| self.watch.is_alarm(name))
+    }
+
+    /// What a rolling deployment goes back to: the set that completed last, as long as it is there.
+    pub(super) fn last_completed(&self, service: &str) -> Option<String> {
+        let id = self.ecs.services.get(service)?.completed.clone()?;
+        self.ecs.sets.get(&id).filter(|set| set.status != "DRAINING").map(|set| set.id.clone())
+    }
+
+    /// How long a deployment listens to its alarms when its tasks are there: long enough for each to be judged once. AWS says only that
+    /// it follows from the alarms.
+    fn bake_of(&self, one: &ServiceDeployment) -> Time {
+        if one.is_deaf {
+            return 0;
+        }
+        listens(&one.config).iter().filter_map(|name| self.watch.span(name)).max().unwrap_or(0)
+    }
+
+    /// A task that becomes healthy lets the circuit breaker count anew, unless the service says otherwise.
+    fn count_anew(&mut self, one: &ServiceDeployment) {
+        let breaker = one.config.get("deploymentCircuitBreaker");
+        let resets = breaker.and_then(|breaker| breaker.flag("resetOnHealthyTask")).unwrap_or(true);
+        let healthy = self.counts(&one.target).healthy;
+        if let Some(set) = self.ecs.sets.get_mut(&one.target) {
+            if resets && healthy > set.most_healthy {
+                set.failed = 0;
+            }
+            set.most_healthy = set.most_healthy.max(healthy);
+        }
+    }
+
     /// Takes rolling deployments a step on, and first deployments of others.
     pub(crate) fn tick_rolling(&mut self) {
         self.forget_removed();
@@ -33,6 +73,7 @@ impl World {
         let arns: Vec<_> = self.ecs.deployments.values().filter(due).map(|one| one.arn.clone()).collect();
         for arn in arns {
             let one = self.ecs.deployments[&arn].clone();
+            self.count_anew(&one);
             if one.rollback.is_some() {
                 self.roll_back_on(&one);
             } else if let Some(reason) = self.failure_of(&one) {
@@ -50,9 +91,8 @@ impl World {
         if breaker(&one.config).is_some() && target.failed >= threshold(&one.config, desired) {
             return Some("ECS deployment circuit breaker: tasks failed to start.".to_owned());
         }
-        let alarms = one.config.get("alarms").filter(|alarms| alarms.flag("enable").unwrap_or(false))?;
-        let rings: Vec<_> = alarms.texts("alarmNames").into_iter().filter(|name| self.watch.is_alarm(name)).collect();
-        if rings.is_empty() {
+        let rings: Vec<_> = listens(&one.config).into_iter().filter(|name| self.watch.is_alarm(name)).collect();
+        if rings.is_empty() || one.is_deaf {
             return None;
         }
         let reason = format!("ECS deployment alarm(s) detected: {}", rings.join(", "));
@@ -103,6 +143,18 @@ impl World {
             self.set_desired(&id, wanted);
         }
         if target.healthy >= desired && target.running == desired && old_live == 0 {
+            self.bake_rolling(one);
+        }
+    }
+
+    /// All of its tasks are there, and the old ones are not: it is done once no alarm came for a while.
+    fn bake_rolling(&mut self, one: &ServiceDeployment) {
+        let now = self.now;
+        let since = match self.ecs.deployments.get_mut(&one.arn) {
+            Some(known) => *known.baking.get_or_insert(now),
+            None => return,
+        };
+        if now - since >= self.bake_of(one) {
             self.complete_rolling(one);
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Set {
     pub(crate) scale: f64,
     /// Tasks that ended although they should run.
     pub(crate) failed: i64,
+    /// The most healthy tasks that it has had at once.
+    pub(crate) most_healthy: i64,
     pub(crate) last_failure: Option<String>,
     /// No task is started before this.
     pub(crate) next_start: Time,
@@ -123,6 +125,7 @@ impl World {
             status: "ACTIVE",
             scale: 100.0,
             failed: 0,
+            most_healthy: 0,
             last_failure: None,
             next_start: now,
             steady_since: None,

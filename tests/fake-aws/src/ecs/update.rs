@@ -49,8 +49,9 @@ impl World {
     fn deploy(&mut self, arn: &str, definition: &str, balanced: Vec<super::Balanced>) {
         self.supersede(arn);
         let service = self.ecs.services[arn].clone();
-        let source = self.primary_set(arn);
         let is_rolling = service.strategy() == "ROLLING";
+        let source = Some(arn).filter(|_| is_rolling).and_then(|arn| self.last_completed(arn));
+        let source = source.or_else(|| self.primary_set(arn));
         // A rolling one begins with nothing and grows; others begin when they are scaled up.
         let set = self.add_set(Kind::Deployment, arn, definition, balanced, 0);
         if is_rolling {

@@ -121,3 +121,76 @@ fn a_task_that_lacks_its_secret_says_so() {
     assert_eq!(text(&described, "/tasks/0/stopCode"), "TaskFailedToStart");
     assert!(text(&described, "/tasks/0/stoppedReason").starts_with("ResourceInitializationError"), "{described:#}");
 }
+
+fn alarm(stage: &Stage) {
+    stage.call("CloudWatch", "PutMetricAlarm", json!({
+        "AlarmName": "errors", "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+        "EvaluationPeriods": 2, "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching",
+    }));
+}
+
+fn ring(stage: &Stage) {
+    let state = json!({ "AlarmName": "errors", "StateValue": "ALARM", "StateReason": "a test" });
+    stage.call("CloudWatch", "SetAlarmState", state);
+}
+
+fn with_alarm() -> Stage {
+    let stage = Stage::new();
+    alarm(&stage);
+    let alarms = json!({ "alarmNames": ["errors"], "enable": true, "rollback": true });
+    stage.serve(json!({ "deploymentConfiguration": { "alarms": alarms } }));
+    stage.seconds(200);
+    assert_eq!(text(&stage.service(), "/deployments/0/rolloutState"), "COMPLETED");
+    stage
+}
+
+#[test]
+fn an_alarm_goes_back_also_when_all_tasks_are_there() {
+    let stage = with_alarm();
+    update(&stage, "app:2");
+    stage.seconds(60);
+    let service = stage.service();
+    assert_eq!(
+        (text(&service, "/deployments/0/rolloutState"), service["runningCount"].clone()),
+        ("IN_PROGRESS".into(), json!(2))
+    );
+    assert_eq!(
+        service["deployments"].as_array().unwrap().len(),
+        2,
+        "the old one is kept for the way back: {service:#}"
+    );
+    ring(&stage);
+    stage.seconds(60);
+    let one = deployment(&stage);
+    assert_eq!(
+        (text(&one, "/status"), one["alarms"]["triggeredAlarmNames"].clone()),
+        ("ROLLBACK_SUCCESSFUL".into(), json!(["errors"]))
+    );
+    assert_eq!(text(&stage.service(), "/taskDefinition").rsplit(':').next(), Some("1"));
+}
+
+#[test]
+fn a_deployment_that_begins_under_an_alarm_does_not_hear_it() {
+    let stage = with_alarm();
+    ring(&stage);
+    update(&stage, "app:2");
+    stage.seconds(50);
+    assert_eq!(text(&deployment(&stage), "/status"), "SUCCESSFUL", "it may be what mends it");
+}
+
+#[test]
+fn it_goes_back_to_what_completed_last_and_not_to_what_never_did() {
+    let stage = begin(json!({ "deploymentCircuitBreaker": { "enable": true, "rollback": true } }));
+    stage.fake.break_pull("app:gone");
+    stage.fake.break_pull("app:gone-too");
+    update(&stage, "app:gone");
+    stage.seconds(1);
+    update(&stage, "app:gone-too");
+    stage.seconds(120);
+    assert_eq!(text(&deployment(&stage), "/status"), "ROLLBACK_SUCCESSFUL");
+    let service = stage.service();
+    assert_eq!(
+        (text(&service, "/taskDefinition").rsplit(':').next(), service["runningCount"].clone()),
+        (Some("1"), json!(2))
+    );
+}
