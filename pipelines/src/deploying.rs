@@ -13,6 +13,7 @@ use crate::target::codedeploy::CodeDeployed;
 use crate::target::ecs::Weighted;
 use crate::target::local::{Local, Starter};
 use crate::target::native::Native;
+use crate::target::rolling::Rolling;
 use crate::target::{Clouds, Pace, Quiet};
 
 /// Folder of the files by which processes know who carries a rollout.
@@ -48,5 +49,12 @@ pub(crate) fn aws_targets(clouds: &Clouds, clock: &Arc<dyn Clock>) -> BTreeMap<&
     let codedeploy: Arc<dyn Target> = Arc::new(CodeDeployed::new(clouds.clone(), Pace::of(Pace::USUAL)));
     let native: Arc<dyn Target> = Arc::new(Native::new(clouds.clone(), Pace::of(Pace::USUAL)));
     let weighted: Arc<dyn Target> = Arc::new(weighted);
-    BTreeMap::from([(Weighted::NAME, weighted), (CodeDeployed::NAME, codedeploy), (Native::NAME, native)])
+    let rolling: Arc<dyn Target> =
+        Arc::new(Quiet::new(Rolling::new(clouds.clone(), Arc::clone(clock)), Arc::clone(clock)));
+    BTreeMap::from([
+        (Weighted::NAME, weighted),
+        (CodeDeployed::NAME, codedeploy),
+        (Native::NAME, native),
+        (Rolling::NAME, rolling),
+    ])
 }

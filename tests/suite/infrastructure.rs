@@ -140,6 +140,19 @@ fn policies_allow_what_is_asked_for_and_no_more() {
 }
 
 #[test]
+fn the_policy_of_rolling_deployments_allows_what_they_ask_for_and_no_more() {
+    let rolls = asked("ecs/rolling.rs", "ecs");
+    assert!(rolls.contains("ecs:UpdateService") && rolls.contains("ecs:DescribeTasks"), "{rolls:?}");
+    // A rolling deployment has no pauses that somebody could end.
+    let deployments = &asked("ecs/native.rs", "ecs") - &set(&["ecs:ContinueServiceDeployment"]);
+    let looks = set(&["cloudwatch:DescribeAlarms", "elasticloadbalancing:DescribeTargetHealth"]);
+    let beside = set(&["ecs:TagResource", "iam:PassRole", "logs:GetLogEvents"]);
+    let kept = set(&["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"]);
+    let all = [asked("ecs.rs", "ecs"), rolls, deployments, looks, beside, kept];
+    assert_eq!(actions("deploy-ecs-rolling.json"), all.into_iter().flatten().collect());
+}
+
+#[test]
 fn roles_are_for_the_jobs_of_one_repository() {
     let text = std::fs::read_to_string(folder().join("modules/access/main.tf")).unwrap();
     assert!(!text.contains("StringLike"), "a pattern would let others in");

@@ -1,6 +1,7 @@
 //! ECS: task definitions, services and tasks, as far as a rollout moves them.
 
 mod native;
+mod rolling;
 
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use aws_sdk_ecs::types::{
 pub use native::{
     NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish,
 };
+pub use rolling::{RollingService, RollingWish, TaskFacts};
 
 use crate::cloud::Service;
 use crate::patience::{changing, reading};
@@ -97,6 +99,8 @@ pub struct ServiceFacts {
 pub struct Ended {
     /// Its id.
     pub task: String,
+    /// ARN of its task definition.
+    pub task_definition: String,
     /// ECS's word for why.
     pub stopped: String,
     /// Each container with its exit code, if it ran, and a reason.
@@ -277,6 +281,7 @@ fn ended(of: &aws_sdk_ecs::types::Task) -> Ended {
     let container = |one: &aws_sdk_ecs::types::Container| (text(one.name()), one.exit_code(), text(one.reason()));
     Ended {
         task: text(of.task_arn().and_then(|arn| arn.rsplit('/').next())),
+        task_definition: text(of.task_definition_arn()),
         stopped: text(of.stopped_reason()),
         containers: of.containers().iter().map(container).collect(),
     }

@@ -79,7 +79,7 @@ mod tests {
     fn what_ecs_says_is_explained() {
         let task = |stopped: &str, code: Option<i32>, reason: &str| {
             let containers = vec![("app".to_owned(), code, reason.to_owned())];
-            explained(&Ended { task: "0af".into(), stopped: stopped.into(), containers })
+            explained(&Ended { task: "0af".into(), stopped: stopped.into(), containers, ..Ended::default() })
         };
         for (stopped, code, reason, words) in [
             (

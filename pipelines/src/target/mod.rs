@@ -12,7 +12,9 @@ mod pace;
 pub mod paced;
 mod quiet;
 mod revisions;
+pub mod rolling;
 mod sides;
+mod troubles;
 
 pub use clouds::Clouds;
 pub(crate) use clouds::refused;

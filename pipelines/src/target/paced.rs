@@ -34,6 +34,8 @@ pub enum Shifter {
     CodeDeploy,
     /// ECS itself.
     Ecs,
+    /// ECS, task by task: it has no shares at all.
+    Rolling,
 }
 
 impl Shifter {
@@ -41,13 +43,14 @@ impl Shifter {
         match self {
             Self::CodeDeploy => "CodeDeploy",
             Self::Ecs => "ECS",
+            Self::Rolling => "A rolling deployment",
         }
     }
 
     const fn minutes_max(self) -> i64 {
         match self {
             Self::CodeDeploy => CODEDEPLOY_MINUTES_MAX,
-            Self::Ecs => ECS_MINUTES_MAX,
+            Self::Ecs | Self::Rolling => ECS_MINUTES_MAX,
         }
     }
 
@@ -57,6 +60,9 @@ impl Shifter {
     /// What of them it cannot do, with places.
     pub fn parts(self, schedule: &Schedule) -> Result<Parts, Vec<Mistake>> {
         let (steps, mut mistakes) = (schedule.steps.as_slice(), Vec::new());
+        if self == Self::Rolling {
+            return whole(steps);
+        }
         let name = self.name();
         for (at, _) in steps.iter().enumerate().filter(|(_, step)| step.pause) {
             let words = format!(
@@ -104,7 +110,7 @@ impl Shifter {
             Self::Ecs if parts > 1 && at == 0 && weight.0 < ECS_STEP_MIN => {
                 "the parts of a linear deployment of ECS are 3 % at least: smaller ones need `strategy: weighted`"
             }
-            Self::CodeDeploy | Self::Ecs => return None,
+            Self::CodeDeploy | Self::Ecs | Self::Rolling => return None,
         };
         Some(mistake(at, "weight", words.to_owned()))
     }
@@ -188,6 +194,26 @@ impl Parts {
     }
 }
 
+/// The only schedule of a deployment without shares.
+fn whole(steps: &[Step]) -> Result<Parts, Vec<Mistake>> {
+    const WORDS: &str = "a rolling deployment goes task by task and holds no share: leave `steps` out, or write one with `weight: 100` \
+                         and how long it is watched, `bake: 5m`; shares need `strategy: weighted`";
+    let held = steps.iter().enumerate().filter(|(at, _)| at + 1 < steps.len());
+    let mut mistakes: Vec<_> = held.map(|(at, _)| mistake(at, "weight", WORDS.to_owned())).collect();
+    let last = steps.len().saturating_sub(1);
+    if steps.last().is_some_and(|step| step.pause) {
+        mistakes.push(mistake(last, "pause", "a rolling deployment cannot wait for a person".to_owned()));
+    }
+    if steps.last().is_some_and(|step| step.analyse) {
+        mistakes.push(mistake(
+            last,
+            "analyse",
+            "a rolling deployment has nothing to compare with: use `alarms`".to_owned(),
+        ));
+    }
+    if mistakes.is_empty() { Ok(Parts::One) } else { Err(mistakes) }
+}
+
 fn mistake(at: usize, key: &str, words: String) -> Mistake {
     Mistake { place: format!("steps[{}].{key}", at + 1), key: None, words }
 }
@@ -239,6 +265,9 @@ mod tests {
             let pause = "[{ weight: 10, for: 5m, pause: true }, { weight: 100 }]";
             check(shifter, pause, Err(("steps[1].pause", "a pause at any share needs")));
         }
+        check(Shifter::Rolling, all, Ok(Parts::One));
+        check(Shifter::Rolling, canary, Err(("steps[1].weight", "holds no share")));
+        check(Shifter::Rolling, "[{ weight: 100, pause: true }]", Err(("steps[1].pause", "cannot wait for a person")));
         let fine = "[{ weight: 2.5, for: 5m }, { weight: 100 }]";
         check(CodeDeploy, fine, Err(("steps[1].weight", "whole percents")));
         check(Ecs, fine, Ok(Parts::Two(25, 5)));

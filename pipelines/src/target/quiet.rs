@@ -15,7 +15,7 @@ use engine::clock::Clock;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
-use rollout::{Observation, Side};
+use rollout::{Call, Observation, Side};
 use serde_json::Value;
 
 use crate::rollout::{CallError, CallOrder, Subject, Target};
@@ -140,6 +140,10 @@ impl<T: Target + Clone + 'static> Target for Quiet<T> {
     async fn look_up(&self, order: &CallOrder) -> Result<Option<Value>, CallError> {
         let course = self.course(order.subject.rollout);
         in_turn(Arc::clone(&course.turns), self.target.look_up(order)).await
+    }
+
+    fn patience(&self, call: &Call) -> Option<SignedDuration> {
+        self.target.patience(call)
     }
 
     async fn observe(&self, subject: &Subject) -> Result<Observation, CallError> {

@@ -50,6 +50,11 @@ pub(super) async fn register(
     if let Some(known) = registered(ecs, pace, subject, definition).await? {
         return Ok(known.arn);
     }
+    register_anew(ecs, subject, definition).await
+}
+
+/// Registers it, where it is known that it is not there yet. Gives its ARN.
+pub(super) async fn register_anew(ecs: &Ecs, subject: &Subject, definition: &Value) -> Result<String, CallError> {
     let mut definition = TaskDefinition::of(definition.clone()).map_err(|flaws| {
         let flaws = flaws.iter().map(ToString::to_string).collect::<Vec<_>>();
         CallError::last(format!("the task definition is wrong: {}", flaws.join("; ")))

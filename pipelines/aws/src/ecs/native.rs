@@ -122,7 +122,7 @@ pub struct NativeService {
 }
 
 impl Ecs {
-    async fn described(&self, service: &str) -> Result<aws_sdk_ecs::types::Service, Problem> {
+    pub(super) async fn described(&self, service: &str) -> Result<aws_sdk_ecs::types::Service, Problem> {
         let asked = self.asked("ecs:DescribeServices", service);
         let said = reading(|| async {
             let request = self.client.describe_services().cluster(&self.cluster).services(service);

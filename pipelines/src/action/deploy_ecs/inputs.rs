@@ -29,6 +29,16 @@ const ONLY: &[(&str, &[Strategy])] = &[
     ("codedeploy-appspec", &[Strategy::CodeDeploy]),
     ("codedeploy-deployment-config", &[Strategy::CodeDeploy]),
     ("codedeploy-deployment-description", &[Strategy::CodeDeploy]),
+    ("minimum-healthy-percent", &[Strategy::Rolling]),
+    ("maximum-percent", &[Strategy::Rolling]),
+];
+
+/// Inputs that say what a rolling deployment cannot do, and why.
+const NOT_ROLLING: &[(&str, &str)] = &[
+    ("analysis", "both colours answer from one target group, and CloudWatch does not tell them apart: use `alarms`"),
+    ("keep-blue", "ECS stops the old tasks as the new ones come; going back deploys what stood anew"),
+    ("termination-wait", "ECS stops the old tasks as the new ones come; going back deploys what stood anew"),
+    ("test-url", "nothing leads tests past the users"),
 ];
 
 /// What a step wants.
@@ -43,6 +53,8 @@ pub(super) struct Wish {
     pub(super) services: [String; 2],
     /// `None`: as many as what stands has.
     pub(super) tasks: Option<u32>,
+    /// Of `rolling`: percent of the tasks that stay healthy, and that run at most.
+    pub(super) percents: [Option<u32>; 2],
     pub(super) alarms: Vec<String>,
     pub(super) url: String,
     pub(super) test_url: Option<String>,
@@ -89,6 +101,7 @@ impl Wish {
         let count = |text: &str| text.parse().ok().filter(|count| (1..=TASKS_MAX).contains(count));
         let tasks = reader.some("desired-count");
         let tasks = tasks.map(|_| reader.parse("desired-count", 1, "a number from 1 to 5000", count));
+        let percents = percents(&mut reader);
         let services = services(&mut reader);
         for name in ["listener-rule", "test-listener-rule"] {
             let is_listener = |arn: &Arn| arn.resource().starts_with("listener");
@@ -113,9 +126,10 @@ impl Wish {
             alarms: reader.lines("alarms", &[',', '\n']),
             url: reader.text("url"),
             test_url: reader.some("test-url"),
-            texts: INPUTS.iter().map(|input| (input.name, reader.text(input.name))).collect(),
+            texts: INPUTS.iter().map(|input| (input.name, text(input.name).trim().to_owned())).collect(),
             services,
             tasks,
+            percents,
             course,
         };
         if together {
@@ -131,13 +145,21 @@ impl Wish {
 
     /// What does not fit together.
     fn fits(&self) -> Vec<Wrong> {
-        let foreign = ONLY.iter().filter(|(name, of)| !self.text(name).is_empty() && !of.contains(&self.strategy));
-        let words = |(name, of): &(&str, &[Strategy])| {
-            let of = of.iter().map(|one| format!("`{}`", one.word())).collect::<Vec<_>>().join(" and ");
-            Wrong::new(format!("`{name}` is for strategy {of}, and this one is `{}`", self.strategy.word()))
-        };
-        foreign.map(words).chain(self.strategy.way().check(self)).collect()
+        let written = INPUTS.iter().map(|input| input.name).filter(|name| !self.text(name).is_empty());
+        let foreign = written.filter_map(|name| foreign(name, self.strategy));
+        foreign.chain(self.strategy.way().check(self)).collect()
     }
+}
+
+/// Why an input that is written is not for a strategy, if it is not.
+pub(super) fn foreign(name: &str, strategy: Strategy) -> Option<Wrong> {
+    let word = strategy.word();
+    if let Some((_, of)) = ONLY.iter().find(|(known, of)| *known == name && !of.contains(&strategy)) {
+        let of = of.iter().map(|one| format!("`{}`", one.word())).collect::<Vec<_>>().join(" and ");
+        return Some(Wrong::new(format!("`{name}` is for strategy {of}, and this one is `{word}`")));
+    }
+    let (_, why) = NOT_ROLLING.iter().find(|(known, _)| *known == name && strategy == Strategy::Rolling)?;
+    Some(Wrong::new(format!("`{name}` is not for `{word}`: {why}")))
 }
 
 /// Whether an image is named by its digest.
@@ -162,6 +184,16 @@ fn metrics(reader: &mut Reader<'_>, course: &mut Course) {
              requests. Leave it out of `metrics` and put an alarm on TargetResponseTime of each target group into `alarms`",
         );
     }
+}
+
+/// As ECS takes them: of a service with tasks of which as many run as are wanted.
+fn percents(reader: &mut Reader<'_>) -> [Option<u32>; 2] {
+    let mut percent = |name: &str, least: u32, most: u32| {
+        reader.some(name)?;
+        let read = |text: &str| text.parse().ok().filter(|percent| (least..=most).contains(percent));
+        Some(reader.parse(name, most, &format!("a percentage from {least} to {most}"), read))
+    };
+    [percent("minimum-healthy-percent", 0, 100), percent("maximum-percent", 100, 200)]
 }
 
 fn services(reader: &mut Reader<'_>) -> [String; 2] {
@@ -198,6 +230,8 @@ mod tests {
         assert_eq!(wish.services, ["orders-a", "orders-b"].map(str::to_owned));
         assert_eq!((wish.strategy, wish.tasks, wish.course.keep_blue.as_mins()), (Strategy::Weighted, None, 60));
         assert_eq!(wish.course.analysis.metrics, [Metric::Errors, Metric::Restarts]);
+        // What nobody wrote is not taken for written, so that a strategy may have another usual time.
+        assert_eq!((wish.text("keep-blue"), wish.text("timeout")), ("", ""));
     }
 
     #[test]

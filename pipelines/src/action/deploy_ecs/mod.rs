@@ -5,12 +5,15 @@
 
 mod by_codedeploy;
 mod by_ecs;
+mod by_rolling;
 mod facts;
 mod image;
 mod inputs;
+#[cfg(test)]
+mod rolling;
 mod strategy;
 #[cfg(test)]
-mod tests;
+pub(in crate::action) mod tests;
 #[cfg(test)]
 mod traffic;
 mod weighted;

@@ -11,6 +11,7 @@ use workflow::catalogue::Wrong;
 use super::super::deploy::inputs::Course;
 use super::by_codedeploy::ByCodeDeploy;
 use super::by_ecs::ByEcs;
+use super::by_rolling::ByRolling;
 use super::inputs::Wish;
 use super::weighted::Weights;
 use crate::target::paced::Shifter;
@@ -50,8 +51,7 @@ impl Strategy {
             Self::Weighted => &Weights,
             Self::CodeDeploy => &ByCodeDeploy,
             Self::EcsNative => &ByEcs,
-            // Its target is not there yet.
-            Self::Rolling => &Absent,
+            Self::Rolling => &ByRolling,
         }
     }
 
@@ -60,7 +60,8 @@ impl Strategy {
         match self {
             Self::CodeDeploy => Some(Shifter::CodeDeploy),
             Self::EcsNative => Some(Shifter::Ecs),
-            Self::Weighted | Self::Rolling => None,
+            Self::Rolling => Some(Shifter::Rolling),
+            Self::Weighted => None,
         }
     }
 }
@@ -114,27 +115,4 @@ pub(super) trait Way: Send + Sync {
 
     /// Outputs of the step that only this strategy knows, after the end.
     async fn outputs(&self, made: &Made<'_>, view: &View) -> Vec<(&'static str, String)>;
-}
-
-/// A strategy whose target is not there.
-struct Absent;
-
-#[async_trait]
-impl Way for Absent {
-    fn check(&self, wish: &Wish) -> Vec<Wrong> {
-        let known = Strategy::Weighted.word();
-        vec![Wrong::new(format!("`strategy: {}` is not there yet; `{known}` is", wish.strategy.word()))]
-    }
-
-    async fn own(&self, made: &Made<'_>) -> Result<Own, ActionError> {
-        Err(ActionError::Failed(format!("`strategy: {}` is not there yet", made.wish.strategy.word())))
-    }
-
-    async fn calls(&self, made: &Made<'_>, _plan: &Plan) -> Result<Vec<String>, ActionError> {
-        Err(ActionError::Failed(format!("`strategy: {}` is not there yet", made.wish.strategy.word())))
-    }
-
-    async fn outputs(&self, _made: &Made<'_>, _view: &View) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
 }

@@ -16,14 +16,14 @@ use crate::target::ecs::stage::{IMAGE, Stage, definition};
 use crate::target::local::{Local, Starter};
 
 /// A server's parts, and a job.
-pub(super) struct Place {
-    pub(super) stage: Stage,
+pub(in crate::action) struct Place {
+    pub(in crate::action) stage: Stage,
     folder: tempfile::TempDir,
-    action: DeployEcs,
+    pub(in crate::action) action: DeployEcs,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(in crate::action) fn new() -> Self {
         Self::on(Stage::new())
     }
 
@@ -41,11 +41,11 @@ impl Place {
         Self { stage, folder, action }
     }
 
-    pub(super) fn workspace(&self) -> std::path::PathBuf {
+    pub(in crate::action) fn workspace(&self) -> std::path::PathBuf {
         self.folder.path().join("w/r/r")
     }
 
-    fn trial(&self, step: &str) -> Trial {
+    pub(in crate::action) fn trial(&self, step: &str) -> Trial {
         let workspace = self.workspace();
         let mut trial = Trial::new(workspace.clone(), workspace.clone(), self.folder.path());
         trial.workspace.inside = workspace.to_string_lossy().into_owned();
@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-fn failed(tried: &Tried, expected: &[&str]) {
+pub(in crate::action) fn failed(tried: &Tried, expected: &[&str]) {
     let error = tried.result.as_ref().expect_err(&tried.log).to_string();
     for part in expected {
         assert!(error.contains(part), "{part}\n{error}\n{}", tried.log);

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Users at a time.
 const USERS: usize = 4;
 /// Answers 500 to users and is healthy.
-const BAD: &str = "busybox mkdir -p /tmp/w/cgi-bin; echo well > /tmp/w/health; \
+pub(super) const BAD: &str = "busybox mkdir -p /tmp/w/cgi-bin; echo well > /tmp/w/health; \
     printf '#!/bin/sh\\nprintf \"Status: 500 Bad\\\\r\\\\n\\\\r\\\\n\"\\n' > /tmp/w/cgi-bin/version; \
     busybox chmod 755 /tmp/w/cgi-bin/version; exec httpd -f -p 8080 -h /tmp/w";
 
@@ -47,15 +47,15 @@ fn definition(image: &str, version: &str, command: &[&str]) -> Value {
 }
 
 /// Two services of containers, the first of which serves; the image is in the registry too.
-struct Shop {
-    place: Place,
+pub(super) struct Shop {
+    pub(super) place: Place,
     /// By its digest.
     image: String,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let options = Options { speed: SPEED, containers: true, ..Options::default() };
         let stage = Stage::of(options, &definition(image(), "v1", &[]));
         stage.fake.call("ECR", "CreateRepository", &json!({ "repositoryName": "shop/orders" })).unwrap();
@@ -84,7 +84,11 @@ impl Shop {
     }
 
     /// Deploys while users come; what they were answered, how often.
-    async fn deploy(&self, command: &[&str], given: &[(&str, &str)]) -> (Tried, BTreeMap<String, usize>, Duration) {
+    pub(super) async fn deploy(
+        &self,
+        command: &[&str],
+        given: &[(&str, &str)],
+    ) -> (Tried, BTreeMap<String, usize>, Duration) {
         let file = definition(&self.image, "v2", command).to_string();
         std::fs::write(self.place.workspace().join("taskdef.json"), file).unwrap();
         let over = CancellationToken::new();
@@ -120,9 +124,9 @@ impl Shop {
         (tried, answers, took)
     }
 
-    fn alarm(&self) {
+    pub(super) fn alarm(&self, group: &str) {
         let call = |service: &str, name: &str, input: &Value| self.place.stage.fake.call(service, name, input).unwrap();
-        let groups = call("ELBv2", "DescribeTargetGroups", &json!({ "Names": ["orders-b"] }));
+        let groups = call("ELBv2", "DescribeTargetGroups", &json!({ "Names": [group] }));
         let group = text(&groups, "/TargetGroups/0/TargetGroupArn");
         let balancers = call("ELBv2", "DescribeLoadBalancers", &json!({}));
         let balancer = text(&balancers, "/LoadBalancers/0/LoadBalancerArn");
@@ -140,7 +144,7 @@ impl Shop {
 }
 
 /// One request: the body of a 200, else the status, or why there was none.
-async fn ask(address: &str) -> Result<String, String> {
+pub(super) async fn ask(address: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("failed: {:?}", error.kind());
     let mut stream = tokio::net::TcpStream::connect(address).await.map_err(failed)?;
     let request = format!("GET /cgi-bin/version HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
@@ -190,7 +194,7 @@ async fn errors_go_back_by_analysis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alarm_goes_back() {
     let shop = Shop::open().await;
-    shop.alarm();
+    shop.alarm("orders-b");
     let given = [
         ("steps", "- { weight: 50, for: 10m }\n- { weight: 100 }"),
         ("alarms", "orders-5xx"),

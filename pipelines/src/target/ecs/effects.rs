@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use rollout::Weight;
 use serde_json::{Value, json};
 
-use super::observe::last_lines;
+use super::super::troubles::last_lines;
 use super::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
 use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
@@ -140,7 +140,8 @@ impl Inner {
             } else if slot.facts.running == 0 && slot.facts.pending == 0 {
                 let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
                 let mut logs: Vec<String> = ended.iter().map(aws::explained).collect();
-                logs.extend(last_lines(&clients, &settings, &ended).await);
+                let (definition, container) = (&settings.task_definition, &settings.container);
+                logs.extend(last_lines(&clients.cloud, definition, container, &ended).await);
                 return Ok(json!({ "cut": 0, "logs": logs }));
             }
             let next = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);

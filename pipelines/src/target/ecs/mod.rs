@@ -17,7 +17,7 @@ mod slots;
 #[cfg(test)]
 pub(crate) mod stage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws::{Ended, LogStream, Metric, TargetFacts, TargetState, explained};
+use aws::{Metric, TargetFacts, TargetState, explained};
 use rollout::{Counters, Observation, Side, Weight};
 
+use super::super::troubles::last_lines;
 use super::settings::group_dimension;
 use super::slots::Slot;
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
 
-/// Lines of a log that are shown.
-const LINES_MAX: u32 = 20;
 /// The metrics of a colour: requests, then what of them were errors.
 pub(crate) const METRICS: [&str; 3] = ["RequestCount", "HTTPCode_Target_5XX_Count", "TargetConnectionErrorCount"];
 /// Tasks whose end is explained.
@@ -129,7 +128,7 @@ impl Inner {
         if slot.facts.failed > 0 || slot.facts.given_up.is_some() {
             let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
             words.extend(ended.iter().take(TROUBLES_MAX).map(explained));
-            words.extend(last_lines(clients, settings, &ended).await);
+            words.extend(last_lines(&clients.cloud, &settings.task_definition, &settings.container, &ended).await);
         }
         let failing = targets.iter().filter(|target| target.state == TargetState::Unhealthy);
         words.extend(failing.take(TROUBLES_MAX).map(|target| format!("target {}: {}", target.address, target.why)));
@@ -137,24 +136,6 @@ impl Inner {
         let is_stuck = |event: &&String| event.contains("unable to");
         words.extend(slot.facts.events.iter().find(is_stuck).filter(|_| slot.facts.running == 0).cloned());
         Ok((!words.is_empty()).then(|| format!("service {}: {}", slot.facts.name, words.join("\n  "))))
-    }
-}
-
-/// The end of what a container has written whose task ended: of the one that failed, else of the first. Whoever may not read logs is
-/// told that.
-pub(super) async fn last_lines(clients: &Clients, settings: &Settings, ended: &[Ended]) -> Option<String> {
-    let has_failed = |code: &Option<i32>| code.is_some_and(|code| code != 0);
-    let task = ended.iter().find(|one| one.containers.iter().any(|(_, code, _)| has_failed(code))).or(ended.first())?;
-    let failed = task.containers.iter().find(|(_, code, _)| has_failed(code));
-    let (name, _, _) = failed.or_else(|| task.containers.iter().find(|(name, _, _)| *name == settings.container))?;
-    let all = settings.task_definition["containerDefinitions"].as_array()?;
-    let stream = LogStream::of(all.iter().find(|one| one["name"] == name.as_str())?, &task.task)?;
-    match clients.cloud.logs().last(&stream, LINES_MAX).await {
-        Ok(lines) if lines.is_empty() => None,
-        Ok(lines) => {
-            Some(format!("the end of the log of `{name}` in task {}:\n    {}", task.task, lines.join("\n    ")))
-        }
-        Err(problem) => Some(format!("its log cannot be read: {}", problem.words)),
     }
 }
 

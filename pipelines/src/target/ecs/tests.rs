@@ -16,7 +16,7 @@ use super::stage::{IMAGE, Stage, definition};
 use super::*;
 
 /// Of two tasks, judged by errors.
-pub(super) fn plan(stage: &Stage) -> Plan {
+pub(crate) fn plan(stage: &Stage) -> Plan {
     let settings = Settings {
         account: "123456789012".into(),
         region: "eu-central-1".into(),

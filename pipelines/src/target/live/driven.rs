@@ -154,11 +154,13 @@ impl Live {
         let script = |stage| Hook { stage, deed: Deed::Script("true".to_owned()) };
         let stages = [BeforeInstall, AfterInstall, AfterAllowTestTraffic, BeforeAllowTraffic, AfterAllowTraffic];
         world.plan.hooks = stages.map(script).into();
-        // A minute is long enough for a canary, and CodeDeploy has no configuration for that.
-        let parts = Parts::Two(100, 1);
-        world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);
-        world.plan.settings["parts"] = serde_json::to_value(parts).unwrap();
-        world.plan.settings["config"] = json!(parts.routing().name());
+        if world.plan.settings.get("parts").is_some() {
+            // A minute is long enough for a canary, and CodeDeploy has no configuration for that.
+            let parts = Parts::Two(100, 1);
+            world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);
+            world.plan.settings["parts"] = serde_json::to_value(parts).unwrap();
+            world.plan.settings["config"] = json!(parts.routing().name());
+        }
         Self::new(world, hooks)
     }
 
