@@ -11,6 +11,7 @@ pub mod changes;
 mod deploy;
 pub mod deploy_ecs;
 pub mod deploy_local;
+pub mod deploy_task_definition;
 pub mod docker_build;
 pub mod ecr_login;
 #[cfg(test)]
@@ -121,7 +122,9 @@ pub fn built_in_with(
     }
     let keeper = deploying.as_ref().map(|deploying| deploying.keeper.clone());
     let rollouts = keeper.as_ref().map(|keeper| keeper.rollouts().clone());
-    all.add(Arc::new(deploy_ecs::DeployEcs { deploying: deploying.clone(), require: folders.require.clone() }));
+    let deploys = deploy_ecs::DeployEcs { deploying: deploying.clone(), require: folders.require.clone() };
+    all.add(Arc::new(deploy_task_definition::DeployTaskDefinition { deploys: deploys.clone() }));
+    all.add(Arc::new(deploys));
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
     all.add(Arc::new(notify::Notify));
     all.add(Arc::new(probe::ProbeAction));

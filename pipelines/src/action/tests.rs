@@ -52,6 +52,11 @@ const PAGES: &[(&str, &str, &str)] = &[
         "The job's Docker may push to ECR; for workflows that name it",
     ),
     (
+        "aws-actions/amazon-ecs-deploy-task-definition",
+        "amazon-ecs-deploy-task-definition",
+        "By ECS or CodeDeploy as pipe/deploy-ecs, for workflows that name it",
+    ),
+    (
         "aws-actions/amazon-ecs-render-task-definition",
         "amazon-ecs-render-task-definition",
         "As pipe/render-task-definition, for workflows that name it",
@@ -129,6 +134,7 @@ fn outputs(name: &str) -> Vec<OutputFacts> {
         "pipe/changes" => changes::OUTPUTS.to_vec(),
         "pipe/coverage-report" => facts(&report::COVERAGE_OUTPUTS),
         "pipe/deploy-ecs" => deploy_ecs::OUTPUTS.to_vec(),
+        deploy_task_definition::NAME => deploy_task_definition::OUTPUTS.to_vec(),
         "pipe/deploy-local" => deploy_local::OUTPUTS.to_vec(),
         "pipe/docker-build" => docker_build::OUTPUTS.to_vec(),
         "pipe/health-check" => health_check::OUTPUTS.to_vec(),

@@ -69,6 +69,24 @@ impl Kept {
     }
 }
 
+/// The same image by its digest, as its tag stands now; `None`: its registry is not ECR.
+///
+/// # Errors
+/// There is no such image, or AWS does not say.
+pub(crate) async fn pinned(cloud: &Cloud, image: &str) -> Result<Option<String>, Problem> {
+    // A colon before the last slash is of a port.
+    let at = image.rfind(':').filter(|at| !image[*at..].contains('/'));
+    let (name, tag) = at.map_or((image, "latest"), |at| (&image[..at], &image[at + 1..]));
+    let Some(kept) = Kept::of(cloud, &format!("{name}@")) else { return Ok(None) };
+    match kept.ecr(cloud).tag(&kept.repository, tag).await? {
+        Some(digest) => Ok(Some(format!("{name}@{digest}"))),
+        None => Err(Problem::plain(
+            aws::Fault::Request,
+            format!("there is no image {image}: was it pushed there, and did no lifecycle rule remove it?"),
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
