@@ -102,8 +102,11 @@ pub(super) fn failed(failed: &Call, reason: &str) -> String {
 /// What is said of a call that is done, and whether it is bad.
 pub(super) fn done(rollout: &Rollout, done: &Call, result: &Value) -> (bool, Option<String>) {
     let words = match done {
-        Call::Preflight => match result.get("blue").and_then(|blue| blue.get("version")).and_then(Value::as_str) {
-            Some(version) => format!("it can be done: {version} stands"),
+        Call::Preflight => match result.get("blue").filter(|blue| blue.is_object()) {
+            Some(blue) => {
+                let text = |key: &str| blue.get(key).and_then(Value::as_str).unwrap_or_default();
+                format!("it can be done: {} stands", called(text("version"), text("image")))
+            }
             None => "it can be done: nothing stands yet, so green gets all of the traffic at once".to_owned(),
         },
         Call::StartGreen => format!("green ({}) was started", rollout.plan.version),
@@ -263,9 +266,14 @@ pub(super) fn went_back(rollout: &Rollout) -> String {
         return format!("rejected before any user saw it: {why}");
     }
     match &rollout.found.blue {
-        Some(blue) => format!("rolled back, {} has all of the traffic: {why}", blue.version),
+        Some(blue) => format!("rolled back, {} has all of the traffic: {why}", called(&blue.version, &blue.image)),
         None => format!("rolled back, nothing stands since nothing stood before: {why}"),
     }
+}
+
+/// How people call a revision: what somebody else deployed has no version.
+const fn called<'a>(version: &'a str, image: &'a str) -> &'a str {
+    if version.is_empty() { image } else { version }
 }
 
 pub(super) fn stuck(rollout: &Rollout, why: &str) -> String {
@@ -306,6 +314,12 @@ mod tests {
         }
         let told = last_lines(&json!({ "logs": [long] }));
         assert!(told.contains("line 10\n") && !told.contains("line 9\n"), "{told}");
+    }
+
+    #[test]
+    fn what_has_no_version_is_called_by_its_image() {
+        assert_eq!(called("v1", "shop:1"), "v1");
+        assert_eq!(called("", "shop:1"), "shop:1");
     }
 
     #[test]
