@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its own world is not as it made it")]
 
+mod account;
 mod again;
 mod attest;
+mod aws;
 mod check;
 mod cloud;
 mod deploy;

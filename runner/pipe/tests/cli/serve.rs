@@ -26,7 +26,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(world: &World) -> Self {
-        let mut command = world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+        Self::run(world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]))
+    }
+
+    /// By this command.
+    pub(crate) fn run(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
