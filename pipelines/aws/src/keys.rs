@@ -12,6 +12,8 @@ use crate::AccessError;
 pub(crate) const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 pub(crate) const KEY: &str = "AWS_SECRET_ACCESS_KEY";
 pub(crate) const SESSION: &str = "AWS_SESSION_TOKEN";
+/// The variable that says when keys end: `ASIA… 2026-01-02T03:04:05Z`. With their id, since a later step may set other keys.
+pub const KEYS_END: &str = "PIPE_AWS_KEYS_END";
 
 /// Credentials: an id, a secret, and a token where they are temporary.
 #[derive(Clone)]
@@ -40,7 +42,10 @@ impl Keys {
     pub fn of<'a>(variable: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AccessError> {
         let set = |name: &str| variable(name).map(str::trim).filter(|value| !value.is_empty());
         match (set(KEY_ID), set(KEY)) {
-            (Some(id), Some(key)) => Ok(Self::new(id, key, set(SESSION).map(str::to_owned), None, "step")),
+            (Some(id), Some(key)) => {
+                let end = set(KEYS_END).and_then(|text| text.strip_prefix(id)?.trim().parse::<jiff::Timestamp>().ok());
+                Ok(Self::new(id, key, set(SESSION).map(str::to_owned), end.map(SystemTime::from), "step"))
+            }
             (None, None) => Err(AccessError::NoCredentials),
             (None, Some(_)) => Err(AccessError::HalfAKey { missing: KEY_ID }),
             (Some(_), None) => Err(AccessError::HalfAKey { missing: KEY }),

@@ -34,6 +34,12 @@ pub(super) fn cloud(call: &ActionCall<'_>) -> Result<Cloud, ActionError> {
     checked(Cloud::of(given(call, "aws-region"), variable).map_err(failed)?)
 }
 
+/// The same in another region than the step's.
+pub(super) fn cloud_in(call: &ActionCall<'_>, region: &str) -> Result<Cloud, ActionError> {
+    let variable = |name: &str| call.env.get(name).map(String::as_str);
+    checked(Cloud::of(Some(region), variable).map_err(failed)?)
+}
+
 /// The same without keys.
 pub(super) fn cloud_without_keys(call: &ActionCall<'_>, region: Option<&str>) -> Result<Cloud, ActionError> {
     let variable = |name: &str| call.env.get(name).map(String::as_str);

@@ -125,10 +125,13 @@ pub fn built_in_with(
     let deploys = deploy_ecs::DeployEcs { deploying: deploying.clone(), require: folders.require.clone() };
     all.add(Arc::new(deploy_task_definition::DeployTaskDefinition { deploys: deploys.clone() }));
     all.add(Arc::new(deploys));
+    all.add(Arc::new(rollback::Rollback {
+        keeper,
+        clouds: deploying.as_ref().map(|deploying| deploying.clouds.clone()).unwrap_or_default(),
+    }));
     all.add(Arc::new(deploy_local::DeployLocal { deploying, require: folders.require.clone() }));
     all.add(Arc::new(notify::Notify));
     all.add(Arc::new(probe::ProbeAction));
-    all.add(Arc::new(rollback::Rollback { keeper }));
     all.add(Arc::new(approve::Approve { rollouts: rollouts.clone() }));
     all.add(Arc::new(migrate::Migrate { labels: labels.clone(), rollouts }));
     all.add(Arc::new(terraform::Terraform));

@@ -4,6 +4,7 @@ mod clouds;
 pub mod codedeploy;
 pub mod ecs;
 pub(crate) mod keeping;
+mod keyed;
 #[cfg(test)]
 mod live;
 pub mod local;
@@ -11,13 +12,16 @@ pub mod native;
 mod pace;
 pub mod paced;
 mod quiet;
+mod renewal;
 mod revisions;
 pub mod rolling;
 mod sides;
 mod troubles;
 
 pub use clouds::Clouds;
-pub(crate) use clouds::refused;
+pub(crate) use clouds::{MACHINE_KEYS, account_of, machine_is_allowed, refused};
+pub use keyed::Keyed;
 pub use pace::Pace;
 pub use quiet::Quiet;
+pub(crate) use renewal::Renewal;
 pub(crate) use revisions::{PLAN_TAG, mark_of};

@@ -18,9 +18,8 @@ pub use self::inputs::{INPUTS, OUTPUTS};
 
 use self::inputs::{Source, Wanted};
 use super::aws_step::{check_account, cloud_without_keys, failed};
+use crate::target::{MACHINE_KEYS, machine_is_allowed};
 
-/// The variable of this process, not of the job, that lets steps have the machine's own keys.
-const MACHINE_KEYS: &str = "PIPE_AWS_MACHINE_KEYS";
 /// Keys that end before this are warned of.
 const SHORT: Duration = Duration::from_secs(300);
 
@@ -68,11 +67,6 @@ impl BuiltInAction for AwsCredentials {
         tell(call, &keys, &identity, &cloud).await;
         Ok(())
     }
-}
-
-/// Whether whoever runs `pipe` lets steps have what the machine may do.
-fn machine_is_allowed() -> bool {
-    std::env::var(MACHINE_KEYS).is_ok_and(|value| matches!(value.trim(), "allow" | "true" | "1"))
 }
 
 fn machine_variable(name: &str) -> Option<String> {
@@ -135,19 +129,27 @@ fn leave(call: &mut ActionCall<'_>, wanted: &Wanted, cloud: &Cloud, keys: &Keys,
         export("AWS_SECRET_ACCESS_KEY", keys.secret());
         // An empty one takes away what an earlier step left.
         export("AWS_SESSION_TOKEN", keys.session().unwrap_or_default());
+        if keys.expires().is_some() {
+            export(aws::KEYS_END, &format!("{} {}", keys.id(), ends(keys)));
+        }
     }
     call.outputs.insert("aws-account-id".to_owned(), identity.account.clone());
     if wanted.outputs {
-        let expires = keys.expires().and_then(|at| jiff::Timestamp::try_from(at).ok());
         for (name, value) in [
             ("aws-access-key-id", keys.id().to_owned()),
             ("aws-secret-access-key", keys.secret().to_owned()),
             ("aws-session-token", keys.session().unwrap_or_default().to_owned()),
-            ("aws-expiration", expires.map(|at| at.to_string()).unwrap_or_default()),
+            ("aws-expiration", ends(keys)),
         ] {
             call.outputs.insert(name.to_owned(), value);
         }
     }
+}
+
+/// When keys end, as RFC 3339 has it; empty: that is not known.
+fn ends(keys: &Keys) -> String {
+    let at = keys.expires().and_then(|at| jiff::Timestamp::try_from(at).ok());
+    at.map(|at| at.to_string()).unwrap_or_default()
 }
 
 async fn tell(call: &mut ActionCall<'_>, keys: &Keys, identity: &Identity, cloud: &Cloud) {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws::{AllowedAccounts, Cloud};
+use aws::{AllowedAccounts, Cloud, Identity};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use rollout::plan::Plan;
 use rollout::{Outcome, View};
@@ -38,6 +38,7 @@ use super::deploy::inputs::What;
 use super::deploy::{GRACE, carry, end, environment, means, told};
 use crate::rollout::CallError;
 use crate::scan::RequireScan;
+use crate::target::Renewal;
 use crate::target::keeping::Kept;
 
 /// Digits of a digest that stand for a version.
@@ -76,7 +77,8 @@ impl BuiltInAction for DeployEcs {
         let deploying = means(self.deploying.as_ref())?;
         let environment = environment(call, &wish.course)?;
         let cloud = cloud(call)?;
-        let account = account(call, &cloud).await?;
+        let identity = identity(call, &cloud).await?;
+        let account = identity.account.clone();
         let (definition, container) = image::definition(call, &wish).await?;
         let appspec = match wish.text("codedeploy-appspec") {
             "" => None,
@@ -87,7 +89,8 @@ impl BuiltInAction for DeployEcs {
         image::check(call, deploying, &made.definition, &pinned).await?;
         self.ask_for_scan(call, &environment, &pinned, deploying).await?;
         let way = wish.strategy.way();
-        let own = way.own(&made).await?;
+        let mut own = way.own(&made).await?;
+        Renewal::note(&mut own.settings, call, &identity);
         let lines = own.lines.clone();
         let plan = plan(call, &made, environment, pinned, own);
         for line in told::plan(&plan, lines) {
@@ -97,7 +100,7 @@ impl BuiltInAction for DeployEcs {
         if wish.course.dry_run {
             return dry_run(call, way, &made, &plan).await;
         }
-        deploying.clouds.hold(&made.account, &made.cloud);
+        deploying.clouds.hold_for(&plan.environment, &made.account, &made.cloud);
         let reach = Arc::new(At { users: wish.url.clone(), tests: wish.test_url.clone() });
         let view = carry(call, deploying, plan, reach, &wish.url).await?;
         for (name, value) in way.outputs(&made, &view).await {
@@ -141,12 +144,12 @@ async fn warn_of_rules(call: &mut ActionCall<'_>, made: &Made<'_>, view: &View) 
 }
 
 /// Whose keys these are: what is deployed goes there and nowhere else.
-async fn account(call: &ActionCall<'_>, cloud: &Cloud) -> Result<String, ActionError> {
+async fn identity(call: &ActionCall<'_>, cloud: &Cloud) -> Result<Identity, ActionError> {
     let allowed = AllowedAccounts::read(text(call, "allowed-account-ids"));
     let allowed = allowed.map_err(|error| failed(format!("`allowed-account-ids`: {error}")))?;
     let identity = cloud.identity().await.map_err(failed)?;
     allowed.check(&identity).map_err(failed)?;
-    Ok(identity.account)
+    Ok(identity)
 }
 
 /// What a person approves.

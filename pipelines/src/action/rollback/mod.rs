@@ -21,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::inputs::{INPUTS, OUTPUTS};
 
 use self::inputs::Wanted;
+use super::aws_step::{cloud_in as cloud, failed as aws_failed};
 use super::plan_hash;
 use crate::rollout::keeper::{Back, Keeper, KeeperError};
 use crate::rollout::{CallError, CallOrder, Hooks};
+use crate::target::{Clouds, account_of};
 
 /// Rollouts that are looked at.
 const ROLLOUTS_MAX: usize = 100;
@@ -33,6 +35,8 @@ const ROLLOUTS_MAX: usize = 100;
 pub struct Rollback {
     /// The rollouts of this process; `None`: there are none here.
     pub keeper: Option<Keeper>,
+    /// AWS, as steps give it.
+    pub clouds: Clouds,
 }
 
 #[async_trait]
@@ -64,6 +68,7 @@ impl BuiltInAction for Rollback {
             call.log.line(&format!("Dry run: {words}\nPlan {}", plan_hash(&preview))).await;
             return Ok(());
         }
+        self.bring_keys(call, keeper, &wanted).await?;
         let id = keeper.go_back(back(call, &wanted)).await.map_err(failed)?;
         call.outputs.insert("deployment-id".into(), id.to_string());
         call.log.line(&format!("Rollout {id} takes {} in {} back", wanted.service, wanted.environment)).await;
@@ -73,6 +78,28 @@ impl BuiltInAction for Rollback {
 }
 
 impl Rollback {
+    /// What stands in AWS goes back with the keys of this step, else with those that this process has or can have.
+    async fn bring_keys(&self, call: &ActionCall<'_>, keeper: &Keeper, wanted: &Wanted) -> Result<(), ActionError> {
+        let failed = |error: KeeperError| ActionError::Failed(error.to_string());
+        let plan = keeper.newest_plan(&wanted.environment, &wanted.service).await.map_err(failed)?;
+        let Some(plan) = plan else { return Ok(()) };
+        let Some((account, region)) = account_of(&plan) else { return Ok(()) };
+        if !call.env.contains_key("AWS_ACCESS_KEY_ID") {
+            let known = self.clouds.ready(&plan).await.map(drop);
+            return known.map_err(|error| ActionError::Failed(error.words));
+        }
+        let cloud = cloud(call, region)?;
+        let identity = cloud.identity().await.map_err(aws_failed)?;
+        if identity.account != account {
+            return Err(ActionError::Failed(format!(
+                "{} in {} is in account {account}, and the credentials of this step are of account {} ({}): nothing was done",
+                wanted.service, wanted.environment, identity.account, identity.arn
+            )));
+        }
+        self.clouds.hold_for(&plan.environment, account, &cloud);
+        Ok(())
+    }
+
     fn end(&self, call: &mut ActionCall<'_>, view: &View) -> Result<(), ActionError> {
         let (status, is_back) = match (view.outcome, view.rollback_of) {
             // A way back is a rollout that succeeded; what was told to go back has rolled back.

@@ -77,7 +77,7 @@ impl Place {
     }
 
     async fn run(&self, inputs: &[(&str, &str)]) -> Tried {
-        self.trial.run(&Rollback { keeper: Some(self.keeper.clone()) }, inputs).await
+        self.trial.run(&Rollback { keeper: Some(self.keeper.clone()), ..Rollback::default() }, inputs).await
     }
 }
 
@@ -151,7 +151,7 @@ async fn a_step_that_is_taken_up_asks_once() {
     let first = place.run(&[SHOP]).await;
     assert!(first.result.is_ok(), "{}", first.log);
     let again = Trial { again: true, ..place.trial };
-    let again = again.run(&Rollback { keeper: Some(place.keeper.clone()) }, &[SHOP]).await;
+    let again = again.run(&Rollback { keeper: Some(place.keeper.clone()), ..Rollback::default() }, &[SHOP]).await;
     assert_eq!(again.outputs.get("deployment-id").map(String::as_str), Some("3"), "{}", again.log);
 }
 

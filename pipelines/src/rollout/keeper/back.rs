@@ -42,7 +42,7 @@ impl Keeper {
             // A step that is taken up: what stands may be another one by now.
             return Ok(known.id);
         }
-        let rows = self.of_place(&back).await?;
+        let rows = self.of_place((&back.environment, &back.service), LISTED_MAX).await?;
         if back.to.is_none()
             && let Some(id) = self.tell_open(&rows, &back).await?
         {
@@ -72,11 +72,21 @@ impl Keeper {
         Ok(id)
     }
 
-    async fn of_place(&self, back: &Back) -> Result<Vec<RolloutRow>, KeeperError> {
+    /// The plan of the newest rollout of a service; `None`: there was none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn newest_plan(&self, environment: &str, service: &str) -> Result<Option<Plan>, KeeperError> {
+        let rows = self.of_place((environment, service), 1).await?;
+        let Some(newest) = rows.first() else { return Ok(None) };
+        Ok(planned(&self.0.rollouts, newest.id).await?)
+    }
+
+    async fn of_place(&self, place: (&str, &str), limit: usize) -> Result<Vec<RolloutRow>, KeeperError> {
         let filter = RolloutFilter {
-            environment: Some(back.environment.clone()),
-            service: Some(back.service.clone()),
-            limit: LISTED_MAX,
+            environment: Some(place.0.to_owned()),
+            service: Some(place.1.to_owned()),
+            limit,
             ..RolloutFilter::default()
         };
         Ok(self.0.rollouts.list(filter).await?)

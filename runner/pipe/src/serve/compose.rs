@@ -79,7 +79,7 @@ pub async fn compose(
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let deploying = machine::deploying(database.clone(), &data, &Owner::new(&data));
     let mut parts = parts(&data, &config, (&database, &deploying), (settings.clone(), sources.folders())).await?;
-    let identity = serving(&mut parts, &data, &vault, (&config, address));
+    let identity = serving(&mut parts, &data, &vault, (&config, address, &deploying));
     let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
     let stop = CancellationToken::new();
     let house = House::new(data.clone(), parts.kept(), database.clone(), parts.docker.clone(), &config.retention);
@@ -138,11 +138,14 @@ fn serving(
     parts: &mut ServiceParts,
     data: &Path,
     vault: &Arc<dyn Sealer>,
-    (config, address): (&ServerConfig, SocketAddr),
+    (config, address, deploying): (&ServerConfig, SocketAddr, &Deploying),
 ) -> Identity {
     let issuer = Issuer::new(data, Arc::clone(vault), Vec::new());
     let name = config.server.url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let identity = Identity { issuer, name: Some(name.trim_end_matches('/').to_owned()) };
+    let name = name.trim_end_matches('/').to_owned();
+    // Rollouts outlive their jobs, and the keys that those gave.
+    deploying.clouds.renew_with(issuer.clone(), &name);
+    let identity = Identity { issuer, name: Some(name) };
     parts.services = Some(Arc::new(Results { identity: Some(identity.clone()), writes: Writes::Refused }));
     identity
 }

@@ -18,6 +18,7 @@ mod gc;
 mod groups;
 mod hook;
 mod infrastructure;
+mod kept;
 mod left;
 mod look;
 mod proxied;
