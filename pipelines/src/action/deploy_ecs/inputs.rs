@@ -126,6 +126,7 @@ impl Wish {
             alarms: reader.lines("alarms", &[',', '\n']),
             url: reader.text("url"),
             test_url: reader.some("test-url"),
+            // As they are written: what nobody wrote has no default here.
             texts: INPUTS.iter().map(|input| (input.name, text(input.name).trim().to_owned())).collect(),
             services,
             tasks,

@@ -3,12 +3,16 @@
 //!
 //! The action reads what is wanted; how it goes on is told by [`super::deploy`], and what a strategy needs is its own module's.
 
+#[cfg(test)]
+mod back;
 mod by_codedeploy;
 mod by_ecs;
 mod by_rolling;
 mod facts;
 mod image;
 mod inputs;
+#[cfg(test)]
+mod paced;
 #[cfg(test)]
 mod rolling;
 mod strategy;

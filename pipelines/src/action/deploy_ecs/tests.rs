@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use engine::clock::Clock;
 use engine::step::trial::{Trial, Tried};
 use engine::store::rollouts::Rollouts;
 use engine::store::{Database, Options};
 use fake_aws::Fault;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::action::job_here::JobHere;
+use crate::action::rollback::Rollback;
 use crate::deploying::aws_targets;
 use crate::rollout::Keeper;
+use crate::rollout::keeper::Orphans;
 use crate::target::Clouds;
 use crate::target::ecs::stage::{IMAGE, Stage, definition};
 use crate::target::local::{Local, Starter};
@@ -19,6 +23,8 @@ use crate::target::local::{Local, Starter};
 pub(in crate::action) struct Place {
     pub(in crate::action) stage: Stage,
     folder: tempfile::TempDir,
+    database: Database,
+    clock: Arc<dyn Clock>,
     pub(in crate::action) action: DeployEcs,
 }
 
@@ -28,17 +34,50 @@ impl Place {
     }
 
     pub(super) fn on(stage: Stage) -> Self {
+        let clock = stage.clock();
+        Self::by(stage, clock)
+    }
+
+    /// Whose rollouts go by this clock.
+    pub(super) fn by(stage: Stage, clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workspace = folder.path().join("w/r/r");
         std::fs::create_dir_all(&workspace).unwrap();
         std::fs::write(workspace.join("taskdef.json"), definition(IMAGE).to_string()).unwrap();
         let database = Database::open(&folder.path().join("pipe.db"), Options::LOCAL).unwrap();
+        Self::of(stage, folder, database, clock)
+    }
+
+    fn of(stage: Stage, folder: tempfile::TempDir, database: Database, clock: Arc<dyn Clock>) -> Self {
         let clouds = Clouds::default();
-        let targets = aws_targets(&clouds, &stage.clock());
-        let keeper = Keeper::new(Rollouts::on(database), folder.path().join("locks"), targets, stage.clock());
+        let targets = aws_targets(&clouds, &clock);
+        let keeper =
+            Keeper::new(Rollouts::on(database.clone()), folder.path().join("locks"), targets, Arc::clone(&clock));
         let local = Local::new("tests", folder.path().join("state"), Starter::default());
         let action = DeployEcs { deploying: Some(Deploying { keeper, local, clouds }), ..DeployEcs::default() };
-        Self { stage, folder, action }
+        Self { stage, folder, database, clock, action }
+    }
+
+    /// As a process that was begun anew: what is written down is known, and no keys are.
+    pub(super) async fn anew(self) -> Self {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        self.deploying().keeper.serve(Orphans::CarryOn, stop).await;
+        Self::of(self.stage, self.folder, self.database, self.clock)
+    }
+
+    fn deploying(&self) -> &Deploying {
+        self.action.deploying.as_ref().unwrap()
+    }
+
+    /// `pipe/rollback` in another run, with keys or without.
+    pub(super) async fn back(&self, step: &str, service: &str, has_keys: bool) -> Tried {
+        let Deploying { keeper, clouds, .. } = self.deploying().clone();
+        let mut trial = self.trial(step);
+        if !has_keys {
+            trial.env.retain(|name, _| !name.starts_with("AWS_"));
+        }
+        trial.run(&Rollback { keeper: Some(keeper), clouds }, &[("service", service)]).await
     }
 
     pub(in crate::action) fn workspace(&self) -> std::path::PathBuf {
@@ -71,6 +110,7 @@ impl Place {
     }
 }
 
+#[track_caller]
 pub(in crate::action) fn failed(tried: &Tried, expected: &[&str]) {
     let error = tried.result.as_ref().expect_err(&tried.log).to_string();
     for part in expected {

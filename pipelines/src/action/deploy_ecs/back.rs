@@ -1,0 +1,80 @@
+//! Going back on ECS from another run, in a process that was begun after the deployment: by the keys of the step that asks.
+
+use engine::step::trial::Tried;
+use serde_json::json;
+
+use super::paced;
+use super::tests::{Place, failed};
+
+const IMAGES: [&str; 2] = [
+    "r.example/orders@sha256:1111111111111111111111111111111111111111111111111111111111111111",
+    "r.example/orders@sha256:2222222222222222222222222222222222222222222222222222222222222222",
+];
+const STEPS: &str = "- { weight: 100, bake: 1s }";
+
+/// Two deployments, a process that is begun anew, and the way back.
+async fn story(place: Place, service: &str, deploy: impl AsyncFn(&Place, &str, &str) -> Tried) -> Place {
+    for image in IMAGES {
+        let tried = deploy(&place, image, image).await;
+        assert!(tried.result.is_ok(), "{:?}\n{}", tried.result, tried.log);
+    }
+    let place = place.anew().await;
+    let nobody = place.back("without keys", service, false).await;
+    failed(
+        &nobody,
+        &[
+            "the credentials for account 123456789012 are not known to this process",
+            "`pipe/rollback` runs behind `pipe/aws-credentials`",
+            "What was tried: the step had no role that a token of its job could take again; `pipe` may not use the machine's own keys",
+        ],
+    );
+    let back = place.back("with keys", service, true).await;
+    assert!(back.result.is_ok(), "{:?}\n{}", back.result, back.log);
+    let out = |name: &str| back.outputs[name].as_str();
+    assert_eq!((out("status"), out("image"), out("deployment-id")), ("succeeded", IMAGES[0], "3"));
+    place
+}
+
+/// The image of the tasks that run in a service.
+fn runs(place: &Place, service: &str) -> String {
+    let call =
+        |service: &str, name: &str, input: serde_json::Value| place.stage.fake.call(service, name, &input).unwrap();
+    let tasks = call("ECS", "ListTasks", json!({ "cluster": "shop", "serviceName": service }))["taskArns"].clone();
+    let found = call("ECS", "DescribeTasks", json!({ "cluster": "shop", "tasks": tasks }));
+    let all = found["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["containers"][0]["image"].as_str().unwrap().to_owned());
+    let mut all: Vec<String> = all.collect();
+    all.dedup();
+    all.join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn weighted_goes_back() {
+    let deploy =
+        async |place: &Place, step: &str, image: &str| place.run(step, &[("image", image), ("steps", STEPS)]).await;
+    let place = story(Place::new(), "orders", deploy).await;
+    // The first deployment came to `b`, the second to `a`: `b` has the users again.
+    assert_eq!(runs(&place, "orders-b"), IMAGES[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codedeploy_goes_back() {
+    let deploy = async |place: &Place, step: &str, image: &str| {
+        paced::run(place, step, "by-codedeploy", &[("image", image), ("steps", STEPS), ("tick", "1s")]).await
+    };
+    let place = story(paced::place(), "by-codedeploy", deploy).await;
+    assert!(runs(&place, "by-codedeploy").contains(IMAGES[0]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ecs_native_goes_back() {
+    let deploy = async |place: &Place, step: &str, image: &str| {
+        let given = [("image", image), ("steps", STEPS), ("tick", "1s"), ("keep-blue", "1m")];
+        paced::run(place, step, "by-ecs", &given).await
+    };
+    let place = story(paced::place(), "by-ecs", deploy).await;
+    assert!(runs(&place, "by-ecs").contains(IMAGES[0]));
+}
