@@ -40,8 +40,8 @@ fn workflows() -> Vec<String> {
 #[test]
 fn workflows_are_clean_and_found() {
     let all = workflows();
-    let names =
-        ["aws", "infrastructure", "pull-request", "rollback", "shop"].map(|name| format!("pipelines/{name}.yml"));
+    let names = ["aws", "infrastructure", "pull-request", "rollback", "shop", "two-regions"]
+        .map(|name| format!("pipelines/{name}.yml"));
     assert_eq!(all, names);
     for name in all {
         let options = ReadOptions::default();

@@ -23,6 +23,7 @@ mod left;
 mod look;
 mod proxied;
 mod proxy;
+mod regions;
 mod remote;
 mod run;
 mod scan;
