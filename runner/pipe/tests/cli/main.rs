@@ -23,6 +23,7 @@ mod left;
 mod look;
 mod proxied;
 mod proxy;
+mod pull;
 mod regions;
 mod remote;
 mod run;
