@@ -93,6 +93,23 @@ fn what_is_not_known_is_named() {
 }
 
 #[test]
+fn other_regions_have_what_is_known_of_them() {
+    let of = |region: &str| {
+        let made = [
+            resource("aws_nat_gateway", "a", Json::Null, json!({})),
+            resource("aws_lb", "shop", Json::Null, json!({"load_balancer_type": "application"})),
+        ];
+        Cost::of(&plan(&made), &prices(), Some(region), None)
+    };
+    for (region, month) in [("us-west-2", 32.85), ("us-east-2", 32.85), ("ap-southeast-1", 43.07)] {
+        let cost = of(region);
+        assert!(near(cost.after, month), "{region}: {}", cost.after);
+        assert!(cost.words().contains("without aws_lb"), "{region}: {}", cost.words());
+    }
+    assert!(of("sa-east-1").words().contains("aws_nat_gateway (no prices of its region)"));
+}
+
+#[test]
 fn services_find_their_task_definition_in_modules() {
     let address = "module.app[\"a.b\"].module.web[0]";
     let mut web =
