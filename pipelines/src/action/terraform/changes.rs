@@ -110,6 +110,13 @@ impl Changes {
         })
     }
 
+    /// What is not as Terraform left it, by name: resources, and outputs that have another value than was written down, which tells of a
+    /// state that somebody edited or lost a resource of.
+    pub(super) fn drifted(&self) -> Vec<String> {
+        let resources = self.drift.iter().map(|one| one.address.clone());
+        resources.chain(self.outputs.iter().map(|name| format!("output.{name}"))).collect()
+    }
+
     /// How many of a kind.
     pub(super) fn count(&self, kind: Kind) -> usize {
         self.resources.iter().filter(|change| change.kind == kind).count()

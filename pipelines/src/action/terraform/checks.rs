@@ -22,7 +22,8 @@ impl Work {
         // What was looked at is of no use later, and holds secrets.
         let path = format!("{}/{}", call.workspace.inside, self.wanted.folder.join(LOOKED_AT).display());
         call.job.remove_path(&path).await.map_err(|error| failed(format!("{path} cannot be removed: {error}")))?;
-        let has_drift = !changes.drift.is_empty();
+        let drifted = changes.drifted();
+        let has_drift = !drifted.is_empty();
         outputs(call, &changes, if has_drift { "drift" } else { "no-drift" });
         call.outputs.insert("drift".into(), has_drift.to_string());
         let folder = self.wanted.shown_folder();
@@ -33,16 +34,18 @@ impl Work {
             call.log.line("No drift: everything is as it was left").await;
             return Ok(());
         }
-        let line = format!("Drift: {} not as Terraform left them", changes.drift.len());
+        let line = format!("Drift: {} not as Terraform left them", drifted.len());
         call.log.line(&line).await;
-        for line in words::lines(&changes.drift) {
+        let outputs = changes.outputs.iter().map(|name| format!("  changed output.{name}"));
+        for line in words::lines(&changes.drift).into_iter().chain(outputs) {
             call.log.line(&line).await;
         }
         if self.wanted.fail_on_drift {
             return Err(failed(format!(
-                "{}: somebody changed them without Terraform. Write what there is into the files, or apply a new plan, which undoes it; \
+                "{}: somebody changed them without Terraform{}. Write what there is into the files, or apply a new plan, which undoes it; \
                  `fail-on-drift: false` only tells",
-                changes.drift.iter().map(|one| one.address.as_str()).collect::<Vec<_>>().join(", ")
+                drifted.join(", "),
+                if changes.outputs.is_empty() { "" } else { ", or the state" }
             )));
         }
         Ok(())

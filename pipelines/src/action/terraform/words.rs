@@ -58,11 +58,15 @@ pub(super) fn plan(changes: &Changes, cost: Option<&Cost>, details: &str, about:
 
 /// Markdown about a search for drift.
 pub(super) fn drift(changes: &Changes, about: About<'_>) -> String {
-    if changes.drift.is_empty() {
+    let drifted = changes.drifted();
+    if drifted.is_empty() {
         return format!("### Terraform: no drift\n\n{}\n\nEverything is as it was left.\n", place(about));
     }
-    let mut text = format!("### Terraform: {} not as left\n\n{}\n", changes.drift.len(), place(about));
+    let mut text = format!("### Terraform: {} not as left\n\n{}\n", drifted.len(), place(about));
     list(&mut text, &changes.drift);
+    for name in &changes.outputs {
+        let _infallible = writeln!(text, "\n- `output.{}` has another value than was written down", cell(name));
+    }
     text.push_str("\nEither somebody changes the files to what is there, or applying again undoes it.\n");
     text
 }

@@ -115,3 +115,41 @@ fn what_somebody_applied_in_between_refuses_the_plan() {
     let state = std::fs::read_to_string(scene.state()).unwrap();
     assert!(state.contains("other 9") && !state.contains("size 2"), "{state}");
 }
+
+/// What stands was made; then somebody works on the state, by hand and with Terraform itself.
+#[test]
+fn what_is_not_as_it_was_left_is_found() {
+    let Some(scene) = Scene::new("what_is_not_as_it_was_left_is_found") else { return };
+    assert_eq!(scene.run(&APPROVED).0, Some(0));
+    let drift = || {
+        let backend = format!("TERRAFORM_BACKEND=path={}", scene.state().display());
+        let words = ["run", "schedule", "-W", WORKFLOW, "--host", "--var", &backend];
+        let output = scene.world.output(&words, "");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, text) = drift();
+    assert!(code == Some(0) && text.contains("No drift: everything is as it was left"), "{text}");
+
+    let state = std::fs::read_to_string(scene.state()).unwrap();
+    let edited = state.replacen("\"value\": \"size 1\"", "\"value\": \"size 9\"", 1);
+    assert_ne!(edited, state);
+    std::fs::write(scene.state(), edited).unwrap();
+    let (code, text) = drift();
+    let named = "output.network: somebody changed them without Terraform, or the state";
+    assert!(code == Some(1) && text.contains("Drift: 1 not as Terraform left them") && text.contains(named), "{text}");
+    std::fs::write(scene.state(), state).unwrap();
+
+    let removed = Command::new("terraform")
+        .args(["state", "rm", "-state"])
+        .arg(scene.state())
+        .arg("terraform_data.network")
+        .current_dir(scene.world.root().join(".."))
+        .output()
+        .unwrap();
+    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    let (code, text) = drift();
+    assert!(code == Some(1) && text.contains(named), "{text}");
+    // A plan makes again what the state has lost.
+    let (code, text) = scene.run(&APPROVED);
+    assert!(code == Some(0) && text.contains("Plan: 1 added"), "{text}");
+}
