@@ -75,6 +75,8 @@ variable "apps" {
   type = map(object({
     paths    = list(string)
     priority = number
+    # What the load balancer takes off the beginning of paths.
+    prefix   = optional(string, "")
     port     = optional(number, 8080)
     health   = optional(string, "/health")
     cpu      = optional(number, 256)
@@ -83,8 +85,8 @@ variable "apps" {
   }))
   default = {
     frontend = { paths = ["/*"], priority = 900 }
-    products = { paths = ["/api/products", "/api/products/*"], priority = 100, database = true }
-    orders   = { paths = ["/api/orders", "/api/orders/*"], priority = 110, database = true }
+    products = { paths = ["/api/products", "/api/products/*"], prefix = "/api/products", priority = 100, database = true }
+    orders   = { paths = ["/api/orders", "/api/orders/*"], prefix = "/api/orders", priority = 110, database = true }
   }
 }
 

@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.90, < 7.0"
+      source = "hashicorp/aws"
+      # Rules that rewrite paths came with 6.19.
+      version = ">= 6.19, < 7.0"
     }
     random = {
       source  = "hashicorp/random"

@@ -126,6 +126,22 @@ resource "aws_lb_listener_rule" "users" {
     }
   }
 
+  # Apps know nothing of the paths that lead to them.
+  dynamic "transform" {
+    for_each = var.app.prefix == "" ? [] : [var.app.prefix]
+
+    content {
+      type = "url-rewrite"
+
+      url_rewrite_config {
+        rewrite {
+          regex   = "^${transform.value}/?(.*)$"
+          replace = "/$1"
+        }
+      }
+    }
+  }
+
   action {
     type = "forward"
 
@@ -154,6 +170,22 @@ resource "aws_lb_listener_rule" "tests" {
   condition {
     path_pattern {
       values = var.app.paths
+    }
+  }
+
+  # Apps know nothing of the paths that lead to them.
+  dynamic "transform" {
+    for_each = var.app.prefix == "" ? [] : [var.app.prefix]
+
+    content {
+      type = "url-rewrite"
+
+      url_rewrite_config {
+        rewrite {
+          regex   = "^${transform.value}/?(.*)$"
+          replace = "/$1"
+        }
+      }
     }
   }
 

@@ -57,6 +57,7 @@ variable "app" {
   description = "Paths, port and size."
   type = object({
     paths    = list(string)
+    prefix   = string
     priority = number
     port     = number
     health   = string
