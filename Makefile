@@ -11,9 +11,11 @@ TEST := $(if $(shell command -v cargo-nextest),nextest run $(if $(CI),--profile 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup images release ## run the shop's pipeline here, then deploy it from a server, under load and with a bug
+demo: setup images release ## run the shop's pipeline here, deploy it from a server, under load and with a bug, and to a stand-in for AWS
+	@cargo build --release --locked --package fake-aws --bin fake-aws
 	@$(PIPE) run -W pipelines/shop.yml --var SCAN_DB=services/advisories --var SCAN_GATE=services/advisories/gate.yml
 	@scripts/demo-done.sh && scripts/demo-server.sh $(PIPE) $(CARGO_TARGET_DIR)/demo
+	@scripts/demo-aws.sh $(PIPE) $(CARGO_TARGET_DIR)/release/fake-aws
 
 demo-stop: ## end and remove all that `make demo` left: server, proxies, containers
 	@scripts/demo-server.sh stop $(CARGO_TARGET_DIR)/demo

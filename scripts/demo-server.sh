@@ -20,12 +20,12 @@ stop
 begin
 trap 'end $?' EXIT
 
-title "1 of 5: the shop as it is goes out: dev, staging, and production once somebody approves"
+title "1 of 6: the shop as it is goes out: dev, staging, and production once somebody approves"
 deploy first HEAD
 expect_versions v1
 echo "The shop is there: http://127.0.0.1:$PRODUCTION_PORT"
 
-title "2 of 5: a better version of orders goes out under load, in steps of 10, 50 and 100 %"
+title "2 of 6: a better version of orders goes out under load, in steps of 10, 50 and 100 %"
 commit v2 "orders: no cache keeps what somebody ordered"
 deploy v2 v2
 load_ends v2
@@ -40,7 +40,7 @@ expect_more "$(of_version v2 requests)" 0 "orders that the new version took"
 told "$(figure requests) requests, $(figure failed) failed. Of the orders the old version took $(of_version v1 requests) and" \
     "the new one $(of_version v2 requests); half of all answers came within $(figure milliseconds.p50) ms, 99 % within $(figure milliseconds.p99) ms"
 
-title "3 of 5: a version with a bug goes out: it fails for addresses with a plus, which 15 % of the buyers have"
+title "3 of 6: a version with a bug goes out: it fails for addresses with a plus, which 15 % of the buyers have"
 commit v3 "orders: the log says who ordered"
 deploy v3 v3 rolled-back
 load_ends v3
@@ -56,14 +56,14 @@ told "caught at 10 % and rolled back by itself: $(figure requests) requests, $ba
 told "why: $(rollout words)"
 "$pipe" deploy explain production --service orders "${ask[@]}"
 
-title "4 of 5: a feature is switched on, without a deployment"
+title "4 of 6: a feature is switched on, without a deployment"
 expect_page "Place the order" "the checkout in one step"
 services/environment.sh flag production new-checkout on
 expect_page "To the checkout" "the checkout in two steps"
 expect_versions v2
 told "the next visitors had the new checkout, by the containers that were running"
 
-title "5 of 5: somebody takes the better version back by hand"
+title "5 of 6: somebody takes the better version back by hand"
 dispatch rollback.yml --input environment=production --input service=orders --input reason="the demo ends here"
 expect_outcome succeeded
 expect_weights "100"
