@@ -5,6 +5,7 @@
 
 mod ahead;
 mod aside;
+mod fits;
 mod order;
 mod recall;
 mod reports;
@@ -296,40 +297,6 @@ impl Loop<'_> {
             })
             .filter(|event| self.fits(event))
             .collect()
-    }
-
-    /// A holder may have ended on its own by now.
-    fn fits(&self, event: &RunEvent) -> bool {
-        match event {
-            RunEvent::JobRunCancelRequested { key, .. } => {
-                self.run.job_run(key).is_some_and(|run| run.conclusion().is_none() && run.cancel.is_none())
-            }
-            RunEvent::GroupAcquired { holder: Some(key) } => {
-                self.run.job_run(key).is_some_and(|run| run.conclusion().is_none())
-            }
-            RunEvent::RunCancelRequested { .. }
-            | RunEvent::RunRefused { .. }
-            | RunEvent::GroupAcquired { holder: None } => self.run.conclusion().is_none(),
-            RunEvent::RunReleased { .. } => self.run.is_held(),
-            RunEvent::Reviewed { key, by, .. } => {
-                let gate = self.run.job_run(key).and_then(|run| run.gate.as_ref());
-                gate.is_some_and(|gate| gate.wants_review() && !gate.has_review_of(by))
-            }
-            RunEvent::GroupRequested { .. }
-            | RunEvent::RunHeld { .. }
-            | RunEvent::RunStarted
-            | RunEvent::JobSkipped { .. }
-            | RunEvent::JobExpanded { .. }
-            | RunEvent::JobRefused { .. }
-            | RunEvent::CallStarted { .. }
-            | RunEvent::ReviewRequested { .. }
-            | RunEvent::JobRunStarted { .. }
-            | RunEvent::JobRunPlaced { .. }
-            | RunEvent::StepStarted { .. }
-            | RunEvent::StepFinished { .. }
-            | RunEvent::JobRunFinished { .. }
-            | RunEvent::RunFinished { .. } => true,
-        }
     }
 
     /// Begins work, once. What follows at once comes back as facts.

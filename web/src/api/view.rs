@@ -205,6 +205,12 @@ impl Jobs {
                     job.runner = Some(runner.clone());
                 }
             }
+            RunEvent::JobRunReset { key } => {
+                if let Some(job) = self.jobs.get_mut(key) {
+                    (job.status, job.started_at, job.runner) = ("queued", None, None);
+                    job.steps.clear();
+                }
+            }
             RunEvent::StepStarted { key, step, name } => {
                 let step = self.step(key, *step);
                 step.name.clone_from(name);

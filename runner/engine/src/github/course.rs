@@ -164,6 +164,7 @@ impl Course {
             | RunEvent::GroupAcquired { .. }
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunPlaced { .. }
+            | RunEvent::JobRunReset { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunCancelRequested { .. } => {}

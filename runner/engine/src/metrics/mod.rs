@@ -120,7 +120,9 @@ impl Metrics {
                 self.begin(run, Some(key.clone()), fact.at);
             }
             // Waiting for a person is no waiting for a place.
-            RunEvent::Reviewed { key, passed: true, .. } => self.begin(run, Some(key.clone()), fact.at),
+            RunEvent::Reviewed { key, passed: true, .. } | RunEvent::JobRunReset { key } => {
+                self.begin(run, Some(key.clone()), fact.at);
+            }
             RunEvent::JobRunFinished { key, conclusion, .. } => {
                 self.jobs.add([conclusion.word()]);
                 if let Some(took) = self.end(run, Some(key.clone()), fact.at) {

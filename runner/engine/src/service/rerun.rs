@@ -62,6 +62,16 @@ impl RunService {
     }
 }
 
+/// Facts of a run that count for its next attempt.
+pub(crate) fn kept_facts(
+    state: &Run,
+    history: &[Recorded],
+    what: &Rerun,
+    run: RunId,
+) -> Result<Vec<RunEvent>, ServiceError> {
+    Ok(kept(state, history, &again(state, what, run)?, what))
+}
+
 /// The workflow's own jobs that are run again: those asked for, and all that depend on them.
 fn again(state: &Run, what: &Rerun, run: RunId) -> Result<BTreeSet<JobId>, ServiceError> {
     let jobs = &state.facts.workflow.jobs;
@@ -143,6 +153,7 @@ fn kept(state: &Run, history: &[Recorded], again: &BTreeSet<JobId>, what: &Rerun
         RunEvent::CallStarted { key, .. }
         | RunEvent::JobRunStarted { key }
         | RunEvent::JobRunPlaced { key, .. }
+        | RunEvent::JobRunReset { key }
         | RunEvent::StepStarted { key, .. }
         | RunEvent::StepFinished { key, .. }
         | RunEvent::JobRunFinished { key, .. } => leg(key),

@@ -303,6 +303,7 @@ impl Change {
             | RunEvent::CallStarted { .. }
             | RunEvent::RunStarted
             | RunEvent::JobRunPlaced { .. }
+            | RunEvent::JobRunReset { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::RunRefused { .. } => None,

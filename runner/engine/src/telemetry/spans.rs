@@ -65,6 +65,7 @@ impl Spans<'_> {
             }
             RunEvent::JobRunFinished { key, conclusion, .. } => self.task((Some(key.clone()), None), *conclusion, at),
             RunEvent::RunFinished { conclusion } => self.run(*conclusion, at),
+            RunEvent::JobRunReset { key } => self.open.retain(|(job, _), _| job.as_ref() != Some(key)),
             RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
             | RunEvent::RunHeld { .. }

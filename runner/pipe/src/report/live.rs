@@ -112,7 +112,7 @@ impl View for LiveView {
             Notice::Recorded(recorded) => match &recorded.event {
                 RunEvent::JobRunStarted { key, .. } if !self.running.contains_key(key) => self.start(key, record),
                 RunEvent::StepStarted { key, name, .. } => self.step(key, name),
-                RunEvent::JobRunFinished { key, .. } => self.end(key),
+                RunEvent::JobRunFinished { key, .. } | RunEvent::JobRunReset { key } => self.end(key),
                 RunEvent::GroupRequested { .. }
                 | RunEvent::GroupAcquired { .. }
                 | RunEvent::RunHeld { .. }

@@ -180,6 +180,9 @@ impl<W: Write + Send> PlainView<W> {
                 let text = format!("is cancelled: {}", why_cancelled(reason));
                 self.job_line(key, record, &text);
             }
+            RunEvent::JobRunReset { key } => {
+                self.job_line(key, record, "begins again: the process that carried it was killed");
+            }
             RunEvent::RunHeld { reason } => {
                 self.line(&format!("waits: {reason} (`pipe approve`, or the page of the run)"));
             }

@@ -217,6 +217,12 @@ impl Record {
                     job.message.clone_from(message);
                 }
             }
+            RunEvent::JobRunReset { key } => {
+                if let Some(job) = self.jobs.get_mut(key) {
+                    job.started = None;
+                    job.steps.clear();
+                }
+            }
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::JobRunCancelRequested { .. }

@@ -86,6 +86,7 @@ impl Run {
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
             | RunEvent::JobRunFinished { .. } => return self.change_job_run(event, at),
+            RunEvent::JobRunReset { key } => self.reset(key)?,
             RunEvent::ReviewRequested { .. } | RunEvent::Reviewed { .. } => return self.change_gate(event, at),
             RunEvent::RunRefused { message } => self.refused = Some(message.clone()),
             RunEvent::JobRunCancelRequested { key, reason } => {
@@ -163,6 +164,7 @@ impl Run {
             | RunEvent::JobRefused { .. }
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
+            | RunEvent::JobRunReset { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
@@ -218,6 +220,7 @@ impl Run {
             | RunEvent::JobRefused { .. }
             | RunEvent::CallStarted { .. }
             | RunEvent::JobRunStarted { .. }
+            | RunEvent::JobRunReset { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
@@ -261,6 +264,18 @@ impl Run {
         if run.in_progress() { Ok(run) } else { Err(format!("{key} does not run")) }
     }
 
+    /// What a killed process did of it counts no more; what was approved and its place in a group do.
+    fn reset(&mut self, key: &JobRunKey) -> Result<(), String> {
+        if self.steps_job(&key.job).is_none() {
+            return Err(format!("{key} calls a workflow, whose jobs begin again themselves"));
+        }
+        let run = self.in_progress(key)?;
+        let queued = JobRun::queued(run.leg.clone());
+        let (gate, group) = (run.gate.take(), run.group.take());
+        *run = JobRun { gate, group, cancel: run.cancel.take(), ..queued };
+        Ok(())
+    }
+
     fn called_jobs(&self, key: &JobRunKey) -> Result<Vec<JobPath>, String> {
         let job = self.job(&key.job).ok_or_else(|| format!("there is no job {}", key.job))?;
         let JobKind::Call(call) = &job.kind else { return Err(format!("{key} calls no workflow")) };
@@ -288,6 +303,7 @@ impl RunEvent {
             | Self::JobRefused { .. }
             | Self::CallStarted { .. }
             | Self::JobRunStarted { .. }
+            | Self::JobRunReset { .. }
             | Self::JobRunCancelRequested { .. }
             | Self::ReviewRequested { .. }
             | Self::Reviewed { .. }
@@ -295,6 +311,12 @@ impl RunEvent {
             | Self::RunCancelRequested { .. }
             | Self::RunFinished { .. } => None,
         }
+    }
+
+    /// The job run that begins again with this fact.
+    #[must_use]
+    pub const fn reset_job(&self) -> Option<&JobRunKey> {
+        if let Self::JobRunReset { key } = self { Some(key) } else { None }
     }
 
     /// Whether another report of the same job cannot come after this one: the same once more, or anything after the end.
@@ -326,6 +348,7 @@ impl RunEvent {
             Self::StepStarted { .. } => "step_started",
             Self::StepFinished { .. } => "step_finished",
             Self::JobRunFinished { .. } => "job_run_finished",
+            Self::JobRunReset { .. } => "job_run_reset",
             Self::JobRunCancelRequested { .. } => "job_run_cancel_requested",
             Self::RunCancelRequested { .. } => "run_cancel_requested",
             Self::ReviewRequested { .. } => "review_requested",

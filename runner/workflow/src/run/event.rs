@@ -164,6 +164,11 @@ pub enum RunEvent {
         #[serde(default)]
         message: Option<String>,
     },
+    /// The process that carried a job run was killed, and nothing of the job run goes on: it begins again from its start.
+    JobRunReset {
+        /// The job run.
+        key: JobRunKey,
+    },
     /// A job run should stop.
     JobRunCancelRequested {
         /// The job run.

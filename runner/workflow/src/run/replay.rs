@@ -72,6 +72,7 @@ impl Run {
             | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
+            | RunEvent::JobRunReset { .. }
             | RunEvent::JobRunCancelRequested { .. }
             | RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }

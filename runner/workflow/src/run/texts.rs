@@ -34,6 +34,7 @@ impl RunEvent {
             | Self::RunStarted
             | Self::CallStarted { .. }
             | Self::JobRunStarted { .. }
+            | Self::JobRunReset { .. }
             | Self::RunFinished { .. } => {}
         }
     }
@@ -62,6 +63,7 @@ impl RunEvent {
             | Self::RunReleased { .. }
             | Self::RunStarted
             | Self::JobRunStarted { .. }
+            | Self::JobRunReset { .. }
             | Self::JobRunPlaced { .. }
             | Self::StepStarted { .. }
             | Self::ReviewRequested { .. }

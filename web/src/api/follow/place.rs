@@ -35,7 +35,7 @@ impl Change {
             RunEvent::JobRunStarted { key } => Self::Opens((key.clone(), None)),
             RunEvent::StepStarted { key, step, .. } => Self::Opens((key.clone(), Some(*step))),
             RunEvent::StepFinished { key, step, .. } => Self::Closes((key.clone(), Some(*step))),
-            RunEvent::JobRunFinished { key, .. } => Self::ClosesJob(key.clone()),
+            RunEvent::JobRunFinished { key, .. } | RunEvent::JobRunReset { key } => Self::ClosesJob(key.clone()),
             RunEvent::RunFinished { .. } => Self::ClosesAll,
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }

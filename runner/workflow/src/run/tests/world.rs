@@ -345,6 +345,7 @@ impl World {
             }
             RunEvent::CallStarted { key, inputs } => format!("{key} calls with {inputs}"),
             RunEvent::JobRunStarted { key } => format!("{key} started"),
+            RunEvent::JobRunReset { key } => format!("{key} begins again"),
             RunEvent::JobRunPlaced { .. } | RunEvent::StepStarted { .. } | RunEvent::StepFinished { .. } => return,
             RunEvent::JobRunFinished { key, conclusion, outputs, message } => {
                 let outputs = if outputs.is_empty() { String::new() } else { format!(" {outputs:?}") };
