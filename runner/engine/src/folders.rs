@@ -160,7 +160,7 @@ pub(crate) fn spread(folder: &Path) {
 }
 
 /// A process that has ended and is not yet collected by its parent lives no more.
-fn is_alive(process: u32) -> bool {
+pub(crate) fn is_alive(process: u32) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).unwrap_or_default();
     // The name in brackets may hold anything; the state follows it.
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))

@@ -17,11 +17,12 @@ use workflow::template::evaluate;
 use crate::actions::Actions;
 use crate::clock::Clock;
 use crate::dispatcher::{Control, Dispatch, Dispatcher};
-use crate::folders::Folders;
+use crate::folders::{Folders, RunFolders};
 use crate::green;
 use crate::groups::SharedGroups;
 use crate::job::{EnvironmentSecrets, JobSettings, PlacedJobs, SecretStore, SharedMasker};
-use crate::notice::Notices;
+use crate::local::{Carrier, Continues, LocalRun};
+use crate::notice::{Notice, Notices};
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPolicy};
 use crate::runner_label::RunnerLabels;
 use crate::serving::JobServices;
@@ -93,6 +94,12 @@ pub struct RunRequest {
     pub log_bytes_max: Option<u64>,
     /// Such as `https://github.com`.
     pub server_url: String,
+    /// What it goes on from.
+    pub continues: Continues,
+    /// What another process needs to go on with it, in the words of whoever asks; `None`: nobody will.
+    pub asked: Option<Json>,
+    /// The right to carry what it goes on from.
+    pub carrier: Option<Carrier>,
 }
 
 /// A run that is over.
@@ -114,12 +121,12 @@ impl Machine {
     /// The store or the folders cannot be used; jobs that had begun are stopped.
     pub async fn run(
         &self,
-        request: RunRequest,
+        mut request: RunRequest,
         notices: Notices,
         control: mpsc::UnboundedReceiver<Control>,
         begun: impl FnOnce(RunNumbers, &str) + Send,
     ) -> Result<Finished, StoreError> {
-        let numbers = self.store.create_run(self.row(&request)).await?;
+        let (numbers, carrier) = self.number(&mut request).await?;
         let masker = Arc::new(SharedMasker::default());
         for secret in request.secrets.names().filter_map(|name| request.secrets.get(name)) {
             // Whoever gave it has been told.
@@ -129,7 +136,44 @@ impl Machine {
         let title = title(&Run::new(Arc::clone(&facts))).map(|title| masker.mask(&title)).unwrap_or_default();
         begun(numbers, &title);
         let folders = self.folders.make(numbers.id)?;
-        let jobs = JobSettings {
+        let before = self.before(request.continues, &facts, numbers).await?;
+        for fact in &before.history {
+            notices.send(Notice::Recorded(Box::new(fact.clone()))).await;
+        }
+        let jobs = self.settings(request, numbers, &folders, (&masker, &notices));
+        let dispatcher = Dispatcher {
+            log: Arc::new(self.store.clone()),
+            clock: Arc::clone(&self.clock),
+            jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
+            notices,
+            masker: Arc::clone(&masker),
+            slots: self.slots.clone(),
+            groups: self.groups.clone(),
+            party: Party::default(),
+        };
+        let whole = facts.selected.is_none() && facts.legs.is_empty();
+        let (history, kept) = (before.history, before.kept);
+        let dispatch = Dispatch { id: numbers.id, facts, history, kept, first: Vec::new() };
+        let result = dispatcher.run(dispatch, control).await;
+        if jobs.unfinished_starts.load(Ordering::Relaxed) {
+            self.remove_parts(numbers.id).await;
+        }
+        folders.remove();
+        let run = result?;
+        LocalRun::of(&self.folders, numbers.id).orders().remove();
+        drop(carrier);
+        self.settle_green(numbers.id, whole && run.conclusion() == Some(Conclusion::Success));
+        Ok(Finished { numbers, title, run })
+    }
+
+    fn settings(
+        &self,
+        request: RunRequest,
+        numbers: RunNumbers,
+        folders: &RunFolders,
+        (masker, notices): (&Arc<SharedMasker>, &Notices),
+    ) -> Arc<JobSettings> {
+        Arc::new(JobSettings {
             docker: self.docker.clone(),
             docker_problem: self.docker_problem.clone(),
             host: Arc::clone(&self.host),
@@ -139,7 +183,7 @@ impl Machine {
             built_in: self.built_in.clone(),
             secrets: request.secrets,
             environment_secrets: request.environment_secrets,
-            masker: Arc::clone(&masker),
+            masker: Arc::clone(masker),
             notices: notices.clone(),
             keeper: crate::kept::Keeper::new(request.repository.name.clone(), numbers, true),
             repository: request.repository,
@@ -159,28 +203,7 @@ impl Machine {
             bind: request.bind,
             pull: request.pull,
             unfinished_starts: AtomicBool::new(false),
-        };
-        let jobs = Arc::new(jobs);
-        let dispatcher = Dispatcher {
-            log: Arc::new(self.store.clone()),
-            clock: Arc::clone(&self.clock),
-            jobs: Arc::new(PlacedJobs(Arc::clone(&jobs))),
-            notices,
-            masker: Arc::clone(&masker),
-            slots: self.slots.clone(),
-            groups: self.groups.clone(),
-            party: Party::default(),
-        };
-        let whole = facts.selected.is_none() && facts.legs.is_empty();
-        let dispatch = Dispatch { id: numbers.id, facts, history: Vec::new(), kept: Vec::new(), first: Vec::new() };
-        let result = dispatcher.run(dispatch, control).await;
-        if jobs.unfinished_starts.load(Ordering::Relaxed) {
-            self.remove_parts(numbers.id).await;
-        }
-        folders.remove();
-        let run = result?;
-        self.settle_green(numbers.id, whole && run.conclusion() == Some(Conclusion::Success));
-        Ok(Finished { numbers, title, run })
+        })
     }
 
     /// What steps left to compare with counts for later runs only when all of this one succeeded.
@@ -216,9 +239,13 @@ impl Machine {
             }
             None => Ok(()),
         };
-        let folders = self.folders.clone();
+        let (folders, actions) = (self.folders.clone(), self.actions.clone());
         // Folders last: the processes that wrote to them are gone by now.
-        let kept = tokio::task::spawn_blocking(move || folders.remove_abandoned()).await.unwrap_or_default();
+        let kept = tokio::task::spawn_blocking(move || {
+            actions.remove_abandoned();
+            folders.remove_abandoned()
+        });
+        let kept = kept.await.unwrap_or_default();
         for folder in kept {
             tracing::warn!(folder = %folder.display(), "this folder of a killed run cannot be removed");
         }
@@ -237,7 +264,7 @@ impl Machine {
         }
     }
 
-    fn row(&self, request: &RunRequest) -> NewRun {
+    pub(crate) fn row(&self, request: &RunRequest) -> NewRun {
         NewRun {
             repository: request.repository.name.clone(),
             workflow: request.workflow.path.clone(),

@@ -37,6 +37,14 @@ pub struct Actions {
     pub built_in: BuiltInMode,
 }
 
+impl Actions {
+    /// Removes what killed processes had begun to fetch.
+    pub(crate) fn remove_abandoned(&self) {
+        self.nodes.iter().for_each(|nodes| nodes.remove_abandoned());
+        self.store.iter().for_each(|store| store.remove_abandoned());
+    }
+}
+
 /// Whether an action that is built in runs instead of the one of its repository.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BuiltInMode {

@@ -17,12 +17,15 @@ use super::{hash, tree};
 use crate::git::GitError;
 use crate::mirror::program::Git;
 use crate::mirror::{GitCredential, MirrorError, RemoteUrl};
+use crate::scratch;
 use crate::step::RepositoryFacts;
 
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
 
+/// Folders between that of the store and those of repositories: server, owner, name.
+const PLACE_DEPTH: usize = 3;
 /// How long the answer of what a branch or tag names is used without asking again.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 /// Where actions come from.
@@ -106,6 +109,11 @@ impl ActionStore {
     #[must_use]
     pub fn new(folder: PathBuf, options: FetchOptions) -> Self {
         Self { folder, options, turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Removes what killed processes had begun to fetch.
+    pub(crate) fn remove_abandoned(&self) {
+        scratch::remove_abandoned(&self.folder, PLACE_DEPTH);
     }
 
     /// The files of `owner/repo` at a branch, tag or commit.
@@ -228,7 +236,7 @@ impl ActionStore {
     async fn bring(&self, place: &Path, url: &str, action: &str, reference: &str) -> Result<Fetched, FetchError> {
         let store = |reason| FetchError::Store { path: self.folder.display().to_string(), reason };
         std::fs::create_dir_all(place).map_err(store)?;
-        let scratch = tempfile::Builder::new().prefix(".fetch-").tempdir_in(place).map_err(store)?;
+        let scratch = scratch::folder(place).map_err(store)?;
         let remote = RemoteUrl::parse(url).map_err(|reason| FetchError::Url { action: action.to_owned(), reason })?;
         let failed = |reason: MirrorError| of_mirror(action, reference, url, reason);
         let git = Git::prepare(Path::new("git"), scratch.path(), &remote, &GitCredential::None).map_err(failed)?;

@@ -29,9 +29,13 @@ pub(crate) struct LogPlace {
 /// The file of a step's log, below the folder of a run's logs.
 #[must_use]
 pub fn log_path(folder: &Path, key: &JobRunKey, step: Option<StepIndex>) -> PathBuf {
-    let job = key.to_string().replace('/', ".");
     let file = step.map_or_else(|| "job.log".to_owned(), |step| format!("{:04}.log", step.0));
-    folder.join(job).join(file)
+    log_folder(folder, key).join(file)
+}
+
+/// The folder of all that a job run wrote.
+pub(crate) fn log_folder(folder: &Path, key: &JobRunKey) -> PathBuf {
+    folder.join(key.to_string().replace('/', "."))
 }
 
 /// A file that stops growing at a limit, and says so in its last line.

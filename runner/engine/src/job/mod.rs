@@ -46,6 +46,7 @@ pub(crate) use findings_file::{Line as FindingsLine, findings_path, read_lines a
 pub use log::StepLog;
 #[cfg(test)]
 pub(crate) use log_file::LogPlace;
+pub(crate) use log_file::log_folder;
 pub use log_file::log_path;
 pub(crate) use named::named_secrets;
 pub(crate) use order::runs_on;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use workflow::action::NodeVersion;
 
+use crate::scratch;
+
 pub use download::Registries;
 
 /// Where containers see the folder, as on GitHub's runners.
@@ -125,6 +127,11 @@ pub struct Found {
 }
 
 impl Nodes {
+    /// Removes what killed processes had begun to fetch.
+    pub(crate) fn remove_abandoned(&self) {
+        scratch::remove_abandoned(&self.folder, 0);
+    }
+
     /// Those in a folder, which is made if absent: containers mount it before there is anything in it.
     ///
     /// # Errors
@@ -165,7 +172,7 @@ impl Nodes {
     async fn fetch(&self, build: &Build) -> Result<String, String> {
         let failed = |error: std::io::Error| format!("cannot write to `{}`: {error}", self.folder.display());
         // Under another name first: other processes fetch too, and none may start half a program.
-        let partial = tempfile::Builder::new().prefix(".fetched-").tempdir_in(&self.folder).map_err(failed)?;
+        let partial = scratch::folder(&self.folder).map_err(failed)?;
         let own = partial.path().join("node");
         std::fs::create_dir_all(own.join("bin")).map_err(failed)?;
         let from = self.source.fetch(build, &own.join("bin/node")).await?;

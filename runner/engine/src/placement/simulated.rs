@@ -75,6 +75,11 @@ impl Simulated {
         self.0.open.load(Ordering::SeqCst)
     }
 
+    /// Keys of all jobs that were placed.
+    pub(crate) fn jobs(&self) -> Vec<String> {
+        self.0.jobs.lock().unwrap().iter().map(|job| job.identity.job.clone()).collect()
+    }
+
     /// The scripts that were started, in order.
     pub(crate) fn started(&self) -> Vec<String> {
         self.0.started.lock().unwrap().clone()

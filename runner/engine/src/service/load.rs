@@ -1,6 +1,6 @@
 //! From what is stored of a run to what carries it: the workflow read again from its sources, contexts, secrets, folders.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -191,7 +191,7 @@ pub(super) async fn load(
     let folders = inner.parts.folders.make_lasting(run)?;
     if history.is_empty()
         && let Some(before) = spec.rerun_of
-        && let Err(error) = link_logs(&inner.parts.folders.logs(before), &folders.logs, &spec)
+        && let Err(error) = link_logs(&inner.parts.folders.logs(before), &folders.logs, &spec.kept)
     {
         tracing::warn!(%run, %error, "logs of the attempt before are only there");
     }
@@ -284,10 +284,10 @@ fn state(state: &Path, spec: &RunSpec) -> std::path::PathBuf {
 }
 
 /// Logs of jobs that are not run again are those of the attempt before.
-fn link_logs(before: &Path, now: &Path, spec: &RunSpec) -> std::io::Result<()> {
-    let jobs: BTreeMap<String, ()> =
-        spec.kept.iter().filter_map(RunEvent::job_run).map(|key| (key.to_string().replace('/', "."), ())).collect();
-    for job in jobs.keys() {
+pub(crate) fn link_logs(before: &Path, now: &Path, kept: &[RunEvent]) -> std::io::Result<()> {
+    let jobs: BTreeSet<String> =
+        kept.iter().filter_map(RunEvent::job_run).map(|key| key.to_string().replace('/', ".")).collect();
+    for job in &jobs {
         let Ok(entries) = std::fs::read_dir(before.join(job)) else { continue };
         std::fs::create_dir_all(now.join(job))?;
         for entry in entries.flatten() {

@@ -22,8 +22,10 @@ mod tests;
 
 pub use error::ServiceError;
 pub use gates::{Reviewer, Verdict, Waiting, waiting};
+pub(crate) use load::link_logs;
 pub use ports::{FixedRepository, FixedSecrets, PortError, RunRepository, RunSecrets};
 pub use rerun::Rerun;
+pub(crate) use rerun::kept_facts;
 pub use spec::{RunSpec, SPEC_VERSION, Trust};
 pub use steer::LiveNotices;
 

@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::actions::{ActionStore, FetchOptions};
+use crate::job::log_folder;
+use crate::local::resets;
+use crate::placement::{LeftoverFilter, Placement as _};
 
 const JOBS: &str = r#"
 first:
@@ -179,6 +182,8 @@ struct World {
     root: tempfile::TempDir,
     simulation: Simulation,
     memory: Arc<MemoryLog>,
+    /// Whether jobs end with the process that carries them.
+    is_local: bool,
 }
 
 impl World {
@@ -198,7 +203,7 @@ impl World {
         ] {
             std::fs::write(say.join(name), text).unwrap();
         }
-        Self { jobs, root, simulation, memory: Arc::default() }
+        Self { jobs, root, simulation, memory: Arc::default(), is_local: false }
     }
 
     /// One engine from its start to its end or its death. Gives the run if it ended, and the number of writes.
@@ -211,6 +216,9 @@ impl World {
         let memory = Arc::clone(&self.memory);
         let log = Arc::new(KillingLog { memory, kill, writes: AtomicUsize::new(0), killed: Arc::clone(&killed) });
         let mut settings = self.simulation.settings(self.root.path(), &masker, &notices);
+        if self.is_local {
+            settings.journals = None;
+        }
         let local = vec![format!("octo/say={}", self.root.path().join("say").display()).parse().unwrap()];
         let options = FetchOptions { offline: true, local, ..FetchOptions::default() };
         settings.actions.store = Some(Arc::new(ActionStore::new(self.root.path().join("actions"), options)));
@@ -225,7 +233,10 @@ impl World {
             groups: SharedGroups::default(),
             party: Party::default(),
         };
-        let history = self.memory.read(RunId(1)).await.unwrap();
+        let mut history = self.memory.read(RunId(1)).await.unwrap();
+        if self.is_local {
+            self.begin_again(&mut history).await;
+        }
         let dispatch =
             Dispatch { id: RunId(1), facts: Arc::new(facts(self.jobs)), history, kept: Vec::new(), first: Vec::new() };
         let (_sender, control) = mpsc::unbounded_channel();
@@ -235,6 +246,25 @@ impl World {
             () = tokio::time::sleep(PATIENCE) => panic!("the run hangs after {kill:?}: {:#?}", self.memory.facts),
         };
         (run, log.writes.load(Ordering::SeqCst))
+    }
+
+    /// As `pipe run --resume`: what a killed process left is removed, and its jobs begin again.
+    async fn begin_again(&self, history: &mut Vec<Recorded>) {
+        for job in self.simulation.placement.jobs() {
+            let filter = LeftoverFilter::Job { run: "1".into(), job };
+            self.simulation.placement.remove_leftovers(filter).await.unwrap();
+        }
+        for name in ["work", "run"] {
+            let _never_made = std::fs::remove_dir_all(self.root.path().join(name));
+        }
+        let mut run = Run::new(Arc::new(facts(self.jobs)));
+        history.iter().for_each(|fact| run.apply_stored(fact).unwrap());
+        let resets = resets(&run, jiff::Timestamp::UNIX_EPOCH);
+        for key in resets.iter().filter_map(|fact| fact.event.reset_job()) {
+            let _never_made = std::fs::remove_dir_all(log_folder(&self.root.path().join("logs"), key));
+        }
+        self.memory.append(RunId(1), &resets).await.unwrap();
+        history.extend(resets);
     }
 
     fn end(self, run: Run) -> End {
@@ -308,6 +338,31 @@ async fn killed_after_every_single_write() {
         }
     }
     panic!("it never ends: {:#?}", world.memory.facts);
+}
+
+/// Where nothing outlives the process, jobs that had not ended begin again, and the run ends as it does undisturbed.
+#[tokio::test]
+async fn a_local_run_is_killed_at_every_write() {
+    let local = || World { is_local: true, ..World::new(JOBS) };
+    let world = local();
+    let (run, writes) = world.engine(None).await;
+    let expect = world.end(run.expect("nobody killed it"));
+    assert!(writes > 15, "{writes}");
+    for write in 0..writes {
+        for written in [false, true] {
+            let kill = Kill { write, written };
+            let world = local();
+            let run = match world.engine(Some(kill)).await.0 {
+                Some(run) => run,
+                None => world.engine(None).await.0.expect("nobody killed it"),
+            };
+            let conclusion = run.conclusion();
+            let end = world.end(run);
+            assert_eq!(end.logs, expect.logs, "{kill:?}");
+            assert_eq!(end.left, expect.left, "{kill:?}");
+            assert!(conclusion.is_some() && end.started.len() >= expect.started.len(), "{kill:?}");
+        }
+    }
 }
 
 fn pretty(expect: &End, got: &End, kill: Kill) {
