@@ -37,7 +37,7 @@ pub use repo::{
     BadgesForName, HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoBadgesArgs,
     RepoCommand, RepoOneArgs,
 };
-pub use run::{EventArgs, Pull, RunArgs, ValueArgs};
+pub use run::{EventArgs, OnReview, Pull, RunArgs, ValueArgs};
 pub use scan::{
     ScanArgs, ScanAttestArgs, ScanCommand, ScanDbCommand, ScanDiffArgs, ScanHow, ScanKeyArgs, ScanStatusArgs,
     ScanUpdateArgs, ScanVerifyArgs, Scanner,

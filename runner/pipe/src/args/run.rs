@@ -62,6 +62,12 @@ pub struct RunArgs {
     /// Run no action that is not in .github/pipe.lock, or has changed since
     #[arg(long, help_heading = "Actions")]
     pub locked: bool,
+    /// Go on with a run (its number, or `latest`) that was killed, or failed: what succeeded is kept
+    #[arg(long, value_name = "RUN", help_heading = "Going on")]
+    pub resume: Option<String>,
+    /// What to do where a rule wants a review: `ask` on the terminal (without one: reject), `wait` for `pipe approve`, or `reject`
+    #[arg(long, value_enum, value_name = "HOW", default_value_t, help_heading = "Jobs")]
+    pub on_review: OnReview,
     /// Only say what would run
     #[arg(short = 'n', long)]
     pub dryrun: bool,
@@ -91,6 +97,18 @@ pub enum Pull {
     Always,
     /// Not at all.
     Never,
+}
+
+/// Who answers where a rule wants a review. `pipe approve` and `pipe reject` count in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum OnReview {
+    /// Whoever sits at the terminal.
+    #[default]
+    Ask,
+    /// Nobody here.
+    Wait,
+    /// Nobody at all.
+    Reject,
 }
 
 /// Which event happened.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::folders::Folders;
+use engine::local::{LocalSteering, Ordered};
 use engine::mirror::{MirrorOptions, Mirrors};
 use engine::placement::Owner;
 use engine::registration::{Registrar, StoredCredentials};
 use engine::sealing::{KeySource, Vault};
-use engine::service::Reviewer;
+use engine::service::{Reviewer, Verdict};
 use engine::store::audit::{Actor, Audit};
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
@@ -26,7 +27,7 @@ use super::client::Client;
 use crate::args::Connect;
 use crate::config::Paths;
 use crate::exit::Failure;
-use crate::terminal;
+use crate::terminal::{self, ColorChoice, Terminal};
 
 /// Longest token file.
 const TOKEN_BYTES_MAX: u64 = 4_096;
@@ -168,6 +169,8 @@ impl Opened {
             .pass(holder)
             .map_err(|error| Failure::environment(format!("the system gives no random bytes: {error}")))?;
         let deploying = crate::run::machine::deploying(self.database.clone(), folder, &Owner::new(folder));
+        // Without a registry it is the folder of local runs, each with a process of its own.
+        let local = registry.is_none().then(|| LocalSteering::on(self.database.clone(), folders(folder)));
         let api = Api {
             entrance: Entrance::on(self.database.clone(), self.audit.clone()),
             registry,
@@ -178,7 +181,7 @@ impl Opened {
             folders: folders(folder),
             tokens,
             audit: self.audit,
-            steering: Arc::new(Nobody { why: nobody, deploying }),
+            steering: Arc::new(Nobody { why: nobody, deploying, local }),
             herald: None,
             arrivals: Arc::new(Notify::new()),
             stop: CancellationToken::new(),
@@ -197,23 +200,43 @@ pub fn person() -> Actor {
     Actor { who: name.unwrap_or_else(|| "somebody".to_owned()), origin: "command line".to_owned() }
 }
 
-/// Where no server runs nobody can be told about runs. What stands is taken back by the command itself.
+/// Where no server runs nobody can be told about its runs; those of `pipe run` have processes of their own. What stands is
+/// taken back by the command itself.
 #[derive(Debug)]
 struct Nobody {
     why: &'static str,
     deploying: Deploying,
+    local: Option<LocalSteering>,
 }
 
 impl Nobody {
     fn refuse<T>(&self) -> Result<T, SteerError> {
         Err(SteerError::Conflict(self.why.to_owned()))
     }
+
+    fn local(&self) -> Result<&LocalSteering, SteerError> {
+        self.local.as_ref().map_or_else(|| self.refuse(), Ok)
+    }
 }
 
 #[async_trait]
 impl Steering for Nobody {
-    async fn cancel(&self, _run: RunId, _force: bool, _by: &str) -> Result<(), SteerError> {
-        self.refuse()
+    async fn cancel(&self, run: RunId, force: bool, by: &str) -> Result<(), SteerError> {
+        self.local()?.cancel(run, by, force).await.map(drop).map_err(crate::serve::refused)
+    }
+
+    async fn review(&self, run: RunId, review: Review, by: &Reviewer) -> Result<(), SteerError> {
+        let Review { environment, approved, comment, subject } = review;
+        let verdict = Verdict { environment: environment.unwrap_or_default(), approved, comment, subject };
+        match self.local()?.review(run, by, verdict).await.map_err(crate::serve::refused)? {
+            Ordered::Recorded => {}
+            Ordered::Kept => {
+                let text =
+                    format!("no process carries run {run} now; this counts when it goes on: `pipe run --resume {run}`");
+                terminal::note(Terminal::stderr(ColorChoice::Auto), &text);
+            }
+        }
+        Ok(())
     }
 
     async fn release(&self, _run: RunId, _by: &str) -> Result<(), SteerError> {
@@ -221,10 +244,6 @@ impl Steering for Nobody {
     }
 
     async fn rerun(&self, _run: RunId, _which: Rerun, _by: &str) -> Result<RunId, SteerError> {
-        self.refuse()
-    }
-
-    async fn review(&self, _run: RunId, _review: Review, _by: &Reviewer) -> Result<(), SteerError> {
         self.refuse()
     }
 

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::dispatcher::Control;
+use engine::local::LocalRun;
 use engine::machine::{Finished, Machine, RunRequest};
 use engine::notice::{Notice, Notices};
-use engine::store::StoreError;
+use engine::store::{RunNumbers, StoreError};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -31,6 +32,8 @@ pub struct Planned {
     pub view: Box<dyn View>,
     /// Its name, where several go on at once.
     pub label: Option<String>,
+    /// Of one that goes on: the number of its last fact, and the environments whose review it waits for.
+    pub before: (u64, Vec<String>),
 }
 
 /// What became of all runs.
@@ -45,6 +48,8 @@ pub struct Conducted {
 struct Watcher {
     view: Box<dyn View>,
     record: Record,
+    /// What other processes order comes through it.
+    listening: Option<AbortOnDropHandle<()>>,
 }
 
 /// A run that goes on, from outside.
@@ -135,6 +140,15 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
+/// Passes on what other processes order, as long as it is wanted.
+fn listen(run: LocalRun, control: mpsc::UnboundedSender<Control>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = run.orders().pass_on(control).await {
+            tracing::warn!(%error, "other processes cannot approve or cancel this run");
+        }
+    }))
+}
+
 /// A bug ends the command as it would have ended the task.
 fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finished, StoreError> {
     match run.map_err(JoinError::try_into_panic) {
@@ -145,9 +159,12 @@ fn ended(run: Result<Result<Finished, StoreError>, JoinError>) -> Result<Finishe
     }
 }
 
-/// The environment whose reviewers are asked.
-fn review_of(notice: &Notice) -> Option<&str> {
+/// The environment whose reviewers are asked, unless that was before this process.
+fn review_of(notice: &Notice, last: u64) -> Option<&str> {
     let Notice::Recorded(fact) = notice else { return None };
+    if fact.seq <= last {
+        return None;
+    }
     let RunEvent::ReviewRequested { environment, reviewers, .. } = &fact.event else { return None };
     (!reviewers.is_empty()).then_some(environment.as_str())
 }
@@ -161,29 +178,40 @@ fn begin(
     reviewer: Reviewer,
     alone: bool,
 ) -> (Watched, impl Future<Output = Result<Finished, StoreError>> + use<>) {
-    let Planned { request, view, label } = planned;
+    let Planned { request, view, label, before: (last, waits) } = planned;
     let name = request.workflow.display_name().to_owned();
-    let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label) }));
+    let watcher = Arc::new(Mutex::new(Watcher { view, record: Record::labelled(label), listening: None }));
     let (notices, mut inbox) = Notices::channel();
     let (control, orders) = mpsc::unbounded_channel();
     let answering = control.clone();
     let watched = Watched { watcher: Arc::clone(&watcher), control };
+    let (number, numbered) = oneshot::channel();
     let begun = {
-        let watcher = Arc::clone(&watcher);
-        move |numbers, title: &str| {
-            watcher.lock().unwrap_or_else(PoisonError::into_inner).view.begun(&name, title, numbers);
+        let (watcher, folders, control) = (Arc::clone(&watcher), machine.folders.clone(), answering.clone());
+        move |numbers: RunNumbers, title: &str| {
+            let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
+            watcher.view.begun(&name, title, numbers);
+            watcher.listening = Some(listen(LocalRun::of(&folders, numbers.id), control));
+            let _gone = number.send(numbers.id.0);
         }
     };
     let watch = async move {
+        let Ok(run) = numbered.await else { return };
+        let ask = |watcher: &mut Watcher, environment: &str| {
+            if let Some(question) = reviewer.answer(environment, run, answering.clone()) {
+                watcher.view.say(&question);
+            }
+        };
+        for environment in &waits {
+            ask(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner), environment);
+        }
         while let Some(notice) = inbox.recv().await {
             let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
-            let Watcher { view, record } = &mut *watcher;
+            let Watcher { view, record, .. } = &mut *watcher;
             record.add(&notice);
             view.notice(&notice, record);
-            if let Some(environment) = review_of(&notice)
-                && let Some(question) = reviewer.answer(environment, answering.clone())
-            {
-                view.say(&question);
+            if let Some(environment) = review_of(&notice, last) {
+                ask(&mut watcher, environment);
             }
         }
     };

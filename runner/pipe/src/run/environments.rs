@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use workflow::secret::Secret;
 
 use super::ask;
+use crate::args::OnReview;
 use crate::values::{OfEnvironments, Values};
 
 /// What jobs have in their environments.
@@ -55,19 +56,21 @@ impl EnvironmentSecrets for LocalEnvironments {
 pub struct Reviewer {
     /// Environments that were approved on the command line, in lower case.
     pub approved: Vec<String>,
+    /// Who else.
+    pub on_review: OnReview,
     /// Whether somebody can be asked.
     pub can_ask: bool,
 }
 
 impl Reviewer {
     /// As the command line says.
-    pub fn new(approved: &[String], json: bool) -> Self {
+    pub fn new(approved: &[String], on_review: OnReview, json: bool) -> Self {
         let can_ask = !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        Self { approved: approved.iter().map(|name| name.to_lowercase()).collect(), can_ask }
+        Self { approved: approved.iter().map(|name| name.to_lowercase()).collect(), on_review, can_ask }
     }
 
-    /// Answers for an environment; gives what is said of it at once, if anything.
-    pub fn answer(&self, environment: &str, control: mpsc::UnboundedSender<Control>) -> Option<String> {
+    /// Answers for an environment that a run waits for; gives what is said of it at once, if anything.
+    pub fn answer(&self, environment: &str, run: u64, control: mpsc::UnboundedSender<Control>) -> Option<String> {
         let answer = |environment: &str, approved: bool, comment: &str| Control::Review {
             environment: environment.to_owned(),
             approved,
@@ -79,19 +82,33 @@ impl Reviewer {
             let _over = control.send(answer(environment, true, "--approve"));
             return None;
         }
-        if !self.can_ask {
-            let comment = format!("nobody can be asked here; `--approve {environment}` lets it go on");
-            let _over = control.send(answer(environment, false, &comment));
-            return None;
+        match (self.on_review, self.can_ask) {
+            (OnReview::Wait, _) => {
+                let command = format!("pipe approve {run} {environment}");
+                Some(format!("A job waits for a review of {environment}: `{command}`, or `pipe reject` so."))
+            }
+            (OnReview::Ask, true) => {
+                let question = format!(
+                    "A job waits for a review of {environment}. Let it go on? [y/N] (`pipe approve {run} {environment}` \
+                     elsewhere does as well)"
+                );
+                let environment = environment.to_owned();
+                // The thread stays behind when the run ends meanwhile: reading a terminal cannot be broken off.
+                std::thread::spawn(move || {
+                    let approved = ask::yes();
+                    let _over = control.send(answer(&environment, approved, ""));
+                });
+                Some(question)
+            }
+            (OnReview::Reject, _) | (OnReview::Ask, false) => {
+                let comment = format!(
+                    "nobody can be asked here; `--approve {environment}` lets it go on, `--on-review wait` waits for \
+                     `pipe approve`"
+                );
+                let _over = control.send(answer(environment, false, &comment));
+                None
+            }
         }
-        let environment = environment.to_owned();
-        let question = format!("A job waits for a review of {environment}. Let it go on? [y/N]");
-        // The thread stays behind when the run ends meanwhile: reading a terminal cannot be broken off.
-        std::thread::spawn(move || {
-            let approved = ask::yes();
-            let _over = control.send(answer(&environment, approved, ""));
-        });
-        Some(question)
     }
 }
 
@@ -101,15 +118,20 @@ mod tests {
 
     #[test]
     fn who_was_not_asked_before_has_not_approved() {
-        let reviewer = Reviewer { approved: vec!["production".into()], can_ask: false };
+        let on_review = OnReview::Ask;
+        let reviewer = Reviewer { approved: vec!["production".into()], on_review, can_ask: false };
         for (environment, expected) in [("Production", true), ("staging", false)] {
             let (control, mut orders) = mpsc::unbounded_channel();
-            assert_eq!(reviewer.answer(environment, control), None);
+            assert_eq!(reviewer.answer(environment, 7, control), None);
             let order = orders.try_recv();
             assert!(
                 matches!(order, Ok(Control::Review { approved, .. }) if approved == expected),
                 "{environment}: {order:?}"
             );
         }
+        let (control, mut orders) = mpsc::unbounded_channel();
+        let waits = Reviewer { on_review: OnReview::Wait, ..reviewer };
+        let said = waits.answer("staging", 7, control).unwrap();
+        assert!(said.contains("`pipe approve 7 staging`") && orders.try_recv().is_err(), "{said}");
     }
 }

@@ -1,21 +1,26 @@
 //! `pipe run`: from flags to runs, all workflows at the same time, and what is shown of them.
 //!
 //! The parts: what is asked ([`order`]), the machine that performs it ([`machine`]), how it is watched and steered
-//! ([`conduct`]).
+//! ([`conduct`]), and how one goes on that was killed or failed ([`resume`], [`asked`]).
 
 mod act;
 pub mod ask;
+mod asked;
 mod conduct;
 mod environments;
 pub mod leftovers;
 pub mod machine;
 mod order;
+mod resume;
 pub mod signal;
 
 pub use signal::Signals;
 
+use resume::Resumed;
+
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use workflow::event::EventName;
 
@@ -33,6 +38,14 @@ use crate::values::{self, Values};
 
 /// Runs the command.
 pub fn run(args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
+    match &args.resume {
+        Some(run) => resume::run(run, args, global),
+        None => perform(args, global, None),
+    }
+}
+
+/// Performs what is asked, or goes on with what was asked before.
+fn perform(args: &RunArgs, global: &Global, resumed: Option<Resumed>) -> Result<Exit, Failure> {
     let terminal = Terminal::stderr(global.color);
     act::answer(&args.act, terminal, global.quiet)?;
     let (workflows, event) = find(args, global)?;
@@ -51,8 +64,16 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
         told.for_each(|remark| terminal::warning(terminal, remark));
     }
     let values = Values::read(&args.values, &|name| ask::secret(name, terminal))?;
-    let payload = happening::payload(args.eventpath.as_deref())?;
-    let event = happening::build(name, payload, inputs, &repository.facts)?;
+    let event = match &resumed {
+        Some(resumed) => {
+            resumed.check(&workflows.readings, &values)?;
+            Arc::clone(&resumed.event)
+        }
+        None => {
+            let payload = happening::payload(args.eventpath.as_deref())?;
+            happening::build(name, payload, inputs, &repository.facts)?
+        }
+    };
     let server_url = &repository.facts.server_url;
     let request = Request { event: &event, vars: &values.vars, jobs: &args.jobs, server_url };
     let outcome = planning::plan(&workflows.readings, &request)?;
@@ -69,7 +90,7 @@ pub fn run(args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
         return Err(nothing(&outcome, name, terminal));
     }
     warn(&outcome, &values, args, terminal)?;
-    let order = order::Order { args, global, workflows: &workflows, repository: &repository, values };
+    let order = order::Order { args, global, workflows: &workflows, repository: &repository, values, resumed };
     order.perform(&outcome.triggered)
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine::local::Continues;
 use engine::machine::{Finished, Machine, RunRequest};
 use engine::placement::{Limits, PullPolicy};
 use engine::runner_label::{RunnerLabels, RunnerTarget};
@@ -14,9 +15,11 @@ use workflow::model::{JobId, JobKind};
 use workflow::plan::{FrameIndex, explain};
 use workflow::run::Conclusion;
 
+use super::asked;
 use super::conduct::{self, Conducted, Planned};
 use super::environments::{self, LocalEnvironments, Reviewer};
 use super::machine;
+use super::resume::Resumed;
 use super::signal::Signals;
 use crate::args::{Global, Pull, RunArgs};
 use crate::config::local_rules;
@@ -42,6 +45,8 @@ pub struct Order<'a> {
     pub repository: &'a Repository,
     /// Secrets, variables, environment.
     pub values: Values,
+    /// The run that goes on.
+    pub resumed: Option<Resumed>,
 }
 
 impl Order<'_> {
@@ -80,10 +85,11 @@ impl Order<'_> {
         let bars = indicatif::MultiProgress::new();
         let planned = triggered.iter().map(|one| {
             let label = (triggered.len() > 1).then(|| label(one, triggered));
-            Ok(Planned { request: self.request(one, &labels)?, view: self.view(&bars), label })
+            let before = self.resumed.as_ref().map(|resumed| resumed.before.clone()).unwrap_or_default();
+            Ok(Planned { request: self.request(one, &labels)?, view: self.view(&bars), label, before })
         });
         let planned = planned.collect::<Result<Vec<_>, Failure>>()?;
-        let reviewer = Reviewer::new(&self.args.approve, self.args.json);
+        let reviewer = Reviewer::new(&self.args.approve, self.args.on_review, self.args.json);
         let conducted = conduct::conduct(&machine, planned, &reviewer, &mut signals).await?;
         Ok(self.report(&machine, triggered, &conducted).await)
     }
@@ -190,6 +196,9 @@ impl Order<'_> {
             bind: self.args.bind,
             log_bytes_max: settings.limits.log_bytes,
             server_url: self.repository.facts.server_url.clone(),
+            continues: self.resumed.as_ref().map_or(Continues::Nothing, |resumed| resumed.continues),
+            asked: asked::of(self, one),
+            carrier: self.resumed.as_ref().and_then(|resumed| resumed.carrier.take()),
         })
     }
 

@@ -13,7 +13,7 @@ mod reporting;
 mod steering;
 
 pub use housekeeping::forget_runs;
-pub use steering::go_back;
+pub use steering::{go_back, refused};
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;

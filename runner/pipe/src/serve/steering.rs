@@ -71,7 +71,8 @@ impl Steering for ServiceSteering {
     }
 }
 
-fn refused(error: ServiceError) -> SteerError {
+/// Why the API does not do it.
+pub fn refused(error: ServiceError) -> SteerError {
     let text = error.to_string();
     match error {
         ServiceError::NoSuchRun(_) => SteerError::NotFound(text),

@@ -26,6 +26,7 @@ mod proxy;
 mod pull;
 mod regions;
 mod remote;
+mod resume;
 mod run;
 mod scan;
 mod serve;

@@ -1,0 +1,196 @@
+//! `pipe run --resume`: goes on with a run that was killed, or that failed, as it was asked for.
+//!
+//! What may go on, and from where, is the engine's ([`engine::local`]); here the command line is put together again, and
+//! what has changed since is refused by name.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use engine::folders::Folders;
+use engine::local::{Carrier, Continues, NotResumed, TakenUp, take_up};
+use engine::store::listing::{Listing, RunFilter};
+use engine::store::{RunId, SqliteStore};
+use serde_json::Value as Json;
+use workflow::event::Event;
+use workflow::secret::Secret;
+
+use super::asked::{self, ASKED_VERSION, Asked};
+use super::{machine, perform};
+use crate::args::{Cli, Command, Global, RunArgs};
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::reading::Reading;
+use crate::values::Values;
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// Its number.
+    pub run: RunId,
+    /// What happened.
+    pub event: Arc<Event>,
+    /// What it goes on from.
+    pub continues: Continues,
+    /// The right to carry it.
+    pub carrier: RefCell<Option<Carrier>>,
+    /// The number of its last fact, and the environments whose review it waits for.
+    pub before: (u64, Vec<String>),
+    asked: Asked,
+}
+
+/// Goes on with a run.
+///
+/// # Errors
+/// It cannot go on; the text says why and what to do.
+pub fn run(wanted: &str, args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
+    refuse_other_wishes(args)?;
+    let settings = Settings::load(global, None)?;
+    let folders = machine::folders(&settings);
+    let (run, taken) = runtime()?.block_on(take(wanted, &folders))?;
+    let asked = read(run, taken.asked.clone())?;
+    std::env::set_current_dir(&asked.folder).map_err(|error| {
+        let folder = asked.folder.display();
+        Failure::environment(format!("run {run} was asked for in `{folder}`, which cannot be used: {error}"))
+    })?;
+    let again = again(&asked, args)?;
+    let TakenUp { continues, carrier, last, waits, .. } = taken;
+    let event = Arc::new(asked.event.clone());
+    let resumed = Resumed { run, event, continues, carrier: RefCell::new(Some(carrier)), before: (last, waits), asked };
+    perform(&again, global, Some(resumed))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))
+}
+
+/// What is run stands in the run itself.
+fn refuse_other_wishes(args: &RunArgs) -> Result<(), Failure> {
+    let wishes = [
+        ("an event", args.event.event.is_some() || args.eventpath.is_some()),
+        ("`-W`", !args.selection.workflows.is_empty()),
+        ("`--matrix`", !args.matrix.is_empty()),
+        ("`--input`", !args.event.input.is_empty() || args.event.input_file.is_some()),
+    ];
+    match wishes.into_iter().find(|(_, is_given)| *is_given) {
+        Some((what, _)) => {
+            Err(Failure::usage(format!("`--resume` goes on with what the run was asked for, not with {what}"))
+                .help("leave it out, or start a new run without `--resume`"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The run that is meant, with the right to carry it.
+async fn take(wanted: &str, folders: &Folders) -> Result<(RunId, TakenUp), Failure> {
+    if !folders.database().exists() {
+        return Err(Failure::new(Exit::Nothing, "there are no runs here yet"));
+    }
+    let failed = |error: engine::store::StoreError| Failure::environment(format!("cannot {error}"));
+    let store = SqliteStore::open(&folders.database()).map_err(failed)?;
+    let run = match wanted.trim_start_matches('#').parse() {
+        Ok(number) => RunId(number),
+        Err(_) if wanted == "latest" => {
+            let listing = Listing::on(store.database().clone());
+            let listed = listing.list(RunFilter { limit: 1, ..RunFilter::default() }).await.map_err(failed)?;
+            listed.first().map(|run| run.id).ok_or_else(|| Failure::new(Exit::Nothing, "there are no runs"))?
+        }
+        Err(_) => {
+            let help = "give its number, or `latest`; `pipe runs` lists them";
+            return Err(Failure::usage(format!("`{wanted}` is no run")).help(help));
+        }
+    };
+    let taken = take_up(&store, folders, run).await.map_err(refused);
+    store.database().close().await;
+    taken.map(|taken| (run, taken))
+}
+
+fn refused(not: NotResumed) -> Failure {
+    let text = not.to_string();
+    match not {
+        NotResumed::Unknown(_) => Failure::new(Exit::Nothing, text).help("`pipe runs` lists them"),
+        NotResumed::Succeeded(run) => {
+            Failure::new(Exit::Nothing, text).help(format!("`pipe show {run}` tells what it did"))
+        }
+        NotResumed::Later(_) => Failure::new(Exit::Nothing, text).help("`pipe runs` lists them"),
+        NotResumed::GoesOn(run) => {
+            Failure::environment(text).help(format!("`pipe watch {run}` follows it, `pipe cancel {run}` stops it"))
+        }
+        NotResumed::NothingKept(_) | NotResumed::Unreadable(..) => {
+            Failure::environment(text).help("start a new run of the workflow")
+        }
+    }
+}
+
+fn read(run: RunId, asked: Json) -> Result<Asked, Failure> {
+    let newer = asked["v"].as_u64().filter(|v| *v > u64::from(ASKED_VERSION));
+    if newer.is_some() {
+        return Err(Failure::environment(format!("run {run} was made by a newer version of pipe")));
+    }
+    serde_json::from_value(asked)
+        .map_err(|error| Failure::environment(format!("what run {run} was asked for cannot be read: {error}")))
+}
+
+/// The command line of the run, and what is given anew over it.
+fn again(asked: &Asked, now: &RunArgs) -> Result<RunArgs, Failure> {
+    let line = ["pipe", "run"].into_iter().chain(asked.words.iter().map(String::as_str));
+    let unread = |error: String| Failure::environment(format!("what the run was asked for is not understood: {error}"));
+    let cli = Cli::try_parse_from(line).map_err(|error| unread(error.to_string()))?;
+    let Command::Run(then) = cli.command else { return Err(unread("it is no run".to_owned())) };
+    let mut again = *then;
+    let name = |secret: &Secret| secret.expose().split('=').next().unwrap_or_default().to_uppercase();
+    let given: Vec<_> = now.values.secret.iter().map(name).collect();
+    again.values.secret.retain(|secret| !given.contains(&name(secret)));
+    again.values.secret.extend(now.values.secret.iter().cloned());
+    again.values.var.extend(now.values.var.iter().cloned());
+    again.values.env.extend(now.values.env.iter().cloned());
+    for (of_then, of_now) in [
+        (&mut again.values.secret_file, &now.values.secret_file),
+        (&mut again.values.var_file, &now.values.var_file),
+        (&mut again.values.env_file, &now.values.env_file),
+    ] {
+        if of_now.is_some() {
+            of_then.clone_from(of_now);
+        }
+    }
+    again.actions.local_repository.extend(now.actions.local_repository.iter().cloned());
+    again.actions.offline |= now.actions.offline;
+    again.approve.extend(now.approve.iter().cloned());
+    (again.on_review, again.json, again.dryrun) = (now.on_review, now.json, now.dryrun);
+    again.parallel = now.parallel.or(again.parallel);
+    Ok(again)
+}
+
+impl Resumed {
+    /// Whether what the run goes on with is what it was asked for.
+    ///
+    /// # Errors
+    /// A workflow file has changed, or a secret is missing; each is named.
+    pub fn check(&self, readings: &[Reading], values: &Values) -> Result<(), Failure> {
+        let run = self.run;
+        for (name, text) in &self.asked.sources {
+            let now = readings.iter().flat_map(|reading| reading.sources.iter()).find(|file| file.name() == name);
+            let problem = match now {
+                Some(file) if file.text() == text => continue,
+                Some(_) => "has changed since",
+                None if Path::new(name).exists() => "cannot be read as it was",
+                None => "is gone",
+            };
+            let help = "put it back as it was, or start a new run; a run goes on with the workflow that it began with";
+            return Err(Failure::new(Exit::Invalid, format!("run {run} cannot go on: `{name}` {problem}")).help(help));
+        }
+        let known = asked::names(values);
+        let missing: Vec<_> = self.asked.secrets.iter().filter(|name| !known.contains(name)).cloned().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let flags: Vec<_> = missing.iter().map(|name| format!("-s {name}")).collect();
+        let text = format!("run {run} had secrets that nobody gives now: {}", missing.join(", "));
+        Err(Failure::usage(text)
+            .help(format!("values of secrets are not kept; give them again: `{}`", flags.join(" "))))
+    }
+}
