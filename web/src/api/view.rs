@@ -154,6 +154,20 @@ impl Jobs {
         jobs.collect()
     }
 
+    fn placed(&mut self, key: &JobRunKey, runner: &str) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.runner = Some(runner.to_owned());
+        }
+    }
+
+    /// What a killed process did of a job counts no more.
+    fn reset(&mut self, key: &JobRunKey) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            (job.status, job.started_at, job.runner) = ("queued", None, None);
+            job.steps.clear();
+        }
+    }
+
     pub(crate) fn add(&mut self, fact: &Recorded) {
         let at = fact.at;
         match &fact.event {
@@ -200,17 +214,8 @@ impl Jobs {
                 }
             }
             RunEvent::JobRunStarted { key } => drop(self.begin(key, at)),
-            RunEvent::JobRunPlaced { key, runner } => {
-                if let Some(job) = self.jobs.get_mut(key) {
-                    job.runner = Some(runner.clone());
-                }
-            }
-            RunEvent::JobRunReset { key } => {
-                if let Some(job) = self.jobs.get_mut(key) {
-                    (job.status, job.started_at, job.runner) = ("queued", None, None);
-                    job.steps.clear();
-                }
-            }
+            RunEvent::JobRunPlaced { key, runner } => self.placed(key, runner),
+            RunEvent::JobRunReset { key } => self.reset(key),
             RunEvent::StepStarted { key, step, name } => {
                 let step = self.step(key, *step);
                 step.name.clone_from(name);

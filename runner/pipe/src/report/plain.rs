@@ -183,10 +183,9 @@ impl<W: Write + Send> PlainView<W> {
             RunEvent::JobRunReset { key } => {
                 self.job_line(key, record, "begins again: the process that carried it was killed");
             }
-            RunEvent::RunHeld { reason } => {
-                self.line(&format!("waits: {reason} (`pipe approve`, or the page of the run)"));
+            RunEvent::RunHeld { .. } | RunEvent::RunReleased { .. } | RunEvent::RunCancelRequested { .. } => {
+                self.of_run(event);
             }
-            RunEvent::RunReleased { by } => self.line(&format!("{by} let it run")),
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::RunStarted
@@ -196,11 +195,23 @@ impl<W: Write + Send> PlainView<W> {
             | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::JobRunCancelRequested { .. }
-            | RunEvent::RunCancelRequested { .. }
             | RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::RunFinished { .. } => {}
+        }
+    }
+
+    /// What is said of the run itself.
+    fn of_run(&mut self, event: &RunEvent) {
+        if let RunEvent::RunHeld { reason } = event {
+            self.line(&format!("waits: {reason} (`pipe approve`, or the page of the run)"));
+        } else if let RunEvent::RunReleased { by } = event {
+            self.line(&format!("{by} let it run"));
+        } else if let RunEvent::RunCancelRequested { by, .. } = event
+            && by.contains("superseded by run")
+        {
+            self.line(&format!("is cancelled: {by}"));
         }
     }
 

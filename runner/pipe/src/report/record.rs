@@ -217,12 +217,7 @@ impl Record {
                     job.message.clone_from(message);
                 }
             }
-            RunEvent::JobRunReset { key } => {
-                if let Some(job) = self.jobs.get_mut(key) {
-                    job.started = None;
-                    job.steps.clear();
-                }
-            }
+            RunEvent::JobRunReset { key } => self.reset(key),
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::JobRunCancelRequested { .. }
@@ -233,6 +228,14 @@ impl Record {
             | RunEvent::RunReleased { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::JobRunPlaced { .. } => {}
+        }
+    }
+
+    /// What a killed process did of a job counts no more.
+    fn reset(&mut self, key: &JobRunKey) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.started = None;
+            job.steps.clear();
         }
     }
 }

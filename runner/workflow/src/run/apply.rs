@@ -79,9 +79,7 @@ impl Run {
                 self.start(key, at)?.call_inputs = Some(inputs.clone());
                 self.jobs.extend(called.into_iter().map(|path| (path, JobState::pending())));
             }
-            RunEvent::JobRunStarted { key } => {
-                self.start(key, at)?;
-            }
+            RunEvent::JobRunStarted { key } => self.start(key, at).map(drop)?,
             RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::StepFinished { .. }
