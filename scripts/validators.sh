@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Puts tools of others into a folder, which tests hold our reports and attestations against: the schemas of SARIF and
-# CycloneDX, the validator of SPDX, Python's cryptography; and checkov, which reads our Terraform. Tests install nothing;
+# CycloneDX, the validator of SPDX, Python's cryptography; checkov, which reads our Terraform; zizmor, whose
+# findings ours are compared with. Tests install nothing;
 # without this they say that they skip.
 # usage: scripts/validators.sh FOLDER
 set -euo pipefail
 
 folder=${1:?usage: scripts/validators.sh FOLDER}
-python_packages=('cyclonedx-python-lib[json-validation]==11.12.0' 'spdx-tools==0.8.5' 'jsonschema==4.26.0' 'cryptography>=42')
+python_packages=('cyclonedx-python-lib[json-validation]==11.12.0' 'spdx-tools==0.8.5' 'jsonschema==4.26.0' 'cryptography>=42' 'zizmor==1.32.0')
 # In a place of its own: it wants other versions of the same libraries.
 linter_package='checkov==3.3.30'
 sarif_package='@microsoft/jest-sarif@1.0.0-beta.0'
-stamp=$folder/complete-2
+stamp=$folder/complete-3
 
 say() { printf 'validators: %s\n' "$*"; }
 [[ ! -e $stamp ]] || exit 0

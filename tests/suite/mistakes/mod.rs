@@ -9,23 +9,24 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use workflow::check::check;
-use workflow::diagnostic::Severity;
+use workflow::diagnostic::{Diagnostic, Severity};
 use workflow::read::{ReadOptions, WorkflowFiles, read_workflow};
-use workflow::source::SourceFile;
+use workflow::source::{SourceFile, SourceMap};
 
 use crate::conformance;
 
-const WRITE_VARIABLE: &str = "PIPE_WRITE_EXPECTED";
+pub(crate) const WRITE_VARIABLE: &str = "PIPE_WRITE_EXPECTED";
 const MISTAKES_MIN: usize = 50;
 const CORRECT_MIN: usize = 15;
 
 /// What the file of a case is called; places in others begin with their names.
-const FILE: &str = "ci.yml";
+pub(crate) const FILE: &str = "ci.yml";
 
 /// The case that GitHub's parser takes and its server refuses, as we do.
 const REFUSED_BY_THE_SERVER: &[&str] = &["events-mapping-all.yml"];
 
-struct Called(PathBuf);
+/// Called files and actions, in one folder.
+pub(crate) struct Called(pub(crate) PathBuf);
 
 impl WorkflowFiles for Called {
     fn read(&self, reference: &str) -> Option<Result<SourceFile, String>> {
@@ -40,11 +41,11 @@ impl WorkflowFiles for Called {
     }
 }
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(name)
 }
 
-fn files(name: &str) -> Vec<PathBuf> {
+pub(crate) fn files(name: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder(name)).expect("the folder of cases is there");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry can be read").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yml"));
@@ -52,19 +53,16 @@ fn files(name: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What a file gives, as an `.expected` file has it, and whether any of it is an error.
-fn told(text: String, called: &Called) -> (String, bool) {
-    let options = ReadOptions::default();
-    let reading = read_workflow(SourceFile::new(FILE, text), called, &options);
-    let checked = check(&reading, called, &options, &pipelines::catalogue());
+/// Diagnostics as an `.expected` file has them.
+pub(crate) fn in_lines(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let mut told = String::new();
-    for found in &checked.diagnostics {
+    for found in diagnostics {
         let severity = match found.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        let place = found.span.and_then(|span| checked.sources.locate(span)).map_or_else(
+        let place = found.span.and_then(|span| sources.locate(span)).map_or_else(
             || "-".to_owned(),
             |(file, start, end)| {
                 let file = if file == FILE { String::new() } else { format!("{file}:") };
@@ -76,7 +74,16 @@ fn told(text: String, called: &Called) -> (String, bool) {
             writeln!(told, "  help: {help}").expect("a string takes all");
         }
     }
-    let is_wrong = checked.diagnostics.iter().any(workflow::diagnostic::Diagnostic::is_error);
+    told
+}
+
+/// What a file gives, as an `.expected` file has it, and whether any of it is an error.
+fn told(text: String, called: &Called) -> (String, bool) {
+    let options = ReadOptions::default();
+    let reading = read_workflow(SourceFile::new(FILE, text), called, &options);
+    let checked = check(&reading, called, &options, &pipelines::catalogue());
+    let told = in_lines(&checked.diagnostics, &checked.sources);
+    let is_wrong = checked.diagnostics.iter().any(Diagnostic::is_error);
     (told, is_wrong)
 }
 

@@ -8,41 +8,51 @@ use std::ops::Range;
 use super::known::UNTRUSTED;
 use super::visit::{Sink, Visit, sites};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::expression::{Function, Node, NodeKind};
+use crate::expression::{Expression, Function, Node, NodeKind};
 
 const INJECTION: Code = Code("P0305");
 
 pub(super) fn check(visit: &mut Visit<'_>) {
-    for site in sites(visit.workflow) {
-        if site.sink != Sink::Script {
-            continue;
-        }
-        let text = site.expression.text();
-        let untrusted: Vec<_> = site
-            .expression
-            .names()
-            .map(|path| (path.parts.last().copied().unwrap_or_default(), whole(text, path.span)))
-            .filter(|(_, span)| is_untrusted(&text[span.clone()]))
-            .collect();
-        if untrusted.is_empty() {
-            continue;
-        }
-        let mut reaching = Vec::new();
-        collect(site.expression.root(), &mut reaching);
-        for (last, piece) in untrusted {
-            if !reaching.iter().any(|span| span.start <= piece.start && piece.start < span.end) {
-                continue;
-            }
-            let name = &text[piece.clone()];
-            let message = format!("`{name}` is written by strangers and becomes part of the script (script injection)");
-            let variable = name.rsplit('.').next().unwrap_or(last).to_ascii_uppercase().replace(['-', '\'', ']'], "_");
-            let help = format!(
-                "pass it through `env:` (`{variable}: ${{{{ {name} }}}}`) and use \"${variable}\" in the script"
-            );
-            let span = site.locate(visit.source, piece);
-            visit.diagnostics.push(Diagnostic::warning(INJECTION, span, message).help(help));
+    for site in sites(visit.workflow).into_iter().filter(|site| site.sink == Sink::Script) {
+        for piece in untrusted(site.expression) {
+            let name = &site.expression.text()[piece.clone()];
+            let span = site.locate(visit.source, piece.clone());
+            visit.diagnostics.push(Diagnostic::warning(INJECTION, span, message(name)).help(help(name)));
         }
     }
+}
+
+/// What is wrong with it.
+pub(super) fn message(name: &str) -> String {
+    format!("`{name}` is written by strangers and becomes part of the script (script injection)")
+}
+
+/// The same without it.
+pub(super) fn help(name: &str) -> String {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let variable = last.to_ascii_uppercase().replace(['-', '\'', ']'], "_");
+    format!("pass it through `env:` (`{variable}: ${{{{ {name} }}}}`) and use \"${variable}\" in the script")
+}
+
+/// The pieces of an expression that a stranger wrote, and whose text reaches the result.
+pub(super) fn untrusted(expression: &Expression) -> Vec<Range<usize>> {
+    let text = expression.text();
+    let pieces = expression.names().map(|path| whole(text, path.span)).filter(|span| is_untrusted(&text[span.clone()]));
+    let pieces: Vec<_> = pieces.collect();
+    if pieces.is_empty() {
+        return pieces;
+    }
+    let reaching = reaching(expression);
+    let reaches =
+        |piece: &Range<usize>| reaching.iter().any(|span| span.start <= piece.start && piece.start < span.end);
+    pieces.into_iter().filter(reaches).collect()
+}
+
+/// The bytes of an expression's parts whose values reach the result.
+pub(super) fn reaching(expression: &Expression) -> Vec<Range<usize>> {
+    let mut reaching = Vec::new();
+    collect(expression.root(), &mut reaching);
+    reaching
 }
 
 /// A path with what follows it behind `*` or an index.

@@ -8,6 +8,7 @@
 //! Nothing is read from the disk and nothing evaluated.
 
 mod actions;
+pub mod audits;
 mod called;
 mod conditions;
 mod contexts;
