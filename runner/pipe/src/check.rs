@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
+use engine::actions::lock::{LOCK_FILE, Lock};
 
 use crate::args::{CheckArgs, CheckFormat, Global};
 use crate::config::Settings;
@@ -15,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::files;
 use crate::labels;
-use crate::reading::{Reader, Reading};
+use crate::reading::{Audits, Reader, Reading};
 use crate::render::{self, Finding, Tally, count};
 use crate::select;
 use crate::terminal::{self, Terminal};
@@ -27,7 +28,11 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     let settings = Settings::load(global, root.as_deref())?;
     let files = wanted(&args.paths, root.as_deref(), &settings)?;
     let bytes_max = settings.limits.workflow_file_bytes;
-    let reader = Reader { root, bytes_max, actions: pipelines::catalogue(), elsewhere: None };
+    let locked = locked(root.as_deref())?;
+    let mut levels = settings.audits.clone();
+    levels.pedantic = args.pedantic;
+    let audits = Some(Audits { levels, locked });
+    let reader = Reader { root, bytes_max, actions: pipelines::catalogue(), elsewhere: None, audits };
     let mut readings = reader.read_all(&files);
     tell_once(&mut readings);
     let mut tally = Tally::default();
@@ -40,6 +45,18 @@ pub fn run(args: &CheckArgs, global: &Global) -> Result<Exit, Failure> {
     }
     let invalid = tally.errors > 0 || args.strict && tally.warnings > 0;
     Ok(if invalid { Exit::Invalid } else { Exit::Success })
+}
+
+/// The actions whose commits the repository has written down.
+fn locked(root: Option<&Path>) -> Result<HashSet<String>, Failure> {
+    let path = root.unwrap_or(Path::new(".")).join(LOCK_FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
+        Err(error) => return Err(Failure::environment(format!("cannot read `{}`: {error}", path.display()))),
+    };
+    let lock = Lock::parse(&text).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(lock.actions().map(str::to_owned).collect())
 }
 
 /// What is wrong with a file that several workflows call or use is told once: with the file itself if it is looked at, else with the

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use workflow::check::audits;
 use workflow::diagnostic::suggest;
 
 use crate::args::{ExplainArgs, Global};
@@ -54,10 +55,11 @@ pub fn run(args: &ExplainArgs, global: &Global) -> Result<Exit, Failure> {
 }
 
 fn find(wanted: &str) -> Result<Entry, Failure> {
-    let upper = wanted.to_uppercase();
+    let upper = audits::audit_named(wanted).map_or_else(|| wanted.to_uppercase(), |audit| audit.code.0.to_owned());
     let code = if upper.starts_with('P') { upper } else { format!("P{upper:0>4}") };
     entries().find(|entry| entry.code == code).ok_or_else(|| {
-        let near = suggest(&code, entries().map(|entry| entry.code));
+        let ids = audits::AUDITS.iter().map(|audit| audit.id);
+        let near = suggest(&code, entries().map(|entry| entry.code)).or_else(|| suggest(wanted, ids));
         let help =
             near.map_or_else(|| "`pipe explain` lists all codes".to_owned(), |near| format!("did you mean `{near}`?"));
         Failure::usage(format!("there is no code `{wanted}`")).help(help)

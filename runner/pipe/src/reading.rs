@@ -1,10 +1,12 @@
 //! A workflow file read and checked: its text from the disk, its meaning from crate `workflow`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use workflow::catalogue::Catalogue;
+use workflow::check::audits::{self, Beside, Levels};
 use workflow::check::{Checked, check};
 use workflow::diagnostic::Diagnostic;
 use workflow::model::Workflow;
@@ -45,6 +47,17 @@ pub struct Reader {
     pub actions: Catalogue,
     /// Where called workflows of other repositories come from; absent: they are left unread.
     pub elsewhere: Option<Elsewhere>,
+    /// How bad what audits find is; absent: they are not done.
+    pub audits: Option<Audits>,
+}
+
+/// What audits go by.
+#[derive(Debug, Clone, Default)]
+pub struct Audits {
+    /// The levels that somebody set.
+    pub levels: Levels,
+    /// `owner/repo@ref` of each action whose commit is written down.
+    pub locked: HashSet<String>,
 }
 
 impl Reader {
@@ -61,7 +74,12 @@ impl Reader {
             LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max, elsewhere: self.elsewhere.clone() };
         let options = ReadOptions::default();
         let read = read_workflow(SourceFile::new(name.clone(), text), &called, &options);
-        let Checked { sources, diagnostics } = check(&read, &called, &options, &self.actions);
+        let Checked { mut sources, mut diagnostics } = check(&read, &called, &options, &self.actions);
+        if let (Some(Audits { levels, locked }), Some(workflow)) = (&self.audits, &read.workflow) {
+            let beside = Beside { files: &called, options: &options, locked };
+            let found = audits::audit(workflow, &mut sources, beside);
+            levels.settle(&mut diagnostics, found, &sources);
+        }
         Reading { name, sources, workflow: read.workflow, diagnostics }
     }
 

@@ -49,7 +49,7 @@ impl Workflows {
             }
             (Some(_) | None, _) => None,
         };
-        let reader = Reader { root: root.clone(), bytes_max, actions: pipelines::catalogue(), elsewhere };
+        let reader = Reader { root: root.clone(), bytes_max, actions: pipelines::catalogue(), elsewhere, audits: None };
         let top = root.map_or_else(|| std::path::absolute("."), Ok).unwrap_or_else(|_| PathBuf::from("."));
         let folders = files::folders(&top, settings.workflows.as_deref());
         let finder = Finder { top: &top, folders: &folders, reader: &reader, recurse: !selection.no_recurse };

@@ -76,6 +76,11 @@ impl Lock {
         self.0.get(action)
     }
 
+    /// Each `owner/repo@ref`.
+    pub fn actions(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

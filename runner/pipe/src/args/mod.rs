@@ -231,6 +231,9 @@ pub struct CheckArgs {
     /// Warnings count as errors
     #[arg(long)]
     pub strict: bool,
+    /// Audits tell also what is only not as safe as it could be
+    #[arg(long)]
+    pub pedantic: bool,
 }
 
 /// Forms of the result of a check.
@@ -250,7 +253,7 @@ pub enum CheckFormat {
 /// `pipe explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Such as P0103; without one: all codes
+    /// Such as P0103 or unpinned-uses; without one: all codes
     #[arg(value_name = "CODE")]
     pub code: Option<String>,
 }

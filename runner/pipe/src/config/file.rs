@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use toml::Spanned;
+use workflow::check::audits::{Level, Levels};
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::source::{FileId, SourceFile, SourceMap, Span};
 
@@ -30,6 +31,7 @@ pub struct File {
     workflows: Option<Vec<Spanned<String>>>,
     labels: IndexMap<String, Spanned<String>>,
     limits: LimitsFile,
+    audits: IndexMap<Spanned<String>, Level>,
     environments: IndexMap<String, EnvironmentTable>,
 }
 
@@ -87,6 +89,13 @@ pub fn parse(name: &str, text: &str, trust: Trust) -> Result<File, (SourceMap, B
         let at = text.find(key).map(|at| span(at..at + key.len()));
         return Err(refuse(Diagnostic::error(WRONG, at, message)));
     }
+    for name in file.audits.keys() {
+        if let Err(unknown) = Levels::default().set(name.get_ref(), Level::Warn) {
+            let diagnostic =
+                Diagnostic::error(WRONG, span(name.span()), format!("there is no audit `{}`", unknown.name));
+            return Err(refuse(diagnostic.help(unknown.help)));
+        }
+    }
     let host = file.labels.iter().find(|(_, image)| is_host(image.get_ref()));
     let is_inside = |path: &str| {
         let mut parts = Path::new(path).components().peekable();
@@ -134,6 +143,10 @@ impl File {
         for (label, image) in self.labels {
             settings.labels.insert(label.to_lowercase(), image.into_inner());
         }
+        for (name, level) in self.audits {
+            // Names were looked at when the file was read.
+            let _is_known = settings.audits.set(name.get_ref(), level);
+        }
         settings.environments.extend(self.environments);
         let limits = &mut settings.limits;
         limits.parallel = self.limits.parallel.map(std::num::NonZeroUsize::get).or(limits.parallel);
@@ -175,6 +188,13 @@ mod tests {
         check("workflows = ['../ci']", Repository, Err("1:14: `../ci` is no folder in this repository"));
         check("workflows = ['/ci']", Repository, Err("1:14: `/ci` is no folder in this repository"));
         check("workflows = ['ci']", User, Err("1:14: `workflows` belongs into a repository's own file"));
+        check("[audits]\nunpinned-uses = 'deny'\nP0618 = 'allow'", Repository, Ok(()));
+        check("[audits]\nunpined-uses = 'deny'", Repository, Err("2:1: there is no audit `unpined-uses`"));
+        check(
+            "[audits]\nunpinned-uses = 'forbid'",
+            User,
+            Err("2:17: unknown variant `forbid`, expected one of `allow`, `note`, `warn`, `deny`"),
+        );
         check("[labels]\na = 'host'", User, Ok(()));
         check("[labels]\na = 'host'", Repository, Err("2:5: a repository cannot put the jobs of `a` on this machine"));
     }

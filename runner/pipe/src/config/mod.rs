@@ -15,6 +15,7 @@ pub use paths::Paths;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use workflow::check::audits::Levels;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub labels: IndexMap<String, String>,
     /// Bounds.
     pub limits: Limits,
+    /// How bad what audits find is.
+    pub audits: Levels,
     /// Rules of environments.
     pub environments: IndexMap<String, EnvironmentTable>,
     /// Folders of ours.
@@ -75,6 +78,7 @@ impl Settings {
             workflows: None,
             labels: IndexMap::new(),
             limits,
+            audits: Levels::default(),
             environments: IndexMap::new(),
             paths,
             files: Vec::new(),

@@ -54,6 +54,31 @@ fn sarif_has_a_result_for_each_diagnostic() {
 }
 
 #[test]
+fn audits_have_levels_and_actions_of_the_lock_are_pinned() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let text = "on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: someone/thing@v1\n      - uses: actions/cache@v5\n";
+    let world = World::repository(&[(CI, text)]);
+    let told = |arguments: &[&str]| {
+        let output = world.output(arguments, "");
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = line["diagnostics"].as_array().unwrap().iter();
+        let found = found.map(|one| format!("{} {} {}", one["line"], one["severity"], one["code"]).replace('"', ""));
+        (output.status.code(), found.collect::<Vec<_>>())
+    };
+    let json = ["check", "--format", "json"];
+    assert_eq!(told(&json), (Some(0), vec!["7 warning P0601".to_owned()]));
+    assert_eq!(told(&["check", "--format", "json", "--strict"]).0, Some(3));
+    let pedantic = told(&["check", "--format", "json", "--pedantic"]);
+    assert_eq!(pedantic, (Some(0), vec!["7 warning P0601".to_owned(), "8 note P0601".to_owned()]));
+    world.write(".pipe.toml", b"[audits]\nunpinned-uses = 'deny'\n");
+    assert_eq!(told(&json), (Some(3), vec!["7 error P0601".to_owned()]));
+    world.write(".github/pipe.lock", format!("someone/thing@v1 {commit} {commit}\n").as_bytes());
+    assert_eq!(told(&json), (Some(0), Vec::new()));
+    let page = world.output(&["explain", "unpinned-uses"], "");
+    assert!(String::from_utf8(page.stdout).unwrap().starts_with("P0601: "), "an audit is explained by its name");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let world = World::new(&[("broken.yml", BROKEN)]);
     let mut command = world.command(&["check", "--format", "json", "broken.yml"]);
