@@ -1,33 +1,20 @@
-//! What a workflow of GitHub Actions opens to strangers: what `pipe check` knows of safety, and two audits of the class of
-//! zizmor (<https://docs.zizmor.sh/audits/>), under names of ours and theirs.
+//! What a workflow of GitHub Actions opens to strangers: what `pipe check` knows of safety, its audits among it, under names of ours
+//! and of zizmor (<https://docs.zizmor.sh/audits/>).
 //!
 //! `# pipe ignore=RULE` and `# zizmor: ignore[RULE]` in the line are obeyed. Called workflows and actions are not fetched.
 
+use std::collections::HashSet;
+
 use workflow::catalogue::Catalogue;
 use workflow::check;
-use workflow::model::{JobKind, Step, StepKind, Uses};
+use workflow::check::audits::{self, Beside};
 use workflow::read::{NoFiles, ReadOptions, read_workflow};
-use workflow::source::{FileId, SourceFile, Span};
+use workflow::source::{FileId, SourceFile};
 
 use crate::finding::{Finding, Kind, Place, Severity, Subject};
 
 /// Longest file that is audited; GitHub takes none that is longer.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
-/// Events that run with the rights of the repository while somebody else chose the code or the words.
-const FOR_STRANGERS: [&str; 4] = ["pull_request_target", "workflow_run", "issue_comment", "discussion_comment"];
-/// What names the code of a stranger.
-const OF_STRANGERS: [&str; 6] = [
-    "github.event.pull_request.head.",
-    "github.head_ref",
-    "github.event.workflow_run.head_",
-    "github.event.pull_request.merge_commit_sha",
-    "refs/pull/",
-    "github.event.number",
-];
-/// Whose actions are as safe as the machine that runs them.
-const OF_THE_FORGE: [&str; 2] = ["actions", "github"];
-const COMMIT_DIGITS: usize = 40;
-
 struct Rule {
     id: &'static str,
     /// Its names elsewhere.
@@ -35,21 +22,47 @@ struct Rule {
     severity: Severity,
 }
 
-const INJECTION: Rule =
-    Rule { id: "workflow-injection", aliases: &["CWE-94", "P0305", "template-injection"], severity: Severity::High };
-const CONDITION: Rule =
-    Rule { id: "workflow-condition", aliases: &["P0301", "unsound-condition"], severity: Severity::Medium };
-const COMMAND: Rule =
-    Rule { id: "workflow-command", aliases: &["P0306", "insecure-commands"], severity: Severity::Medium };
-const CHECKOUT: Rule = Rule {
-    id: "workflow-checkout",
-    aliases: &["CWE-829", "dangerous-triggers", "untrusted-checkout"],
-    severity: Severity::High,
-};
-const UNPINNED: Rule =
-    Rule { id: "workflow-unpinned", aliases: &["CWE-829", "unpinned-uses"], severity: Severity::Low };
-const STEP: Rule =
-    Rule { id: "workflow-step", aliases: &["CWE-1068", "P0418", "P0419", "P0420", "P0421"], severity: Severity::Low };
+/// What each code of `pipe check` is here; one of the aliases is the code.
+const RULES: &[Rule] = &[
+    Rule { id: "workflow-injection", aliases: &["CWE-94", "P0305", "template-injection"], severity: Severity::High },
+    Rule { id: "workflow-condition", aliases: &["P0301", "unsound-condition"], severity: Severity::Medium },
+    Rule { id: "workflow-command", aliases: &["P0306"], severity: Severity::Medium },
+    Rule {
+        id: "workflow-checkout",
+        aliases: &["CWE-829", "P0602", "dangerous-triggers", "untrusted-checkout"],
+        severity: Severity::High,
+    },
+    Rule { id: "workflow-unpinned", aliases: &["CWE-829", "P0601", "unpinned-uses"], severity: Severity::Low },
+    Rule { id: "workflow-step", aliases: &["CWE-1068", "P0418", "P0419", "P0420", "P0421"], severity: Severity::Low },
+    Rule {
+        id: "workflow-permissions",
+        aliases: &["CWE-250", "P0603", "excessive-permissions"],
+        severity: Severity::Medium,
+    },
+    Rule { id: "workflow-inherit", aliases: &["CWE-200", "P0604", "secrets-inherit"], severity: Severity::Medium },
+    Rule { id: "workflow-cache", aliases: &["CWE-349", "P0605", "cache-poisoning"], severity: Severity::High },
+    Rule { id: "workflow-token", aliases: &["CWE-522", "P0606", "artipacked"], severity: Severity::High },
+    Rule { id: "workflow-hidden", aliases: &["CWE-1007", "P0607", "bidi-characters"], severity: Severity::High },
+    Rule { id: "workflow-contains", aliases: &["P0608", "unsound-contains"], severity: Severity::Medium },
+    Rule { id: "workflow-bot", aliases: &["CWE-290", "P0609", "bot-conditions"], severity: Severity::High },
+    Rule {
+        id: "workflow-secrets",
+        aliases: &["CWE-200", "P0610", "overprovisioned-secrets"],
+        severity: Severity::Medium,
+    },
+    Rule { id: "workflow-unmasked", aliases: &["CWE-532", "P0611", "unredacted-secrets"], severity: Severity::Medium },
+    Rule {
+        id: "workflow-password",
+        aliases: &["CWE-798", "P0612", "hardcoded-container-credentials"],
+        severity: Severity::High,
+    },
+    Rule { id: "workflow-env", aliases: &["CWE-15", "P0613", "github-env"], severity: Severity::High },
+    Rule { id: "workflow-commands", aliases: &["CWE-77", "P0614", "insecure-commands"], severity: Severity::High },
+    Rule { id: "workflow-image", aliases: &["CWE-829", "P0615", "unpinned-images"], severity: Severity::Low },
+    Rule { id: "workflow-typosquat", aliases: &["CWE-829", "P0616", "typosquat-uses"], severity: Severity::High },
+    Rule { id: "workflow-archived", aliases: &["CWE-1104", "P0617", "archived-uses"], severity: Severity::Medium },
+    Rule { id: "workflow-tool", aliases: &["CWE-494", "P0618", "unpinned-tools"], severity: Severity::Low },
+];
 const UNREAD: Rule = Rule { id: "workflow-unread", aliases: &[], severity: Severity::Medium };
 
 /// Whether a file is a workflow, by its path.
@@ -72,71 +85,30 @@ pub fn check(path: &str, text: &str, actions: &Catalogue) -> Vec<Finding> {
     }
     let options = ReadOptions::default();
     let reading = read_workflow(SourceFile::new(path, text), &NoFiles, &options);
-    let mut broken: Vec<(&Rule, Span, String)> = Vec::new();
-    for diagnostic in check::check(&reading, &NoFiles, &options, actions).diagnostics {
-        let rule = match diagnostic.code.0 {
-            "P0301" => &CONDITION,
-            "P0305" => &INJECTION,
-            "P0306" => &COMMAND,
-            "P0418" | "P0419" | "P0420" | "P0421" => &STEP,
-            _ => continue,
-        };
-        let help = diagnostic.help.map(|help| format!("; {help}")).unwrap_or_default();
-        broken.extend(diagnostic.span.map(|span| (rule, span, diagnostic.message + &help)));
-    }
     let Some(workflow) = &reading.workflow else {
         return whole("it cannot be read, so nothing of it was audited: `pipe check` says why".to_owned());
     };
-    let event = FOR_STRANGERS.iter().find(|event| workflow.on.entries.contains_key(**event));
-    for job in workflow.jobs.values() {
-        if let JobKind::Steps(job) = &job.kind {
-            job.steps.iter().for_each(|step| audit(step, event.copied(), text, &mut broken));
-        }
-    }
-    let Some(source) = reading.sources.get(FileId(0)) else { return Vec::new() };
+    let mut checked = check::check(&reading, &NoFiles, &options, actions);
+    let locked = HashSet::new();
+    let beside = Beside { files: &NoFiles, options: &options, locked: &locked };
+    let audited = audits::audit(workflow, &mut checked.sources, beside).into_iter().filter(|one| !one.is_pedantic);
+    let Some(source) = checked.sources.get(FileId(0)) else { return Vec::new() };
     let mut findings = Vec::new();
-    for (rule, span, words) in broken.into_iter().filter(|(_, span, _)| span.file == FileId(0)) {
+    for diagnostic in checked.diagnostics.into_iter().chain(audited.map(|one| one.diagnostic)) {
+        let Some(rule) = RULES.iter().find(|rule| rule.aliases.contains(&diagnostic.code.0)) else { continue };
+        let Some(span) = diagnostic.span.filter(|span| span.file == FileId(0)) else { continue };
         let from = source.position(span.start);
-        let line = text.lines().nth(from.line.saturating_sub(1) as usize).unwrap_or_default();
-        if is_ignored(line, rule) {
+        let names: Vec<&str> = std::iter::once(rule.id).chain(rule.aliases.iter().copied()).collect();
+        if audits::is_ignored(source.line(from.line), &names) {
             continue;
         }
+        let help = diagnostic.help.map(|help| format!("; {help}")).unwrap_or_default();
         let (line, column) = (Some(from.line), Some(from.column));
         let place = Place { file: path.to_owned(), line, end_line: None, column, layer: None };
-        findings.push(finding(rule, place, words));
+        findings.push((span.start, finding(rule, place, diagnostic.message + &help)));
     }
-    findings
-}
-
-fn audit(step: &Step, event: Option<&str>, text: &str, broken: &mut Vec<(&'static Rule, Span, String)>) {
-    let StepKind::Uses { uses, with } = &step.kind else { return };
-    let Uses::Repository { repository, reference, .. } = &uses.value else { return };
-    let is_commit = reference.len() == COMMIT_DIGITS && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let owner = repository.split('/').next().unwrap_or_default();
-    if !is_commit && !OF_THE_FORGE.iter().any(|known| owner.eq_ignore_ascii_case(known)) {
-        let words = format!("`{repository}@{reference}` can be moved to other code by its owner; name the commit");
-        broken.push((&UNPINNED, uses.span, words));
-    }
-    let Some(event) = event.filter(|_| repository.eq_ignore_ascii_case("actions/checkout")) else { return };
-    let with = with.as_ref().and_then(|with| text.get(with.span.start as usize..with.span.end as usize));
-    if let Some(stranger) = OF_STRANGERS.iter().find(|name| with.is_some_and(|with| with.contains(**name))) {
-        let words = format!(
-            "code of strangers (`{}`) is checked out on `{event}`, which runs with the secrets and rights of the repository",
-            stranger.trim_end_matches(['.', '_', '/'])
-        );
-        broken.push((&CHECKOUT, uses.span, words));
-    }
-}
-
-fn is_ignored(line: &str, rule: &Rule) -> bool {
-    let Some((_, comment)) = line.split_once('#') else { return false };
-    let names = || std::iter::once(&rule.id).chain(rule.aliases);
-    let is_named = |list: &str, end: &[char]| {
-        let list = list.split(end).next().unwrap_or_default();
-        list.split(',').map(str::trim).any(|name| names().any(|known| *known == name))
-    };
-    let ours = comment.split_once("pipe ignore=").is_some_and(|(_, list)| is_named(list, &[' ', '\t']));
-    ours || comment.split_once("zizmor: ignore[").is_some_and(|(_, list)| is_named(list, &[']']))
+    findings.sort_by_key(|(at, _)| *at);
+    findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
 fn finding(rule: &Rule, place: Place, words: String) -> Finding {
