@@ -1,6 +1,6 @@
 //! A fake from its start to its end, as tests hold it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +34,8 @@ pub struct Options {
     pub containers: bool,
     /// Names that AWS would draw at random follow from it.
     pub seed: u64,
-    /// botocore's folder `data`; calls and answers are held against the models in it.
+    /// botocore's folder `data`; calls and answers are held against the models in it, and what AWS would not understand
+    /// fails the call and, at its end, the test. `None`: nothing is compared.
     pub models: Option<PathBuf>,
     /// Where it listens on this machine; 0 for any port.
     pub port: u16,
@@ -48,7 +49,7 @@ impl Default for Options {
             speed: 0.0,
             containers: false,
             seed: 1,
-            models: None,
+            models: crate::botocore(),
             port: 0,
         }
     }
@@ -74,7 +75,7 @@ impl Fake {
     /// # Errors
     /// Its port is taken, Docker is not there, or models cannot be read.
     pub fn start(options: Options) -> Result<Self, String> {
-        let models = options.models.as_deref().map(Models::load).transpose()?;
+        let models = options.models.as_deref().map(Models::of).transpose()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))
             .map_err(|error| format!("port {}: {error}", options.port))?;
         listener.set_nonblocking(true).map_err(|error| error.to_string())?;
@@ -205,6 +206,12 @@ impl Fake {
         self.inner.models.as_ref().map(|_| lock(&self.inner.mistakes).clone())
     }
 
+    /// Operations whose calls and answers were held against AWS's models, `ECS.RunTask`.
+    #[must_use]
+    pub fn compared(&self) -> BTreeSet<String> {
+        lock(&self.inner.compared).clone()
+    }
+
     /// What the function of a hook answers from now on, by its name: `Some(true)` succeeds, `Some(false)` fails, `None`
     /// leaves the answer to whoever gives it.
     pub fn set_function(&self, name: &str, answer: Option<bool>) {
@@ -302,11 +309,19 @@ impl Fake {
     }
 }
 
+/// # Panics
+/// A call or an answer was none that AWS's models have, unless the test has failed already.
 impl Drop for Fake {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
             let _told = std::io::Write::write_all(&mut std::io::stderr(), format!("fake-aws: {error}\n").as_bytes());
         }
+        let mistakes = lock(&self.inner.mistakes);
+        assert!(
+            mistakes.is_empty() || std::thread::panicking(),
+            "calls or answers that AWS's models do not have:\n{}",
+            mistakes.join("\n")
+        );
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the server, the actors and the handle of a fake share: the world behind a lock, the clock, faults and the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -21,7 +21,9 @@ pub(crate) struct Inner {
     clock: Mutex<Clock>,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) journal: Mutex<Journal>,
-    pub(crate) models: Option<Models>,
+    pub(crate) models: Option<Arc<Models>>,
+    /// Operations that were held against them.
+    pub(crate) compared: Mutex<BTreeSet<String>>,
     /// What calls or answers had that AWS's models do not.
     pub(crate) mistakes: Mutex<Vec<String>>,
     /// Where users' requests come in, by listener.
@@ -66,13 +68,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inner {
-    pub(crate) fn new(world: World, clock: Clock, models: Option<Models>) -> Self {
+    pub(crate) fn new(world: World, clock: Clock, models: Option<Arc<Models>>) -> Self {
         Self {
             world: Mutex::new(world),
             clock: Mutex::new(clock),
             faults: Mutex::default(),
             journal: Mutex::default(),
             models,
+            compared: Mutex::default(),
             mistakes: Mutex::default(),
             listeners: Mutex::default(),
             skew: Mutex::default(),

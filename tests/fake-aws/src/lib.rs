@@ -11,12 +11,13 @@
 //! | | |
 //! |---|---|
 //! | words | `value`, `ids`, `error`, `clock` |
-//! | calls as bytes, and AWS's models of them | `wire`, `model` |
+//! | calls as bytes, and AWS's models of them | `wire`, `botocore`, `model` |
 //! | the world, which is pure | `hooks`, `sts`, `ecr`, `elb`, `cloudwatch`, `ecs`, `codedeploy`, `small`, `world` |
 //! | what is shared | `faults`, `inner` |
 //! | what acts | `fetch`, `actors`, `control`, `server`, `fake` |
 
 mod actors;
+mod botocore;
 mod clock;
 mod cloudwatch;
 mod codedeploy;
@@ -39,5 +40,6 @@ mod value;
 mod wire;
 mod world;
 
+pub use botocore::{botocore, python};
 pub use fake::{ACCESS_KEY, Fake, Options, SECRET_KEY};
 pub use faults::{Call, Fault};

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::value::{Input as _, stamped};
+use crate::inner::lock;
+use crate::value::stamped;
 use crate::wire::Service;
 
 /// Folders of botocore, by service.
@@ -24,13 +27,83 @@ const FOLDERS: [(Service, &str); 11] = [
     (Service::Sns, "sns/2010-03-31"),
     (Service::Logs, "logs/2014-03-28"),
 ];
+/// Those of a deployment.
+const USUAL: [Service; 7] =
+    [Service::CodeDeploy, Service::Ecs, Service::Ecr, Service::Elb, Service::CloudWatch, Service::Sts, Service::Logs];
 /// Below this many levels nothing is looked at; models have circles.
 const DEPTH_MAX: usize = 24;
 
-/// The models of all services that the fake has.
+/// Refusals that any service may give, which models do not name for each operation:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/CommonErrors.html>, and those of SDKs' protocols.
+const COMMON: [&str; 22] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InternalFailure",
+    "InternalServiceError",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "MissingParameter",
+    "SerializationException",
+    "SignatureDoesNotMatch",
+    "Throttling",
+    "ThrottlingException",
+    "UnknownOperationException",
+    "UnrecognizedClientException",
+    "ValidationError",
+    "ValidationException",
+    "InvalidAction",
+    "InvalidParameterValue",
+    "InvalidParameterCombination",
+];
+
+/// The models of all services that the fake has, each read when it is first looked at.
 #[derive(Debug)]
 pub(crate) struct Models {
-    services: BTreeMap<Service, Value>,
+    folder: PathBuf,
+    services: Mutex<BTreeMap<Service, Arc<Model>>>,
+}
+
+/// What of a service's model is looked at. It is mostly documentation, which is not kept.
+#[derive(Debug, Deserialize)]
+struct Model {
+    operations: BTreeMap<String, Operation>,
+    shapes: BTreeMap<String, Shape>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Operation {
+    input: Option<Reference>,
+    output: Option<Reference>,
+    #[serde(default)]
+    errors: Vec<Reference>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reference {
+    shape: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Shape {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    required: Vec<String>,
+    #[serde(default)]
+    members: BTreeMap<String, Reference>,
+    member: Option<Reference>,
+    #[serde(default, rename = "enum")]
+    words: Vec<String>,
+    error: Option<ErrorName>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorName {
+    code: Option<String>,
 }
 
 /// What of a call is looked at.
@@ -41,26 +114,37 @@ pub(crate) enum Side {
 }
 
 impl Models {
-    /// Reads them from botocore's folder `data`.
+    /// Those in botocore's folder `data`; one process reads each once, and those that most tests need at once: while a clock
+    /// runs fast, a call has no time to wait for them.
     ///
     /// # Errors
-    /// One cannot be read; the text names it.
-    pub(crate) fn load(data: &Path) -> Result<Self, String> {
-        let mut services = BTreeMap::new();
-        for (service, folder) in FOLDERS {
-            let place: PathBuf = data.join(folder);
-            let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", place.display());
-            let packed = std::fs::File::open(place.join("service-2.json.gz"));
-            let mut text = String::new();
-            match packed {
-                Ok(file) => flate2::read::GzDecoder::new(file).read_to_string(&mut text),
-                Err(_) => std::fs::File::open(place.join("service-2.json"))
-                    .and_then(|mut file| file.read_to_string(&mut text)),
-            }
-            .map_err(|error| wrong(&error))?;
-            services.insert(service, serde_json::from_str(&text).map_err(|error| wrong(&error))?);
+    /// One is not there; the text names it.
+    pub(crate) fn of(data: &Path) -> Result<Arc<Self>, String> {
+        static KNOWN: Mutex<BTreeMap<PathBuf, Arc<Models>>> = Mutex::new(BTreeMap::new());
+        if let Some(missing) = FOLDERS.iter().map(|(_, folder)| data.join(folder)).find(|folder| !folder.is_dir()) {
+            return Err(format!(
+                "{} is not there: is {} the folder `data` of botocore?",
+                missing.display(),
+                data.display()
+            ));
         }
-        Ok(Self { services })
+        let made = || Arc::new(Self { folder: data.to_owned(), services: Mutex::default() });
+        let models = Arc::clone(lock(&KNOWN).entry(data.to_owned()).or_insert_with(made));
+        for service in USUAL {
+            models.service(service)?;
+        }
+        Ok(models)
+    }
+
+    fn service(&self, service: Service) -> Result<Arc<Model>, String> {
+        let mut services = lock(&self.services);
+        if let Some(known) = services.get(&service) {
+            return Ok(Arc::clone(known));
+        }
+        let folder = FOLDERS.iter().find(|(of, _)| *of == service).map_or("", |(_, folder)| folder);
+        let read = Arc::new(read(&self.folder.join(folder))?);
+        services.insert(service, Arc::clone(&read));
+        Ok(read)
     }
 
     /// What AWS would not understand. `is_text` says that numbers and flags come as text, as in the query protocol.
@@ -72,26 +156,60 @@ impl Models {
         value: &Value,
         is_text: bool,
     ) -> Vec<String> {
-        let Some(model) = self.services.get(&service) else { return Vec::new() };
-        let Some(known) = model["operations"].get(operation) else {
+        let model = match self.service(service) {
+            Ok(model) => model,
+            Err(error) => return vec![error],
+        };
+        let Some(known) = model.operations.get(operation) else {
             return vec![format!("{}.{operation}: there is no such operation", service.name())];
         };
-        let key = if side == Side::Input { "input" } else { "output" };
+        let (key, form) = match side {
+            Side::Input => ("input", &known.input),
+            Side::Output => ("output", &known.output),
+        };
         let mut mistakes = Vec::new();
-        match known.get(key).and_then(|shape| shape.text("shape")) {
-            Some(shape) => {
-                let mut check = Check { shapes: &model["shapes"], is_text, mistakes: &mut mistakes };
-                check.shape(shape, value, "", 0);
+        match form {
+            Some(form) => {
+                let mut check = Check { shapes: &model.shapes, is_text, mistakes: &mut mistakes };
+                check.shape(&form.shape, value, "", 0);
             }
             None if value.as_object().is_none_or(serde_json::Map::is_empty) => {}
             None => mistakes.push(format!("has no {key}")),
         }
         mistakes.into_iter().map(|text| format!("{}.{operation} {key}{text}", service.name())).collect()
     }
+
+    /// Why the operation would never be refused with this code; `None`: it may be.
+    pub(crate) fn no_refusal(&self, service: Service, operation: &str, code: &str) -> Option<String> {
+        let model = self.service(service).ok()?;
+        if COMMON.contains(&code) {
+            return None;
+        }
+        let all = model.operations.get(operation).map_or(&[][..], |known| &known.errors);
+        let known: Vec<&str> = all.iter().map(|one| one.shape.as_str()).collect();
+        // In the query protocol an error has a name of its own.
+        let own = |shape: &str| model.shapes.get(shape)?.error.as_ref()?.code.as_deref();
+        let is_named = |shape: &&str| *shape == code || own(shape) == Some(code);
+        let words = || format!("{}.{operation} error: `{code}` is none of {}", service.name(), known.join(", "));
+        (!known.iter().any(is_named)).then(words)
+    }
+}
+
+fn read(folder: &Path) -> Result<Model, String> {
+    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
+    let mut text = String::new();
+    match std::fs::File::open(folder.join("service-2.json.gz")) {
+        Ok(file) => flate2::read::GzDecoder::new(file).read_to_string(&mut text),
+        Err(_) => {
+            std::fs::File::open(folder.join("service-2.json")).and_then(|mut file| file.read_to_string(&mut text))
+        }
+    }
+    .map_err(|error| wrong(&error))?;
+    serde_json::from_str(&text).map_err(|error| wrong(&error))
 }
 
 struct Check<'m> {
-    shapes: &'m Value,
+    shapes: &'m BTreeMap<String, Shape>,
     is_text: bool,
     mistakes: &'m mut Vec<String>,
 }
@@ -105,15 +223,17 @@ impl Check<'_> {
         if depth > DEPTH_MAX || value.is_null() {
             return;
         }
-        let shape = &self.shapes[name];
+        let Some(shape) = self.shapes.get(name) else {
+            return self.mistakes.push(format!("{place}: its shape {name} is not in the model"));
+        };
         let text = |wanted: fn(&str) -> bool| self.is_text && value.as_str().is_some_and(wanted);
-        match shape.text("type").unwrap_or_default() {
+        match shape.kind.as_str() {
             "structure" => self.structure(shape, value, place, depth),
             "list" => match value.as_array() {
                 Some(items) => {
-                    let member = shape["member"].text("shape").unwrap_or_default().to_owned();
+                    let member = shape.member.as_ref().map_or("", |member| member.shape.as_str());
                     for (at, item) in items.iter().enumerate() {
-                        self.shape(&member, item, &format!("{place}[{at}]"), depth + 1);
+                        self.shape(member, item, &format!("{place}[{at}]"), depth + 1);
                     }
                 }
                 // An empty list is an empty text in forms.
@@ -158,29 +278,28 @@ impl Check<'_> {
         }
     }
 
-    fn string(&mut self, shape: &Value, value: &Value, place: &str) {
+    fn string(&mut self, shape: &Shape, value: &Value, place: &str) {
         let Some(text) = value.as_str() else { return self.wrong(place, "a text", value) };
-        let allowed = shape.texts("enum");
-        if !allowed.is_empty() && !allowed.iter().any(|one| one == text) {
-            self.mistakes.push(format!("{place}: `{text}` is none of {}", allowed.join(", ")));
+        if !shape.words.is_empty() && !shape.words.iter().any(|one| one == text) {
+            self.mistakes.push(format!("{place}: `{text}` is none of {}", shape.words.join(", ")));
         }
     }
 
-    fn structure(&mut self, shape: &Value, value: &Value, place: &str, depth: usize) {
+    fn structure(&mut self, shape: &Shape, value: &Value, place: &str, depth: usize) {
         let Some(members) = value.as_object() else {
             if !(self.is_text && value.as_str() == Some("")) {
                 self.wrong(place, "a structure", value);
             }
             return;
         };
-        for required in shape.texts("required") {
-            if members.get(&required).is_none_or(Value::is_null) {
+        for required in &shape.required {
+            if members.get(required).is_none_or(Value::is_null) {
                 self.mistakes.push(format!("{place}: {required} is missing"));
             }
         }
         for (key, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-            match shape["members"].get(key).and_then(|member| member.text("shape")) {
-                Some(member) => self.shape(member, value, &format!("{place}.{key}"), depth + 1),
+            match shape.members.get(key) {
+                Some(member) => self.shape(&member.shape, value, &format!("{place}.{key}"), depth + 1),
                 None => self.mistakes.push(format!("{place}: {key} is no member")),
             }
         }
@@ -195,15 +314,18 @@ mod tests {
     #[test]
     fn what_a_model_does_not_have_is_named() {
         let model = json!({
-            "operations": { "Do": { "input": { "shape": "In" } } },
+            "operations": { "Do": { "input": { "shape": "In" }, "errors": [{ "shape": "Busy" }, { "shape": "Gone" }] } },
             "shapes": {
                 "In": { "type": "structure", "required": ["name"], "members": {
                     "name": { "shape": "Text" }, "kind": { "shape": "Kind" }, "sizes": { "shape": "Sizes" } } },
                 "Text": { "type": "string" }, "Kind": { "type": "string", "enum": ["a", "b"] },
+                "Busy": { "type": "structure" }, "Gone": { "type": "structure", "error": { "code": "NotFound" } },
                 "Sizes": { "type": "list", "member": { "shape": "Size" } }, "Size": { "type": "integer" },
             },
         });
-        let models = Models { services: [(Service::Ecs, model)].into() };
+        let model = serde_json::from_value(model).unwrap();
+        let services = Mutex::new([(Service::Ecs, Arc::new(model))].into());
+        let models = Models { folder: PathBuf::new(), services };
         let check = |operation: &str, value: Value, is_text| {
             models.mistakes(Service::Ecs, operation, Side::Input, &value, is_text)
         };
@@ -219,5 +341,10 @@ mod tests {
             ]
         );
         assert_eq!(check("Other", json!({}), false), ["ECS.Other: there is no such operation"]);
+        let refusal = |code: &str| models.no_refusal(Service::Ecs, "Do", code);
+        for code in ["Busy", "Gone", "NotFound", "ThrottlingException"] {
+            assert_eq!(refusal(code), None, "{code}");
+        }
+        assert_eq!(refusal("Late").as_deref(), Some("ECS.Do error: `Late` is none of Busy, Gone"));
     }
 }

@@ -124,8 +124,8 @@ async fn aws(inner: &Inner, whole: &Whole) -> Result<Written, Dropped> {
         tokio::time::sleep(*time).await;
     }
     let (answer, region) = perform(inner, whole, &asked, &name, fault.as_ref()).await;
+    let answer = held_against_models(inner, &asked, answer);
     let written = wire::write(&asked, &answer, &request_id);
-    check_models(inner, &asked, &answer);
     let is_dropped = fault == Some(Fault::DropResponse);
     let status = if is_dropped { 0 } else { written.status };
     let error = answer.as_ref().err().map(|error| error.code.clone());
@@ -186,15 +186,25 @@ fn identify(inner: &Inner, whole: &Whole, asked: &Asked) -> Result<Caller, crate
     Ok(Caller { arn: known.arn, user_id: known.user_id, region: scope.region })
 }
 
-fn check_models(inner: &Inner, asked: &Asked, answer: &crate::error::Answer) {
-    let Some(models) = &inner.models else { return };
+/// The answer, if AWS would understand the call and give such a one; else what is wrong, as a refusal that no client knows.
+fn held_against_models(inner: &Inner, asked: &Asked, answer: crate::error::Answer) -> crate::error::Answer {
+    let Some(models) = &inner.models else { return answer };
     let is_text = asked.protocol == Protocol::Query;
     let mut found = models.mistakes(asked.service, &asked.operation, Side::Input, &asked.input, is_text);
-    if let Ok(value) = answer {
-        let value = crate::value::without_nulls(value.clone());
-        found.extend(models.mistakes(asked.service, &asked.operation, Side::Output, &value, is_text));
+    match &answer {
+        Ok(value) => {
+            let value = crate::value::without_nulls(value.clone());
+            found.extend(models.mistakes(asked.service, &asked.operation, Side::Output, &value, is_text));
+        }
+        Err(error) => found.extend(models.no_refusal(asked.service, &asked.operation, &error.code)),
     }
+    lock(&inner.compared).insert(format!("{}.{}", asked.service.name(), asked.operation));
+    if found.is_empty() {
+        return answer;
+    }
+    let words = found.join("; ");
     lock(&inner.mistakes).extend(found);
+    Err(crate::error::AwsError::new("NotInTheModel", words))
 }
 
 fn note(

@@ -1,18 +1,8 @@
 //! AWS's own clients against the fake: boto3 and the `aws` command. What they send and get is held against botocore's models.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use fake_aws::{Fake, Options};
-
-/// A Python that has boto3: that of `PIPE_TEST_PYTHON`, or the one on the path.
-fn python() -> Option<(String, PathBuf)> {
-    let name = std::env::var("PIPE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let ask = "import boto3, botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), 'data'))";
-    let output = Command::new(&name).args(["-c", ask]).output().ok()?;
-    let data = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| (name, PathBuf::from(data.trim())))
-}
 
 fn run(fake: &Fake, command: &mut Command) -> Output {
     let found = command.envs(fake.environment()).env_remove("AWS_PROFILE").output().unwrap();
@@ -27,11 +17,13 @@ fn run(fake: &Fake, command: &mut Command) -> Output {
 
 #[test]
 fn boto3_makes_the_whole_tour_and_no_shape_is_wrong() {
-    let Some((python, data)) = python() else {
-        eprintln!("fake-aws boto3: SKIPPED, no Python with boto3 is here (PIPE_TEST_PYTHON names one)");
+    let (Some(python), Some(_)) = (fake_aws::python(), fake_aws::botocore()) else {
+        eprintln!(
+            "fake-aws boto3: SKIPPED, no Python with boto3 is here (scripts/validators.sh; PIPE_TEST_PYTHON names one)"
+        );
         return;
     };
-    let fake = Fake::start(Options { models: Some(data), ..Options::default() }).unwrap();
+    let fake = Fake::start(Options::default()).unwrap();
     let output = run(&fake, Command::new(python).args(["-c", include_str!("tour.py")]));
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().last(), Some("the tour is over"));
     assert_eq!(fake.model_mistakes().unwrap(), Vec::<String>::new());

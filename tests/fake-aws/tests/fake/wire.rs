@@ -107,8 +107,21 @@ fn wrong_keys_and_clocks_are_refused_as_aws_does() {
     fake.set_skew(0);
     assert_eq!(json_call(&fake, KEYS, CREATE, &input).unwrap().0, 200);
     assert_eq!(fake.effects("ECS.CreateCluster"), 1);
-    let (status, body) = json_call(&fake, KEYS, "AmazonEC2ContainerServiceV20141113.Explode", &input).unwrap();
-    assert_eq!((status, body["__type"].as_str()), (400, Some("UnknownOperationException")));
+}
+
+#[test]
+fn what_neither_it_nor_aws_has_is_refused_and_fails_the_test() {
+    let explode = |models: Option<std::path::PathBuf>| {
+        let fake = Fake::start(Options { models, ..Options::default() }).unwrap();
+        let target = "AmazonEC2ContainerServiceV20141113.Explode";
+        let (status, body) = json_call(&fake, KEYS, target, &json!({ "clusterName": "shop" })).unwrap();
+        (status, body["__type"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(explode(None), (400, "UnknownOperationException".to_owned()));
+    let Some(models) = fake_aws::botocore() else { return };
+    let failed = std::panic::catch_unwind(|| explode(Some(models))).unwrap_err();
+    let words = failed.downcast_ref::<String>().unwrap();
+    assert!(words.contains("ECS.Explode: there is no such operation"), "{words}");
 }
 
 #[test]
