@@ -14,7 +14,7 @@ use crate::target::ecs::Weighted;
 use crate::target::local::{Local, Starter};
 use crate::target::native::Native;
 use crate::target::rolling::Rolling;
-use crate::target::{Clouds, Keyed, Pace, Quiet};
+use crate::target::{Clouds, Keyed, Quiet};
 
 /// Folder of the files by which processes know who carries a rollout.
 const LOCKS_FOLDER: &str = "rollouts";
@@ -45,18 +45,14 @@ impl Deploying {
 
 /// The targets in AWS, by their names in plans.
 pub(crate) fn aws_targets(clouds: &Clouds, clock: &Arc<dyn Clock>) -> BTreeMap<&'static str, Arc<dyn Target>> {
-    let weighted = Keyed::new(Weighted::new(clouds.clone(), Arc::clone(clock)), clouds.clone());
-    let weighted: Arc<dyn Target> = Arc::new(Quiet::new(weighted, Arc::clone(clock)));
-    let codedeploy = CodeDeployed::new(clouds.clone(), Pace::of(Pace::USUAL));
-    let codedeploy: Arc<dyn Target> = Arc::new(Keyed::new(codedeploy, clouds.clone()));
-    let native = Native::new(clouds.clone(), Pace::of(Pace::USUAL));
-    let native: Arc<dyn Target> = Arc::new(Keyed::new(native, clouds.clone()));
-    let rolling = Keyed::new(Rolling::new(clouds.clone(), Arc::clone(clock)), clouds.clone());
-    let rolling: Arc<dyn Target> = Arc::new(Quiet::new(rolling, Arc::clone(clock)));
+    fn quiet<T: Target + Clone + 'static>(target: T, clouds: &Clouds, clock: &Arc<dyn Clock>) -> Arc<dyn Target> {
+        Arc::new(Quiet::new(Keyed::new(target, clouds.clone()), Arc::clone(clock)))
+    }
+    let (keys, time) = (|| clouds.clone(), || Arc::clone(clock));
     BTreeMap::from([
-        (Weighted::NAME, weighted),
-        (CodeDeployed::NAME, codedeploy),
-        (Native::NAME, native),
-        (Rolling::NAME, rolling),
+        (Weighted::NAME, quiet(Weighted::new(keys(), time()), clouds, clock)),
+        (CodeDeployed::NAME, quiet(CodeDeployed::new(keys(), time()), clouds, clock)),
+        (Native::NAME, quiet(Native::new(keys(), time()), clouds, clock)),
+        (Rolling::NAME, quiet(Rolling::new(keys(), time()), clouds, clock)),
     ])
 }

@@ -173,7 +173,7 @@ fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
 /// Nothing is there that somebody would want to know more of soon.
 fn is_well(seen: &Observation) -> bool {
     let side = |side: &Side| side.healthy >= side.wanted && side.failed == 0 && side.trouble.is_none();
-    seen.alarms.is_empty() && side(&seen.green) && seen.blue.as_ref().is_none_or(side)
+    seen.alarms.is_empty() && seen.given_up.is_none() && side(&seen.green) && seen.blue.as_ref().is_none_or(side)
 }
 
 /// Whether nothing has changed but counters, which CloudWatch has by the minute.

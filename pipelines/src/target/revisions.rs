@@ -6,7 +6,6 @@ use aws::{Ecs, Registered, ServiceFacts, TaskDefinition};
 use rollout::plan::{Plan, Revision};
 use serde_json::Value;
 
-use super::Pace;
 use super::ecs::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
 use super::refused;
 use crate::rollout::{CallError, Subject};
@@ -31,23 +30,16 @@ pub(crate) fn mark_of(rollout: u64, hash: &str) -> String {
 /// The revision that this rollout registered, if it did.
 pub(super) async fn registered(
     ecs: &Ecs,
-    pace: &Pace,
     subject: &Subject,
     definition: &Value,
 ) -> Result<Option<Registered>, CallError> {
     let Some(family) = definition.get("family").and_then(Value::as_str) else { return Ok(None) };
-    pace.turn().await;
     ecs.registered_for(family, PLAN_TAG, &mark(subject.rollout, &subject.plan)).await.map_err(refused)
 }
 
 /// Registers the revision of this rollout; one that is there is used. Gives its ARN.
-pub(super) async fn register(
-    ecs: &Ecs,
-    pace: &Pace,
-    subject: &Subject,
-    definition: &Value,
-) -> Result<String, CallError> {
-    if let Some(known) = registered(ecs, pace, subject, definition).await? {
+pub(super) async fn register(ecs: &Ecs, subject: &Subject, definition: &Value) -> Result<String, CallError> {
+    if let Some(known) = registered(ecs, subject, definition).await? {
         return Ok(known.arn);
     }
     register_anew(ecs, subject, definition).await
@@ -70,7 +62,6 @@ pub(super) async fn register_anew(ecs: &Ecs, subject: &Subject, definition: &Val
 /// What has the users; `None`: nothing is to run.
 pub(super) async fn standing(
     ecs: &Ecs,
-    pace: &Pace,
     service: &ServiceFacts,
     container: &str,
 ) -> Result<Option<Revision>, CallError> {
@@ -85,7 +76,6 @@ pub(super) async fn standing(
             service.events.first().map_or("ECS says nothing of it", String::as_str)
         )));
     }
-    pace.turn().await;
     let known = ecs.task_definition(&service.task_definition).await.map_err(refused)?;
     let tag = |key: &str| known.tag(key).unwrap_or_default().to_owned();
     let image = known.images.iter().find(|(name, _)| name == container).or_else(|| known.images.first());
@@ -109,13 +99,7 @@ pub(super) fn is_pinned(plan: &Plan) -> Result<(), CallError> {
 }
 
 /// The service that is deployed; it exists.
-pub(super) async fn service(
-    ecs: &Ecs,
-    pace: &Pace,
-    (cluster, name): (&str, &str),
-    hint: &str,
-) -> Result<ServiceFacts, CallError> {
-    pace.turn().await;
+pub(super) async fn service(ecs: &Ecs, (cluster, name): (&str, &str), hint: &str) -> Result<ServiceFacts, CallError> {
     let found = ecs.services(&[name]).await.map_err(refused)?;
     found.into_iter().next().ok_or_else(|| {
         CallError::last(format!(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws::Group;
+use engine::clock::SystemClock;
 use engine::step::ActionError;
 use jiff::SignedDuration;
 use rollout::plan::Plan;
@@ -15,7 +16,6 @@ use super::super::deploy::inputs::{Course, usual_timeout, wrong};
 use super::inputs::Wish;
 use super::strategy::{Made, Own, Way};
 use crate::target::Clouds;
-use crate::target::Pace;
 use crate::target::codedeploy::{AppSpec, CodeDeployed, Settings};
 use crate::target::paced::{Parts, Shifter};
 use crate::target::{PLAN_TAG, mark_of};
@@ -162,7 +162,7 @@ impl Way for ByCodeDeploy {
     async fn calls(&self, made: &Made<'_>, plan: &Plan) -> Result<Vec<String>, ActionError> {
         let clouds = Clouds::default();
         clouds.hold(&made.account, &made.cloud);
-        let target = CodeDeployed::new(clouds, Pace::of(Pace::USUAL / 10));
+        let target = CodeDeployed::new(clouds, Arc::new(SystemClock));
         target.calls(&Arc::new(plan.clone())).await.map_err(failed)
     }
 

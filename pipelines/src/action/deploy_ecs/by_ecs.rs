@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use engine::clock::SystemClock;
 use engine::step::ActionError;
 use jiff::SignedDuration;
 use rollout::plan::Plan;
@@ -14,7 +15,6 @@ use super::by_codedeploy::{definition, paced, refused, steps};
 use super::inputs::Wish;
 use super::strategy::{Made, Own, Way};
 use crate::target::Clouds;
-use crate::target::Pace;
 use crate::target::mark_of;
 use crate::target::native::{Native, Settings};
 use crate::target::paced::{Parts, Shifter};
@@ -106,7 +106,7 @@ impl Way for ByEcs {
     async fn calls(&self, made: &Made<'_>, plan: &Plan) -> Result<Vec<String>, ActionError> {
         let clouds = Clouds::default();
         clouds.hold(&made.account, &made.cloud);
-        let target = Native::new(clouds, Pace::of(Pace::USUAL / 10));
+        let target = Native::new(clouds, Arc::new(SystemClock));
         target.calls(&Arc::new(plan.clone())).await.map_err(failed)
     }
 

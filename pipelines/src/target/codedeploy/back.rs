@@ -28,7 +28,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let Some(id) = self.find(&clients, subject, &settings).await? else { return Ok(json!({ "weight": 0 })) };
-        let (mut pauses, mut looks) = (Pauses::at(&self.pace), 0);
+        let (mut pauses, mut looks) = (Pauses::new(&self.clock), 0);
         loop {
             let seen = self.see(&clients, &settings, &id).await?;
             looks += u32::from(seen.0.status.is_over());
@@ -50,7 +50,7 @@ impl Inner {
 
     /// It stops some time after it was told: to tell it again meanwhile would be another effect.
     async fn stopping(&self, clients: &Clients, settings: &Settings, id: &str) -> Result<(), CallError> {
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         for _ in 0..LOOKS_MAX {
             if self.see(clients, settings, id).await?.0.status.is_over() {
                 return Ok(());
@@ -88,7 +88,6 @@ impl Inner {
                 )),
             });
         };
-        self.pace.turn().await;
         let other = clients.deploys.deployment(back).await.map_err(refused)?;
         Ok(match other.status {
             Status::Succeeded if share(seen) == Weight::NONE => Back::Done,
@@ -106,7 +105,6 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         self.back(subject).await?;
         let clients = self.clients(&settings)?;
-        self.pace.turn().await;
         let ended = clients.ecs.ended(&settings.service).await.map_err(refused)?;
         let logs: Vec<String> =
             ended.iter().filter(|one| !one.stopped.contains("Scaling activity")).map(explained).collect();

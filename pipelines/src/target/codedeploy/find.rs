@@ -7,7 +7,6 @@ use rollout::cause::Cause;
 use rollout::{GivenUp, Weight};
 
 use super::super::revisions::mark;
-use super::super::sides::Described;
 use super::{Clients, Inner, Seen, Settings};
 use crate::rollout::{CallError, Subject};
 use crate::target::refused;
@@ -51,13 +50,11 @@ impl Inner {
         settings: &Settings,
         is_active: bool,
     ) -> Result<Vec<Deployment>, CallError> {
-        self.pace.turn().await;
         let ids = clients.deploys.deployments(&settings.application, &settings.group, None, is_active).await;
         let ids = ids.map_err(refused)?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.pace.turn().await;
         clients.deploys.several(&ids).await.map_err(refused)
     }
 
@@ -78,31 +75,9 @@ impl Inner {
 
     /// What CodeDeploy says of it now.
     pub(super) async fn see(&self, clients: &Clients, settings: &Settings, id: &str) -> Result<Seen, CallError> {
-        self.pace.turn().await;
         let deployment = clients.deploys.deployment(id).await.map_err(refused)?;
-        self.pace.turn().await;
         let target = clients.deploys.target(id, &settings.target()).await.map_err(refused)?;
-        let seen = (deployment, target);
-        let mut all = self.described.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(id) {
-            Some(known) => known.again(seen.clone(), &self.pace),
-            None => {
-                all.insert(id.to_owned(), Described::new(seen.clone(), &self.pace));
-            }
-        }
-        Ok(seen)
-    }
-
-    /// What it said a moment ago, or says now: the longer nothing changes, the less often it is asked.
-    pub(super) async fn seen(&self, clients: &Clients, settings: &Settings, id: &str) -> Result<Seen, CallError> {
-        let fresh = {
-            let all = self.described.lock().unwrap_or_else(PoisonError::into_inner);
-            all.get(id).and_then(Described::fresh)
-        };
-        match fresh {
-            Some(seen) => Ok(seen),
-            None => self.see(clients, settings, id).await,
-        }
+        Ok((deployment, target))
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use aws::{Balancer, CloudWatch, CodeDeploy, Deployment, DeploymentTarget, Ecs};
+use engine::clock::Clock;
 use jiff::SignedDuration;
 use rollout::{Call, Observation, Weight};
 use serde_json::Value;
@@ -29,9 +30,7 @@ pub use self::appspec::{AppSpec, AppSpecFlaw};
 pub use self::settings::Settings;
 
 use super::Clouds;
-use super::Pace;
 use super::ecs::Counted;
-use super::sides::Described;
 use crate::rollout::{CallError, CallOrder, Subject, Target};
 
 /// How long functions of an `AppSpec` may take, and more.
@@ -49,12 +48,10 @@ pub struct CodeDeployed(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     clouds: Clouds,
-    pace: Pace,
+    clock: Arc<dyn Clock>,
     counted: Counted,
     /// Ids of deployments, by the mark in their description.
     known: Mutex<HashMap<String, String>>,
-    /// By id.
-    described: Mutex<HashMap<String, Described<Seen>>>,
     /// ARNs of target groups and names of their balancers, by the groups' names.
     groups: Mutex<HashMap<String, (String, String)>>,
     /// When task definitions were registered, by the mark of their rollout.
@@ -74,15 +71,14 @@ impl CodeDeployed {
     /// The name that plans have for it.
     pub const NAME: &'static str = "codedeploy";
 
-    /// One that asks at this pace, with the keys of `clouds`. Touches nothing yet.
+    /// One that uses the keys of `clouds`. Touches nothing yet.
     #[must_use]
-    pub fn new(clouds: Clouds, pace: Pace) -> Self {
+    pub fn new(clouds: Clouds, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Inner {
             clouds,
-            pace,
+            clock,
             counted: Counted::default(),
             known: Mutex::default(),
-            described: Mutex::default(),
             groups: Mutex::default(),
             began: Mutex::default(),
         }))

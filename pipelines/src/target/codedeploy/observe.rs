@@ -3,7 +3,6 @@
 use std::sync::PoisonError;
 
 use aws::{SetFacts, explained};
-use jiff::Timestamp;
 use rollout::{Observation, Side, Weight};
 
 use super::super::revisions::{mark, registered};
@@ -22,7 +21,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let id = self.found(&clients, subject, &settings).await?;
-        let seen = self.seen(&clients, &settings, &id).await?;
+        let seen = self.see(&clients, &settings, &id).await?;
         let (mut given_up, share) = (given_up(&seen), share(&seen));
         let target = seen.1.unwrap_or_default();
         let is_taken_back = subject.green.id != subject.rollout;
@@ -34,13 +33,12 @@ impl Inner {
         let alarms = if settings.alarms.is_empty() {
             Vec::new()
         } else {
-            self.pace.turn().await;
             clients.watch.firing(&settings.alarms).await.map_err(refused)?
         };
         let (green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
         let blue = subject.blue.as_ref().and(blue);
         Ok(Observation {
-            at: Timestamp::now(),
+            at: self.clock.now(),
             weight: Some(weight),
             blue,
             green,
@@ -74,10 +72,10 @@ impl Inner {
         let eyes = Eyes {
             balancer: &clients.balancer,
             watch: &clients.watch,
-            pace: &self.pace,
             counted: &self.counted,
             balancer_name: &balancer,
             rollout: subject.rollout,
+            now: self.clock.now(),
         };
         let from = self.registered_at(clients, subject, settings).await?;
         let counters = eyes.counters(&colours.iter().collect::<Vec<_>>(), from).await?;
@@ -95,7 +93,6 @@ impl Inner {
         if let Some(known) = known {
             return Ok(known);
         }
-        // Once for each of the two, and a look has no time to wait for more turns.
         let (arn, balancers) = clients.balancer.group(name).await.map_err(refused)?;
         let balancer = balancers.first().and_then(|arn| arn.split_once(":loadbalancer/"));
         let found = (arn, balancer.map(|(_, name)| name.to_owned()).unwrap_or_default());
@@ -115,7 +112,7 @@ impl Inner {
         if known.is_some() {
             return Ok(known);
         }
-        let found = registered(&clients.ecs, &self.pace, subject, &settings.task_definition).await?;
+        let found = registered(&clients.ecs, subject, &settings.task_definition).await?;
         let at = found.and_then(|found| found.at);
         if let Some(at) = at {
             self.began.lock().unwrap_or_else(PoisonError::into_inner).insert(key, at);
@@ -133,7 +130,6 @@ impl Inner {
         if green.running >= green.desired {
             return Ok(Vec::new());
         }
-        self.pace.turn().await;
         let ended = clients.ecs.ended(&settings.service).await.map_err(refused)?;
         Ok(ended.iter().take(TROUBLES_MAX).map(explained).collect())
     }

@@ -20,7 +20,6 @@ impl Inner {
         revisions::is_pinned(plan)?;
         let clients = self.clients(&settings)?;
         let service = self.service(&clients, &settings).await?;
-        self.pace.turn().await;
         let group = clients.deploys.group(&settings.application, &settings.group).await.map_err(refused)?;
         fits(&settings, &group)?;
         waits_enough(plan, &settings, &group)?;
@@ -38,13 +37,13 @@ impl Inner {
                 return Err(busy);
             }
         }
-        let blue = revisions::standing(&clients.ecs, &self.pace, &service, &settings.container).await?;
+        let blue = revisions::standing(&clients.ecs, &service, &settings.container).await?;
         Ok(Found { blue, green_is_warm: warm.is_some() && plan.reuse.is_some() })
     }
 
     async fn service(&self, clients: &Clients, settings: &Settings) -> Result<ServiceFacts, CallError> {
         let place = (settings.cluster.as_str(), settings.service.as_str());
-        let service = revisions::service(&clients.ecs, &self.pace, place, "with the controller CODE_DEPLOY").await?;
+        let service = revisions::service(&clients.ecs, place, "with the controller CODE_DEPLOY").await?;
         let controller = match service.controller {
             Controller::CodeDeploy => return Ok(service),
             Controller::Ecs => "ECS: use `strategy: ecs-native` or `rolling`, or `weighted` with two services",
@@ -63,7 +62,6 @@ impl Inner {
         if *config == settings.routing().name() {
             return Ok(());
         }
-        self.pace.turn().await;
         let parts = Parts::of(clients.deploys.routing(config).await.map_err(refused)?);
         if parts == settings.parts {
             return Ok(());
@@ -80,7 +78,6 @@ impl Inner {
         if settings.alarms.is_empty() || subject.plan.rollback_of.is_some() {
             return Ok(());
         }
-        self.pace.turn().await;
         let firing = clients.watch.firing(&settings.alarms).await.map_err(refused)?;
         if firing.is_empty() {
             return Ok(());

@@ -80,8 +80,13 @@ impl Stage {
 
     /// The fake's time.
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(FakeTime(Arc::clone(&self.fake)))
+        clock(&self.fake)
     }
+}
+
+/// The time of a fake.
+pub(crate) fn clock(fake: &Arc<Fake>) -> Arc<dyn Clock> {
+    Arc::new(FakeTime(Arc::clone(fake)))
 }
 
 /// A text in a value.

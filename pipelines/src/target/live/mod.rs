@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::Cloud;
+use engine::clock::Clock;
 use fake_aws::{Fake, Fault, Options};
 use jiff::SignedDuration;
 use rollout::plan::{Analysis, Metric, OnActive, Plan, Revision, RollbackOn};
@@ -14,6 +15,7 @@ use rollout::{Call, Observation};
 use serde_json::{Value, json};
 
 use super::Clouds;
+use super::ecs::stage::clock;
 use super::paced::Parts;
 use crate::rollout::{CallError, CallOrder, Subject, Target};
 
@@ -22,12 +24,12 @@ pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const IMAGE: &str =
     "r.example/orders@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// Makes the target with these keys.
-type Makes = fn(Clouds) -> Arc<dyn Target>;
+/// Makes the target with these keys and this time.
+type Makes = fn(Clouds, Arc<dyn Clock>) -> Arc<dyn Target>;
 
 /// A cluster, two target groups, and listeners for users and tests.
 pub(super) struct Stage {
-    pub(super) fake: Fake,
+    pub(super) fake: Arc<Fake>,
     pub(super) target: Arc<dyn Target>,
     renewed: Makes,
     /// What is asked for.
@@ -99,18 +101,18 @@ impl Stage {
         (name, target): (&str, Makes),
         set: impl FnOnce(&Place<'_>) -> Value,
     ) -> Self {
-        let fake = Fake::start(options).unwrap();
+        let fake = Arc::new(Fake::start(options).unwrap());
         fake.call("ECS", "RegisterTaskDefinition", &stands).unwrap();
         let place = place(&fake);
         let mut settings = set(&place);
         settings["task-definition"] = comes;
         let listener = place.listeners[0].clone();
-        Self { target: target(keys(&fake)), renewed: target, plan: plan(name, settings), listener, fake }
+        Self { target: target(keys(&fake), clock(&fake)), renewed: target, plan: plan(name, settings), listener, fake }
     }
 
     /// As a process that has just begun: with keys, and without memory.
     pub(super) fn forget(&mut self) {
-        self.target = (self.renewed)(keys(&self.fake));
+        self.target = (self.renewed)(keys(&self.fake), clock(&self.fake));
     }
 
     pub(super) fn subject(&self, blue: Option<Revision>) -> Subject {

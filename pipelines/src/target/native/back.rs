@@ -19,7 +19,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let Some(arn) = self.find(&clients, subject, &settings).await? else { return Ok(json!({ "weight": 0 })) };
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         let stuck = |words: String| Err(CallError::last(words));
         loop {
             let seen = self.see(&clients, &arn).await?;
@@ -52,7 +52,7 @@ impl Inner {
 
     /// To tell it again before it has begun would be another effect.
     async fn stopping(&self, clients: &Clients, arn: &str) -> Result<(), CallError> {
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         for _ in 0..LOOKS_MAX {
             if self.see(clients, arn).await?.status != NativeStatus::InProgress {
                 return Ok(());
@@ -67,7 +67,6 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         self.back(subject).await?;
         let clients = self.clients(&settings)?;
-        self.pace.turn().await;
         let ended = clients.ecs.ended(&settings.service).await.map_err(refused)?;
         let logs: Vec<String> =
             ended.iter().filter(|one| !one.stopped.contains("Scaling activity")).map(explained).collect();

@@ -21,7 +21,7 @@ impl Inner {
         if let Some(arn) = self.find(&clients, subject, &settings).await? {
             return Ok(json!({ "deployment": arn }));
         }
-        let definition = register(&clients.ecs, &self.pace, subject, &settings.task_definition).await?;
+        let definition = register(&clients.ecs, subject, &settings.task_definition).await?;
         self.until_free(&clients, &settings).await?;
         let is_back = subject.plan.rollback_of.is_some();
         let wish = NativeWish {
@@ -44,7 +44,7 @@ impl Inner {
 
     /// A newer deployment would end the one that goes on; one that only keeps old tasks is waited for.
     async fn until_free(&self, clients: &Clients, settings: &Settings) -> Result<(), CallError> {
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         loop {
             let all = self.deployments(clients, settings).await?;
             match all.iter().find(|one| is_active(one)) {
@@ -72,7 +72,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let arn = self.found(&clients, subject, &settings).await?;
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         loop {
             let seen = self.see(&clients, &arn).await?;
             if let Some(given_up) = given_up(&seen) {

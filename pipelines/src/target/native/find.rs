@@ -8,7 +8,6 @@ use rollout::{GivenUp, Weight};
 
 use super::super::ecs::ROLLOUT_TAG;
 use super::super::revisions::{mark, registered};
-use super::super::sides::Described;
 use super::{Clients, Inner, Settings};
 use crate::rollout::{CallError, Subject};
 use crate::target::refused;
@@ -44,7 +43,7 @@ impl Inner {
         subject: &Subject,
         settings: &Settings,
     ) -> Result<Option<String>, CallError> {
-        let ours = registered(&clients.ecs, &self.pace, subject, &settings.task_definition).await?;
+        let ours = registered(&clients.ecs, subject, &settings.task_definition).await?;
         let Some(ours) = ours else { return Ok(None) };
         for one in self.deployments(clients, settings).await? {
             if self.revision(clients, &one.green.revision).await?.task_definition == ours.arn {
@@ -66,7 +65,6 @@ impl Inner {
                 continue;
             }
             let definition = self.revision(clients, &one.green.revision).await?.task_definition;
-            self.pace.turn().await;
             let known = clients.ecs.task_definition(&definition).await.map_err(refused)?;
             let is_its = known.tag(ROLLOUT_TAG).and_then(|tag| tag.parse().ok()) == Some(rollout);
             if is_its && one.is_baking {
@@ -82,7 +80,6 @@ impl Inner {
         clients: &Clients,
         settings: &Settings,
     ) -> Result<Vec<NativeDeployment>, CallError> {
-        self.pace.turn().await;
         clients.ecs.deployments(&settings.service).await.map_err(refused)
     }
 
@@ -92,7 +89,6 @@ impl Inner {
         if let Some(known) = known {
             return Ok(known);
         }
-        self.pace.turn().await;
         let found = clients.ecs.revision(arn).await.map_err(refused)?;
         self.revisions.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.to_owned(), found.clone());
         Ok(found)
@@ -115,28 +111,7 @@ impl Inner {
 
     /// What ECS says of it now.
     pub(super) async fn see(&self, clients: &Clients, arn: &str) -> Result<NativeDeployment, CallError> {
-        self.pace.turn().await;
-        let seen = clients.ecs.deployment(arn).await.map_err(refused)?;
-        let mut all = self.described.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(arn) {
-            Some(known) => known.again(seen.clone(), &self.pace),
-            None => {
-                all.insert(arn.to_owned(), Described::new(seen.clone(), &self.pace));
-            }
-        }
-        Ok(seen)
-    }
-
-    /// What it said a moment ago, or says now: the longer nothing changes, the less often it is asked.
-    pub(super) async fn seen(&self, clients: &Clients, arn: &str) -> Result<NativeDeployment, CallError> {
-        let fresh = {
-            let all = self.described.lock().unwrap_or_else(PoisonError::into_inner);
-            all.get(arn).and_then(Described::fresh)
-        };
-        match fresh {
-            Some(seen) => Ok(seen),
-            None => self.see(clients, arn).await,
-        }
+        clients.ecs.deployment(arn).await.map_err(refused)
     }
 }
 

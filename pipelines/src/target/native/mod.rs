@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws::{Balancer, CloudWatch, Ecs, NativeDeployment, NativeRevision};
+use aws::{Balancer, CloudWatch, Ecs, NativeRevision};
+use engine::clock::Clock;
 use jiff::SignedDuration;
 use rollout::{Call, Observation, Weight};
 use serde_json::Value;
@@ -27,9 +28,7 @@ use serde_json::Value;
 pub use self::settings::Settings;
 
 use super::Clouds;
-use super::Pace;
 use super::ecs::Counted;
-use super::sides::Described;
 use crate::rollout::{CallError, CallOrder, Subject, Target};
 
 /// How long functions of the service may take, and more.
@@ -44,12 +43,10 @@ pub struct Native(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     clouds: Clouds,
-    pace: Pace,
+    clock: Arc<dyn Clock>,
     counted: Counted,
     /// ARNs of deployments, by the mark of their rollout.
     known: Mutex<HashMap<String, String>>,
-    /// By ARN.
-    described: Mutex<HashMap<String, Described<NativeDeployment>>>,
     /// Revisions never change.
     revisions: Mutex<HashMap<String, NativeRevision>>,
     /// When task definitions were registered, by the mark of their rollout.
@@ -68,15 +65,14 @@ impl Native {
     /// The name that plans have for it.
     pub const NAME: &'static str = "ecs-native";
 
-    /// One that asks at this pace, with the keys of `clouds`. Touches nothing yet.
+    /// One that uses the keys of `clouds`. Touches nothing yet.
     #[must_use]
-    pub fn new(clouds: Clouds, pace: Pace) -> Self {
+    pub fn new(clouds: Clouds, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Inner {
             clouds,
-            pace,
+            clock,
             counted: Counted::default(),
             known: Mutex::default(),
-            described: Mutex::default(),
             revisions: Mutex::default(),
             began: Mutex::default(),
         }))

@@ -4,7 +4,6 @@ use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use aws::{NativeSide, explained};
-use jiff::Timestamp;
 use rollout::{Observation, Side, Weight};
 
 use super::super::revisions::{mark, registered};
@@ -23,7 +22,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let arn = self.found(&clients, subject, &settings).await?;
-        let seen = self.seen(&clients, &arn).await?;
+        let seen = self.see(&clients, &arn).await?;
         let (mut given_up, mut weight) = (given_up(&seen), share(&seen));
         let (mut green, mut blue) = (Some(seen.green), seen.blue);
         // Of one that is taken back the colours have changed places.
@@ -33,12 +32,11 @@ impl Inner {
         let alarms = if settings.alarms.is_empty() {
             Vec::new()
         } else {
-            self.pace.turn().await;
             clients.watch.firing(&settings.alarms).await.map_err(refused)?
         };
         let (green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
         let (blue, given_up) = (subject.blue.as_ref().and(blue), given_up.map(Box::new));
-        Ok(Observation { at: Timestamp::now(), weight: Some(weight), blue, green, alarms, given_up })
+        Ok(Observation { at: self.clock.now(), weight: Some(weight), blue, green, alarms, given_up })
     }
 
     async fn sides(
@@ -65,10 +63,10 @@ impl Inner {
         let eyes = Eyes {
             balancer: &clients.balancer,
             watch: &clients.watch,
-            pace: &self.pace,
             counted: &self.counted,
             balancer_name: &settings.balancer(),
             rollout: subject.rollout,
+            now: self.clock.now(),
         };
         let from = self.registered_at(clients, subject, settings).await?;
         let counters = eyes.counters(&colours.iter().collect::<Vec<_>>(), from).await?;
@@ -92,7 +90,7 @@ impl Inner {
         if known.is_some() {
             return Ok(known);
         }
-        let found = registered(&clients.ecs, &self.pace, subject, &settings.task_definition).await?;
+        let found = registered(&clients.ecs, subject, &settings.task_definition).await?;
         let at = found.and_then(|found| found.at);
         if let Some(at) = at {
             self.began.lock().unwrap_or_else(PoisonError::into_inner).insert(key, at);
@@ -110,7 +108,6 @@ impl Inner {
         if green.running >= green.desired {
             return Ok(Vec::new());
         }
-        self.pace.turn().await;
         let ended = clients.ecs.ended(&settings.service).await.map_err(refused)?;
         Ok(ended.iter().take(TROUBLES_MAX).map(explained).collect())
     }

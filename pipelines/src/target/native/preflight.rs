@@ -19,7 +19,6 @@ impl Inner {
         holds_for_scripts(plan, &settings)?;
         let clients = self.clients(&settings)?;
         let service = self.service(&clients, &settings).await?;
-        self.pace.turn().await;
         let native = clients.ecs.native(&settings.service).await.map_err(refused)?;
         if native.rule.as_ref() != Some(&settings.rule) {
             return Err(CallError::last(format!(
@@ -41,13 +40,13 @@ impl Inner {
                 return Err(busy(other, &settings));
             }
         }
-        let blue = revisions::standing(&clients.ecs, &self.pace, &service, &settings.container).await?;
+        let blue = revisions::standing(&clients.ecs, &service, &settings.container).await?;
         Ok(Found { blue, green_is_warm: warm.is_some() && plan.reuse.is_some() })
     }
 
     async fn service(&self, clients: &Clients, settings: &Settings) -> Result<ServiceFacts, CallError> {
         let place = (settings.cluster.as_str(), settings.service.as_str());
-        let service = revisions::service(&clients.ecs, &self.pace, place, "with the controller ECS").await?;
+        let service = revisions::service(&clients.ecs, place, "with the controller ECS").await?;
         let controller = match service.controller {
             Controller::Ecs => return Ok(service),
             Controller::CodeDeploy => "CODE_DEPLOY: use `strategy: codedeploy`",
@@ -64,7 +63,6 @@ impl Inner {
         if settings.alarms.is_empty() || subject.plan.rollback_of.is_some() {
             return Ok(());
         }
-        self.pace.turn().await;
         let firing = clients.watch.firing(&settings.alarms).await.map_err(refused)?;
         if firing.is_empty() {
             return Ok(());

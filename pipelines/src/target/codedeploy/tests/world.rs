@@ -7,7 +7,7 @@ use fake_aws::Options;
 use serde_json::{Value, json};
 
 use super::super::{AppSpec, CodeDeployed, Settings};
-use crate::target::Pace;
+use crate::target::Quiet;
 use crate::target::live::{ACCOUNT, IMAGE, Place, Stage, definition};
 use crate::target::paced::Parts;
 
@@ -23,7 +23,10 @@ pub(super) fn stage(more: Value) -> Stage {
 
 /// With what stands and what is deployed.
 pub(super) fn with(options: Options, more: Value, both: [Value; 2]) -> Stage {
-    let target = |clouds| Arc::new(CodeDeployed::new(clouds, Pace::of(Duration::ZERO))) as Arc<_>;
+    let target = |clouds, clock: Arc<_>| {
+        let target = CodeDeployed::new(clouds, Arc::clone(&clock));
+        Arc::new(Quiet::new(target, clock)) as Arc<_>
+    };
     Stage::new(options, both, (CodeDeployed::NAME, target), |place| set(place, &more))
 }
 

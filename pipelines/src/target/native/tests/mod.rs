@@ -10,7 +10,7 @@ use rollout::{Call, Cause, Weight};
 use serde_json::{Value, json};
 
 use super::{Native, Settings};
-use crate::target::Pace;
+use crate::target::Quiet;
 use crate::target::live::{ACCOUNT, IMAGE, Place, Stage, definition};
 use crate::target::paced::Parts;
 
@@ -23,7 +23,10 @@ fn stage() -> Stage {
 }
 
 fn with(options: Options, both: [Value; 2]) -> Stage {
-    let target = |clouds| Arc::new(Native::new(clouds, Pace::of(Duration::ZERO))) as Arc<_>;
+    let target = |clouds, clock: Arc<_>| {
+        let target = Native::new(clouds, Arc::clone(&clock));
+        Arc::new(Quiet::new(target, clock)) as Arc<_>
+    };
     Stage::new(options, both, (Native::NAME, target), set)
 }
 
