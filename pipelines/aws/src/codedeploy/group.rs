@@ -171,7 +171,10 @@ impl CodeDeploy {
         match made.await {
             Err(problem) if problem.is("DeploymentConfigAlreadyExistsException") => Ok(name),
             // Nobody heard the answer: what is there says what was done.
-            Err(problem) if problem.is_uncertain => self.routing(&name).await.map(|_| name),
+            Err(problem) if problem.is_uncertain => match self.routing(&name).await {
+                Err(missing) if missing.is("DeploymentConfigDoesNotExistException") => Err(problem),
+                found => found.map(|_| name),
+            },
             Err(problem) => Err(problem),
             Ok(_) => Ok(name),
         }

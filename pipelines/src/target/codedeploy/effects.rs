@@ -13,6 +13,9 @@ use super::{AppSpec, Clients, Inner, Seen, Settings};
 use crate::rollout::{CallError, Subject};
 use crate::target::refused;
 
+/// Looks at a deployment that was told to end its wait, until it is told again.
+const LOOKS_MAX: u32 = 10;
+
 impl Inner {
     /// See [`rollout::Call::StartGreen`].
     pub(super) async fn start_green(&self, subject: &Subject) -> Result<Value, CallError> {
@@ -21,7 +24,7 @@ impl Inner {
         if let Some(id) = self.find(&clients, subject, &settings).await? {
             return Ok(json!({ "deployment": id }));
         }
-        let arn = register(&clients.ecs, &self.pace, subject, &settings.task_definition).await?;
+        let arn = register(&clients.ecs, subject, &settings.task_definition).await?;
         self.make_room(&clients, &settings).await?;
         let id = self.create(&clients, subject, &settings, &arn).await?;
         let mark = mark(subject.rollout, &subject.plan);
@@ -68,7 +71,7 @@ impl Inner {
 
     /// A group has one deployment at a time: one of ours that only keeps the old tasks warm ends now.
     async fn make_room(&self, clients: &Clients, settings: &Settings) -> Result<(), CallError> {
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         loop {
             let active = self.recent(clients, settings, true).await?;
             let Some(one) = active.first() else { return Ok(()) };
@@ -99,7 +102,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let id = self.found(&clients, subject, &settings).await?;
-        let mut pauses = Pauses::at(&self.pace);
+        let mut pauses = Pauses::new(&self.clock);
         loop {
             let seen = self.see(&clients, &settings, &id).await?;
             if let Some(given_up) = given_up(&seen) {
@@ -175,14 +178,18 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let id = self.found(&clients, subject, &settings).await?;
-        let mut pauses = Pauses::at(&self.pace);
+        let (mut pauses, mut looks) = (Pauses::new(&self.clock), 0);
         loop {
             let (deployment, _) = self.see(&clients, &settings, &id).await?;
             if deployment.status.is_over() {
                 return Ok(json!({ "cut": 0 }));
             }
             if waits_for_the_end(&deployment) {
-                end_wait(&clients, &id).await?;
+                // The tasks take a while to end, and to say it again meanwhile would be another effect.
+                if looks % LOOKS_MAX == 0 {
+                    end_wait(&clients, &id).await?;
+                }
+                looks += 1;
             }
             pauses.pause().await;
         }

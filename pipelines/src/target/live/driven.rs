@@ -121,6 +121,21 @@ impl User {
     }
 }
 
+/// What becomes of a call that has had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its process dies; another one, which knows nothing but the facts, goes on.
+    Killed,
+    /// Its answer is lost.
+    Unheard,
+    /// Both.
+    KilledAndUnheard,
+}
+
+impl Fate {
+    pub(crate) const ALL: [Self; 3] = [Self::Killed, Self::Unheard, Self::KilledAndUnheard];
+}
+
 /// A rollout that is driven beside its users.
 pub(crate) struct Live {
     pub(crate) world: World,
@@ -216,23 +231,40 @@ impl Live {
         }
     }
 
-    /// Kills whoever drives when an operation has had its effect, whose answer is lost, and lets another process, which knows
-    /// nothing but the facts, go on to the end. With `aborts` somebody stops it at the first share.
-    pub(crate) async fn dies_at(mut self, operation: &str, aborts: bool) -> Self {
+    /// Lets a call meet its fate when it has had its effect, and what is left of the rollout go on to its end. With `aborts`
+    /// somebody stops it at the first share.
+    pub(crate) async fn meets(mut self, (operation, nth): (&str, usize), fate: Fate, aborts: bool) -> Self {
         let mut is_told = false;
-        self.world.fake.add_fault(operation, 1, fake_aws::Fault::DropResponse);
-        let died = !self
+        if fate != Fate::Killed {
+            self.world.fake.add_fault(operation, nth as u64, fake_aws::Fault::DropResponse);
+        }
+        let ended = self
             .drive(|live| {
                 if aborts && !is_told && live.view().weight.0 == 100 {
                     is_told = true;
                     live.shared.order(ROLLOUT, rollout::Order::Abort);
                 }
-                live.world.fake.effects(operation) > 0
+                fate != Fate::Unheard && live.world.fake.effects(operation) >= nth
             })
             .await;
-        assert!(died, "{operation}\n{}", self.told());
-        self.world.forget();
-        assert!(self.drive(|_| false).await);
+        assert_eq!(ended, fate == Fate::Unheard, "{operation} {fate:?}\n{}", self.told());
+        if !ended {
+            self.world.forget();
+            assert!(self.drive(|_| false).await);
+        }
+        assert!(self.world.fake.effects(operation) >= nth, "{operation} was called\n{}", self.told());
         self
     }
+}
+
+/// Questions to AWS: never more than one a second.
+pub(crate) fn is_asked_calmly(fake: &fake_aws::Fake) {
+    let changes = ["Register", "Update", "Modify", "Create", "Continue", "Stop", "Put"];
+    let is_question = |name: &str| !changes.iter().any(|verb| name.starts_with(verb));
+    let journal = fake.journal();
+    let asked: Vec<i64> = journal.iter().filter(|call| is_question(&call.operation)).map(|call| call.at).collect();
+    // What is on its way may come in a little later than it was sent: windows of ten seconds are looked at.
+    let most = asked.iter().map(|at| asked.iter().filter(|other| (*at..*at + 10_000).contains(other)).count()).max();
+    println!("{} questions, {most:?} at most in ten seconds", asked.len());
+    assert!(asked.len() > 20 && most.is_some_and(|most| most <= 11), "{asked:?}");
 }

@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use jiff::SignedDuration;
 use rollout::{Cause, Order, Outcome, Stage};
 use serde_json::{Value, json};
 
 use super::world::{stage, with};
-use crate::target::live::ROLLOUT;
-use crate::target::live::driven::{Live, Scripts, is_here, options, server};
+use crate::target::live::driven::{Fate, Live, Scripts, is_asked_calmly, is_here, options, server};
+use crate::target::live::{ROLLOUT, Stage as World};
+use crate::target::paced::Parts;
 
 fn both() -> [Value; 2] {
     [server("blue"), server("green")]
@@ -73,21 +75,53 @@ async fn what_goes_back_under_load_loses_nobody() {
     }
 }
 
-/// A driver that is killed in the moment in which AWS has had the effect and nobody has heard of it, for every effect.
+/// A canary of a minute, for which CodeDeploy has no configuration, on a clock that runs this fast.
+fn canary(speed: f64) -> World {
+    let mut world = stage(json!({}));
+    let parts = Parts::Two(100, 1);
+    world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);
+    world.plan.settings["parts"] = serde_json::to_value(parts).unwrap();
+    world.plan.settings["config"] = json!(parts.routing().name());
+    world.fake.set_speed(speed);
+    world
+}
+
+/// Each effect meets each fate, and AWS has had it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_at_an_effect_is_followed_by_one_that_has_it_once() {
-    for (operation, aborts, count) in [
-        ("ECS.RegisterTaskDefinition", false, 1),
-        ("CodeDeploy.CreateDeployment", false, 1),
-        ("CodeDeploy.ContinueDeployment", false, 2),
-        ("CodeDeploy.StopDeployment", true, 1),
+    for (operation, nth, aborts) in [
+        ("ECS.RegisterTaskDefinition", 1, false),
+        ("CodeDeploy.CreateDeploymentConfig", 1, false),
+        ("CodeDeploy.CreateDeployment", 1, false),
+        // The gate before users, then the end of the old tasks.
+        ("CodeDeploy.ContinueDeployment", 1, false),
+        ("CodeDeploy.ContinueDeployment", 2, false),
+        ("CodeDeploy.StopDeployment", 1, true),
     ] {
-        let world = stage(json!({}));
-        world.fake.set_speed(200.0);
-        let live = Live::new(world, Scripts::default()).dies_at(operation, aborts).await;
-        let outcome = if aborts { Outcome::RolledBack } else { Outcome::Succeeded };
-        assert_eq!(live.view().outcome, Some(outcome), "{operation}\n{}", live.told());
-        assert_eq!(live.world.fake.effects(operation), count, "{operation}\n{}", live.told());
-        assert_eq!(live.world.fake.effects("CodeDeploy.CreateDeployment"), 1, "{operation}");
+        for fate in Fate::ALL {
+            let live = Live::new(canary(200.0), Scripts::default()).meets((operation, nth), fate, aborts).await;
+            let told = format!("{operation} {nth} {fate:?}\n{}", live.told());
+            let outcome = if aborts { Outcome::RolledBack } else { Outcome::Succeeded };
+            assert_eq!(live.view().outcome, Some(outcome), "{told}");
+            let waits = |kind: &str| {
+                let all = live.world.fake.journal().into_iter();
+                all.filter(|call| call.is_done && call.input["deploymentWaitType"] == kind).count()
+            };
+            let effects =
+                ["ECS.RegisterTaskDefinition", "CodeDeploy.CreateDeploymentConfig", "CodeDeploy.CreateDeployment"];
+            assert_eq!(effects.map(|name| live.world.fake.effects(name)), [1; 3], "{told}");
+            let (ended, stopped) = if aborts { (0, 1) } else { (1, 0) };
+            let found =
+                (waits("READY_WAIT"), waits("TERMINATION_WAIT"), live.world.fake.effects("CodeDeploy.StopDeployment"));
+            assert_eq!(found, (1, ended, stopped), "{told}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aws_is_asked_once_a_second_at_most() {
+    let live = Live::new(canary(20.0), Scripts::default());
+    assert!(live.drive(|_| false).await);
+    assert_eq!(live.view().outcome, Some(Outcome::Succeeded), "{}", live.told());
+    is_asked_calmly(&live.world.fake);
 }

@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use jiff::SignedDuration;
 use rollout::{Cause, Order, Outcome, Stage as At};
 
 use super::{stage, with};
-use crate::target::live::ROLLOUT;
-use crate::target::live::driven::{Live, Scripts, is_here, options, server};
+use crate::target::live::driven::{Fate, Live, Scripts, is_asked_calmly, is_here, options, server};
+use crate::target::live::{ROLLOUT, Stage as World};
+use crate::target::paced::Parts;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_canary_with_a_pause_and_scripts_under_load() {
@@ -61,7 +63,18 @@ async fn what_goes_back_under_load_loses_nobody() {
     }
 }
 
-/// A driver that is killed in the moment in which AWS has had the effect and nobody has heard of it, for every effect.
+/// A canary of a minute on a clock that runs this fast.
+fn canary(speed: f64) -> World {
+    let mut world = stage();
+    let parts = Parts::Two(100, 1);
+    world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);
+    world.plan.settings["parts"] = serde_json::to_value(parts).unwrap();
+    world.plan.settings["bake-minutes"] = serde_json::json!(1);
+    world.fake.set_speed(speed);
+    world
+}
+
+/// Each effect meets each fate, and AWS has had it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_at_an_effect_is_followed_by_one_that_has_it_once() {
     for (operation, aborts) in [
@@ -70,12 +83,23 @@ async fn whoever_dies_at_an_effect_is_followed_by_one_that_has_it_once() {
         ("ECS.ContinueServiceDeployment", false),
         ("ECS.StopServiceDeployment", true),
     ] {
-        let world = stage();
-        world.fake.set_speed(200.0);
-        let live = Live::new(world, Scripts::default()).dies_at(operation, aborts).await;
-        let outcome = if aborts { Outcome::RolledBack } else { Outcome::Succeeded };
-        assert_eq!(live.view().outcome, Some(outcome), "{operation}\n{}", live.told());
-        assert_eq!(live.world.fake.effects(operation), 1, "{operation}\n{}", live.told());
-        assert_eq!(live.world.fake.effects("ECS.UpdateService"), 1, "{operation}");
+        for fate in Fate::ALL {
+            let live = Live::new(canary(200.0), Scripts::default()).meets((operation, 1), fate, aborts).await;
+            let told = format!("{operation} {fate:?}\n{}", live.told());
+            let outcome = if aborts { Outcome::RolledBack } else { Outcome::Succeeded };
+            assert_eq!(live.view().outcome, Some(outcome), "{told}");
+            let effects =
+                ["RegisterTaskDefinition", "UpdateService", "ContinueServiceDeployment", "StopServiceDeployment"];
+            let found = effects.map(|name| live.world.fake.effects(&format!("ECS.{name}")));
+            assert_eq!(found, [1, 1, 1, usize::from(aborts)], "{told}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aws_is_asked_once_a_second_at_most() {
+    let live = Live::new(canary(20.0), Scripts::default());
+    assert!(live.drive(|_| false).await);
+    assert_eq!(live.view().outcome, Some(Outcome::Succeeded), "{}", live.told());
+    is_asked_calmly(&live.world.fake);
 }
