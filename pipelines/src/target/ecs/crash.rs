@@ -17,6 +17,8 @@ use crate::target::{Clouds, Quiet};
 
 /// How many stories go on at a time: they wait more than they work.
 const AT_ONCE: usize = 6;
+/// Seconds of the virtual clock in a real one: a call that may take fifteen takes half of one on a busy machine.
+const SPEED: f64 = 30.0;
 
 /// A rollout to be killed.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +67,7 @@ type Case = (Story, Option<Death>, Option<(&'static str, u64)>);
 /// Plays it with this death, or this answer lost; how many deeds were written down.
 async fn play(story: Story, death: Option<Death>, lost: Option<(&'static str, u64)>) -> usize {
     let stage = Stage::new();
+    stage.fake.set_speed(SPEED);
     let memory = Memory::new(to_play(&stage), stage.clock().now(), death, story.back_at);
     if let Some((operation, nth)) = lost {
         stage.fake.add_fault(operation, nth, Fault::DropResponse);
