@@ -94,11 +94,12 @@ impl Containers {
         Ok((self.address(&launch.task).await?, digests))
     }
 
-    /// The image's digest; it is pulled if it lies in the fake's registry and not here.
+    /// The image's digest; it is pulled if it lies in the fake's registry, or in another one of this machine, and not here.
     async fn pull(&self, image: &str, architecture: Option<&str>) -> Result<String, String> {
         let missing = || format!("CannotPullContainerError: failed to resolve ref {image}: {image}: not found");
         let mut found = self.docker.inspect_image(image).await;
-        if found.is_err() && image.starts_with(&self.registry.0) {
+        let is_own = image.starts_with(&self.registry.0);
+        if found.is_err() && (is_own || image.starts_with("127.0.0.1:")) {
             let options = CreateImageOptionsBuilder::default().from_image(image).build();
             let credentials = bollard::auth::DockerCredentials {
                 username: Some("AWS".to_owned()),
@@ -106,7 +107,7 @@ impl Containers {
                 serveraddress: Some(self.registry.0.clone()),
                 ..Default::default()
             };
-            let mut pulling = self.docker.create_image(Some(options), None, Some(credentials));
+            let mut pulling = self.docker.create_image(Some(options), None, is_own.then_some(credentials));
             while let Some(step) = pulling.next().await {
                 step.map_err(|error| format!("CannotPullContainerError: {error}"))?;
             }

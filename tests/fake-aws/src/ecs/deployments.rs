@@ -14,6 +14,8 @@ pub(crate) struct HookState {
     pub(crate) is_pause: bool,
     pub(crate) function: Option<String>,
     pub(crate) stage: String,
+    /// Of which share, where the stage comes for each.
+    pub(crate) step: u32,
     /// As AWS names it.
     pub(crate) status: &'static str,
     pub(crate) expires: Time,
@@ -47,6 +49,9 @@ pub(crate) struct ServiceDeployment {
     /// And of tests.
     pub(crate) test: f64,
     pub(crate) last_step: Time,
+    /// Which share comes, from 0, and how many have been given.
+    pub(crate) step: u32,
+    pub(crate) given: u32,
     pub(crate) alarms: Vec<String>,
     /// One of its alarms rang when it began, so it listens to none of them; of rolling ones only.
     pub(crate) is_deaf: bool,
@@ -93,6 +98,8 @@ impl World {
             production: 0.0,
             test: 0.0,
             last_step: now,
+            step: 0,
+            given: 0,
             alarms: Vec::new(),
             is_deaf: false,
             baking: None,

@@ -24,6 +24,9 @@ pub(super) const STAGES: [&str; 11] = [
 ];
 /// From this stage on alarms are heard.
 const SHIFT: usize = 7;
+/// The stage before each share of canaries and linear deployments:
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycleHook.html>.
+const BEFORE_SHIFT: usize = 6;
 
 impl World {
     /// What AWS refuses of a deployment configuration.
@@ -93,7 +96,7 @@ impl World {
                 self.roll_back_on(&one);
                 continue;
             }
-            let heard = one.stage >= SHIFT || one.stage == 2;
+            let heard = one.stage >= SHIFT || one.stage == 2 || one.production > 0.0;
             if let Some(reason) = heard.then(|| self.failure_of(&one)).flatten() {
                 self.begin_rollback(&arn, &reason);
                 continue;
@@ -110,6 +113,14 @@ impl World {
             return false;
         }
         let now = self.now;
+        let one = self.ecs.deployments[arn].clone();
+        if one.stage == SHIFT && one.production < 100.0 {
+            let is_due = now - one.last_step >= between_shares(&one);
+            if let Some(one) = self.ecs.deployments.get_mut(arn).filter(|_| is_due) {
+                (one.stage, one.step, one.entered) = (BEFORE_SHIFT, one.step + 1, now);
+            }
+            return is_due;
+        }
         if one.stage + 1 == STAGES.len() {
             if let Some(service) = self.ecs.services.get_mut(&one.service) {
                 service.completed = Some(one.target.clone());
@@ -139,7 +150,12 @@ impl World {
                 self.shift_test(one, 100.0);
                 true
             }
-            "PRODUCTION_TRAFFIC_SHIFT" => self.shift_on(one),
+            "PRODUCTION_TRAFFIC_SHIFT" => {
+                if one.given == one.step {
+                    self.shift_on(one);
+                }
+                true
+            }
             "BAKE_TIME" => {
                 let minutes = one.config.int("bakeTimeInMinutes").unwrap_or(0);
                 self.now - one.entered >= minutes * MINUTE
@@ -159,32 +175,20 @@ impl World {
         }
     }
 
-    /// Shifts users' requests as the strategy says. Whether all have been shifted.
-    fn shift_on(&mut self, one: &ServiceDeployment) -> bool {
-        let minutes = |config: &str, key: &str, usual: i64| -> Time {
-            one.config.get(config).and_then(|config| config.int(key)).unwrap_or(usual) * MINUTE
-        };
+    /// Gives users' next share as the strategy says.
+    fn shift_on(&mut self, one: &ServiceDeployment) {
         let percent = |config: &str, key: &str, usual: f64| {
             one.config.get(config).and_then(|config| config.number(key)).unwrap_or(usual)
         };
-        let (first, then, wait) = match one.config.text("strategy") {
-            Some("CANARY") => (
-                percent("canaryConfiguration", "canaryPercent", 5.0),
-                100.0,
-                minutes("canaryConfiguration", "canaryBakeTimeInMinutes", 10),
-            ),
-            Some("LINEAR") => {
-                let step = percent("linearConfiguration", "stepPercent", 10.0);
-                (step, one.production + step, minutes("linearConfiguration", "stepBakeTimeInMinutes", 6))
-            }
-            _ => (100.0, 100.0, 0),
+        let share = match one.config.text("strategy") {
+            Some("CANARY") if one.production == 0.0 => percent("canaryConfiguration", "canaryPercent", 5.0),
+            Some("LINEAR") => one.production + percent("linearConfiguration", "stepPercent", 10.0),
+            _ => 100.0,
         };
-        if one.production == 0.0 {
-            self.shift(one, first);
-        } else if one.production < 100.0 && self.now - one.last_step >= wait {
-            self.shift(one, then.min(100.0));
+        self.shift(one, share.min(100.0));
+        if let Some(one) = self.ecs.deployments.get_mut(&one.arn) {
+            one.given += 1;
         }
-        self.ecs.deployments[&one.arn].production >= 100.0
     }
 
     fn shift(&mut self, one: &ServiceDeployment, percent: f64) {
@@ -259,7 +263,22 @@ impl World {
         if one.is_rolling() || one.source.is_none() {
             return None;
         }
-        let name = STAGES[one.stage];
-        Some(if name == "PRE_PRODUCTION_TRAFFIC_SHIFT" { "POST_TEST_TRAFFIC_SHIFT" } else { name })
+        Some(match STAGES[one.stage] {
+            "PRE_PRODUCTION_TRAFFIC_SHIFT" if one.step > 0 => "PRODUCTION_TRAFFIC_SHIFT",
+            "PRE_PRODUCTION_TRAFFIC_SHIFT" => "POST_TEST_TRAFFIC_SHIFT",
+            name => name,
+        })
+    }
+}
+
+/// The time between two shares.
+fn between_shares(one: &ServiceDeployment) -> Time {
+    let minutes = |config: &str, key: &str, usual: i64| -> Time {
+        one.config.get(config).and_then(|config| config.int(key)).unwrap_or(usual) * MINUTE
+    };
+    match one.config.text("strategy") {
+        Some("CANARY") => minutes("canaryConfiguration", "canaryBakeTimeInMinutes", 10),
+        Some("LINEAR") => minutes("linearConfiguration", "stepBakeTimeInMinutes", 6),
+        _ => 0,
     }
 }

@@ -16,12 +16,13 @@ impl World {
     pub(super) fn hooks_are_done(&mut self, arn: &str) -> bool {
         let one = self.ecs.deployments[arn].clone();
         let stage = STAGES[one.stage];
-        if !one.hooks.iter().any(|hook| hook.stage == stage) {
+        if !one.hooks.iter().any(|hook| hook.stage == stage && hook.step == one.step) {
             self.begin_hooks(&one, stage);
         }
         self.end_late_hooks(arn);
         let one = &self.ecs.deployments[arn];
-        let mine: Vec<_> = one.hooks.iter().filter(|hook| hook.stage == stage).cloned().collect();
+        let is_here = |hook: &&super::HookState| hook.stage == stage && hook.step == one.step;
+        let mine: Vec<_> = one.hooks.iter().filter(is_here).cloned().collect();
         if let Some(bad) = mine
             .iter()
             .find(|hook| matches!(hook.status, "FAILED") || (hook.status == "TIMED_OUT" && hook.action != "CONTINUE"))
@@ -50,6 +51,7 @@ impl World {
                 is_pause,
                 function: function.filter(|_| !is_pause),
                 stage: stage.to_owned(),
+                step: one.step,
                 status,
                 expires: self.now + if is_pause { minutes * MINUTE } else { HOOK_TIME },
                 action: limit.text("action").unwrap_or("ROLLBACK").to_owned(),

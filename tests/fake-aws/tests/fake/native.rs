@@ -191,3 +191,34 @@ fn configurations_that_aws_refuses_are_refused() {
         assert!(message.contains(words), "{message}");
     }
 }
+
+/// As AWS documents it for canaries and linear deployments: these stages come with every share.
+#[test]
+fn hooks_of_a_shift_are_called_for_each_share() {
+    let of = |stages: &[&str]| json!({ "hookTargetArn": "arn:aws:lambda:eu-central-1:123456789012:function:check", "roleArn": "arn:aws:iam::123456789012:role/ecs", "lifecycleStages": stages });
+    let pause = json!({ "targetType": "PAUSE", "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"] });
+    let hooks =
+        json!([of(&["POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"]), pause]);
+    let canary = json!({ "canaryPercent": 10.0, "canaryBakeTimeInMinutes": 5 });
+    let stage = begin(json!({ "strategy": "CANARY", "canaryConfiguration": canary, "lifecycleHooks": hooks }));
+    stage.fake.set_function("check", Some(true));
+    let arn = update(&stage, "app:2");
+    for (weights, minutes) in [((100, 0), 0), ((90, 10), 5)] {
+        stage.seconds(20 + minutes * 60);
+        assert_eq!(stage.weights(&stage.rule), weights, "the pause is before each share");
+        let one = describe(&stage, &arn);
+        let waits =
+            one["lifecycleHookDetails"].as_array().unwrap().iter().find(|hook| hook["status"] == "AWAITING_ACTION");
+        let hook = text(waits.unwrap(), "/hookId");
+        stage.call(
+            "ECS",
+            "ContinueServiceDeployment",
+            json!({ "serviceDeploymentArn": arn, "hookId": hook, "action": "CONTINUE" }),
+        );
+    }
+    assert_eq!(stage.weights(&stage.rule), (0, 100));
+    let called: Vec<String> =
+        stage.fake.function_calls().iter().map(|call| text(&call["event"], "/lifecycleStage")).collect();
+    let shift = "PRODUCTION_TRAFFIC_SHIFT";
+    assert_eq!(called, ["POST_TEST_TRAFFIC_SHIFT", shift, shift, "POST_PRODUCTION_TRAFFIC_SHIFT"]);
+}
