@@ -3,6 +3,7 @@
 //! Follows <https://github.com/opencontainers/distribution-spec/blob/main/spec.md> 1.1 and the way to tokens of
 //! <https://distribution.github.io/distribution/spec/auth/token/>. TLS, and HTTP to this machine.
 
+mod platforms;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -14,6 +15,8 @@ use scanners::attest::{Blob, Descriptor, Kept, Manifest, Registry, Source};
 use serde_json::Value as Json;
 use tokio::runtime::Handle;
 use workflow::secret::Secret;
+
+pub use self::platforms::Platform;
 
 /// What manifests may be.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \

@@ -123,16 +123,28 @@ impl TaskDefinition {
     /// Why an image of that platform cannot run in its tasks: what ECS would say as `exec format error`, minutes later.
     #[must_use]
     pub fn refuses_platform(&self, os: &str, architecture: &str) -> Option<String> {
+        self.refuses_platforms(&[(os, architecture)])
+    }
+
+    /// The same of an image for several platforms (system, architecture), of which one has to fit; an empty part fits.
+    #[must_use]
+    pub fn refuses_platforms(&self, platforms: &[(&str, &str)]) -> Option<String> {
         let (wants_os, wants) = self.platform();
-        let fits = (os.is_empty() || os == wants_os) && (architecture.is_empty() || architecture == wants);
-        (!fits).then(|| {
-            let family = if architecture == "arm64" { "ARM64" } else { "X86_64" };
-            format!(
-                "the image is for {os}/{architecture}, and tasks of `{}` run on {wants_os}/{wants}: they would end with `exec format \
-                 error`. Build it for {wants_os}/{wants}, or write \"runtimePlatform\": {{\"cpuArchitecture\": \"{family}\"}}",
-                self.family()
-            )
-        })
+        let fits = |(os, architecture): &(&str, &str)| {
+            (os.is_empty() || *os == wants_os) && (architecture.is_empty() || *architecture == wants)
+        };
+        if platforms.is_empty() || platforms.iter().any(fits) {
+            return None;
+        }
+        let all: Vec<String> = platforms.iter().map(|(os, architecture)| format!("{os}/{architecture}")).collect();
+        let family =
+            if platforms.iter().any(|(_, architecture)| *architecture == "arm64") { "ARM64" } else { "X86_64" };
+        Some(format!(
+            "the image is for {}, and tasks of `{}` run on {wants_os}/{wants}: they would end with `exec format error`. Build it \
+             for {wants_os}/{wants}, or write \"runtimePlatform\": {{\"cpuArchitecture\": \"{family}\"}}",
+            all.join(", "),
+            self.family()
+        ))
     }
 
     /// Changes a container.

@@ -81,6 +81,48 @@ impl Drop for Program {
     }
 }
 
+/// ECR as ministack has it: its calls, and a registry. Gone with this value.
+pub(crate) struct Ministack {
+    process: Child,
+    /// `127.0.0.1:PORT`.
+    pub(crate) host: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Ministack {
+    /// `None`: it is not installed (`scripts/validators.sh`).
+    pub(crate) fn start() -> Option<Self> {
+        let built = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("validators");
+        let validators = std::env::var_os("PIPE_VALIDATORS").map_or(built, std::path::PathBuf::from);
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(validators.join("ministack/bin/ministack"));
+        let variables = [("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1"), ("PYTHONUNBUFFERED", "1")];
+        command
+            .envs(variables)
+            .env("GATEWAY_PORT", port.to_string())
+            .env("HOME", folder.path())
+            .env("TMPDIR", folder.path());
+        // Both of its streams are one, since either may say it.
+        let (reader, writer) = std::io::pipe().unwrap();
+        command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer).current_dir(folder.path());
+        let process = command.spawn().ok()?;
+        drop(command);
+        let mut lines = BufReader::new(reader).lines();
+        let is_there = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Running on http"));
+        std::thread::spawn(move || lines.for_each(drop));
+        assert!(is_there, "it says where it listens");
+        Some(Self { process, host: format!("127.0.0.1:{port}"), _folder: folder })
+    }
+}
+
+impl Drop for Ministack {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 fn blob(bytes: &[u8]) -> Blob {
     Blob { digest: digest(bytes), bytes: bytes.to_vec() }
 }

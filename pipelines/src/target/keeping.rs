@@ -1,6 +1,12 @@
 //! Images that are deployed keep a tag in their repository of ECR, so that its rules never remove what somebody may go back to.
 
-use aws::{Cloud, Ecr, Problem, deployed_tag};
+use aws::{Cloud, Ecr, Fault, Problem, deployed_tag};
+use serde_json::{Value, json};
+use workflow::secret::Secret;
+
+use super::refused;
+use crate::registry::Login;
+use crate::rollout::{CallError, Subject};
 
 /// Digits of the digest in the tag: numbers of rollouts begin anew with each installation.
 const DIGITS: usize = 12;
@@ -34,6 +40,16 @@ impl Kept {
     fn ecr(&self, cloud: &Cloud) -> Ecr {
         let cloud = self.region.as_deref().map_or_else(|| cloud.clone(), |region| cloud.in_region(region));
         cloud.ecr(self.account.as_deref())
+    }
+
+    /// A name and password for its registry.
+    ///
+    /// # Errors
+    /// As AWS says.
+    pub(crate) async fn login(&self, cloud: &Cloud) -> Result<Login, Problem> {
+        let none = || Problem::plain(Fault::Aws, "AWS gave no password for the registry");
+        let key = self.ecr(cloud).login(&[]).await?.into_iter().next().ok_or_else(none)?;
+        Ok(Login { user: key.user, password: Secret::new(key.password) })
     }
 
     /// The tag that it has once this rollout stands.
@@ -85,6 +101,22 @@ pub(crate) async fn pinned(cloud: &Cloud, image: &str) -> Result<Option<String>,
             format!("there is no image {image}: was it pushed there, and did no lifecycle rule remove it?"),
         )),
     }
+}
+
+/// Gives the image of a rollout its tag, if its registry is ECR; what came of it stands in `made`.
+///
+/// # Errors
+/// AWS asks to come back later.
+pub(crate) async fn keep_image(cloud: &Cloud, subject: &Subject, made: &mut Value) -> Result<(), CallError> {
+    let Some(kept) = Kept::of(cloud, &subject.plan.image) else { return Ok(()) };
+    let tag = kept.tag_in(&subject.plan.environment, subject.rollout);
+    match kept.keep(cloud, &tag).await {
+        Ok(()) => made["tag"] = json!(tag),
+        Err(problem) if problem.is_for_now => return Err(refused(problem)),
+        // What serves all users well is not taken away for a missing right; the step says it.
+        Err(problem) => made["warning"] = json!(problem.words),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

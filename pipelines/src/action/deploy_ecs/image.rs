@@ -1,13 +1,22 @@
 //! The task definition that is deployed, and whether its image is what was scanned and can run.
 
-use aws::TaskDefinition;
+use std::time::Duration;
+
+use aws::{Cloud, TaskDefinition};
+use engine::outbound::{Asker, Proxies};
 use engine::step::{ActionCall, ActionError};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::super::Deploying;
 use super::super::aws_step::{failed, read_file, text};
 use super::inputs::{Wish, is_pinned};
+use crate::registry::{Platform, Reference, Remote};
+use crate::target::keeping::Kept;
 use crate::target::local;
+
+/// How long a registry may take to say what an image is for.
+const REGISTRY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The task definition with the image in it, and the container that serves.
 pub(super) async fn definition(call: &ActionCall<'_>, wish: &Wish) -> Result<(TaskDefinition, String), ActionError> {
@@ -49,17 +58,55 @@ fn serving(definition: &TaskDefinition) -> Option<String> {
     all.iter().find(has_port)?["name"].as_str().map(str::to_owned)
 }
 
-/// Whether it is for the platform of the tasks, as far as this machine knows the image.
+/// Whether it is there, and for the platform of the tasks: by this machine's Docker if it has the image, else by its registry. Where
+/// neither can tell, that is said, and ECS finds out.
 pub(super) async fn check(
-    _call: &ActionCall<'_>,
+    call: &mut ActionCall<'_>,
     deploying: &Deploying,
+    cloud: &Cloud,
     definition: &TaskDefinition,
     image: &str,
 ) -> Result<(), ActionError> {
-    let Ok(docker) = deploying.local.docker().await else { return Ok(()) };
-    let Ok(found) = docker.client.inspect_image(image).await else { return Ok(()) };
-    let (os, architecture) = (found.os.unwrap_or_default(), found.architecture.unwrap_or_default());
-    definition.refuses_platform(&os, &architecture).map_or(Ok(()), |words| Err(failed(words)))
+    let refused =
+        |platforms: &[(&str, &str)]| definition.refuses_platforms(platforms).map_or(Ok(()), |words| Err(failed(words)));
+    if let Ok(docker) = deploying.local.docker().await
+        && let Ok(found) = docker.client.inspect_image(image).await
+    {
+        return refused(&[(&found.os.unwrap_or_default(), &found.architecture.unwrap_or_default())]);
+    }
+    let asked = tokio::time::timeout(REGISTRY_TIME_MAX, platforms(cloud, image)).await;
+    let why = match asked {
+        Ok(Ok(Some(found))) => {
+            let all: Vec<_> = found.iter().map(|one| (one.os.as_str(), one.architecture.as_str())).collect();
+            return refused(&all);
+        }
+        Ok(Ok(None)) => {
+            return Err(failed(format!(
+                "the registry has no image {image}: its tasks would end with `CannotPullContainerError`. Push it first, and \
+                 deploy the output `image` of that step"
+            )));
+        }
+        Ok(Err(why)) => why,
+        Err(_) => format!("no answer within {} s", REGISTRY_TIME_MAX.as_secs()),
+    };
+    let (os, architecture) = definition.platform();
+    let words =
+        format!("Whether {image} is for {os}/{architecture}, as the tasks are, was not asked of its registry: {why}");
+    call.log.line(&words).await;
+    Ok(())
+}
+
+/// What the image is for, as its registry says; `None`: it has no such image.
+async fn platforms(cloud: &Cloud, image: &str) -> Result<Option<Vec<Platform>>, String> {
+    let named = Reference::parse(image).map_err(|error| error.to_string())?;
+    let login = match Kept::of(cloud, image) {
+        Some(kept) => Some(kept.login(cloud).await.map_err(|problem| problem.words)?),
+        None => None,
+    };
+    let asker = Asker::by(Proxies::default()).map_err(|error| error.to_string())?;
+    let mut there = Remote::new(asker, Handle::current(), &named, login);
+    let asked = tokio::task::spawn_blocking(move || there.platforms(&named.reference)).await;
+    asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// The id under which verdicts about an image are kept.

@@ -14,6 +14,8 @@ mod inputs;
 #[cfg(test)]
 mod paced;
 #[cfg(test)]
+mod registries;
+#[cfg(test)]
 mod rolling;
 mod strategy;
 #[cfg(test)]
@@ -90,7 +92,7 @@ impl BuiltInAction for DeployEcs {
         };
         let made = Made { wish: &wish, cloud, account, definition, container, appspec };
         let pinned = made.definition.image(&made.container).unwrap_or_default().to_owned();
-        image::check(call, deploying, &made.definition, &pinned).await?;
+        image::check(call, deploying, &made.cloud, &made.definition, &pinned).await?;
         self.ask_for_scan(call, &environment, &pinned, deploying).await?;
         let way = wish.strategy.way();
         let mut own = way.own(&made).await?;

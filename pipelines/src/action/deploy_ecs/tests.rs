@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use engine::clock::Clock;
+use engine::outbound::{Asker, Proxies};
 use engine::step::trial::{Trial, Tried};
 use engine::store::rollouts::Rollouts;
 use engine::store::{Database, Options};
 use fake_aws::Fault;
+use scanners::attest::{Blob, Manifest, Registry as _};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use workflow::secret::Secret;
 
 use super::*;
 use crate::action::job_here::JobHere;
 use crate::action::rollback::Rollback;
 use crate::deploying::aws_targets;
+use crate::registry::{Login, Reference, Remote, digest};
 use crate::rollout::Keeper;
 use crate::rollout::keeper::Orphans;
 use crate::target::Clouds;
-use crate::target::ecs::stage::{IMAGE, Stage, definition};
+use crate::target::ecs::stage::{IMAGE, Stage, definition, text};
 use crate::target::local::{Local, Starter};
 
 /// A server's parts, and a job.
@@ -163,6 +169,12 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     let tag = place.run("v1", &[("task-definition", "tag.json")]).await;
     failed(&tag, &["tag.json: container `app` has the image r.example/orders:2, a tag", "HOST/NAME@sha256:"]);
     failed(&place.run("v1", &[("cluster", "none")]).await, &["rejected", "none does not exist in eu-central-1"]);
+    failed(&place.run("v1", &[("aws-region", "mars")]).await, &["`mars` is no region"]);
+    let mut wrong = definition(IMAGE);
+    wrong["containerDefinitions"][0]["portMappings"][0]["containerPort"] = json!("eighty");
+    std::fs::write(place.folder.path().join("w/r/r/wrong.json"), wrong.to_string()).unwrap();
+    let wrong = place.run("v1", &[("task-definition", "wrong.json")]).await;
+    failed(&wrong, &["wrong.json: containerDefinitions[0].portMappings[0].containerPort"]);
     place.stage.fake.add_fault("STS.GetCallerIdentity", 1, Fault::ExpiredToken);
     failed(&place.run("v1", &[]).await, &["expired"]);
     let mut trial = place.trial("v1");
@@ -177,4 +189,93 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     failed(&nobody.await, &["AWS_ACCESS_KEY_ID"]);
     let changes = ["ECS.RegisterTaskDefinition", "ECS.UpdateService", "ELBv2.ModifyListener"];
     assert_eq!(changes.map(|call| place.stage.fake.effects(call)), [0; 3]);
+}
+
+/// Puts an image of this configuration, or a list of platforms, into the fake's registry; its name by digest.
+async fn stored(place: &Place, manifest: impl FnOnce(&Blob) -> Value, config: Value) -> String {
+    let fake = &place.stage.fake;
+    let host = fake.endpoint().trim_start_matches("http://").to_owned();
+    let variables = fake.environment();
+    let cloud = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap();
+    let key = cloud.ecr(None).login(&[]).await.unwrap().remove(0);
+    let login = Login { user: key.user, password: Secret::new(&*key.password) };
+    let bytes = serde_json::to_vec(&config).unwrap();
+    let config = Blob { digest: digest(&bytes), bytes };
+    let manifest = manifest(&config);
+    let bytes = serde_json::to_vec(&manifest).unwrap();
+    let manifest = Manifest { media_type: text(&manifest, "/mediaType"), digest: digest(&bytes), bytes };
+    let name = Reference { host, repository: "shop/orders".to_owned(), reference: manifest.digest.clone() };
+    let image = format!("{}@{}", name.name(), manifest.digest);
+    let mut there = Remote::new(Asker::by(Proxies::default()).unwrap(), Handle::current(), &name, Some(login));
+    let put = tokio::task::spawn_blocking(move || {
+        there.put_blob(&config).unwrap();
+        there.put_manifest(&manifest.digest, &manifest).unwrap();
+    });
+    put.await.unwrap();
+    image
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_for_another_platform_is_found_in_its_registry() {
+    let place = Place::new();
+    place.stage.fake.call("ECR", "CreateRepository", &json!({ "repositoryName": "shop/orders" })).unwrap();
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let one = |config: &Blob| {
+        let config = json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config.digest, "size": config.bytes.len() });
+        json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": [] })
+    };
+    let arm = stored(&place, one, json!({ "os": "linux", "architecture": "arm64" })).await;
+    let intel = stored(&place, one, json!({ "os": "linux", "architecture": "amd64" })).await;
+    let listed = |platforms: Vec<Value>| {
+        let (digest, size) = (intel.split_once('@').unwrap().1.to_owned(), 1);
+        let entry = move |platform| json!({ "mediaType": kind, "digest": digest, "size": size, "platform": platform });
+        let all: Vec<Value> = platforms.into_iter().map(entry).collect();
+        move |_: &Blob| json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": all })
+    };
+    let platform = |os: &str, architecture: &str| json!({ "os": os, "architecture": architecture });
+    let none = stored(&place, listed(vec![platform("linux", "arm64"), platform("linux", "s390x")]), json!({})).await;
+    let both = stored(
+        &place,
+        listed(vec![platform("linux", "arm64"), platform("linux", "amd64"), platform("unknown", "unknown")]),
+        json!({}),
+    )
+    .await;
+    let missing = format!("{}@sha256:{}", arm.split_once('@').unwrap().0, "0".repeat(64));
+    for strategy in ["weighted", "codedeploy", "ecs-native"] {
+        for (image, words) in [
+            (
+                &arm,
+                &[
+                    "the image is for linux/arm64, and tasks of `orders` run on linux/amd64",
+                    "\"cpuArchitecture\": \"ARM64\"",
+                ][..],
+            ),
+            (&none, &["the image is for linux/arm64, linux/s390x, and tasks", "Build it for linux/amd64"]),
+            (&missing, &["the registry has no image", "CannotPullContainerError"]),
+        ] {
+            let mut given = vec![("image", image.as_str()), ("strategy", strategy), ("steps", "")];
+            if strategy != "weighted" {
+                given.push(("listener-rule", ""));
+            }
+            failed(&place.run("platform", &given).await, words);
+        }
+    }
+    for image in [&intel, &both] {
+        let dry = place.run("platform", &[("image", image.as_str()), ("dry-run", "true")]).await;
+        assert!(
+            dry.result.is_ok() && !dry.log.contains("was not asked of its registry"),
+            "{:?}\n{}",
+            dry.result,
+            dry.log
+        );
+    }
+    // Who may not read it is told so, and ECS finds out.
+    place.stage.fake.add_fault("ECR.GetAuthorizationToken", 1, Fault::AccessDenied);
+    let dry = place.run("platform", &[("image", arm.as_str()), ("dry-run", "true")]).await;
+    assert!(
+        dry.result.is_ok() && dry.log.contains("may not do `ecr:GetAuthorizationToken`"),
+        "{:?}\n{}",
+        dry.result,
+        dry.log
+    );
 }

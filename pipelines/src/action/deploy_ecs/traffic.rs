@@ -50,7 +50,7 @@ fn definition(image: &str, version: &str, command: &[&str]) -> Value {
 pub(super) struct Shop {
     pub(super) place: Place,
     /// By its digest.
-    image: String,
+    pub(super) image: String,
     pub(super) address: String,
 }
 

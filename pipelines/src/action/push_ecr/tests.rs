@@ -1,6 +1,7 @@
 //! What is asked of ECR before and after a push, with recorded answers, and the push itself into `docker-registry` where it is.
 
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use engine::step::trial::Tried;
 
@@ -119,4 +120,48 @@ async fn rules_of_others_are_left() {
     let stands = ecr.lifecycle("shop/orders").await.unwrap().unwrap();
     assert!(!aws::is_same_policy(&stands, &aws::lifecycle_policy(10, 100, 14)));
     assert!(got.recv().unwrap().contains("GetLifecyclePolicy"));
+}
+
+/// An image that goes into the fake's own registry, whose replication never ends, and whose tags never move.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_that_never_come_and_tags_of_others_are_said() {
+    let fake = fake_aws::Fake::start(fake_aws::Options::default()).unwrap();
+    let call = |name: &str, input: serde_json::Value| fake.call("ECR", name, &input).unwrap();
+    call("CreateRepository", serde_json::json!({ "repositoryName": "shop/orders", "imageTagMutability": "IMMUTABLE" }));
+    let to = serde_json::json!([{ "destinations": [{ "region": "us-west-2", "registryId": "123456789012" }] }]);
+    call("PutReplicationConfiguration", serde_json::json!({ "replicationConfiguration": { "rules": to } }));
+    fake.hang_replication(true);
+    let host = fake.endpoint().trim_start_matches("http://").to_owned();
+    let (mut one, mut other) =
+        (Small::build("pipe-ecr-one", "one").await, Small::build("pipe-ecr-other", "other").await);
+    one.more = vec![format!("{host}/shop/orders:v1")];
+    other.more = vec![format!("{host}/shop/orders:v1")];
+    let scratch = tempfile::tempdir().unwrap();
+    let push = async |image: &str, more: &[(&str, &str)]| {
+        let mut trial = with_keys(&fake.endpoint(), scratch.path());
+        trial.env.extend(fake.environment());
+        let least = [("image", image), ("repository", "shop/orders"), ("tags", "v1"), ("registry", &host)];
+        trial.run(&PushEcr, &[&least[..], more].concat()).await
+    };
+    let late = push(&one.name, &[("replicate-to", "us-west-2"), ("replication-timeout", "1s")]).await;
+    let error = late.result.unwrap_err().to_string();
+    for part in
+        ["after 1 s there is no copy in us-west-2", "The push itself is done; running the step again goes on waiting"]
+    {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    let taken = push(&other.name, &[]).await.result.unwrap_err().to_string();
+    assert!(taken.contains("tag `v1` of") && taken.contains("which is another image: nothing was pushed"), "{taken}");
+    // Not by force either: AWS keeps such tags.
+    let forced = push(&other.name, &[("move-tags", "true")]).await;
+    assert!(forced.result.is_err(), "{}", forced.log);
+    let images = call("DescribeImages", serde_json::json!({ "repositoryName": "shop/orders" }));
+    assert_eq!(images["imageDetails"].as_array().unwrap().len(), 1, "{images}");
+    fake.hang_replication(false);
+    fake.advance(Duration::from_secs(600));
+    let again = push(&one.name, &[("replicate-to", "us-west-2"), ("replication-timeout", "10s")]).await;
+    assert!(again.result.is_ok() && again.outputs["pushed"] == "false", "{:?}\n{}", again.result, again.log);
+    assert_eq!(again.outputs["replicated"], "us-west-2");
+    one.remove().await;
+    other.remove().await;
 }

@@ -10,7 +10,7 @@ use super::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
 use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
-use crate::target::keeping::Kept;
+use crate::target::keeping::keep_image;
 use crate::target::revisions::{PLAN_TAG, mark};
 
 /// Between the first two looks at a service whose tasks end; each later pause is longer.
@@ -112,15 +112,7 @@ impl Inner {
             )));
         }
         let mut made = json!({ "service": green.facts.name });
-        if let Some(kept) = Kept::of(&clients.cloud, &subject.plan.image) {
-            let tag = kept.tag_in(&subject.plan.environment, subject.rollout);
-            match kept.keep(&clients.cloud, &tag).await {
-                Ok(()) => made["tag"] = json!(tag),
-                Err(problem) if problem.is_for_now => return Err(refused(problem)),
-                // What serves all users well is not taken away for a missing right; the step says it.
-                Err(problem) => made["warning"] = json!(problem.words),
-            }
-        }
+        keep_image(&clients.cloud, subject, &mut made).await?;
         Ok(made)
     }
 
