@@ -8,11 +8,14 @@ use rollout::read::Mistake;
 use rollout::{Schedule, Step, Weight};
 use serde::{Deserialize, Serialize};
 
-/// Longest interval that CodeDeploy takes, in minutes.
+/// Minutes between the first part and the last one at CodeDeploy: quota L-86A1A2E1, which AWS words for Lambda and whose
+/// configurations ECS has too, <https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html>.
 const CODEDEPLOY_MINUTES_MAX: i64 = 2_880;
-/// Longest that ECS takes.
+/// Longest interval that ECS takes, `canaryBakeTimeInMinutes` and `stepBakeTimeInMinutes`: 0 to 1440,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html>.
 const ECS_MINUTES_MAX: i64 = 1_440;
-/// The least part of a linear deployment of ECS, in thousandths.
+/// The least part of a linear deployment of ECS, in thousandths: `stepPercent` is from 3.0 to 100.0,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html>.
 const ECS_STEP_MIN: u16 = 30;
 
 /// What both have in common: equal parts, or one and the rest.
@@ -77,6 +80,7 @@ impl Shifter {
         }
         if before.len() > 1 {
             mistakes.extend(self.equal(steps));
+            mistakes.extend(self.whole_time(before));
         }
         let minutes = before.first().map_or(0, |step| u32::try_from(step.hold.as_mins()).unwrap_or(0));
         debug_assert!(last.weight == Weight::ALL, "a schedule ends with all");
@@ -99,6 +103,22 @@ impl Shifter {
                 self.minutes_max()
             );
             mistake(at, "for", words)
+        })
+    }
+
+    /// All intervals together, where whoever shifts has a limit for that.
+    fn whole_time(self, before: &[Step]) -> Option<Mistake> {
+        let minutes: i64 = before.iter().map(|step| step.hold.as_mins()).sum();
+        let is_limited = match self {
+            Self::CodeDeploy => before.iter().all(|step| step.hold.as_mins() <= CODEDEPLOY_MINUTES_MAX),
+            Self::Ecs | Self::Rolling => false,
+        };
+        (is_limited && minutes > CODEDEPLOY_MINUTES_MAX).then(|| {
+            let words = format!(
+                "CodeDeploy gives the last part {CODEDEPLOY_MINUTES_MAX} min after the first one at most, and these take {minutes} min: \
+                 shorter intervals, larger parts, or `strategy: weighted`"
+            );
+            mistake(0, "for", words)
         })
     }
 
@@ -274,6 +294,9 @@ mod tests {
         let long = "[{ weight: 10, for: 25h }, { weight: 100 }]";
         check(CodeDeploy, long, Ok(Parts::Two(100, 1_500)));
         check(Ecs, long, Err(("steps[1].for", "from 1 to 1440")));
+        let slow = "[{ weight: 25, for: 17h }, { weight: 50, for: 17h }, { weight: 75, for: 17h }, { weight: 100 }]";
+        check(CodeDeploy, slow, Err(("steps[1].for", "2880 min after the first one at most, and these take 3060 min")));
+        check(Ecs, slow, Ok(Parts::Equal(250, 1_020)));
         let step = "{ weight: 2, for: 1m }, { weight: 4, for: 1m }, { weight: 100 }";
         check(Ecs, &format!("[{step}]"), Err(("steps[1].weight", "3 % at least")));
     }

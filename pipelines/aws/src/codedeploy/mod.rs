@@ -25,8 +25,9 @@ use crate::patience::{changing, reading};
 use crate::problem::Asked;
 use crate::{Cloud, Fault, Problem};
 
-/// Longest description that CodeDeploy takes, in characters.
-pub const DESCRIPTION_MAX: usize = 512;
+/// Longest description, in characters, that CodeDeploy documents:
+/// <https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html>.
+pub const DESCRIPTION_MAX: usize = 256;
 /// Deployments that are looked through for one of ours.
 const DEPLOYMENTS_MAX: usize = 20;
 
