@@ -117,4 +117,5 @@ module "access" {
   repository     = var.repository
   state_bucket   = var.state_bucket
   makes_provider = var.is_first_of_account
+  strategies     = var.strategies
 }

@@ -144,3 +144,14 @@ variable "is_first_of_account" {
   type        = bool
   default     = true
 }
+
+variable "strategies" {
+  description = "Strategies of pipe/deploy-ecs that jobs may use: each has a policy of its own."
+  type        = set(string)
+  default     = ["weighted"]
+
+  validation {
+    condition     = length(setsubtract(var.strategies, ["weighted", "codedeploy", "native"])) == 0
+    error_message = "Each of strategies is weighted, codedeploy or native."
+  }
+}

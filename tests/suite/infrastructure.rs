@@ -1,7 +1,7 @@
 //! What the project ships for AWS: its Terraform is formatted, parses and passes a linter, and its policies allow what our code asks
 //! for, and no more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -89,10 +89,14 @@ fn actions(name: &str) -> BTreeSet<String> {
     found
 }
 
-/// Operations that a file of the crate `aws` asks for: calls of a client of the SDK, and those of our own by name.
+/// Operations that a file of the crate `aws` asks for.
 fn asked(file: &str, service: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join("pipelines/aws/src").join(file)).unwrap();
-    let text = text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect::<String>();
+    operations(&text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect::<String>(), service)
+}
+
+/// Operations in a text without white space: calls of a client of the SDK, and those of our own by name.
+fn operations(text: &str, service: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for call in text.split("self.client.").skip(1) {
         let name: String = call.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
@@ -126,17 +130,118 @@ fn policies_allow_what_is_asked_for_and_no_more() {
     // A repository that is made has tags: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
     let made = &actions("push-ecr-create.json") - &set(&["ecr:TagResource"]);
     assert_eq!(&actions("push-ecr.json") | &made, &ecr | &pushed);
+}
 
-    let asked = &(&asked("ecs.rs", "ecs") | &asked("balancer.rs", "elasticloadbalancing"))
-        | &asked("cloudwatch.rs", "cloudwatch");
-    // Only where AWS itself deploys.
-    let asked = &asked - &set(&["elasticloadbalancing:DescribeTargetGroups"]);
-    assert!(asked.contains("elasticloadbalancing:ModifyRule") && asked.contains("ecs:UpdateService"), "{asked:?}");
-    // A definition that is registered has tags and names roles; logs are asked for where a task does not run.
-    // What stands keeps a tag in ECR, so that its lifecycle leaves it.
-    let beside = set(&["ecs:TagResource", "iam:PassRole", "logs:GetLogEvents"]);
-    let kept = set(&["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"]);
-    assert_eq!(actions("deploy-ecs-weighted.json"), &(&asked | &beside) | &kept);
+/// Text of files or of all files of a folder below `pipelines/src`, without tests and white space.
+fn sources(places: &[&str]) -> String {
+    let mut all = String::new();
+    let folder = root().join("pipelines/src");
+    for place in places {
+        for entry in walkdir::WalkDir::new(folder.join(place)).sort_by_file_name() {
+            let entry = entry.unwrap();
+            let name = entry.path().strip_prefix(&folder).unwrap().to_string_lossy().into_owned();
+            let is_test = ["/tests", "crash.rs", "lives.rs", "stage.rs"].iter().any(|part| name.contains(part));
+            if name.ends_with(".rs") && !is_test {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                all.extend(text.split("#[cfg(test)]").next().unwrap().split_whitespace());
+            }
+        }
+    }
+    all
+}
+
+/// A client of the crate `aws`: names that hold one or make one, its service in policies, its files.
+type Client = (&'static [&'static str], &'static str, &'static [&'static str]);
+
+const CLIENTS: [Client; 5] = [
+    (&["ecs"], "ecs", &["ecs.rs", "ecs/native.rs"]),
+    (&["deploys", "codedeploy"], "codedeploy", &["codedeploy/mod.rs", "codedeploy/group.rs"]),
+    (&["balancer"], "elasticloadbalancing", &["balancer.rs"]),
+    (&["watch", "cloudwatch"], "cloudwatch", &["cloudwatch.rs"]),
+    (&["ecr"], "ecr", &["ecr.rs"]),
+];
+
+/// For each function of a client what it asks for, itself or by another one.
+fn functions((_, service, files): &Client) -> BTreeMap<String, BTreeSet<String>> {
+    let is_word = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    let mut bodies = BTreeMap::<String, String>::new();
+    for file in *files {
+        let text = std::fs::read_to_string(root().join("pipelines/aws/src").join(file)).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        for part in text.split("fn ").skip(1) {
+            let name: String = part.chars().take_while(is_word).collect();
+            // Functions outside may have the name of one of a client.
+            bodies.entry(name).or_default().extend(part.split_whitespace());
+        }
+    }
+    let direct = |body: &String| operations(body, service);
+    let mut found: BTreeMap<String, BTreeSet<String>> =
+        bodies.iter().map(|(name, body)| (name.clone(), direct(body))).collect();
+    for _ in 0..bodies.len() {
+        let before = found.clone();
+        for (name, body) in &bodies {
+            let called = before.iter().filter(|(other, _)| body.contains(&format!("self.{other}(")));
+            let more: Vec<String> = called.flat_map(|(_, asked)| asked.clone()).collect();
+            found.get_mut(name).unwrap().extend(more);
+        }
+    }
+    found
+}
+
+/// Whether a function is called at something with one of these names, or at what a function of such a name gives.
+fn is_called(text: &str, function: &str, receivers: &[&str]) -> bool {
+    let ends = |before: &str| {
+        receivers
+            .iter()
+            .any(|name| before.strip_suffix(name).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric)))
+    };
+    let call = format!(".{function}(");
+    text.match_indices(&call).any(|(at, _)| {
+        let before = &text[..at];
+        let mut depth = 0;
+        let opens = before.char_indices().rev().find(|(_, c)| {
+            depth += i32::from(*c == ')') - i32::from(*c == '(');
+            depth <= 0
+        });
+        ends(before) || (before.ends_with(')') && opens.is_some_and(|(at, _)| ends(&before[..at])))
+    })
+}
+
+/// What a strategy asks AWS for, by its sources.
+fn asked_by(places: &[&str]) -> BTreeSet<String> {
+    let shared = ["target/revisions.rs", "target/sides.rs", "target/keeping.rs"];
+    let text = sources(&[&shared, places].concat());
+    let mut asked = BTreeSet::new();
+    for client in &CLIENTS {
+        let functions = functions(client).into_iter().filter(|(name, _)| is_called(&text, name, client.0));
+        asked.extend(functions.flat_map(|(_, operations)| operations));
+    }
+    if text.contains(".logs().last(") {
+        asked.insert("logs:GetLogEvents".to_owned());
+    }
+    asked
+}
+
+#[test]
+fn each_strategy_may_do_what_it_asks_for_and_no_more() {
+    // A definition that is registered has tags and names roles. What an image is for is read as a pull would do.
+    let beside = set(&["ecs:TagResource", "iam:PassRole", "ecr:GetDownloadUrlForLayer"]);
+    // https://github.com/aws-actions/amazon-ecs-deploy-task-definition#permissions: CodeDeploy keeps what it is told to deploy.
+    let revision = set(&["codedeploy:RegisterApplicationRevision"]);
+    for (name, places, more, some) in [
+        ("weighted", &["target/ecs", "action/deploy_ecs/weighted.rs"], set(&[]), "elasticloadbalancing:ModifyRule"),
+        (
+            "codedeploy",
+            &["target/codedeploy", "action/deploy_ecs/by_codedeploy.rs"],
+            revision,
+            "codedeploy:StopDeployment",
+        ),
+        ("native", &["target/native", "action/deploy_ecs/by_ecs.rs"], set(&[]), "ecs:ContinueServiceDeployment"),
+    ] {
+        let asked = asked_by(places);
+        assert!(asked.contains(some) && asked.contains("ecs:RegisterTaskDefinition"), "{name}: {asked:?}");
+        assert_eq!(actions(&format!("deploy-ecs-{name}.json")), &(&asked | &beside) | &more, "{name}");
+    }
 }
 
 #[test]

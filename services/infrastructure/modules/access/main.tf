@@ -13,14 +13,14 @@ locals {
     apply  = ["${local.from}:environment:infrastructure-${var.environment}"]
   }
 
-  policies = {
-    push-ecr            = { role = "push", file = "push-ecr.json" }
-    deploy-ecs-weighted = { role = "deploy", file = "deploy-ecs-weighted.json" }
-    plan-state          = { role = "plan", file = "terraform-state.json" }
-    plan-limits         = { role = "plan", file = "terraform-plan.json" }
-    apply-state         = { role = "apply", file = "terraform-state.json" }
-    apply               = { role = "apply", file = "terraform-apply.json" }
-  }
+  strategies = { for one in var.strategies : "deploy-ecs-${one}" => { role = "deploy", file = "deploy-ecs-${one}.json" } }
+  policies = merge(local.strategies, {
+    push-ecr    = { role = "push", file = "push-ecr.json" }
+    plan-state  = { role = "plan", file = "terraform-state.json" }
+    plan-limits = { role = "plan", file = "terraform-plan.json" }
+    apply-state = { role = "apply", file = "terraform-state.json" }
+    apply       = { role = "apply", file = "terraform-apply.json" }
+  })
 }
 
 resource "aws_iam_openid_connect_provider" "this" {

@@ -42,3 +42,8 @@ variable "makes_provider" {
   description = "Whether the account has no provider for that issuer yet."
   type        = bool
 }
+
+variable "strategies" {
+  description = "Strategies of pipe/deploy-ecs that jobs may use: each has a policy of its own."
+  type        = set(string)
+}
