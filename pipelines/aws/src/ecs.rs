@@ -11,7 +11,7 @@ use aws_sdk_ecs::types::{
 };
 
 pub use native::{
-    NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish,
+    NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish, PauseAt,
 };
 pub use rolling::{RollingService, RollingWish, TaskFacts};
 

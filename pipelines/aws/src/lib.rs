@@ -43,7 +43,7 @@ pub use codedeploy::{
 pub use ecr::{Ecr, RegistryKey, Replica, Replicated, Repository};
 pub use ecs::{
     Controller, Ecs, Ended, NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy,
-    NativeWish, Registered, RollingService, RollingWish, ServiceFacts, TaskFacts,
+    NativeWish, PauseAt, Registered, RollingService, RollingWish, ServiceFacts, TaskFacts,
 };
 pub use identity::{AllowedAccounts, Identity, RoleWish};
 pub use keys::{KEYS_END, Keys};

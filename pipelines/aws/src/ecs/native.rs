@@ -29,6 +29,18 @@ pub enum NativeStrategy {
     Linear(u16, u32),
 }
 
+/// Where a deployment may wait, once in its life: the stage before a share comes again with each.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseAt {
+    /// The new tasks run, and nobody reaches them.
+    Tasks,
+    /// Tests reach them, and no user does.
+    Tests,
+    /// They have all users, and the old ones are there.
+    Users,
+}
+
 /// How a service is to be deployed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NativeWish {
@@ -40,8 +52,8 @@ pub struct NativeWish {
     pub strategy: NativeStrategy,
     /// Minutes for which the old tasks stay when users have left them.
     pub bake_minutes: u32,
-    /// Whether it waits before the first user until it is told to go on, this many minutes at most; then it goes back.
-    pub waits: Option<u32>,
+    /// Where it waits until it is told to go on, this many minutes at most; then it goes back.
+    pub pauses: Vec<(PauseAt, u32)>,
     /// Alarms at which it goes back; empty: those that the service has.
     pub alarms: Vec<String>,
 }
@@ -285,7 +297,7 @@ fn config(of: Option<&DeploymentConfiguration>, wish: &NativeWish) -> Deployment
     };
     let hooks = of.map(|of| of.lifecycle_hooks()).unwrap_or_default().iter();
     let hooks = hooks.filter(|hook| hook.target_type() != Some(&DeploymentLifecycleHookTargetType::Pause)).cloned();
-    let hooks: Vec<_> = hooks.chain(wish.waits.map(pause)).collect();
+    let hooks: Vec<_> = hooks.chain(wish.pauses.iter().map(|(at, minutes)| pause(*at, *minutes))).collect();
     let alarms = match wish.alarms.as_slice() {
         [] => of.and_then(|of| of.alarms().cloned()),
         names => {
@@ -306,13 +318,18 @@ fn config(of: Option<&DeploymentConfiguration>, wish: &NativeWish) -> Deployment
         .build()
 }
 
-fn pause(minutes: u32) -> DeploymentLifecycleHook {
+fn pause(at: PauseAt, minutes: u32) -> DeploymentLifecycleHook {
+    let stage = match at {
+        PauseAt::Tasks => DeploymentLifecycleHookStage::PostScaleUp,
+        PauseAt::Tests => DeploymentLifecycleHookStage::PostTestTrafficShift,
+        PauseAt::Users => DeploymentLifecycleHookStage::PostProductionTrafficShift,
+    };
     let limit = DeploymentLifecycleHookTimeoutConfiguration::builder()
         .timeout_in_minutes(i32::try_from(minutes).unwrap_or(i32::MAX))
         .action(DeploymentLifecycleHookAction::Rollback);
     DeploymentLifecycleHook::builder()
         .target_type(DeploymentLifecycleHookTargetType::Pause)
-        .lifecycle_stages(DeploymentLifecycleHookStage::PreProductionTrafficShift)
+        .lifecycle_stages(stage)
         .timeout_configuration(limit.build())
         .build()
 }

@@ -21,6 +21,9 @@ use crate::target::paced::{Parts, Shifter};
 
 /// How long all users are watched if nobody says otherwise.
 const BAKE: SignedDuration = SignedDuration::from_mins(5);
+/// The longest pause of ECS, in minutes: 14 days,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>.
+const PAUSE_MINUTES_MAX: u32 = 20_160;
 /// The longest that ECS keeps old tasks, in minutes.
 const BAKE_MINUTES_MAX: i64 = 1_440;
 /// How long ECS waits for scripts before it goes back, in minutes.
@@ -34,9 +37,21 @@ fn bake(wish: &Wish) -> SignedDuration {
     steps(wish).and_then(|schedule| schedule.steps.last()).map_or(BAKE, |step| step.hold)
 }
 
-/// Whole minutes that are long enough for both.
+/// Whole minutes for which ECS keeps the old tasks. Where it waits for scripts it does so while all users are watched as well.
 fn minutes(wish: &Wish) -> i64 {
-    (bake(wish).saturating_add(wish.course.keep_blue).as_secs() + 59) / 60
+    let watched = if holds(wish) { SignedDuration::ZERO } else { bake(wish) };
+    (watched.saturating_add(wish.course.keep_blue).as_secs() + 59) / 60
+}
+
+/// Scripts that run when users have the new one need the old tasks until they have passed.
+fn holds(wish: &Wish) -> bool {
+    wish.course.hooks.iter().any(|hook| hook.stage == Stage::AfterAllowTraffic)
+}
+
+/// The pause when users have the new one: as long as the one before, behind the time for which it is watched anyway.
+fn pause_after(wish: &Wish) -> u32 {
+    let watched = u32::try_from((bake(wish).as_secs() + 59) / 60).unwrap_or(PAUSE_MINUTES_MAX);
+    watched.saturating_add(PAUSE_MINUTES).min(PAUSE_MINUTES_MAX)
 }
 
 /// Scripts and people before the first user need a pause.
@@ -93,6 +108,7 @@ impl Way for ByEcs {
             parts,
             bake_minutes: u32::try_from(minutes(wish)).unwrap_or(0),
             waits: waits(wish).then_some(PAUSE_MINUTES),
+            holds: holds(wish).then(|| pause_after(wish)),
             container: made.container.clone(),
             task_definition: made.definition.json().clone(),
             alarms: if wish.alarms.is_empty() { native.alarms } else { wish.alarms.clone() },

@@ -6,6 +6,7 @@ use aws::{DESCRIPTION_MAX, Deployment, NewDeployment, Routing, Status, Wait};
 use rollout::Weight;
 use serde_json::{Value, json};
 
+use super::super::keeping::keep_image;
 use super::super::revisions::{mark, register};
 use super::super::sides::Pauses;
 use super::find::{bracketed, given_up, share};
@@ -170,7 +171,10 @@ impl Inner {
             matches!(deployment.status, Status::Baking | Status::Succeeded) || deployment.is_terminating || events_are
         };
         let (deployment, _) = self.until(subject, is_over, false).await?;
-        Ok(json!({ "deployment": deployment.id }))
+        let mut made = json!({ "deployment": deployment.id });
+        let cloud = self.clients(&Settings::of(&subject.plan)?)?.cloud;
+        keep_image(&cloud, subject, &mut made).await?;
+        Ok(made)
     }
 
     /// See [`rollout::Call::StopBlue`]: the wait for the end of the old tasks is cut short.

@@ -15,12 +15,15 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use self::tests::canary;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws::{Balancer, CloudWatch, CodeDeploy, Deployment, DeploymentTarget, Ecs};
+use aws::{Balancer, Cloud, CloudWatch, CodeDeploy, Deployment, DeploymentTarget, Ecs};
 use engine::clock::Clock;
 use jiff::SignedDuration;
 use rollout::{Call, Observation, Weight};
@@ -61,6 +64,7 @@ struct Inner {
 /// The clients of one rollout.
 #[derive(Debug, Clone)]
 struct Clients {
+    cloud: Cloud,
     deploys: CodeDeploy,
     ecs: Ecs,
     balancer: Balancer,
@@ -93,6 +97,7 @@ impl Inner {
             ecs: cloud.ecs(&settings.cluster),
             balancer: cloud.balancer(),
             watch: cloud.cloudwatch(),
+            cloud,
         })
     }
 }

@@ -175,6 +175,8 @@ impl Live {
             world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);
             world.plan.settings["parts"] = serde_json::to_value(parts).unwrap();
             world.plan.settings["config"] = json!(parts.routing().name());
+            // And so is what ECS waits for scripts, and keeps old tasks.
+            (world.plan.settings["holds"], world.plan.settings["bake-minutes"]) = (json!(60), json!(1));
         }
         Self::new(world, hooks)
     }

@@ -28,7 +28,7 @@ pub(super) const IMAGE: &str =
 type Makes = fn(Clouds, Arc<dyn Clock>) -> Arc<dyn Target>;
 
 /// A cluster, two target groups, and listeners for users and tests.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pub(super) fake: Arc<Fake>,
     pub(super) target: Arc<dyn Target>,
     renewed: Makes,

@@ -30,6 +30,9 @@ impl Native {
         if settings.waits.is_some() {
             calls.push("ecs:ContinueServiceDeployment action=CONTINUE (before the first user)".to_owned());
         }
+        if settings.holds.is_some() {
+            calls.push("ecs:ContinueServiceDeployment action=CONTINUE (after the last script)".to_owned());
+        }
         Ok(calls)
     }
 }

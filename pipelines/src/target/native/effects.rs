@@ -6,6 +6,7 @@ use aws::{NativeDeployment, NativeStatus, NativeStrategy, NativeWish};
 use rollout::Weight;
 use serde_json::{Value, json};
 
+use super::super::keeping::keep_image;
 use super::super::revisions::{mark, register};
 use super::super::sides::Pauses;
 use super::find::{given_up, share};
@@ -30,7 +31,7 @@ impl Inner {
             // What goes back is in a hurry.
             strategy: if is_back { NativeStrategy::BlueGreen } else { settings.strategy() },
             bake_minutes: if is_back { 0 } else { settings.bake_minutes },
-            waits: settings.waits.filter(|_| !is_back),
+            pauses: if is_back { Vec::new() } else { settings.pauses() },
             alarms: if settings.overrides_alarms { settings.alarms.clone() } else { Vec::new() },
         };
         clients.ecs.deploy(&wish).await.map_err(refused)?;
@@ -127,14 +128,18 @@ impl Inner {
         Ok(stands.then(|| json!({ "weight": share(&seen) })))
     }
 
-    /// See [`rollout::Call::MakePrimary`]: ECS has done it when it keeps the old tasks, or nothing.
+    /// See [`rollout::Call::MakePrimary`]: ECS is let go on where it waits for scripts that users' share needed, and has done it
+    /// when it keeps the old tasks, or nothing.
     pub(super) async fn make_primary(&self, subject: &Subject) -> Result<Value, CallError> {
         if subject.green.id != subject.rollout {
             return Ok(json!({}));
         }
         let is_over = |seen: &NativeDeployment| seen.is_baking || seen.status == NativeStatus::Successful;
-        let seen = self.until(subject, is_over, false).await?;
-        Ok(json!({ "deployment": seen.arn }))
+        let seen = self.until(subject, is_over, true).await?;
+        let mut made = json!({ "deployment": seen.arn });
+        let cloud = self.clients(&Settings::of(&subject.plan)?)?.cloud;
+        keep_image(&cloud, subject, &mut made).await?;
+        Ok(made)
     }
 
     /// See [`rollout::Call::StopBlue`]: nothing cuts the bake of ECS short, whose length the plan gave; its end is waited for.

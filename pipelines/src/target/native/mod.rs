@@ -14,12 +14,15 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use self::tests::canary;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws::{Balancer, CloudWatch, Ecs, NativeRevision};
+use aws::{Balancer, Cloud, CloudWatch, Ecs, NativeRevision};
 use engine::clock::Clock;
 use jiff::SignedDuration;
 use rollout::{Call, Observation, Weight};
@@ -56,6 +59,7 @@ struct Inner {
 /// The clients of one rollout.
 #[derive(Debug, Clone)]
 struct Clients {
+    cloud: Cloud,
     ecs: Ecs,
     balancer: Balancer,
     watch: CloudWatch,
@@ -82,7 +86,8 @@ impl Native {
 impl Inner {
     fn clients(&self, settings: &Settings) -> Result<Clients, CallError> {
         let cloud = self.clouds.of(&settings.account, &settings.region)?;
-        Ok(Clients { ecs: cloud.ecs(&settings.cluster), balancer: cloud.balancer(), watch: cloud.cloudwatch() })
+        let (ecs, balancer, watch) = (cloud.ecs(&settings.cluster), cloud.balancer(), cloud.cloudwatch());
+        Ok(Clients { cloud, ecs, balancer, watch })
     }
 }
 

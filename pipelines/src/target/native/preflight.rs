@@ -74,17 +74,18 @@ impl Inner {
     }
 }
 
-/// Scripts before users need a pause of ECS.
+/// Scripts that have to end before something happens need a pause of ECS.
 fn holds_for_scripts(plan: &Plan, settings: &Settings) -> Result<(), CallError> {
-    let early = |stage: Stage| match stage {
-        Stage::AfterInstall | Stage::AfterAllowTestTraffic | Stage::BeforeAllowTraffic => true,
-        Stage::BeforeInstall | Stage::AfterAllowTraffic | Stage::OnRollback => false,
+    let is_held = |stage: Stage| match stage {
+        Stage::AfterAllowTraffic => settings.holds.is_some(),
+        Stage::AfterInstall | Stage::AfterAllowTestTraffic | Stage::BeforeAllowTraffic => settings.waits.is_some(),
+        Stage::BeforeInstall | Stage::OnRollback => true,
     };
-    match plan.hooks.iter().find(|hook| early(hook.stage)) {
-        Some(hook) if settings.waits.is_none() => Err(CallError::last(format!(
-            "`hooks` has {}, and the plan has no pause before users come: this is a fault of `pipe`",
+    match plan.hooks.iter().find(|hook| !is_held(hook.stage)) {
+        Some(hook) => Err(CallError::last(format!(
+            "`hooks` has {}, and the plan has no pause of ECS for it: this is a fault of `pipe`",
             hook.stage.word()
         ))),
-        Some(_) | None => Ok(()),
+        None => Ok(()),
     }
 }

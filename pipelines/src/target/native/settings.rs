@@ -1,6 +1,6 @@
 //! What of a plan only this target understands. It is in the plan's hash and is shown to people, so it holds no secrets.
 
-use aws::NativeStrategy;
+use aws::{NativeStrategy, PauseAt};
 use rollout::Plan;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +32,9 @@ pub struct Settings {
     /// Minutes for which it may wait before the first user, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<u32>,
+    /// Minutes for which it may wait once green has all users, if it does: scripts may need longer than old tasks stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<u32>,
     /// The container that serves.
     pub container: String,
     /// The task definition that is registered, as JSON.
@@ -62,6 +65,13 @@ impl Settings {
             Parts::Two(part, minutes) => NativeStrategy::Canary(part, minutes),
             Parts::Equal(part, minutes) => NativeStrategy::Linear(part, minutes),
         }
+    }
+
+    /// Where ECS waits for scripts and people.
+    pub(super) fn pauses(&self) -> Vec<(PauseAt, u32)> {
+        let before = if self.has_tests { PauseAt::Tests } else { PauseAt::Tasks };
+        let pauses = [(before, self.waits), (PauseAt::Users, self.holds)];
+        pauses.into_iter().filter_map(|(at, minutes)| Some((at, minutes?))).collect()
     }
 
     /// `app/NAME/ID` of the load balancer, as its metrics have it, out of the rule's ARN.

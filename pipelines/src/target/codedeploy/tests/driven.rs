@@ -76,7 +76,7 @@ async fn what_goes_back_under_load_loses_nobody() {
 }
 
 /// A canary of a minute, for which CodeDeploy has no configuration, on a clock that runs this fast.
-fn canary(speed: f64) -> World {
+pub(crate) fn canary(speed: f64) -> World {
     let mut world = stage(json!({}));
     let parts = Parts::Two(100, 1);
     world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);

@@ -4,3 +4,5 @@ mod bad;
 mod calls;
 mod driven;
 mod world;
+
+pub(crate) use self::driven::canary;

@@ -22,7 +22,7 @@ async fn a_canary_with_a_pause_and_scripts_under_load() {
     assert_eq!(live.view().outcome, Some(Outcome::Succeeded), "{}", live.told());
     assert!(blue > 0 && green > 0 && failed == 0, "{blue} of blue, {green} of green, {failed} failed\n{}", live.told());
     assert_eq!(live.hooks.ran.lock().unwrap().len(), 5);
-    for (operation, count) in [("UpdateService", 1), ("ContinueServiceDeployment", 1), ("StopServiceDeployment", 0)] {
+    for (operation, count) in [("UpdateService", 1), ("ContinueServiceDeployment", 2), ("StopServiceDeployment", 0)] {
         assert_eq!(live.world.fake.effects(&format!("ECS.{operation}")), count, "{operation}");
     }
     eprintln!("lifecycle: {:?}, {blue} answers of blue, {green} of green", begun.elapsed());
@@ -64,12 +64,13 @@ async fn what_goes_back_under_load_loses_nobody() {
 }
 
 /// A canary of a minute on a clock that runs this fast.
-fn canary(speed: f64) -> World {
+pub(crate) fn canary(speed: f64) -> World {
     let mut world = stage();
     let parts = Parts::Two(100, 1);
     world.plan.schedule = parts.schedule(SignedDuration::ZERO, false);
     world.plan.settings["parts"] = serde_json::to_value(parts).unwrap();
     world.plan.settings["bake-minutes"] = serde_json::json!(1);
+    world.plan.settings["holds"] = serde_json::json!(60);
     world.fake.set_speed(speed);
     world
 }
@@ -77,21 +78,23 @@ fn canary(speed: f64) -> World {
 /// Each effect meets each fate, and AWS has had it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_at_an_effect_is_followed_by_one_that_has_it_once() {
-    for (operation, aborts) in [
-        ("ECS.RegisterTaskDefinition", false),
-        ("ECS.UpdateService", false),
-        ("ECS.ContinueServiceDeployment", false),
-        ("ECS.StopServiceDeployment", true),
+    for (operation, nth, aborts) in [
+        ("ECS.RegisterTaskDefinition", 1, false),
+        ("ECS.UpdateService", 1, false),
+        // The pause before users, then the one behind them.
+        ("ECS.ContinueServiceDeployment", 1, false),
+        ("ECS.ContinueServiceDeployment", 2, false),
+        ("ECS.StopServiceDeployment", 1, true),
     ] {
         for fate in Fate::ALL {
-            let live = Live::new(canary(200.0), Scripts::default()).meets((operation, 1), fate, aborts).await;
-            let told = format!("{operation} {fate:?}\n{}", live.told());
+            let live = Live::new(canary(200.0), Scripts::default()).meets((operation, nth), fate, aborts).await;
+            let told = format!("{operation} {nth} {fate:?}\n{}", live.told());
             let outcome = if aborts { Outcome::RolledBack } else { Outcome::Succeeded };
             assert_eq!(live.view().outcome, Some(outcome), "{told}");
             let effects =
                 ["RegisterTaskDefinition", "UpdateService", "ContinueServiceDeployment", "StopServiceDeployment"];
             let found = effects.map(|name| live.world.fake.effects(&format!("ECS.{name}")));
-            assert_eq!(found, [1, 1, 1, usize::from(aborts)], "{told}");
+            assert_eq!(found, if aborts { [1, 1, 1, 1] } else { [1, 1, 2, 0] }, "{told}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod driven;
 
+pub(crate) use self::driven::canary;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +57,7 @@ fn set(place: &Place<'_>) -> Value {
         parts: Parts::Two(100, 5),
         bake_minutes: 3,
         waits: Some(60),
+        holds: None,
         container: "app".into(),
         task_definition: Value::Null,
         alarms: vec!["orders-5xx".into()],
@@ -129,4 +132,61 @@ async fn what_cannot_be_done_is_said_before() {
     world.ring();
     let rings = world.refusal(|_| {}).await;
     assert!(rings.words.contains("alarms are on: orders-5xx"), "{rings}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_hold_what_they_need_before_users_come_and_once_they_have() {
+    for has_tests in [true, false] {
+        let mut world = stage();
+        world.plan.settings["holds"] = json!(60);
+        world.plan.settings["has-tests"] = json!(has_tests);
+        let standing = world.preflight().await;
+        let blue = Some(&standing);
+        world.perform(blue, Call::StartGreen).await.unwrap();
+        let service = json!({ "cluster": "shop", "services": ["orders"] });
+        let service = world.fake.call("ECS", "DescribeServices", &service).unwrap();
+        let hooks = service["services"][0]["deploymentConfiguration"]["lifecycleHooks"].as_array().unwrap().clone();
+        let stages: Vec<_> = hooks.iter().map(|hook| hook["lifecycleStages"][0].as_str().unwrap().to_owned()).collect();
+        let before = if has_tests { "POST_TEST_TRAFFIC_SHIFT" } else { "POST_SCALE_UP" };
+        assert_eq!(stages, [before, "POST_PRODUCTION_TRAFFIC_SHIFT"]);
+        world.seen(&standing, |seen| seen.green.healthy == 2).await;
+        world.perform(blue, Call::TestTraffic { on: true }).await.unwrap();
+        world.fake.advance(Duration::from_secs(600));
+        assert_eq!(world.users(), (0, 100), "users wait for the scripts before them");
+        world.once(blue, Call::SetWeight { weight: Weight(100) }, "ECS.ContinueServiceDeployment").await;
+        // From share to share it goes by itself.
+        world.seen(&standing, |seen| seen.weight == Some(Weight::ALL)).await;
+        world.perform(blue, Call::SetWeight { weight: Weight::ALL }).await.unwrap();
+        // Far longer than ECS keeps old tasks: the scripts of users' share go on, and it could still go back.
+        world.fake.advance(Duration::from_secs(1_800));
+        let seen = world.seen(&standing, |_| true).await;
+        assert_eq!((world.users(), seen.blue.unwrap().healthy, seen.given_up), ((100, 0), 2, None));
+        world.once(blue, Call::MakePrimary, "ECS.ContinueServiceDeployment").await;
+        world.fake.advance(Duration::from_secs(300));
+        world.perform(blue, Call::StopBlue).await.unwrap();
+        assert_eq!((world.users(), world.fake.effects("ECS.ContinueServiceDeployment")), ((100, 0), 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_controller_and_another_deployment() {
+    let world = stage();
+    let call = |name: &str, input: Value| world.fake.call("ECS", name, &input).unwrap();
+    let made = json!({
+        "cluster": "shop", "serviceName": "other", "taskDefinition": "orders:1", "desiredCount": 0, "launchType": "FARGATE",
+        "deploymentController": { "type": "EXTERNAL" },
+    });
+    call("CreateService", made);
+    let other = world.refusal(|plan| plan.settings["service"] = json!("other")).await;
+    assert!(other.words.contains("has the deployment controller EXTERNAL: use `strategy: weighted`"), "{other}");
+    assert!(other.words.contains("a controller cannot be changed"), "{other}");
+    // Somebody deploys by hand, and a newer deployment would end theirs.
+    let definition = definition("r.example/orders:by-hand");
+    call("RegisterTaskDefinition", definition);
+    call("UpdateService", json!({ "cluster": "shop", "service": "orders", "taskDefinition": "orders:2" }));
+    let busy = world.refusal(|_| {}).await;
+    assert!(busy.words.contains("goes on, and a newer one would end it: wait for its end, or stop it there"), "{busy}");
+    let started = world.perform(None, Call::StartGreen).await.unwrap_err();
+    assert!(started.words.contains("a newer one would end it") && !started.is_transient, "{started}");
+    assert_eq!(world.fake.effects("ECS.UpdateService"), 0);
 }
