@@ -1,5 +1,7 @@
 //! Where services are deployed to: the forms of [`crate::rollout::Target`].
 
+#[cfg(test)]
+mod bad;
 mod clouds;
 pub mod codedeploy;
 pub mod ecs;
@@ -11,6 +13,8 @@ pub mod local;
 pub mod native;
 pub mod paced;
 mod quiet;
+#[cfg(test)]
+mod recorded;
 mod renewal;
 mod revisions;
 pub mod rolling;

@@ -8,9 +8,10 @@ use fake_aws::Fault;
 use futures_util::StreamExt as _;
 use jiff::SignedDuration;
 use rollout::{Outcome, Plan, Schedule, Weight};
+use serde_json::{Value, json};
 
 use super::lives::{Counts, Death, Memory, check, live};
-use super::stage::Stage;
+use super::stage::{Stage, text};
 use super::tests::plan;
 use super::*;
 use crate::target::{Clouds, Quiet};
@@ -90,6 +91,55 @@ async fn play_all(cases: Vec<Case>) -> usize {
         one.unwrap();
     }
     count
+}
+
+/// From the first share to the last.
+pub(crate) async fn a_whole_story() -> Stage {
+    let stage = Stage::new();
+    played(&stage, to_play(&stage)).await;
+    stage
+}
+
+async fn played(stage: &Stage, plan: Plan) {
+    stage.fake.set_speed(SPEED);
+    let memory = Memory::new(plan, stage.clock().now(), None, None);
+    live(stage, &memory, fresh(stage)).await;
+    assert_eq!(memory.view().outcome, Some(Outcome::Succeeded), "{:#?}", memory.view().timeline);
+}
+
+/// The same by a rule of the listener for users and one for tests; an alarm is watched.
+pub(crate) async fn by_rules() -> Stage {
+    let stage = Stage::new();
+    let call = |service: &str, name: &str, input: Value| stage.fake.call(service, name, &input).unwrap();
+    let forward = call("ELBv2", "DescribeListeners", json!({ "ListenerArns": [stage.listener] }));
+    let forward = &forward["Listeners"][0]["DefaultActions"];
+    let rule = |priority: u32, path: &str| {
+        let condition = json!([{ "Field": "path-pattern", "Values": [path] }]);
+        let input =
+            json!({ "ListenerArn": stage.listener, "Priority": priority, "Conditions": condition, "Actions": forward });
+        text(&call("ELBv2", "CreateRule", input), "/Rules/0/RuleArn")
+    };
+    let (users, tests) = (rule(1, "/orders/*"), rule(2, "/test/*"));
+    let alarm = json!({
+        "AlarmName": "orders-5xx", "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+        "EvaluationPeriods": 1, "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching",
+    });
+    call("CloudWatch", "PutMetricAlarm", alarm);
+    let mut plan = to_play(&stage);
+    (plan.settings["rule"], plan.settings["test-rule"]) = (json!(users), json!(tests));
+    plan.settings["alarms"] = json!(["orders-5xx"]);
+    played(&stage, plan).await;
+    let described = call("ELBv2", "DescribeRules", json!({ "RuleArns": [users] }));
+    let weights = described["Rules"][0]["Actions"][0]["ForwardConfig"]["TargetGroups"].as_array().unwrap().clone();
+    assert_eq!(weights.iter().map(|one| &one["Weight"]).collect::<Vec<_>>(), [&json!(0), &json!(100)]);
+    // Two for tests, on and off; three shares of users; the listener itself is as it was.
+    assert_eq!(["ELBv2.ModifyRule", "ELBv2.ModifyListener"].map(|call| stage.fake.effects(call)), [5, 0]);
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_of_a_listener_is_shifted_as_well() {
+    by_rules().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

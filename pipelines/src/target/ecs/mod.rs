@@ -6,7 +6,7 @@
 
 mod calls;
 #[cfg(test)]
-mod crash;
+pub(crate) mod crash;
 mod effects;
 #[cfg(test)]
 pub(crate) mod lives;

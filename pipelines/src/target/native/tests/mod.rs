@@ -173,8 +173,7 @@ async fn another_controller_and_another_deployment() {
     let world = stage();
     let call = |name: &str, input: Value| world.fake.call("ECS", name, &input).unwrap();
     let made = json!({
-        "cluster": "shop", "serviceName": "other", "taskDefinition": "orders:1", "desiredCount": 0, "launchType": "FARGATE",
-        "deploymentController": { "type": "EXTERNAL" },
+        "cluster": "shop", "serviceName": "other", "desiredCount": 0, "deploymentController": { "type": "EXTERNAL" },
     });
     call("CreateService", made);
     let other = world.refusal(|plan| plan.settings["service"] = json!("other")).await;
@@ -183,7 +182,12 @@ async fn another_controller_and_another_deployment() {
     // Somebody deploys by hand, and a newer deployment would end theirs.
     let definition = definition("r.example/orders:by-hand");
     call("RegisterTaskDefinition", definition);
-    call("UpdateService", json!({ "cluster": "shop", "service": "orders", "taskDefinition": "orders:2" }));
+    let pause = json!({ "targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"] });
+    let config = json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "lifecycleHooks": [pause] });
+    let by_hand = json!({
+        "cluster": "shop", "service": "orders", "taskDefinition": "orders:2", "deploymentConfiguration": config,
+    });
+    call("UpdateService", by_hand);
     let busy = world.refusal(|_| {}).await;
     assert!(busy.words.contains("goes on, and a newer one would end it: wait for its end, or stop it there"), "{busy}");
     let started = world.perform(None, Call::StartGreen).await.unwrap_err();
