@@ -229,7 +229,12 @@ fn each_strategy_may_do_what_it_asks_for_and_no_more() {
     // https://github.com/aws-actions/amazon-ecs-deploy-task-definition#permissions: CodeDeploy keeps what it is told to deploy.
     let revision = set(&["codedeploy:RegisterApplicationRevision"]);
     for (name, places, more, some) in [
-        ("weighted", &["target/ecs", "action/deploy_ecs/weighted.rs"], set(&[]), "elasticloadbalancing:ModifyRule"),
+        (
+            "weighted",
+            &["target/ecs", "target/troubles.rs", "action/deploy_ecs/weighted.rs"][..],
+            set(&[]),
+            "elasticloadbalancing:ModifyRule",
+        ),
         (
             "codedeploy",
             &["target/codedeploy", "action/deploy_ecs/by_codedeploy.rs"],
@@ -252,7 +257,14 @@ fn the_policy_of_rolling_deployments_allows_what_they_ask_for_and_no_more() {
     let deployments = &asked("ecs/native.rs", "ecs") - &set(&["ecs:ContinueServiceDeployment"]);
     let looks = set(&["cloudwatch:DescribeAlarms", "elasticloadbalancing:DescribeTargetHealth"]);
     let beside = set(&["ecs:TagResource", "iam:PassRole", "logs:GetLogEvents"]);
-    let kept = set(&["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"]);
+    // What stands keeps a tag, and what an image is for is read as a pull would do.
+    let kept = set(&[
+        "ecr:BatchGetImage",
+        "ecr:DescribeImages",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:PutImage",
+    ]);
     let all = [asked("ecs.rs", "ecs"), rolls, deployments, looks, beside, kept];
     assert_eq!(actions("deploy-ecs-rolling.json"), all.into_iter().flatten().collect());
 }

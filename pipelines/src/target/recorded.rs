@@ -16,7 +16,7 @@ use super::{codedeploy, native};
 use crate::rollout::Subject;
 
 /// Files of the crate with a client, and the service as the fake's journal names it.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("balancer.rs", "ELBv2"),
     ("cloudwatch.rs", "CloudWatch"),
     ("codedeploy/facts.rs", "CodeDeploy"),
@@ -26,6 +26,7 @@ const FILES: [(&str, &str); 12] = [
     ("ecr.rs", "ECR"),
     ("ecs.rs", "ECS"),
     ("ecs/native.rs", "ECS"),
+    ("ecs/rolling.rs", "ECS"),
     ("identity.rs", "STS"),
     ("logs.rs", "Logs"),
     ("topic.rs", "SNS"),

@@ -7,7 +7,6 @@ use rollout::GivenUp;
 use rollout::cause::Cause;
 
 use super::super::revisions::{mark, registered};
-use super::preflight::no_pace;
 use super::{Clients, Inner, Settings};
 use crate::rollout::{CallError, Subject};
 use crate::target::refused;
@@ -20,7 +19,7 @@ impl Inner {
         subject: &Subject,
         settings: &Settings,
     ) -> Result<Option<Registered>, CallError> {
-        registered(&clients.ecs, &no_pace(), subject, &settings.task_definition).await
+        registered(&clients.ecs, subject, &settings.task_definition).await
     }
 
     /// The deployment that this rollout began, if it did.

@@ -1,7 +1,5 @@
 //! Whether it can be done at all: the service and its controller, what goes on there, whether ECS may replace a task, alarms.
 
-use std::time::Duration;
-
 use aws::{Controller, RollingService, ServiceFacts};
 use rollout::fact::Found;
 
@@ -9,7 +7,7 @@ use super::super::revisions;
 use super::find::{busy, is_active};
 use super::{Clients, Inner, Settings};
 use crate::rollout::{CallError, Subject};
-use crate::target::{Pace, refused};
+use crate::target::refused;
 
 impl Inner {
     /// See [`rollout::Call::Preflight`].
@@ -30,14 +28,14 @@ impl Inner {
                 return Err(busy(other, &settings));
             }
         }
-        let blue = revisions::standing(&clients.ecs, &no_pace(), &service, &settings.container).await?;
+        let blue = revisions::standing(&clients.ecs, &service, &settings.container).await?;
         Ok(Found { blue, green_is_warm: false })
     }
 
     /// The service as it is now.
     pub(super) async fn service(&self, clients: &Clients, settings: &Settings) -> Result<ServiceFacts, CallError> {
         let place = (settings.cluster.as_str(), settings.service.as_str());
-        revisions::service(&clients.ecs, &no_pace(), place, "with the controller ECS").await
+        revisions::service(&clients.ecs, place, "with the controller ECS").await
     }
 
     /// With an alarm that is on already, nobody could tell what the new one does. What goes back must not wait for that.
@@ -55,11 +53,6 @@ impl Inner {
             firing.join(", ")
         )))
     }
-}
-
-/// Whoever drives it asks at a pace already.
-pub(super) fn no_pace() -> Pace {
-    Pace::of(Duration::ZERO)
 }
 
 fn has_controller(service: &ServiceFacts) -> Result<(), CallError> {

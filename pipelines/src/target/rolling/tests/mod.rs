@@ -50,7 +50,7 @@ fn stage() -> Stage {
 }
 
 fn with(options: Options, both: [Value; 2]) -> Stage {
-    let target = |clouds| Arc::new(Rolling::new(clouds, Arc::new(Quick))) as Arc<_>;
+    let target = |clouds, _clock| Arc::new(Rolling::new(clouds, Arc::new(Quick))) as Arc<_>;
     let mut stage = Stage::new(options, both, (Rolling::NAME, target), set);
     stage.plan.schedule = Parts::One.schedule(SignedDuration::from_mins(2), false);
     stage.plan.keep_blue = SignedDuration::ZERO;
