@@ -336,5 +336,5 @@ fn docker_pushes_to_the_registry_and_tasks_are_pulled_from_it_by_digest() {
     // It was pulled: what fails is that a file with a greeting is no program.
     let stopped = stopped.unwrap();
     assert!(text(&stopped, "/stoppedReason").starts_with("CannotStartContainerError"), "{stopped:#}");
-    docker(&["rmi", &format!("{host}/shop/orders@{digest}")]).unwrap();
+    docker(&["rmi", "--force", &format!("{host}/shop/orders@{digest}")]).unwrap();
 }
