@@ -60,6 +60,8 @@ struct Loop<'a> {
     may_put_aside: bool,
     /// Recorded once the run has begun.
     kept: Vec<RunEvent>,
+    /// Whether jobs may be among them that go on.
+    may_go_on: bool,
     controls: indexmap::IndexMap<JobRunKey, mpsc::UnboundedSender<JobControl>>,
     told: BTreeSet<(JobRunKey, JobControl)>,
     /// Jobs that reported what cannot be, with what is said of it at their end.
@@ -112,6 +114,7 @@ impl Dispatcher {
             limits: Limits { parallel: self.slots.of_run_max() },
             decided: self.clock.now(),
             may_put_aside,
+            may_go_on: !dispatch.kept.is_empty(),
             kept: dispatch.kept,
             controls: indexmap::IndexMap::new(),
             told: BTreeSet::new(),
@@ -151,6 +154,7 @@ impl Loop<'_> {
         let mut control_open = true;
         let news_of_old = self.take_up();
         self.record(news_of_old).await?;
+        self.wait_for_groups(news).await?;
         for order in first {
             self.control(order).await?;
         }
@@ -194,6 +198,7 @@ impl Loop<'_> {
     /// Records, applies and performs until nothing new follows.
     async fn settle(&mut self) -> Result<(), StoreError> {
         loop {
+            self.begin_kept();
             self.decided = self.parts.clock.now();
             let (mut facts, mut commands) = (Vec::new(), Vec::new());
             for decision in self.run.decide(self.decided, &self.limits) {

@@ -1,5 +1,6 @@
 //! Where a machine keeps what belongs to runs: state that stays, and what lives only as long as a run.
 
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -116,13 +117,14 @@ impl Folders {
     }
 
     fn abandoned(&self) -> Vec<PathBuf> {
+        let kept: HashSet<_> = crate::local::standing(&self.state).into_iter().map(|(run, _)| run).collect();
         let parents = [self.state.join("work"), self.runtime.clone()];
         let entries = parents.iter().filter_map(|parent| std::fs::read_dir(parent).ok()).flatten().flatten();
         entries
             .filter(|entry| {
                 let name = entry.file_name();
-                let process = name.to_str().and_then(|name| name.split_once('-')).and_then(|(id, _)| id.parse().ok());
-                process.is_some_and(|process: u32| !is_alive(process))
+                let Some((process, run)) = name.to_str().and_then(|name| name.split_once('-')) else { return false };
+                process.parse().is_ok_and(|process: u32| !is_alive(process)) && !kept.contains(run)
             })
             .map(|entry| entry.path())
             .collect()

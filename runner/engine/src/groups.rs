@@ -197,6 +197,12 @@ impl SharedGroups {
         }
     }
 
+    /// Whether another process has a group that one of this process asked for.
+    #[must_use]
+    pub fn waits_for_others(&self, group: &str) -> bool {
+        self.state().locks.get(&group.to_lowercase()).is_some_and(|locked| locked.waits)
+    }
+
     /// Leaves a group. Gives what changes for this run; other runs are told.
     pub fn release(&self, run: RunId, holder: &Option<JobRunKey>, group: &str) -> Vec<GroupNews> {
         let mut state = self.state();

@@ -1,8 +1,8 @@
 //! A machine that runs workflows: store, placements, built-in actions and folders, put together once; and a run on it,
 //! from what was asked to how it ended.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use workflow::event::{Event, GithubFacts, github_context};
 use workflow::expression::Value;
 use workflow::model::{JobId, Workflow};
-use workflow::run::{Conclusion, Environments, JobScope, Run, RunFacts};
+use workflow::run::{Conclusion, Environments, JobRunKey, JobScope, Run, RunFacts, StepIndex};
 use workflow::secret::Secret;
 use workflow::template::evaluate;
 
@@ -21,7 +21,7 @@ use crate::folders::{Folders, RunFolders};
 use crate::green;
 use crate::groups::SharedGroups;
 use crate::job::{EnvironmentSecrets, JobSettings, PlacedJobs, SecretStore, SharedMasker};
-use crate::local::{Carrier, Continues, LocalRun};
+use crate::local::{Carrier, Continues, LocalRun, Standing, standing};
 use crate::notice::{Notice, Notices};
 use crate::placement::{LeftoverFilter, Limits, Placement, PlacementError, PullPolicy};
 use crate::runner_label::RunnerLabels;
@@ -55,6 +55,8 @@ pub struct Machine {
     pub actions: Actions,
     /// What serves actions of others, if anything does.
     pub services: Option<Arc<dyn JobServices>>,
+    /// Places of jobs that failed; absent: none can be kept.
+    pub standing: Option<Standing>,
 }
 
 /// A run that somebody asked for.
@@ -100,6 +102,10 @@ pub struct RunRequest {
     pub asked: Option<Json>,
     /// The right to carry what it goes on from.
     pub carrier: Option<Carrier>,
+    /// Whether places of jobs that fail are kept.
+    pub keep: bool,
+    /// The step that a kept place goes on from; absent: the one that failed.
+    pub from: Vec<(JobRunKey, StepIndex)>,
 }
 
 /// A run that is over.
@@ -136,11 +142,12 @@ impl Machine {
         let title = title(&Run::new(Arc::clone(&facts))).map(|title| masker.mask(&title)).unwrap_or_default();
         begun(numbers, &title);
         let folders = self.folders.make(numbers.id)?;
-        let before = self.before(request.continues, &facts, numbers).await?;
+        let before = self.before(&request, &facts, numbers).await?;
         for fact in &before.history {
             notices.send(Notice::Recorded(Box::new(fact.clone()))).await;
         }
         let jobs = self.settings(request, numbers, &folders, (&masker, &notices));
+        *jobs.left.lock().unwrap_or_else(PoisonError::into_inner) = before.left;
         let dispatcher = Dispatcher {
             log: Arc::new(self.store.clone()),
             clock: Arc::clone(&self.clock),
@@ -158,7 +165,9 @@ impl Machine {
         if jobs.unfinished_starts.load(Ordering::Relaxed) {
             self.remove_parts(numbers.id).await;
         }
-        folders.remove();
+        if !standing(&self.folders.state).iter().any(|(run, _)| *run == numbers.id.to_string()) {
+            folders.remove();
+        }
         let run = result?;
         LocalRun::of(&self.folders, numbers.id).orders().remove();
         drop(carrier);
@@ -203,6 +212,8 @@ impl Machine {
             bind: request.bind,
             pull: request.pull,
             unfinished_starts: AtomicBool::new(false),
+            standing: self.standing.clone().filter(|_| request.keep),
+            left: Mutex::default(),
         })
     }
 
@@ -228,13 +239,12 @@ impl Machine {
     /// # Errors
     /// The container engine refused; what is left is named.
     pub async fn remove_abandoned(&self) -> Result<(), PlacementError> {
-        let host = self.host.remove_leftovers(LeftoverFilter::Abandoned).await;
+        let abandoned = LeftoverFilter::AbandonedBut(standing(&self.folders.state));
+        let host = self.host.remove_leftovers(abandoned.clone()).await;
         let docker = match &self.docker {
             Some(docker) => {
-                let (abandoned, forsaken) = tokio::join!(
-                    docker.remove_leftovers(LeftoverFilter::Abandoned),
-                    docker.remove_leftovers(LeftoverFilter::Forsaken)
-                );
+                let (abandoned, forsaken) =
+                    tokio::join!(docker.remove_leftovers(abandoned), docker.remove_leftovers(LeftoverFilter::Forsaken));
                 abandoned.and(forsaken).map(drop)
             }
             None => Ok(()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use engine::collect::{Collected, Gone, Wish, collect};
 use engine::folders::Folders;
 use engine::kept::{Kept, KeptRules};
+use engine::local::{Stand, forget_stand, stands};
 use engine::placement::{
     DockerPlacement, DockerSettings, LeftoverFilter, Owner, Placement, ResourceKind, TransportChoice,
 };
@@ -89,6 +90,9 @@ async fn perform(args: &GcArgs) -> Result<Collected, Failure> {
     if let (Some(days), Some(database)) = (args.run_days, &database) {
         old_runs(&mut collected, (database, &folder), days, args.dry_run).await?;
     }
+    if args.data.is_none() {
+        places(&mut collected, &folder, docker.as_deref(), args.dry_run).await;
+    }
     if let Some(docker) = docker {
         forsaken(&mut collected, &*docker, args.dry_run).await;
     }
@@ -136,6 +140,37 @@ async fn old_runs(
         }
     }
     Ok(())
+}
+
+/// Places of jobs that failed and were kept.
+async fn places(collected: &mut Collected, folder: &Path, docker: Option<&dyn Placement>, is_dry: bool) {
+    for stand in stands(folder) {
+        let name = format!("{}/{}", stand.run, stand.job);
+        let used = u64::try_from(stand.at.as_second()).unwrap_or_default();
+        if !is_dry && let Err(problem) = remove_place(folder, &stand, docker).await {
+            collected.problems.push(format!("the place of {name}: {problem}"));
+            continue;
+        }
+        collected.gone.push(Gone { kind: "place", name, bytes: 0, used });
+    }
+}
+
+async fn remove_place(folder: &Path, stand: &Stand, docker: Option<&dyn Placement>) -> Result<(), String> {
+    if let (Some(_), Some(docker)) = (&stand.container, docker) {
+        let filter = LeftoverFilter::Job { run: stand.run.to_string(), job: stand.job.clone() };
+        docker.remove_leftovers(filter).await.map_err(|error| error.to_string())?;
+    }
+    for folder in &stand.folders {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(format!("{}: {error}", folder.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        // Other places of the run may be beside it.
+        let _not_empty = folder.parent().map(std::fs::remove_dir);
+    }
+    forget_stand(folder, stand).map_err(|error| error.to_string())
 }
 
 /// What jobs of installations left whose folder is gone.

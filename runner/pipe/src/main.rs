@@ -33,6 +33,7 @@ mod scan;
 mod secret_file;
 mod select;
 mod serve;
+mod shell;
 mod table;
 mod terminal;
 mod values;
@@ -96,6 +97,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
         | Command::Restore(_)
         | Command::Remote(_)
         | Command::Proxy(_)
+        | Command::Shell(_)
         | Command::Serve(_) => {}
         Command::Plan(_)
         | Command::List(_)
@@ -109,6 +111,7 @@ fn perform(cli: Cli) -> Result<Exit, Failure> {
     }
     match cli.command {
         Command::Run(args) => self::run::run(&args, &cli.global),
+        Command::Shell(args) => shell::run(&args, &cli.global),
         Command::Plan(args) => plan::run(&args, &cli.global),
         Command::List(args) => list::run(&args, &cli.global),
         Command::Graph(args) => graph::run(&args, &cli.global),

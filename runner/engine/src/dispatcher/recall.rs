@@ -3,9 +3,13 @@
 
 use std::sync::Arc;
 
-use workflow::run::{JobRunKey, JobRunStatus, JobStatus, Phase, QueueMode, Recorded, Run, RunEvent, RunFacts};
+use tokio::sync::mpsc;
+use workflow::run::{
+    GroupChange, HeldGroup, JobRunKey, JobRunStatus, JobStatus, Phase, QueueMode, Recorded, Run, RunEvent, RunFacts,
+};
 
 use super::Loop;
+use crate::groups::GroupNews;
 use crate::job::Begun;
 use crate::store::{RunId, StoreError};
 
@@ -44,6 +48,43 @@ impl Loop<'_> {
             let _is_a_call = self.begin(&key, slot, Some(begun));
         }
         facts
+    }
+
+    /// Jobs of an earlier attempt go on that had not ended there, once what is kept of it is recorded.
+    pub(super) fn begin_kept(&mut self) {
+        if !self.may_go_on || self.run.phase != Phase::Running || !self.kept.is_empty() {
+            return;
+        }
+        self.may_go_on = false;
+        let goes_on = |(key, run): &(JobRunKey, &workflow::run::JobRun)| {
+            run.in_progress() && !self.controls.contains_key(key) && self.run.steps_job(&key.job).is_some()
+        };
+        let begun = |run: &workflow::run::JobRun| Begun { placed: run.runner.is_some(), steps: run.steps.clone() };
+        let open: Vec<_> = self.run.job_runs().filter(goes_on).map(|(key, run)| (key, begun(run))).collect();
+        for (key, begun) in open {
+            let slot = Some(self.parts.slots.occupy(&self.labels(&key)));
+            let _has_steps = self.begin(&key, slot, Some(begun));
+        }
+    }
+
+    /// What had a group when its process was killed has it again, once the process has ended that took it meanwhile.
+    pub(super) async fn wait_for_groups(
+        &mut self,
+        news: &mut mpsc::UnboundedReceiver<GroupNews>,
+    ) -> Result<(), StoreError> {
+        let of_run = self.run.group.iter();
+        let of_jobs = self.run.job_runs().filter(|(_, run)| run.conclusion().is_none());
+        let groups: Vec<_> = of_run.chain(of_jobs.filter_map(|(_, run)| run.group.as_ref())).collect();
+        let taken =
+            |group: &&&HeldGroup| group.acquired && self.parts.groups.waits_for_others(&self.group(&group.name));
+        let mut awaited = groups.iter().filter(taken).count();
+        while awaited > 0 {
+            let Some(one) = news.recv().await else { return Ok(()) };
+            awaited -= usize::from(matches!(one.change, GroupChange::Acquired(_)));
+            let events = self.group_events(vec![one]);
+            self.record(events).await?;
+        }
+        Ok(())
     }
 
     /// Those that have a group hold it on, the others wait for it again.

@@ -18,9 +18,25 @@ use super::placed::PlacedRecord;
 use super::run::JobEnd;
 use crate::step::StepEnd;
 
-/// The file of a job run, open for writing; or none, where nobody will take the job up.
+/// The journal of a job run: a file, open for writing; lines in memory, to be kept should the job fail; or none, where
+/// nobody will take the job up.
 #[derive(Debug, Default)]
-pub(crate) struct Journal(Option<Mutex<File>>);
+pub(crate) struct Journal(Option<Mutex<Lines>>);
+
+enum Lines {
+    File(File),
+    Memory(Vec<u8>),
+}
+
+impl std::fmt::Debug for Lines {
+    /// Without what they hold.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File",
+            Self::Memory(_) => "Memory",
+        })
+    }
+}
 
 /// One thing to remember.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,7 +135,21 @@ impl Journal {
             // A process was killed in the middle of a line.
             file.write_all(b"\n")?;
         }
-        Ok(Self(Some(Mutex::new(file))))
+        Ok(Self(Some(Mutex::new(Lines::File(file)))))
+    }
+
+    /// One in memory that begins with these lines.
+    pub(crate) fn in_memory(lines: String) -> Self {
+        Self(Some(Mutex::new(Lines::Memory(lines.into_bytes()))))
+    }
+
+    /// What is in memory.
+    pub(crate) fn text(&self) -> String {
+        let lines = self.0.as_ref().map(|lines| lines.lock().unwrap_or_else(PoisonError::into_inner));
+        match lines.as_deref() {
+            Some(Lines::Memory(lines)) => String::from_utf8_lossy(lines).into_owned(),
+            Some(Lines::File(_)) | None => String::new(),
+        }
     }
 
     /// Whether anybody will read it; otherwise nothing need be made for it.
@@ -130,10 +160,16 @@ impl Journal {
     /// Adds an entry, made only where it is kept. One that cannot be written costs a job that is taken up, not one that
     /// goes on.
     pub(crate) fn write(&self, entry: impl FnOnce() -> Entry) {
-        let Some(file) = &self.0 else { return };
+        let Some(lines) = &self.0 else { return };
         let written = serde_json::to_vec(&entry()).map_err(io::Error::other).and_then(|mut line| {
             line.push(b'\n');
-            file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+            match &mut *lines.lock().unwrap_or_else(PoisonError::into_inner) {
+                Lines::File(file) => file.write_all(&line),
+                Lines::Memory(lines) => {
+                    lines.extend(line);
+                    Ok(())
+                }
+            }
         });
         if let Err(error) = written {
             tracing::warn!(%error, "should this process be killed, this job cannot be taken up where it is");
@@ -144,8 +180,12 @@ impl Journal {
 impl Remembered {
     /// Reads what there is. A line that is not whole was never finished, and what it tells of had not been recorded.
     pub(crate) fn read(path: &Path) -> Self {
+        Self::of(&std::fs::read(path).unwrap_or_default())
+    }
+
+    /// The same of what was read.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut this = Self::default();
-        let bytes = std::fs::read(path).unwrap_or_default();
         for line in bytes.split(|byte| *byte == b'\n') {
             match serde_json::from_slice(line) {
                 Ok(Entry::Placed(placed)) => this.placed = Some(*placed),

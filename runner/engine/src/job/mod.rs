@@ -15,6 +15,7 @@ mod findings_file;
 mod inner_steps;
 mod javascript;
 mod journal;
+mod keep;
 mod log;
 mod log_file;
 mod matchers;
@@ -38,11 +39,13 @@ mod steps;
 mod take_up;
 mod taken;
 mod times_file;
+mod tools;
 mod waiting;
 mod workflow_facts;
 
 pub use context::StepScope;
 pub(crate) use findings_file::{Line as FindingsLine, findings_path, read_lines as read_findings};
+pub use keep::{LeftPlace, LeftPlaces};
 pub use log::StepLog;
 #[cfg(test)]
 pub(crate) use log_file::LogPlace;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
@@ -14,26 +14,22 @@ use workflow::expression::{Object, Status, Value};
 use workflow::run::{Conclusion, JobPath, JobRunKey, Run, RunEvent};
 use workflow::secret::Secret;
 
-use super::containers::JobContainers;
-use super::context::{StepsContext, job_context};
-use super::environment::{self, RunnerFacts};
+use super::context::StepsContext;
 use super::facing::{JobFacing, evaluate_strings};
-use super::fetched::{FetchedActions, JobActions};
-use super::files::JobFiles;
-use super::javascript::JobNodes;
+use super::fetched::FetchedActions;
 use super::journal::{Entry, Journal, Remembered};
+use super::keep::LeftPlaces;
 use super::log::StepLog;
 use super::log_file::{LOG_BYTES_MAX, LogPlace};
-use super::matchers::JobMatchers;
 use super::own_actions::OwnActions;
 use super::own_token::with_token;
-use super::perform::StepTools;
 use super::place::Place;
 use super::placed::Placed;
 use super::steps::Stepper;
 use super::{Begun, EnvironmentSecrets, JobControl, JobOrder, JobReport, JobRunner, SecretStore, SharedMasker};
 use crate::actions::Actions;
 use crate::kept::{Keeper, Kept};
+use crate::local::Standing;
 use crate::notice::Notices;
 use crate::placement::{Limits, Placement, PullPolicy};
 use crate::runner_label::RunnerLabels;
@@ -104,6 +100,10 @@ pub struct JobSettings {
     pub actions: Actions,
     /// What serves actions.
     pub services: Option<Arc<dyn JobServices>>,
+    /// Where places of jobs that fail are kept; absent: they are removed.
+    pub standing: Option<Standing>,
+    /// Places in which jobs go on that another run left.
+    pub left: Mutex<LeftPlaces>,
 }
 
 /// Job runs in containers or on this machine.
@@ -157,7 +157,7 @@ impl JobRunner for PlacedJobs {
 }
 
 impl PlacedJobs {
-    fn log_place(&self, key: &JobRunKey) -> LogPlace {
+    pub(super) fn log_place(&self, key: &JobRunKey) -> LogPlace {
         let bytes_max = self.0.log_bytes_max.unwrap_or(LOG_BYTES_MAX);
         LogPlace { key: key.clone(), step: None, folder: self.0.logs.clone(), bytes_max }
     }
@@ -320,6 +320,10 @@ impl PlacedJobs {
         if !stepper.is_killed() {
             self.outputs(&stepper, &mut end, log).await;
         }
+        if let Some(standing) = self.keeps(&end).filter(|_| !stepper.is_killed()) {
+            self.leave(standing, order, stepper, placed, log).await;
+            return end;
+        }
         stepper.tools.journal.write(|| Entry::Over(Box::new(end.clone())));
         stepper.tools.files.settle().await;
         drop(stepper);
@@ -330,67 +334,14 @@ impl PlacedJobs {
     }
 
     pub(super) fn journal(&self, key: &JobRunKey) -> Journal {
+        if self.0.standing.is_some() {
+            return Journal::in_memory(String::new());
+        }
         let Some(folder) = &self.0.journals else { return Journal::default() };
         Journal::open(&Journal::path(folder, key)).unwrap_or_else(|error| {
             tracing::warn!(%error, "should this process be killed, this job cannot be taken up where it is");
             Journal::default()
         })
-    }
-
-    fn tools(
-        &self,
-        order: &Arc<JobOrder>,
-        job: &mut JobFacing,
-        secrets: &Value,
-        placed: &Placed,
-        journal: Journal,
-    ) -> StepTools {
-        let (handle, served, placed) = (&placed.handle, &placed.served, &placed.record);
-        let settings = &*self.0;
-        let debug = settings.secrets.get("ACTIONS_STEP_DEBUG").is_some_and(|secret| secret.expose() == "true")
-            || order.contexts.vars.get("ACTIONS_STEP_DEBUG").is_some_and(|value| &*value.to_display_string() == "true");
-        let runner = RunnerFacts::here("pipe".into(), debug);
-        job.job = job_context(Some(handle.facts()));
-        let standing = self.workflow_facts(order, &job.github);
-        standing.add_to(&mut job.job);
-        job.runner = runner.context(&placed.paths);
-        job.github.insert("workspace", Value::String(Arc::from(placed.paths.workspace.as_str())));
-        job.github.insert("event_path", Value::String(Arc::from(placed.paths.event.as_str())));
-        let github = Value::Object(Arc::new(job.github.clone()));
-        let base_env = environment::defaults(&github, &placed.paths, &runner);
-        let workspace = placed.workspace.clone();
-        let hashed = workspace.host.clone();
-        StepTools {
-            handle: Arc::clone(handle),
-            files: JobFiles::new(placed.run_directory.clone(), Arc::clone(handle)),
-            masker: Arc::clone(&settings.masker),
-            matchers: Arc::new(JobMatchers::new(Arc::clone(handle), placed.workspace.clone())),
-            notices: settings.notices.clone(),
-            hash_files: Box::new(move |patterns| crate::hash_files::hash_files(&hashed, patterns)),
-            log_place: self.log_place(&order.key),
-            built_in: settings.built_in.clone(),
-            workspace,
-            repository: settings.repository.clone(),
-            run: self.run_facts(order, placed, &github),
-            secrets: secrets
-                .as_object()
-                .into_iter()
-                .flat_map(Object::values)
-                .map(|value| Secret::from(&*value.to_display_string()))
-                .filter(|value| !value.is_empty())
-                .collect(),
-            base_env,
-            trace: settings.trace.clone(),
-            defaults: order.steps_job().defaults.iter().cloned().chain(order.workflow_defaults.clone()).collect(),
-            served: served.clone(),
-            own_path: placed.own_path.clone(),
-            has_bash: placed.has_bash,
-            debug,
-            journal,
-            nodes: JobNodes::of(&settings.actions, handle, placed.on_host),
-            actions: JobActions::of(OwnActions::of(settings, &standing), placed),
-            containers: JobContainers::of(&self.0, order, placed),
-        }
     }
 }
 

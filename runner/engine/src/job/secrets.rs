@@ -116,6 +116,8 @@ pub struct SharedMasker {
     generation: AtomicU64,
     /// Where values that steps named are kept for a process that takes the run up.
     found: Option<Mutex<File>>,
+    /// Those of this process.
+    named: Mutex<Vec<String>>,
 }
 
 impl SharedMasker {
@@ -163,7 +165,14 @@ impl SharedMasker {
                 tracing::warn!(%error, "should this process be killed, a value that a step hid is shown by the next");
             }
         }
-        self.add(value)
+        self.add(value)?;
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).push(value.to_owned());
+        Ok(())
+    }
+
+    /// Values that steps of this process named.
+    pub(crate) fn found(&self) -> Vec<String> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The masker as it is now, and a number that changes with it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use tokio::sync::mpsc;
 use workflow::expression::Value;
@@ -18,6 +19,10 @@ impl PlacedJobs {
     /// A job that another process had begun: from its agent on, or anew where it had no place yet.
     pub(super) async fn taken_up(&self, parts: Parts<'_>, mut job: JobFacing, secrets: Value, begun: Begun) -> JobEnd {
         let Parts { order, control, reports, log } = parts;
+        let left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner).remove(&order.key);
+        if let Some(left) = left {
+            return self.gone_on(Parts { order, control, reports, log }, (job, secrets), begun, left).await;
+        }
         let path = self.0.journals.as_ref().map(|folder| Journal::path(folder, &order.key));
         let mut remembered = path.map(|path| Remembered::read(&path)).unwrap_or_default();
         let Some(record) = remembered.placed.take() else {
@@ -57,7 +62,13 @@ impl PlacedJobs {
     }
 
     /// Nobody knows what became of the steps that ran.
-    async fn lost(&self, order: &JobOrder, begun: &Begun, reports: &mpsc::Sender<JobReport>, reason: &str) -> JobEnd {
+    pub(super) async fn lost(
+        &self,
+        order: &JobOrder,
+        begun: &Begun,
+        reports: &mpsc::Sender<JobReport>,
+        reason: &str,
+    ) -> JobEnd {
         let message = format!("The runner was lost: {reason}");
         let open = begun.steps.iter().filter(|(_, run)| run.finished.is_none());
         let ends: Vec<_> = open
@@ -85,7 +96,7 @@ impl PlacedJobs {
     }
 
     /// Removes what is left of a job that has had its place.
-    async fn remove_rest(&self, order: &JobOrder, record: &PlacedRecord) {
+    pub(super) async fn remove_rest(&self, order: &JobOrder, record: &PlacedRecord) {
         // One that still runs can be asked to stop; else its parts are looked for.
         if let Ok(placed) = record.clone().adopt(&self.0).await
             && placed.stop().await.is_ok()

@@ -12,7 +12,7 @@ use workflow::run::{EVENT_VERSION, JobRun, JobRunKey, Recorded, Run, RunEvent, R
 
 use super::{Carrier, LocalRun};
 use crate::folders::Folders;
-use crate::job::log_folder;
+use crate::job::{LeftPlaces, log_folder};
 use crate::kept::Kept;
 use crate::machine::{Machine, RunRequest};
 use crate::service::{Rerun, kept_facts, link_logs, waiting};
@@ -127,20 +127,23 @@ impl Machine {
     /// What a dispatcher gets of what was before.
     pub(crate) async fn before(
         &self,
-        continues: Continues,
+        request: &RunRequest,
         facts: &Arc<RunFacts>,
         numbers: RunNumbers,
     ) -> Result<Before, StoreError> {
-        match continues {
-            Continues::Nothing => Ok(Before { history: Vec::new(), kept: Vec::new() }),
+        match request.continues {
+            Continues::Nothing => Ok(Before::default()),
             Continues::Killed(_) => {
                 Before::killed(&self.store, facts, numbers, (&self.folders, self.clock.now())).await
             }
             Continues::Failed(run) => {
-                let before = Before::failed(&self.store, facts, run).await?;
+                let mut before = Before::failed(&self.store, facts, run).await?;
                 let (from, to) = (self.folders.logs(run), self.folders.logs(numbers.id));
                 if let Err(error) = link_logs(&from, &to, &before.kept) {
                     tracing::warn!(%run, %error, "logs of the attempt before are only there");
+                }
+                if let Some(standing) = &self.standing {
+                    before.go_on_in(standing, run, &request.from, (&from, &to));
                 }
                 Ok(before)
             }
@@ -149,9 +152,14 @@ impl Machine {
 }
 
 /// What a dispatcher gets of it.
+#[derive(Default)]
 pub(crate) struct Before {
     pub(crate) history: Vec<Recorded>,
     pub(crate) kept: Vec<RunEvent>,
+    /// Places in which jobs go on.
+    pub(crate) left: LeftPlaces,
+    /// What was before, of an attempt that failed.
+    pub(super) old: Option<(Run, Vec<Recorded>)>,
 }
 
 impl Before {
@@ -172,7 +180,7 @@ impl Before {
             store.append(numbers.id, &facts).await?;
         }
         history.extend(facts);
-        Ok(Self { history, kept: Vec::new() })
+        Ok(Self { history, ..Self::default() })
     }
 
     /// The next attempt of a run that failed: what succeeded is kept.
@@ -181,7 +189,7 @@ impl Before {
         let state = replayed(before, facts, &history)?;
         // Nothing of it may have failed itself: it was cancelled before anything began.
         let kept = kept_facts(&state, &history, &Rerun::Failed, before).unwrap_or_default();
-        Ok(Self { history: Vec::new(), kept })
+        Ok(Self { kept, old: Some((state, history)), ..Self::default() })
     }
 }
 

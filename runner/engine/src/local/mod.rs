@@ -5,13 +5,17 @@
 //! does not decide what is done with an answer.
 
 mod again;
+mod halves;
 mod orders;
+mod standing;
 mod steer;
 
 #[cfg(test)]
 pub(crate) use again::resets;
 pub use again::{Continues, NotResumed, TakenUp, take_up};
+pub use halves::failed_step;
 pub use orders::{Order, Orders};
+pub use standing::{Inside, Stand, Standing, forget_stand, standing, stands};
 pub use steer::{LocalSteering, Ordered};
 
 use std::fs::File;

@@ -141,7 +141,7 @@ impl Placement for HostPlacement {
         let mut removed = Removed::default();
         let mut left = Vec::new();
         let wanted = |marked: &Marked| match &filter {
-            LeftoverFilter::Abandoned => !marked.owner_alive(),
+            LeftoverFilter::Abandoned | LeftoverFilter::AbandonedBut(_) => !marked.owner_alive(),
             // Marks lie in the folder itself.
             LeftoverFilter::Forsaken => false,
             LeftoverFilter::Own => marked.owner == self.owner.process(),

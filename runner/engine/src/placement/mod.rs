@@ -16,7 +16,7 @@ mod spec;
 
 pub(crate) use docker::{docker_message, docker_status, split_words};
 
-pub use docker::{DockerPlacement, DockerSettings, TransportChoice, WarmPlacement, WarmSettings};
+pub use docker::{DockerPlacement, DockerSettings, ShellEnds, TransportChoice, WarmPlacement, WarmSettings};
 pub use error::{Blame, PlacementError, SERVICE_LOG_LINES_MAX, ServiceFailure};
 pub use exec::{Acknowledgement, Exec, ExecEvent, ExecId, ExecOutcome, ExecRequest, Ladder, Usage};
 pub use host::HostPlacement;
@@ -279,6 +279,8 @@ pub enum ResourceKind {
 pub enum LeftoverFilter {
     /// What a process left that is gone. For the start of every command.
     Abandoned,
+    /// The same, but not of these jobs, by run and key: their places are kept.
+    AbandonedBut(std::collections::BTreeSet<(String, String)>),
     /// All that this process made. For the second Ctrl-C.
     Own,
     /// What jobs of installations of this machine left whose folder is gone, so that nobody comes back for it.

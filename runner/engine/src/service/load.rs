@@ -260,6 +260,8 @@ fn settings(
         log_bytes_max: parts.log_bytes_max,
         unfinished_starts: AtomicBool::new(false),
         bind: false,
+        standing: None,
+        left: std::sync::Mutex::default(),
         pull: parts.pull,
         tokens,
         actions: parts.actions.clone(),

@@ -170,6 +170,8 @@ impl Simulation {
             log_bytes_max: None,
             unfinished_starts: AtomicBool::new(false),
             bind: false,
+            standing: None,
+            left: std::sync::Mutex::default(),
             pull: PullPolicy::Missing,
         }
     }

@@ -37,7 +37,7 @@ pub use repo::{
     BadgesForName, HookArgs, HookCommand, HookInstallArgs, HookSendArgs, RepoAddArgs, RepoArgs, RepoBadgesArgs,
     RepoCommand, RepoOneArgs,
 };
-pub use run::{EventArgs, OnReview, Pull, RunArgs, ValueArgs};
+pub use run::{EventArgs, OnFail, OnReview, Pull, RunArgs, ShellArgs, ValueArgs};
 pub use scan::{
     ScanArgs, ScanAttestArgs, ScanCommand, ScanDbCommand, ScanDiffArgs, ScanHow, ScanKeyArgs, ScanStatusArgs,
     ScanUpdateArgs, ScanVerifyArgs, Scanner,
@@ -98,6 +98,8 @@ pub struct Global {
 pub enum Command {
     /// Run workflows for an event
     Run(Box<RunArgs>),
+    /// Open a shell in the place of a job that failed and was kept
+    Shell(ShellArgs),
     /// Say what would run for an event, in which order, and why the rest would not
     Plan(Box<PlanArgs>),
     /// List workflows, their events and jobs

@@ -65,6 +65,12 @@ pub struct RunArgs {
     /// Go on with a run (its number, or `latest`) that was killed, or failed: what succeeded is kept
     #[arg(long, value_name = "RUN", help_heading = "Going on")]
     pub resume: Option<String>,
+    /// With --resume: the step to go on from in a place that was kept (its id, name or number; JOB/STEP of several jobs)
+    #[arg(long, value_name = "STEP", help_heading = "Going on")]
+    pub from: Option<String>,
+    /// What becomes of the workspace and container of a job that fails: `clean`, `keep`, or `shell` (keep, and open one)
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t, help_heading = "Going on")]
+    pub on_fail: OnFail,
     /// What to do where a rule wants a review: `ask` on the terminal (without one: reject), `wait` for `pipe approve`, or `reject`
     #[arg(long, value_enum, value_name = "HOW", default_value_t, help_heading = "Jobs")]
     pub on_review: OnReview,
@@ -97,6 +103,29 @@ pub enum Pull {
     Always,
     /// Not at all.
     Never,
+}
+
+/// What becomes of the place of a job that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum OnFail {
+    /// It is removed.
+    #[default]
+    Clean,
+    /// It stands until `pipe gc`, or until the run goes on in it.
+    Keep,
+    /// The same, and a shell is opened in it.
+    Shell,
+}
+
+/// `pipe shell`.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// Of which job; without it those that are kept are listed
+    #[arg(value_name = "RUN/JOB")]
+    pub place: Option<String>,
+    /// List as JSON
+    #[arg(long, conflicts_with = "place")]
+    pub json: bool,
 }
 
 /// Who answers where a rule wants a review. `pipe approve` and `pipe reject` count in any case.

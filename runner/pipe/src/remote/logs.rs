@@ -1,10 +1,10 @@
 //! `pipe logs`: what the jobs of a run printed, whole or as it comes.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use axum::http::Method;
 use futures_util::StreamExt as _;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::client::{Client, escaped};
 use super::connect::connect;
@@ -39,6 +39,17 @@ pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failur
     if jobs.is_empty() {
         return Err(Failure::new(Exit::Nothing, "there is no log of such a job"));
     }
+    if args.connect.json {
+        let mut logs = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let mut log = Vec::new();
+            copy(&client, job, args.timestamps, &mut log).await?;
+            let log = String::from_utf8_lossy(&log);
+            let [key, name, conclusion] = ["key", "name", "conclusion"].map(|field| &job[field]);
+            logs.push(json!({ "key": key, "name": name, "conclusion": conclusion, "log": log }));
+        }
+        return super::print(true, &json!({ "run": run, "jobs": logs }), |_| String::new());
+    }
     let terminal = Terminal::stdout(global.color);
     for job in &jobs {
         if jobs.len() > 1 {
@@ -46,7 +57,7 @@ pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failur
             writeln!(output, "{}", terminal.bold(&format!("── {} ──", shown(&job["name"]))))?;
             output.flush()?;
         }
-        print(&client, job, args.timestamps).await?;
+        copy(&client, job, args.timestamps, &mut std::io::stdout()).await?;
     }
     Ok(Exit::Success)
 }
@@ -62,7 +73,7 @@ fn key(run: &Json, wanted: &str) -> Result<String, Failure> {
 }
 
 /// The bytes as they are stored, or with the time before each line.
-async fn print(client: &Client, job: &Json, timestamps: bool) -> Result<(), Failure> {
+async fn copy(client: &Client, job: &Json, timestamps: bool, output: &mut dyn Write) -> Result<(), Failure> {
     let id = job["id"].as_str().unwrap_or_default();
     let times = if timestamps { "?times=true" } else { "" };
     let response = client.send(Method::GET, &format!("/jobs/{}/log/raw{times}", escaped(id)), None, &[]).await?;
@@ -70,12 +81,11 @@ async fn print(client: &Client, job: &Json, timestamps: bool) -> Result<(), Fail
     let mut ends_line = true;
     while let Some(bytes) = stream.next().await {
         let bytes = bytes.map_err(|error| Failure::environment(format!("the log ended early: {error}")))?;
-        let mut output = std::io::stdout();
         output.write_all(&bytes)?;
         ends_line = bytes.last().is_none_or(|last| *last == b'\n');
     }
     if !ends_line {
-        writeln!(std::io::stdout())?;
+        writeln!(output)?;
     }
     Ok(())
 }

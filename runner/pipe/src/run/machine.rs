@@ -8,6 +8,7 @@ use engine::clock::SystemClock;
 use engine::folders::Folders;
 use engine::groups::SharedGroups;
 use engine::issuer::Issuer;
+use engine::local::Standing;
 use engine::machine::Machine;
 use engine::placement::{DockerPlacement, DockerSettings, HostPlacement, Owner, Placement, TransportChoice};
 use engine::sealing::{KeySource, Vault};
@@ -66,7 +67,19 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
         groups: SharedGroups::across(paths.state.join("groups"), waits),
         actions,
         services: Some(Arc::new(services(&paths.state))),
+        standing: standing(settings).ok(),
     })
+}
+
+/// Places of jobs that failed. What is in them is sealed with this user's own key.
+///
+/// # Errors
+/// The key cannot be used.
+pub fn standing(settings: &Settings) -> Result<Standing, Failure> {
+    let state = &settings.paths.state;
+    let keys = KeySource::choose(&terminal::variable, state).read(true);
+    let keys = keys.map_err(|error| Failure::environment(format!("places of jobs cannot be kept: {error}")))?;
+    Ok(Standing::of(state, Arc::new(Vault::new(keys))))
 }
 
 /// What serves actions. Identity tokens are signed with a key of this user's own; where that cannot be used there are none.

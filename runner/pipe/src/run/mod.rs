@@ -39,6 +39,9 @@ use crate::values::{self, Values};
 /// Runs the command.
 pub fn run(args: &RunArgs, global: &Global) -> Result<Exit, Failure> {
     match &args.resume {
+        None if args.from.is_some() => {
+            Err(Failure::usage("`--from` says where a run goes on, and none is named").help("name it: `--resume RUN`"))
+        }
         Some(run) => resume::run(run, args, global),
         None => perform(args, global, None),
     }

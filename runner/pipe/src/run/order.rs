@@ -1,10 +1,10 @@
 //! From plans to run requests, and from their ends to an exit code.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::local::Continues;
+use engine::local::{Continues, stands};
 use engine::machine::{Finished, Machine, RunRequest};
 use engine::placement::{Limits, PullPolicy};
 use engine::runner_label::{RunnerLabels, RunnerTarget};
@@ -21,7 +21,7 @@ use super::environments::{self, LocalEnvironments, Reviewer};
 use super::machine;
 use super::resume::Resumed;
 use super::signal::Signals;
-use crate::args::{Global, Pull, RunArgs};
+use crate::args::{Global, OnFail, Pull, RunArgs};
 use crate::config::local_rules;
 use crate::exit::{Exit, Failure};
 use crate::labels;
@@ -91,7 +91,28 @@ impl Order<'_> {
         let planned = planned.collect::<Result<Vec<_>, Failure>>()?;
         let reviewer = Reviewer::new(&self.args.approve, self.args.on_review, self.args.json);
         let conducted = conduct::conduct(&machine, planned, &reviewer, &mut signals).await?;
+        if self.args.on_fail != OnFail::Clean {
+            self.tell_kept(&machine, &conducted).await?;
+        }
         Ok(self.report(&machine, triggered, &conducted).await)
+    }
+
+    /// Says which places are kept; opens a shell in the first one where that is wanted, and somebody is there.
+    async fn tell_kept(&self, machine: &Machine, conducted: &Conducted) -> Result<(), Failure> {
+        let runs: Vec<_> = conducted.runs.iter().filter_map(|(run, _)| Some(run.as_ref()?.numbers.id)).collect();
+        let kept: Vec<_> = stands(&machine.folders.state).into_iter().filter(|one| runs.contains(&one.run)).collect();
+        let stderr = Terminal::stderr(self.global.color);
+        for one in kept.iter().filter(|_| !self.global.quiet) {
+            let (run, job) = (one.run, &one.job);
+            let text = format!("kept: `pipe shell {run}/{job}` opens a shell, `pipe run --resume {run}` goes on in it");
+            terminal::note(stderr, &text);
+        }
+        let is_wanted = self.args.on_fail == OnFail::Shell && !self.args.json;
+        if let Some(first) = kept.first().filter(|_| is_wanted && std::io::stdin().is_terminal()) {
+            // How the shell ends says nothing of the run.
+            let _exit = crate::shell::open(&self.workflows.settings, first).await?;
+        }
+        Ok(())
     }
 
     /// The summaries of all runs, and the exit code.
@@ -199,6 +220,11 @@ impl Order<'_> {
             continues: self.resumed.as_ref().map_or(Continues::Nothing, |resumed| resumed.continues),
             asked: asked::of(self, one),
             carrier: self.resumed.as_ref().and_then(|resumed| resumed.carrier.take()),
+            keep: self.args.on_fail != OnFail::Clean,
+            from: match (&self.resumed, &self.args.from) {
+                (Some(resumed), Some(from)) => vec![resumed.from(from, one.workflow)?],
+                (Some(_) | None, _) => Vec::new(),
+            },
         })
     }
 

@@ -9,11 +9,15 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use engine::folders::Folders;
-use engine::local::{Carrier, Continues, NotResumed, TakenUp, take_up};
+use engine::local::{Carrier, Continues, NotResumed, Stand, TakenUp, stands, take_up};
 use engine::store::listing::{Listing, RunFilter};
 use engine::store::{RunId, SqliteStore};
 use serde_json::Value as Json;
+use workflow::diagnostic::suggest;
 use workflow::event::Event;
+use workflow::model::{JobKind, Workflow};
+use workflow::run::steps::flatten;
+use workflow::run::{JobRunKey, Recorded, RunEvent, StepIndex};
 use workflow::secret::Secret;
 
 use super::asked::{self, ASKED_VERSION, Asked};
@@ -38,7 +42,14 @@ pub struct Resumed {
     /// The number of its last fact, and the environments whose review it waits for.
     pub before: (u64, Vec<String>),
     asked: Asked,
+    /// Names of steps that began, of an attempt that failed.
+    names: Names,
+    /// Places that it left.
+    stands: Vec<Stand>,
 }
+
+/// Steps with the names that they had.
+type Names = Vec<(JobRunKey, StepIndex, String)>;
 
 /// Goes on with a run.
 ///
@@ -48,7 +59,13 @@ pub fn run(wanted: &str, args: &RunArgs, global: &Global) -> Result<Exit, Failur
     refuse_other_wishes(args)?;
     let settings = Settings::load(global, None)?;
     let folders = machine::folders(&settings);
-    let (run, taken) = runtime()?.block_on(take(wanted, &folders))?;
+    let (run, taken, names) = runtime()?.block_on(take(wanted, &folders))?;
+    let stands: Vec<_> = stands(&folders.state).into_iter().filter(|stand| stand.run == run).collect();
+    if let (Some(_), []) = (&args.from, stands.as_slice()) {
+        let help =
+            "leave `--from` out: the job begins again from its start; `--on-fail keep` keeps places of jobs that fail";
+        return Err(Failure::usage(format!("no place of run {run} is kept to go on in")).help(help));
+    }
     let asked = read(run, taken.asked.clone())?;
     std::env::set_current_dir(&asked.folder).map_err(|error| {
         let folder = asked.folder.display();
@@ -57,7 +74,16 @@ pub fn run(wanted: &str, args: &RunArgs, global: &Global) -> Result<Exit, Failur
     let again = again(&asked, args)?;
     let TakenUp { continues, carrier, last, waits, .. } = taken;
     let event = Arc::new(asked.event.clone());
-    let resumed = Resumed { run, event, continues, carrier: RefCell::new(Some(carrier)), before: (last, waits), asked };
+    let resumed = Resumed {
+        run,
+        event,
+        continues,
+        carrier: RefCell::new(Some(carrier)),
+        before: (last, waits),
+        asked,
+        names,
+        stands,
+    };
     perform(&again, global, Some(resumed))
 }
 
@@ -86,7 +112,7 @@ fn refuse_other_wishes(args: &RunArgs) -> Result<(), Failure> {
 }
 
 /// The run that is meant, with the right to carry it.
-async fn take(wanted: &str, folders: &Folders) -> Result<(RunId, TakenUp), Failure> {
+async fn take(wanted: &str, folders: &Folders) -> Result<(RunId, TakenUp, Names), Failure> {
     if !folders.database().exists() {
         return Err(Failure::new(Exit::Nothing, "there are no runs here yet"));
     }
@@ -105,8 +131,13 @@ async fn take(wanted: &str, folders: &Folders) -> Result<(RunId, TakenUp), Failu
         }
     };
     let taken = take_up(&store, folders, run).await.map_err(refused);
+    let facts = Listing::on(store.database().clone()).log(run).await.map_err(failed)?;
     store.database().close().await;
-    taken.map(|taken| (run, taken))
+    let name = |fact: Recorded| {
+        let RunEvent::StepStarted { key, step, name } = fact.event else { return None };
+        Some((key, step, name))
+    };
+    taken.map(|taken| (run, taken, facts.into_iter().filter_map(name).collect()))
 }
 
 fn refused(not: NotResumed) -> Failure {
@@ -160,7 +191,8 @@ fn again(asked: &Asked, now: &RunArgs) -> Result<RunArgs, Failure> {
     again.actions.local_repository.extend(now.actions.local_repository.iter().cloned());
     again.actions.offline |= now.actions.offline;
     again.approve.extend(now.approve.iter().cloned());
-    (again.on_review, again.json, again.dryrun) = (now.on_review, now.json, now.dryrun);
+    (again.on_review, again.on_fail, again.json, again.dryrun) = (now.on_review, now.on_fail, now.json, now.dryrun);
+    again.from.clone_from(&now.from);
     again.parallel = now.parallel.or(again.parallel);
     Ok(again)
 }
@@ -192,5 +224,67 @@ impl Resumed {
         let text = format!("run {run} had secrets that nobody gives now: {}", missing.join(", "));
         Err(Failure::usage(text)
             .help(format!("values of secrets are not kept; give them again: `{}`", flags.join(" "))))
+    }
+
+    /// The step that a job goes on from, as `--from` names it.
+    ///
+    /// # Errors
+    /// No job that was kept has it, several have, or it comes after the one that failed.
+    pub fn from(&self, wanted: &str, workflow: &Workflow) -> Result<(JobRunKey, StepIndex), Failure> {
+        let run = self.run;
+        let (job, step) = match wanted.rsplit_once('/') {
+            Some((job, step)) if self.stands.iter().any(|stand| stand.job == job) => (Some(job), step),
+            Some(_) | None => (None, wanted),
+        };
+        let mut known = Vec::new();
+        let mut found = Vec::new();
+        for stand in self.stands.iter().filter(|stand| job.is_none_or(|job| stand.job == job)) {
+            let key = JobRunKey::parse(&stand.job);
+            for (index, words) in self.steps_of(&key, workflow) {
+                if words.iter().any(|word| word.eq_ignore_ascii_case(step)) || (index.0 + 1).to_string() == step {
+                    found.push((stand, key.clone(), index));
+                }
+                known.extend(words);
+            }
+        }
+        let (stand, key, index) = match found.as_slice() {
+            [] => {
+                let near = suggest(step, known.iter().map(String::as_str));
+                let help = near.map_or_else(
+                    || format!("its steps: {}", known.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return Err(Failure::usage(format!("no kept job of run {run} has a step `{step}`")).help(help));
+            }
+            [only] => only,
+            [(first, ..), ..] if found.iter().any(|(stand, ..)| stand.job != first.job) => {
+                let jobs: Vec<_> = found.iter().map(|(stand, ..)| format!("{}/{step}", stand.job)).collect();
+                let text = format!("several kept jobs of run {run} have a step `{step}`");
+                return Err(Failure::usage(text).help(format!("write one of: {}", jobs.join(", "))));
+            }
+            [first, ..] => first,
+        };
+        match &stand.step {
+            Some((failed, name)) if index.0 > *failed => {
+                let text = format!("`{step}` comes after `{name}`, which failed, so what it builds on is not there");
+                Err(Failure::usage(text).help(format!("leave `--from` out to go on from `{name}`")))
+            }
+            Some(_) | None => Ok((key.clone(), *index)),
+        }
+    }
+
+    /// The steps of a job with the words that name them: ids and names.
+    fn steps_of(&self, key: &JobRunKey, workflow: &Workflow) -> Vec<(StepIndex, Vec<String>)> {
+        let id = key.job.ids().next().unwrap_or_default();
+        let job = workflow.jobs.iter().find(|(other, _)| other.as_str() == id).map(|(_, job)| job);
+        let Some(JobKind::Steps(steps)) = job.map(|job| &job.kind) else { return Vec::new() };
+        let flat = flatten(&steps.steps);
+        let steps = (0_u32..).zip(&flat).map(|(index, flat)| {
+            let id = flat.find(&steps.steps).filter(|step| step.id_written).map(|step| step.id.as_str().to_owned());
+            let name =
+                self.names.iter().find(|(job, step, _)| job == key && step.0 == index).map(|(.., name)| name.clone());
+            (StepIndex(index), id.into_iter().chain(name).collect())
+        });
+        steps.collect()
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::world::{CI, World};
 
 mod docker;
+mod kept;
 
 /// A run that goes on in a process, followed by its facts.
 struct Going {
@@ -256,6 +257,9 @@ fn a_run_that_failed_goes_on_as_its_next_attempt() {
     assert_eq!((&run["attempt"], &run["rerun_of"], &run["conclusion"]), (&2.into(), &1.into(), &"success".into()));
     let (code, text) = said(&world, &["logs", "2", "-j", "first"]);
     assert_eq!(code, Some(0), "{text}");
+    let logs: Json = serde_json::from_slice(&world.output(&["logs", "2", "--json"], "").stdout).unwrap();
+    assert_eq!(logs["jobs"].as_array().unwrap().len(), 2, "{logs}");
+    assert!(logs["jobs"][1]["log"].as_str().unwrap().contains("Runner: this machine"), "{logs}");
     let (code, text) = said(&world, &["run", "--resume", "1"]);
     assert!(code == Some(4) && text.contains("later attempt"), "{code:?} {text}");
     nothing_is_left(&world);
@@ -352,6 +356,29 @@ fn answers_of_another_process_count_whenever_they_are_given() {
     // What was rejected is asked for again in the next attempt.
     let (code, text) = said(&world, &["run", "--resume", "1", "--approve", "staging"]);
     assert!(code == Some(0) && text.contains("staged"), "{code:?} {text}");
+    nothing_is_left(&world);
+}
+
+#[test]
+fn a_group_that_another_run_took_meanwhile_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = two_jobs(folder.path()).replace("on: push", "on: push\nconcurrency: prod");
+    let world = World::repository(&[(CI, &text)]);
+    let mut first = Going::start(&mut world.command(&["run", "--host", "--json"]));
+    first.until_step("Wait");
+    killed(first);
+    let mut second = Going::start(&mut world.command(&["run", "--host", "--json"]));
+    second.until_step("Wait");
+    let mut again = world.command(&["run", "--resume", "1"]);
+    let mut again = again.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut notes = BufReader::new(again.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(notes.any(|note| note.contains("`prod` is taken by another `pipe run`")));
+    assert_eq!(count(&folder, "second"), 2, "its job has not begun");
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    assert_eq!(second.end(), ("success".to_owned(), Some(0)));
+    notes.for_each(drop);
+    assert!(again.wait().unwrap().success());
+    assert_eq!((count(&folder, "first"), count(&folder, "second")), (2, 3));
     nothing_is_left(&world);
 }
 

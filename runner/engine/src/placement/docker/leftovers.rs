@@ -89,6 +89,10 @@ pub(super) async fn remove(
 ) -> Result<Removed, PlacementError> {
     let wanted = |found: &Found| match filter {
         LeftoverFilter::Abandoned => !found.resource.owner_alive,
+        LeftoverFilter::AbandonedBut(kept) => {
+            let job = (found.resource.run.clone(), found.resource.job.clone());
+            !found.resource.owner_alive && !kept.contains(&job)
+        }
         LeftoverFilter::Own => found.mark == whose.0.process(),
         LeftoverFilter::Run(run) => found.resource.run == *run,
         LeftoverFilter::Job { run, job } => found.resource.run == *run && found.resource.job == *job,

@@ -24,6 +24,7 @@ mod ports;
 mod prepared;
 mod resources;
 mod services;
+mod shell;
 mod start;
 mod transport;
 mod upload;
@@ -52,6 +53,7 @@ use super::{
 use crate::image::{ImageFacts, Images};
 
 pub(crate) use connection::{message as docker_message, status as docker_status};
+pub use shell::ShellEnds;
 pub(crate) use start::{SOCKET, SPOOL};
 pub use warm::{WarmPlacement, WarmSettings};
 pub(crate) use words::split as split_words;

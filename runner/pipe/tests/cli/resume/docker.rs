@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Going, killed, nothing_is_left, state, text};
 use crate::world::{CI, World};
 
-const IMAGE: &str = "pipe-test/resume:1";
+pub(super) const IMAGE: &str = "pipe-test/resume:1";
 
 fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
@@ -29,7 +29,7 @@ fn image() {
 }
 
 /// Containers, networks and volumes of an installation.
-fn left(world: &World) -> Vec<String> {
+pub(super) fn left(world: &World) -> Vec<String> {
     let state = state(world).canonicalize().unwrap();
     let owner = engine::placement::Owner::new(&state).installation().to_owned();
     let label = format!("label=dev.pipe.owner={owner}");
@@ -40,7 +40,7 @@ fn left(world: &World) -> Vec<String> {
     left
 }
 
-fn command(world: &World, arguments: &[&str]) -> Command {
+pub(super) fn command(world: &World, arguments: &[&str]) -> Command {
     image();
     let mut command = world.command(arguments);
     command

@@ -176,7 +176,10 @@ impl Placement for WarmPlacement {
             claims::keep_only(folder, |run, job| match &filter {
                 LeftoverFilter::Run(gone) => run != gone,
                 LeftoverFilter::Job { run: of, job: gone } => run != of || job != gone,
-                LeftoverFilter::Abandoned | LeftoverFilter::Own | LeftoverFilter::Forsaken => true,
+                LeftoverFilter::Abandoned
+                | LeftoverFilter::AbandonedBut(_)
+                | LeftoverFilter::Own
+                | LeftoverFilter::Forsaken => true,
             });
         }
         Ok(removed)

@@ -1,0 +1,161 @@
+//! Places of jobs that failed: kept, looked into, gone on in, removed.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value as Json;
+
+use super::docker::{self, IMAGE};
+use super::{count, nothing_is_left, said, shown, state, text};
+use crate::world::{CI, World};
+
+/// `First` counts how often it runs and leaves all that a step can leave; `Test` fails as long as there is no file `go`.
+fn workflow(folder: &Path) -> String {
+    let path = folder.display();
+    format!(
+        "on: push
+defaults: {{ run: {{ shell: sh }} }}
+jobs:
+  before:
+    runs-on: ubuntu-latest
+    outputs: {{ base: '${{{{ steps.say.outputs.base }}}}' }}
+    steps: [{{ id: say, run: 'echo base=ground >> \"$GITHUB_OUTPUT\"; echo x >> {path}/before' }}]
+  one:
+    needs: before
+    runs-on: ubuntu-latest
+    steps:
+      - name: First
+        id: first
+        run: |
+          echo x >> {path}/first
+          echo made > mark
+          echo word=blue >> \"$GITHUB_OUTPUT\"
+          echo LEFT=behind >> \"$GITHUB_ENV\"
+          echo TOKEN_LEFT=${{{{ secrets.TOKEN }}}} >> \"$GITHUB_ENV\"
+          echo /some/where >> \"$GITHUB_PATH\"
+      - name: Test
+        run: echo tried >> tries; test -e {path}/go
+      - name: Use
+        run: |
+          test '${{{{ needs.before.outputs.base }}}} ${{{{ steps.first.outputs.word }}}}' = 'ground blue'
+          test \"$LEFT $TOKEN_LEFT\" = 'behind correct-horse'
+          case \"$PATH\" in /some/where:*) ;; *) exit 7;; esac
+          test \"$(cat mark)\" = made
+      - if: always()
+        run: echo x >> {path}/always
+"
+    )
+}
+
+const SECRET: [&str; 2] = ["-s", "TOKEN=correct-horse"];
+
+fn failed(world: &World, command: &mut Command) {
+    let output = command.output().unwrap();
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("`pipe shell 1/one`"), "{text}");
+    let kept = std::fs::read_to_string(state(world).join("standing/1.one.json")).unwrap();
+    assert!(kept.contains("Test") && !kept.contains("correct-horse") && !kept.contains("behind"), "{kept}");
+}
+
+#[test]
+fn a_job_goes_on_in_its_own_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::repository(&[(CI, &workflow(folder.path()))]);
+    let keep = [&["run", "--host", "--on-fail", "keep"][..], &SECRET].concat();
+    failed(&world, &mut world.command(&keep));
+    // Other commands leave it alone.
+    assert_eq!(said(&world, &["list"]).0, Some(0));
+    let listed: Json = serde_json::from_slice(&world.output(&["shell", "--json"], "").stdout).unwrap();
+    assert_eq!((&listed["places"][0]["job"], &listed["places"][0]["step"][1]), (&"one".into(), &"Test".into()));
+    let output = world.output(&["shell", "1/one"], "cat mark; echo $LEFT $GITHUB_JOB; exit 3\n");
+    assert_eq!(text(&output), "made\nbehind one\n");
+    assert_eq!(output.status.code(), Some(1), "as the shell ended");
+    let again = |more: &[&str]| said(&world, &[&["run", "--resume", "1"], &SECRET[..], more].concat());
+    for (from, expect) in [
+        ("Frist", "did you mean `First`?"),
+        ("use", "no kept job of run 1 has a step `use`"),
+        ("4", "`4` comes after `Test`, which failed"),
+    ] {
+        let (code, text) = again(&["--from", from]);
+        assert!(code == Some(2) && text.contains(expect), "{from}: {code:?} {text}");
+    }
+    // It fails again, and is kept again, under the number of the attempt.
+    let (code, text) = again(&["--on-fail", "keep"]);
+    assert!(code == Some(1) && text.contains("`pipe shell 2/one`"), "{code:?} {text}");
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    let (code, text) = said(&world, &[&["run", "--resume", "2"], &SECRET[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    let runs = ["before", "first", "always"].map(|name| count(&folder, name));
+    assert_eq!(runs, [1, 1, 3], "only what failed, and what always runs");
+    let run = shown(&world, "3");
+    let job = run["jobs"].as_array().unwrap().iter().find(|job| job["key"] == "one").unwrap();
+    assert_eq!(job["steps"][0]["conclusion"], "success", "{run}");
+    nothing_is_left(&world);
+    assert!(said(&world, &["shell"]).1.contains("no job's place is kept"));
+}
+
+#[test]
+fn from_an_earlier_step_and_thrown_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::repository(&[(CI, &workflow(folder.path()))]);
+    let keep = [&["run", "--host", "--on-fail", "keep"][..], &SECRET].concat();
+    failed(&world, &mut world.command(&keep));
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    let (code, text) = said(&world, &[&["run", "--resume", "1", "--from", "first"], &SECRET[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!((count(&folder, "before"), count(&folder, "first")), (1, 2));
+    std::fs::remove_file(folder.path().join("go")).unwrap();
+    let (code, text) = said(&world, &keep);
+    assert_eq!(code, Some(1), "{text}");
+    let (code, text) = said(&world, &["gc", "--dry-run"]);
+    assert!(code == Some(0) && text.contains("place 3/one"), "{code:?} {text}");
+    assert!(said(&world, &["gc"]).1.contains("place 3/one"));
+    nothing_is_left(&world);
+    let (code, text) = said(&world, &["shell", "3/one"]);
+    assert!(code == Some(4) && text.contains("no place of run 3 is kept"), "{code:?} {text}");
+    let (code, text) = said(&world, &[&["run", "--resume", "3", "--from", "Test"], &SECRET[..]].concat());
+    assert!(code == Some(2) && text.contains("no place of run 3 is kept"), "{code:?} {text}");
+}
+
+const IN_A_CONTAINER: &str = "on: push
+defaults: { run: { shell: sh } }
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    steps:
+      - name: First
+        id: first
+        run: |
+          echo x >> firsts
+          echo made > mark
+          echo word=blue >> \"$GITHUB_OUTPUT\"
+          echo LEFT=behind >> \"$GITHUB_ENV\"
+          echo TOKEN_LEFT=${{ secrets.TOKEN }} >> \"$GITHUB_ENV\"
+      - name: Test
+        run: test -n \"$GO\"
+      - run: test \"$(cat firsts) ${{ steps.first.outputs.word }} $LEFT\" = 'x blue behind'
+";
+
+#[test]
+fn a_job_goes_on_in_its_own_container() {
+    let world = World::repository(&[(CI, IN_A_CONTAINER)]);
+    std::fs::create_dir_all(world.root().join("../home/.local/state")).unwrap();
+    let platform = format!("ubuntu-latest={IMAGE}");
+    let run = ["run", "--pull=never", "-P", &platform, "--on-fail", "keep", SECRET[0], SECRET[1]];
+    failed(&world, &mut docker::command(&world, &run));
+    assert_eq!(docker::command(&world, &["list"]).output().unwrap().status.code(), Some(0));
+    assert!(!docker::left(&world).is_empty(), "its container stands");
+    let mut shell = docker::command(&world, &["shell", "1"]);
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut shell = shell.spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(b"cat mark; echo $LEFT $GITHUB_JOB; exit 0\n").unwrap();
+    let output = shell.wait_with_output().unwrap();
+    assert_eq!(text(&output), "made\nbehind one\n");
+    let again = ["run", "--resume", "1", "--env", "GO=1", SECRET[0], SECRET[1]];
+    let again = docker::command(&world, &again).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!(docker::left(&world), Vec::<String>::new());
+    nothing_is_left(&world);
+}
