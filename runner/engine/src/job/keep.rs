@@ -19,7 +19,7 @@ use super::run::{JobEnd, JobSettings, Parts, PlacedJobs};
 use super::steps::Stepper;
 use super::{Begun, JobOrder};
 use crate::local::{Inside, Stand, Standing};
-use crate::placement::{ImageSpec, JobIdentity, JobShape, JobSpec, NetworkAccess, PlacementProgress};
+use crate::placement::{ExecRequest, ImageSpec, JobIdentity, JobShape, JobSpec, NetworkAccess, PlacementProgress};
 use workflow::expression::Value;
 
 /// Where jobs are gone on with, by their keys.
@@ -91,6 +91,7 @@ impl PlacedJobs {
             }
             return;
         }
+        placed.settle().await;
         let text = format!("Kept: `pipe shell {}/{}` looks into it, `pipe gc` removes it.", stand.run, stand.job);
         log.line(&text).await;
         if let Err(problem) = placed.leave().await {
@@ -141,6 +142,20 @@ impl PlacedJobs {
 }
 
 impl Placed {
+    /// Waits until the agent has forgotten the ends of the steps, which it was told before this process goes: whoever goes
+    /// on here uses their names again. What is asked of it comes in order, so the end of one more command tells.
+    async fn settle(&self) {
+        if self.record.on_host {
+            return;
+        }
+        let mut last = ExecRequest::new(["true"], &self.record.paths.workspace);
+        last.env = vec![("PATH".to_owned(), self.record.own_path.clone())];
+        if let Ok(exec) = self.handle.exec(last).await {
+            // An image without it answers as well.
+            let _end = exec.output(0).await;
+        }
+    }
+
     /// Lets it stand without this process.
     async fn leave(self) -> Result<(), String> {
         if let Some(served) = &self.served {

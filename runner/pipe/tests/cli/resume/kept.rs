@@ -39,7 +39,7 @@ jobs:
       - name: Use
         run: |
           test '${{{{ needs.before.outputs.base }}}} ${{{{ steps.first.outputs.word }}}}' = 'ground blue'
-          test \"$LEFT $TOKEN_LEFT\" = 'behind correct-horse'
+          test \"$LEFT $TOKEN_LEFT\" = 'behind correct-'horse
           case \"$PATH\" in /some/where:*) ;; *) exit 7;; esac
           test \"$(cat mark)\" = made
       - if: always()
