@@ -19,7 +19,7 @@ use super::run::{JobEnd, JobSettings, Parts, PlacedJobs};
 use super::steps::Stepper;
 use super::{Begun, JobOrder};
 use crate::local::{Inside, Stand, Standing};
-use crate::placement::{ExecRequest, ImageSpec, JobIdentity, JobShape, JobSpec, NetworkAccess, PlacementProgress};
+use crate::placement::{ImageSpec, JobIdentity, JobShape, JobSpec, NetworkAccess, PlacementProgress};
 use workflow::expression::Value;
 
 /// Where jobs are gone on with, by their keys.
@@ -143,17 +143,13 @@ impl PlacedJobs {
 
 impl Placed {
     /// Waits until the agent has forgotten the ends of the steps, which it was told before this process goes: whoever goes
-    /// on here uses their names again. What is asked of it comes in order, so the end of one more command tells.
+    /// on here uses their names again. What is asked of it comes in order, so any answer tells.
     async fn settle(&self) {
         if self.record.on_host {
             return;
         }
-        let mut last = ExecRequest::new(["true"], &self.record.paths.workspace);
-        last.env = vec![("PATH".to_owned(), self.record.own_path.clone())];
-        if let Ok(exec) = self.handle.exec(last).await {
-            // An image without it answers as well.
-            let _end = exec.output(0).await;
-        }
+        // That there is no such path is an answer as well.
+        let _answered = self.handle.remove_path(&format!("{}/settled", self.record.run_directory.inside)).await;
     }
 
     /// Lets it stand without this process.

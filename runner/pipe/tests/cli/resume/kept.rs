@@ -74,7 +74,7 @@ fn a_job_goes_on_in_its_own_folder() {
     assert_eq!(output.status.code(), Some(1), "as the shell ended");
     let again = |more: &[&str]| said(&world, &[&["run", "--resume", "1"], &SECRET[..], more].concat());
     for (from, expect) in [
-        ("Frist", "did you mean `First`?"),
+        ("Frist", "did you mean `first`?"),
         ("use", "no kept job of run 1 has a step `use`"),
         ("4", "`4` comes after `Test`, which failed"),
     ] {
