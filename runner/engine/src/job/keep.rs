@@ -91,7 +91,6 @@ impl PlacedJobs {
             }
             return;
         }
-        placed.settle().await;
         let text = format!("Kept: `pipe shell {}/{}` looks into it, `pipe gc` removes it.", stand.run, stand.job);
         log.line(&text).await;
         if let Err(problem) = placed.leave().await {
@@ -114,9 +113,13 @@ impl PlacedJobs {
         }
         let text = before(&left.inside.journal, left.from);
         let mut remembered = Remembered::of(text.as_bytes());
-        let Some(record) = remembered.placed.take() else {
+        let Some(mut record) = remembered.placed.take() else {
             return self.lost(order, &begun, reports, "what was kept of its place is not whole").await;
         };
+        let Some(round) = record.round.checked_add(1) else {
+            return self.lost(order, &begun, reports, "it was gone on in too often").await;
+        };
+        record.round = round;
         let placed = match record.on_host {
             true => record.clone().placed_again(&self.0, order).await,
             false => record.clone().adopt(&self.0).await,
@@ -131,6 +134,7 @@ impl PlacedJobs {
         self.serve(order, &mut job, &mut placed, log).await;
         let parents: Vec<_> = record.folders.iter().filter_map(|folder| folder.parent().map(Path::to_owned)).collect();
         let journal = Journal::in_memory(text);
+        journal.write(|| Entry::Placed(Box::new(record.clone())));
         let parts = Parts { order, control, reports, log };
         let end = self.stepped(parts, (job, secrets), placed, journal, Some((begun, remembered))).await;
         for parent in parents {
@@ -142,16 +146,6 @@ impl PlacedJobs {
 }
 
 impl Placed {
-    /// Waits until the agent has forgotten the ends of the steps, which it was told before this process goes: whoever goes
-    /// on here uses their names again. What is asked of it comes in order, so any answer tells.
-    async fn settle(&self) {
-        if self.record.on_host {
-            return;
-        }
-        // That there is no such path is an answer as well.
-        let _answered = self.handle.remove_path(&format!("{}/settled", self.record.run_directory.inside)).await;
-    }
-
     /// Lets it stand without this process.
     async fn leave(self) -> Result<(), String> {
         if let Some(served) = &self.served {

@@ -84,6 +84,8 @@ pub(super) struct StepTools {
     pub(super) debug: bool,
     /// What another process would need.
     pub(super) journal: Journal,
+    /// How often the place was gone on in.
+    pub(super) round: u8,
     /// What actions in JavaScript are run by.
     pub(super) nodes: JobNodes,
     /// Actions of other repositories.
@@ -187,7 +189,8 @@ impl StepTask {
 
     /// The name of its command, under which another process finds it.
     pub(super) fn exec_id(&self) -> u64 {
-        u64::from(self.inner) << INNER_SHIFT | (u64::from(self.index.0) + 1)
+        let round = u64::from(self.tools.round) * ExecId::OF_ROUND;
+        round | u64::from(self.inner) << INNER_SHIFT | (u64::from(self.index.0) + 1)
     }
 
     /// Writes the files of the step and its script.

@@ -248,9 +248,8 @@ impl Folders {
     }
 
     async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape, on_host: bool) -> Placed {
-        let facts = handle.facts();
-        let shared = facts.files_are_shared;
-        let own_path = match &facts.image {
+        let shared = handle.facts().files_are_shared;
+        let own_path = match &handle.facts().image {
             Some(image) => {
                 let path = image.env.iter().find(|(name, _)| name == "PATH");
                 path.map_or_else(|| PATH_DEFAULT.to_owned(), |(_, path)| path.clone())
@@ -273,6 +272,7 @@ impl Folders {
             sources: std::collections::BTreeMap::new(),
             boot: boot_id(),
             serving: None,
+            round: 0,
         };
         Placed { handle, record, served: None }
     }

@@ -48,6 +48,9 @@ pub(crate) struct PlacedRecord {
     /// What its services need.
     #[serde(default)]
     pub(super) serving: Option<ServingRecord>,
+    /// How often it was gone on in: names of commands are not used twice in one container.
+    #[serde(default)]
+    pub(super) round: u8,
 }
 
 impl PlacedRecord {

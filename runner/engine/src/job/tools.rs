@@ -45,6 +45,7 @@ impl PlacedJobs {
         let workspace = placed.workspace.clone();
         let hashed = workspace.host.clone();
         StepTools {
+            round: placed.round,
             handle: Arc::clone(handle),
             files: JobFiles::new(placed.run_directory.clone(), Arc::clone(handle)),
             masker: Arc::clone(&settings.masker),

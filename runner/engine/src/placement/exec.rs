@@ -17,7 +17,9 @@ pub struct ExecId(pub u64);
 
 impl ExecId {
     /// Names that callers choose are below this one.
-    pub const CHOSEN_MAX: u64 = 1 << 40;
+    pub const CHOSEN_MAX: u64 = 1 << 48;
+    /// Added to every name as often as a place was gone on in.
+    pub const OF_ROUND: u64 = 1 << 40;
     /// Added to the number of a step (which is below it) as often as an action has commands of its own there.
     pub const OF_ACTION: u64 = 1 << 32;
 }
