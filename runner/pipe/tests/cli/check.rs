@@ -56,7 +56,7 @@ fn sarif_has_a_result_for_each_diagnostic() {
 #[test]
 fn audits_have_levels_and_actions_of_the_lock_are_pinned() {
     let commit = "0123456789abcdef0123456789abcdef01234567";
-    let text = "on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: someone/thing@v1\n      - uses: actions/cache@v5\n";
+    let text = "on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: someone/thing@v1\n      - uses: actions/setup-node@v6\n";
     let world = World::repository(&[(CI, text)]);
     let told = |arguments: &[&str]| {
         let output = world.output(arguments, "");
