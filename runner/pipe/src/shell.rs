@@ -170,6 +170,7 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             container: None,
             folders: Vec::new(),
+            made_by: None,
         };
         let kept = [stand(1, "a"), stand(2, "deploy/b"), stand(2, "c(1)")];
         for (wanted, expected) in [

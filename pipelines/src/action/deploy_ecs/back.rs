@@ -63,7 +63,13 @@ async fn weighted_goes_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn codedeploy_goes_back() {
     let deploy = async |place: &Place, step: &str, image: &str| {
-        paced::run(place, step, "by-codedeploy", &[("image", image), ("steps", STEPS), ("tick", "1s"), ("keep-blue", "1m")]).await
+        paced::run(
+            place,
+            step,
+            "by-codedeploy",
+            &[("image", image), ("steps", STEPS), ("tick", "1s"), ("keep-blue", "1m")],
+        )
+        .await
     };
     let place = story(paced::place(), "by-codedeploy", deploy).await;
     assert!(runs(&place, "by-codedeploy").contains(IMAGES[0]));

@@ -14,7 +14,7 @@ use super::environment;
 use super::facing::JobFacing;
 use super::journal::{Entry, Journal, Remembered};
 use super::log::StepLog;
-use super::placed::{Placed, PlacedRecord};
+use super::placed::{Again, Placed, PlacedRecord};
 use super::run::{JobEnd, JobSettings, Parts, PlacedJobs};
 use super::steps::Stepper;
 use super::{Begun, JobOrder};
@@ -32,6 +32,18 @@ pub struct LeftPlace {
     pub inside: Inside,
     /// The step that comes next.
     pub from: StepIndex,
+    /// How it is listed.
+    pub stand: Stand,
+    /// Where it is listed.
+    pub places: Standing,
+}
+
+impl LeftPlace {
+    fn forget(&self) {
+        if let Err(error) = self.places.forget(self.stand.run, &self.stand.job) {
+            tracing::warn!(job = self.stand.job, %error, "a place that was gone on in is still listed as kept");
+        }
+    }
 }
 
 /// The lines of a journal that are of steps before one.
@@ -81,6 +93,7 @@ impl PlacedJobs {
             at: Timestamp::now(),
             container: placed.handle.facts().container_id.clone(),
             folders: placed.record.folders.clone(),
+            made_by: placed.record.again.as_ref().map(|again| again.made_by),
         };
         stepper.tools.files.settle().await;
         drop(stepper);
@@ -116,10 +129,10 @@ impl PlacedJobs {
         let Some(mut record) = remembered.placed.take() else {
             return self.lost(order, &begun, reports, "what was kept of its place is not whole").await;
         };
-        let Some(round) = record.round.checked_add(1) else {
+        let Some(again) = Again::of(&record, &left.stand) else {
             return self.lost(order, &begun, reports, "it was gone on in too often").await;
         };
-        record.round = round;
+        record.again = Some(again);
         let placed = match record.on_host {
             true => record.clone().placed_again(&self.0, order).await,
             false => record.clone().adopt(&self.0).await,
@@ -127,6 +140,7 @@ impl PlacedJobs {
         let mut placed = match placed {
             Ok(placed) => placed,
             Err(reason) => {
+                left.forget();
                 self.remove_rest(order, &record).await;
                 return self.lost(order, &begun, reports, &reason).await;
             }
@@ -137,6 +151,8 @@ impl PlacedJobs {
         journal.write(|| Entry::Placed(Box::new(record.clone())));
         let parts = Parts { order, control, reports, log };
         let end = self.stepped(parts, (job, secrets), placed, journal, Some((begun, remembered))).await;
+        // Until now it was listed as kept, so that no other process took it for forsaken.
+        left.forget();
         for parent in parents {
             // Other jobs of that run may stand there.
             let _not_empty = std::fs::remove_dir(parent);
@@ -152,6 +168,15 @@ impl Placed {
             served.lease.over();
         }
         if self.record.on_host { self.handle.stop().await.map_err(|error| error.to_string()) } else { Ok(()) }
+    }
+}
+
+impl Again {
+    /// The next time in a place.
+    fn of(record: &PlacedRecord, stand: &Stand) -> Option<Self> {
+        let made_by = stand.made_by.unwrap_or(stand.run);
+        let round = record.again.as_ref().map_or(0, |again| again.round).checked_add(1)?;
+        Some(Self { round, made_by })
     }
 }
 

@@ -272,7 +272,7 @@ impl Folders {
             sources: std::collections::BTreeMap::new(),
             boot: boot_id(),
             serving: None,
-            round: 0,
+            again: None,
         };
         Placed { handle, record, served: None }
     }

@@ -12,6 +12,7 @@ use super::serving::ServingRecord;
 use crate::placement::{JobHandle, RunDirectory, boot_id};
 use crate::serving::Served;
 use crate::step::WorkspaceFacts;
+use crate::store::RunId;
 
 /// A job that has its place.
 pub(super) struct Placed {
@@ -48,9 +49,18 @@ pub(crate) struct PlacedRecord {
     /// What its services need.
     #[serde(default)]
     pub(super) serving: Option<ServingRecord>,
-    /// How often it was gone on in: names of commands are not used twice in one container.
+    /// Absent in the run that made it.
     #[serde(default)]
+    pub(super) again: Option<Again>,
+}
+
+/// A place that another run goes on in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Again {
+    /// The how manieth time: names of commands are not used twice in one container.
     pub(super) round: u8,
+    /// The run that made the place.
+    pub(super) made_by: RunId,
 }
 
 impl PlacedRecord {

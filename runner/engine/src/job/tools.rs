@@ -45,7 +45,7 @@ impl PlacedJobs {
         let workspace = placed.workspace.clone();
         let hashed = workspace.host.clone();
         StepTools {
-            round: placed.round,
+            round: placed.again.as_ref().map_or(0, |again| again.round),
             handle: Arc::clone(handle),
             files: JobFiles::new(placed.run_directory.clone(), Arc::clone(handle)),
             masker: Arc::clone(&settings.masker),

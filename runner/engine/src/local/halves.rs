@@ -41,8 +41,8 @@ impl Before {
     ) {
         let Some((run, history)) = self.old.take() else { return };
         for (key, job) in run.job_runs().filter(|(_, job)| job.conclusion() == Some(Conclusion::Failure)) {
-            let inside = match standing.open(before, &key.to_string()) {
-                Ok(Some((_, inside))) => inside,
+            let (stand, inside) = match standing.open(before, &key.to_string()) {
+                Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(error) => {
                     tracing::warn!(%key, %error, "a place that was kept cannot be opened; the job begins again");
@@ -75,11 +75,7 @@ impl Before {
             let facts: Vec<_> = facts.map(|(_, fact)| &fact.event).filter(counts).cloned().collect();
             self.kept.extend(facts);
             copy_logs(&log_folder(logs, &key), &log_folder(new_logs, &key), next);
-            // From now on it is this run's.
-            if let Err(error) = standing.forget(before, &key.to_string()) {
-                tracing::warn!(%key, %error, "a place that goes on is still listed as kept");
-            }
-            self.left.insert(key.clone(), LeftPlace { inside, from: next });
+            self.left.insert(key.clone(), LeftPlace { inside, from: next, stand, places: standing.clone() });
         }
     }
 }

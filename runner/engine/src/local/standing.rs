@@ -49,6 +49,9 @@ pub struct Stand {
     pub container: Option<String>,
     /// Folders of this machine that belong to it.
     pub folders: Vec<PathBuf>,
+    /// The run that made it, which its container and folders are marked with; absent: that run itself.
+    #[serde(default)]
+    pub made_by: Option<RunId>,
 }
 
 /// What is in it, in clear: never printed, never written.
@@ -79,10 +82,15 @@ struct Kept {
     sealed: Vec<String>,
 }
 
-/// Jobs, by run and key, whose place stands. Without a key: for those who only have to leave them alone.
+/// Jobs, by run and key, whose place stands: by the run that left it and by the one that made it. Without a key of the vault: for
+/// those who only have to leave them alone.
 #[must_use]
 pub fn standing(state: &Path) -> BTreeSet<(String, String)> {
-    list(&state.join("standing")).into_iter().map(|stand| (stand.run.to_string(), stand.job)).collect()
+    let runs = |stand: Stand| {
+        let made_by = stand.made_by.unwrap_or(stand.run);
+        [stand.run, made_by].map(|run| (run.to_string(), stand.job.clone()))
+    };
+    list(&state.join("standing")).into_iter().flat_map(runs).collect()
 }
 
 /// All places, oldest first.
@@ -211,12 +219,14 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             container: None,
             folders: vec!["/x".into()],
+            made_by: Some(RunId(3)),
         };
         let long = "hunter22-\u{fc}".repeat(20_000);
         let inside = Inside { journal: long, env: vec![("TOKEN".into(), "hunter22".into())], ..Inside::default() };
         places.keep(&stand, &inside).unwrap();
         assert_eq!(places.open(RunId(7), "deploy/push(1)").unwrap(), Some((stand.clone(), inside)));
-        assert_eq!(standing(root.path()), [("7".to_owned(), "deploy/push(1)".to_owned())].into());
+        let job = || "deploy/push(1)".to_owned();
+        assert_eq!(standing(root.path()), [("7".to_owned(), job()), ("3".to_owned(), job())].into());
         let file = root.path().join("standing/7.deploy.push(1).json");
         assert!(!std::fs::read_to_string(&file).unwrap().contains("hunter22"));
         std::fs::copy(&file, root.path().join("standing/8.other.json")).unwrap();
