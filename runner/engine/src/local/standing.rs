@@ -82,15 +82,11 @@ struct Kept {
     sealed: Vec<String>,
 }
 
-/// Jobs, by run and key, whose place stands: by the run that left it and by the one that made it. Without a key of the vault: for
-/// those who only have to leave them alone.
+/// Jobs whose place stands, by the run that made it and key. Without a key of the vault: for those who only have to leave them alone.
 #[must_use]
 pub fn standing(state: &Path) -> BTreeSet<(String, String)> {
-    let runs = |stand: Stand| {
-        let made_by = stand.made_by.unwrap_or(stand.run);
-        [stand.run, made_by].map(|run| (run.to_string(), stand.job.clone()))
-    };
-    list(&state.join("standing")).into_iter().flat_map(runs).collect()
+    let made = |stand: Stand| (stand.made_by.unwrap_or(stand.run).to_string(), stand.job);
+    list(&state.join("standing")).into_iter().map(made).collect()
 }
 
 /// All places, oldest first.
@@ -225,8 +221,7 @@ mod tests {
         let inside = Inside { journal: long, env: vec![("TOKEN".into(), "hunter22".into())], ..Inside::default() };
         places.keep(&stand, &inside).unwrap();
         assert_eq!(places.open(RunId(7), "deploy/push(1)").unwrap(), Some((stand.clone(), inside)));
-        let job = || "deploy/push(1)".to_owned();
-        assert_eq!(standing(root.path()), [("7".to_owned(), job()), ("3".to_owned(), job())].into());
+        assert_eq!(standing(root.path()), [("3".to_owned(), "deploy/push(1)".to_owned())].into());
         let file = root.path().join("standing/7.deploy.push(1).json");
         assert!(!std::fs::read_to_string(&file).unwrap().contains("hunter22"));
         std::fs::copy(&file, root.path().join("standing/8.other.json")).unwrap();
