@@ -24,6 +24,21 @@ enum Back {
 
 impl Inner {
     /// See [`rollout::Call::SetWeight`] of none: users are where they were.
+    pub(super) async fn none(&self, subject: &Subject) -> Result<Value, CallError> {
+        if subject.green.id != subject.rollout {
+            // What was to be taken back has ended well before it could be stopped, so no user has left it.
+            let settings = Settings::of(&subject.plan)?;
+            let clients = self.clients(&settings)?;
+            if let Some(id) = self.find(&clients, subject, &settings).await?
+                && self.see(&clients, &settings, &id).await?.0.status == Status::Succeeded
+            {
+                return Ok(json!({ "weight": 0 }));
+            }
+        }
+        self.back(subject).await
+    }
+
+    /// A deployment that goes on is stopped, and users are where they were before it.
     pub(super) async fn back(&self, subject: &Subject) -> Result<Value, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;

@@ -114,7 +114,7 @@ impl Target for CodeDeployed {
             Call::StartGreen => this.start_green(subject).await,
             Call::TestTraffic { on } => this.tests(subject, on).await,
             Call::Hook { stage: _ } => Err(CallError::last("scripts run in the job, not at the target")),
-            Call::SetWeight { weight: Weight::NONE } => this.back(subject).await,
+            Call::SetWeight { weight: Weight::NONE } => this.none(subject).await,
             Call::SetWeight { weight } => this.forward(subject, weight).await,
             Call::MakePrimary => this.make_primary(subject).await,
             Call::StopBlue => this.stop_blue(subject).await,
