@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws::Cloud;
 use engine::step::trial::Tried;
-use fake_aws::Options;
+use fake_aws::{Fake, Options};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,13 @@ impl Shop {
         };
         let pushed = push.run(&Docker::connect().await.unwrap(), |_| {}).await.unwrap();
         let address = stage.fake.wait_for(PATIENCE, |fake| fake.listener_address(&stage.listener)).unwrap().to_string();
+        // The first one answers before its last task is healthy, and nothing else is deployed until then.
+        let going = json!({ "cluster": "shop", "service": "orders-a", "status": ["PENDING", "IN_PROGRESS"] });
+        let is_over = |fake: &Fake| {
+            let going = fake.call("ECS", "ListServiceDeployments", &going).unwrap();
+            going["serviceDeployments"].as_array().is_some_and(Vec::is_empty).then_some(())
+        };
+        stage.fake.wait_for(PATIENCE, is_over).expect("the first version is not complete");
         let shop = Self { place: Place::on(stage), image: format!("{host}/shop/orders@{}", pushed.digest), address };
         let until = Instant::now() + PATIENCE;
         while ask(&shop.address).await.as_deref() != Ok("v1") {

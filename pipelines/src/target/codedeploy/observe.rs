@@ -20,6 +20,12 @@ impl Inner {
     pub(super) async fn observation(&self, subject: &Subject) -> Result<Observation, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
+        // Before the shares: whose users set an alarm off is seen after it.
+        let alarms = if settings.alarms.is_empty() {
+            Vec::new()
+        } else {
+            clients.watch.firing(&settings.alarms).await.map_err(refused)?
+        };
         let id = self.found(&clients, subject, &settings).await?;
         let seen = self.see(&clients, &settings, &id).await?;
         let (mut given_up, share) = (given_up(&seen), share(&seen));
@@ -30,11 +36,6 @@ impl Inner {
         if is_taken_back {
             (green, blue, weight, given_up) = (blue, green, Weight(1_000 - share.0.min(1_000)), None);
         }
-        let alarms = if settings.alarms.is_empty() {
-            Vec::new()
-        } else {
-            clients.watch.firing(&settings.alarms).await.map_err(refused)?
-        };
         let (green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
         let blue = subject.blue.as_ref().and(blue);
         Ok(Observation {

@@ -170,7 +170,11 @@ impl Stage {
     pub(super) async fn seen(&self, blue: &Revision, is_so: impl Fn(&Observation) -> bool) -> Observation {
         let subject = self.subject(Some(blue.clone()));
         for _ in 0..400 {
+            let before = self.fake.journal().len();
             let seen = self.target.observe(&subject).await.unwrap();
+            let asked: Vec<String> = self.fake.journal().drain(before..).map(|call| call.operation).collect();
+            let place = asked.iter().position(|operation| operation == "DescribeAlarms");
+            assert!(place.is_none_or(|place| place == 0), "who set it off is seen after it: {asked:?}");
             if is_so(&seen) {
                 return seen;
             }

@@ -21,6 +21,12 @@ impl Inner {
     pub(super) async fn observation(&self, subject: &Subject) -> Result<Observation, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
+        // Before the shares: whose users set an alarm off is seen after it.
+        let alarms = if settings.alarms.is_empty() {
+            Vec::new()
+        } else {
+            clients.watch.firing(&settings.alarms).await.map_err(refused)?
+        };
         let arn = self.found(&clients, subject, &settings).await?;
         let seen = self.see(&clients, &arn).await?;
         let (mut given_up, mut weight) = (given_up(&seen), share(&seen));
@@ -29,11 +35,6 @@ impl Inner {
         if subject.green.id != subject.rollout {
             (green, blue, weight, given_up) = (blue, green, Weight(1_000 - weight.0.min(1_000)), None);
         }
-        let alarms = if settings.alarms.is_empty() {
-            Vec::new()
-        } else {
-            clients.watch.firing(&settings.alarms).await.map_err(refused)?
-        };
         let (green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
         let (blue, given_up) = (subject.blue.as_ref().and(blue), given_up.map(Box::new));
         Ok(Observation { at: self.clock.now(), weight: Some(weight), blue, green, alarms, given_up })

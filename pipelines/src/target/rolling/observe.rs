@@ -23,6 +23,11 @@ impl Inner {
     pub(super) async fn observation(&self, subject: &Subject) -> Result<Observation, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
+        // Before the tasks: who set an alarm off is among what is seen after it.
+        let alarms = match settings.alarms.as_slice() {
+            [] => Vec::new(),
+            names => clients.watch.firing(names).await.map_err(refused)?,
+        };
         let deployment = self.see(&clients, subject, &settings).await?;
         let green = self.revision(&clients, &deployment.green.revision).await?.task_definition;
         let service = self.service(&clients, &settings).await?;
@@ -30,10 +35,6 @@ impl Inner {
         for group in &service.target_groups {
             seen.groups.push(clients.balancer.targets(group).await.map_err(refused)?);
         }
-        let alarms = match settings.alarms.as_slice() {
-            [] => Vec::new(),
-            names => clients.watch.firing(names).await.map_err(refused)?,
-        };
         let is_ours = service.task_definition == green;
         let mut given_up = given_up(&deployment, is_ours);
         let is_green = |task: &&TaskFacts| task.task_definition == green;
