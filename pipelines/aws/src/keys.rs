@@ -14,6 +14,9 @@ pub(crate) const KEY: &str = "AWS_SECRET_ACCESS_KEY";
 pub(crate) const SESSION: &str = "AWS_SESSION_TOKEN";
 /// The variable that says when keys end: `ASIA… 2026-01-02T03:04:05Z`. With their id, since a later step may set other keys.
 pub const KEYS_END: &str = "PIPE_AWS_KEYS_END";
+/// The variable that says whose keys they are: `ASIA… arn:aws:iam::123456789012:role/ci/deploy`. A session's own ARN has the role's name
+/// without its path.
+pub const KEYS_ROLE: &str = "PIPE_AWS_KEYS_ROLE";
 
 /// Credentials: an id, a secret, and a token where they are temporary.
 #[derive(Clone)]

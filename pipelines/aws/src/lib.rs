@@ -46,7 +46,7 @@ pub use ecs::{
     NativeWish, PauseAt, Registered, RollingService, RollingWish, ServiceFacts, TaskFacts,
 };
 pub use identity::{AllowedAccounts, Identity, RoleWish};
-pub use keys::{KEYS_END, Keys};
+pub use keys::{KEYS_END, KEYS_ROLE, Keys};
 pub use lifecycle::{DEPLOYED_TAG, deployed_tag, is_same_policy, lifecycle_policy};
 pub use logs::{LogStream, Logs};
 pub use machine::Machine;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws::{Cloud, Identity, RoleWish};
+use aws::{Cloud, Identity, KEYS_ROLE, RoleWish};
 use engine::issuer::{Issuer, TokenFor};
 use engine::step::ActionCall;
 use rollout::Plan;
@@ -44,7 +44,7 @@ impl Renewal {
         let may_ask = call.env.get(TOKEN_URL).is_some_and(|url| !url.is_empty());
         let addresses = call.env.iter().filter(|(name, _)| name.contains("ENDPOINT_URL") && name.starts_with("AWS_"));
         let this = Self {
-            role: role_of(&identity.arn).filter(|_| may_ask),
+            role: role_of(&identity.arn, taken(|name| call.env.get(name))).filter(|_| may_ask),
             environment: call.run.environment.clone(),
             git_ref: call.run.git_ref.clone(),
             event: call.run.event.clone(),
@@ -93,12 +93,22 @@ impl Renewal {
     }
 }
 
-/// The role of a session, `arn:aws:sts::123456789012:assumed-role/NAME/SESSION`. AWS does not tell its path: roles below one have to be
-/// taken by a step.
-fn role_of(arn: &str) -> Option<String> {
+/// The role that the job's keys were taken for, as the step that did so left it: of these keys and no others.
+fn taken<'a>(variable: impl Fn(&str) -> Option<&'a String>) -> Option<&'a str> {
+    let (id, role) = variable(KEYS_ROLE)?.split_once(' ')?;
+    (variable("AWS_ACCESS_KEY_ID")? == id).then_some(role)
+}
+
+/// The role of a session, `arn:aws:sts::123456789012:assumed-role/NAME/SESSION`. AWS does not tell its path there: it is the one of the
+/// role that was `taken`, if that has this name in this account, and none otherwise.
+fn role_of(arn: &str, taken: Option<&str>) -> Option<String> {
     let (head, rest) = arn.split_once(":assumed-role/")?;
-    let head = head.replacen(":sts:", ":iam:", 1);
-    Some(format!("{head}:role/{}", rest.split('/').next()?))
+    let (head, name) = (head.replacen(":sts:", ":iam:", 1), rest.split('/').next()?);
+    let is_it = |taken: &&str| {
+        let path = taken.strip_prefix(&head).and_then(|rest| rest.strip_prefix(":role/"));
+        path.and_then(|path| path.rsplit('/').next()) == Some(name)
+    };
+    Some(taken.filter(is_it).map_or_else(|| format!("{head}:role/{name}"), str::to_owned))
 }
 
 #[cfg(test)]
@@ -108,7 +118,29 @@ mod tests {
     #[test]
     fn sessions_tell_their_role() {
         let session = "arn:aws-cn:sts::123456789012:assumed-role/shop-deploy/GitHubActions";
-        assert_eq!(role_of(session).as_deref(), Some("arn:aws-cn:iam::123456789012:role/shop-deploy"));
-        assert_eq!(role_of("arn:aws:iam::123456789012:user/ci"), None);
+        let plain = "arn:aws-cn:iam::123456789012:role/shop-deploy";
+        let below = "arn:aws-cn:iam::123456789012:role/ci/shop/shop-deploy";
+        for (taken, expected) in [
+            (None, plain),
+            (Some(below), below),
+            (Some(plain), plain),
+            (Some("arn:aws-cn:iam::123456789012:role/ci/other"), plain),
+            (Some("arn:aws-cn:iam::210987654321:role/ci/shop-deploy"), plain),
+            (Some("arn:aws:iam::123456789012:role/ci/shop-deploy"), plain),
+            (Some("arn:aws-cn:iam::123456789012:user/shop-deploy"), plain),
+        ] {
+            assert_eq!(role_of(session, taken).as_deref(), Some(expected), "{taken:?}");
+        }
+        assert_eq!(role_of("arn:aws:iam::123456789012:user/ci", Some(plain)), None);
+    }
+
+    #[test]
+    fn a_role_is_of_the_keys_that_were_taken_for_it() {
+        let (key, left) = ("ASIA1".to_owned(), "ASIA1 arn:aws:iam::1:role/ci/a".to_owned());
+        let of = |name: &str| if name == KEYS_ROLE { Some(&left) } else { Some(&key) };
+        assert_eq!(taken(of), Some("arn:aws:iam::1:role/ci/a"));
+        let other = "ASIA2".to_owned();
+        assert_eq!(taken(|name| if name == KEYS_ROLE { Some(&left) } else { Some(&other) }), None, "set since");
+        assert_eq!(taken(|name| (name != KEYS_ROLE).then_some(&key)), None);
     }
 }

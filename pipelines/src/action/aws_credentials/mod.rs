@@ -132,6 +132,9 @@ fn leave(call: &mut ActionCall<'_>, wanted: &Wanted, cloud: &Cloud, keys: &Keys,
         if keys.expires().is_some() {
             export(aws::KEYS_END, &format!("{} {}", keys.id(), ends(keys)));
         }
+        if let Some(role) = wanted.role.as_ref().filter(|role| role.role.starts_with("arn:")) {
+            export(aws::KEYS_ROLE, &format!("{} {}", keys.id(), role.role));
+        }
     }
     call.outputs.insert("aws-account-id".to_owned(), identity.account.clone());
     if wanted.outputs {

@@ -63,7 +63,8 @@ impl Account {
                     format!("{server}:aud"): "sts.amazonaws.com", format!("{server}:sub"): subject,
                 }},
             }]});
-            let input = json!({ "RoleName": role, "AssumeRolePolicyDocument": trust.to_string() });
+            // Below a path, as companies have them.
+            let input = json!({ "RoleName": role, "Path": "/ci/", "AssumeRolePolicyDocument": trust.to_string() });
             self.call("IAM", "CreateRole", &input);
         }
     }

@@ -171,7 +171,7 @@ impl Scene {
 
 /// A role's ARN.
 pub(crate) fn role(name: &str) -> String {
-    format!("arn:aws:iam::{NUMBER}:role/{name}")
+    format!("arn:aws:iam::{NUMBER}:role/ci/{name}")
 }
 
 /// Keys for attestations: the private one as a secret; gives the public one.

@@ -70,8 +70,14 @@ impl World {
                         .with_status(409));
                 }
                 let trust = policy(input.need("AssumeRolePolicyDocument")?)?;
+                let path = input.text("Path").unwrap_or("/");
+                if !(path.starts_with('/') && path.ends_with('/')) {
+                    let message =
+                        format!("The specified value for path is invalid: {path}. It must begin and end with /");
+                    return Err(AwsError::new("ValidationError", message));
+                }
                 let role = Role {
-                    arn: format!("arn:aws:iam::{account}:role/{name}"),
+                    arn: format!("arn:aws:iam::{account}:role{path}{name}"),
                     id: format!("AROA{}", self.ids.capitals(17)),
                     trust,
                 };
@@ -82,8 +88,9 @@ impl World {
                 let name = input.need("RoleName")?;
                 let role = self.identities.roles.get(name).ok_or_else(|| no_entity(name))?;
                 let created = stamp(self.now);
+                let path = role.arn.split_once(":role").map_or("/", |(_, path)| path.trim_end_matches(name));
                 Ok(json!({ "Role": {
-                    "Path": "/", "RoleName": name, "RoleId": role.id, "Arn": role.arn, "CreateDate": created,
+                    "Path": path, "RoleName": name, "RoleId": role.id, "Arn": role.arn, "CreateDate": created,
                     "AssumeRolePolicyDocument": role.trust.to_string(),
                 }}))
             }
