@@ -325,12 +325,15 @@ fn members(shape: &Value, value: &Value, path: &str, flaws: &mut Vec<Flaw>) {
     }
 }
 
-/// One letter more, less or other.
+/// One letter more, less or other, or two that changed places.
 fn is_near(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let front = one.iter().zip(other).take_while(|(a, b)| a == b).count();
     let back = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
-    one.len().abs_diff(other.len()) <= 1 && front + back + 1 >= one.len().max(other.len())
+    let has_turned = one.len() == other.len()
+        && front + back + 2 == one.len()
+        && (one[front], one[front + 1]) == (other[front + 1], other[front]);
+    has_turned || one.len().abs_diff(other.len()) <= 1 && front + back + 1 >= one.len().max(other.len())
 }
 
 fn short(value: &Value) -> String {

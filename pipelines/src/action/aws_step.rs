@@ -1,6 +1,6 @@
 //! What the actions for AWS have in common: the cloud as a step sees it, and files of its workspace.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use aws::{AllowedAccounts, Cloud};
@@ -72,9 +72,19 @@ pub(super) async fn read_file(call: &ActionCall<'_>, input: &str, path: &str) ->
     }
     let mut text = String::new();
     let workspace = Inside::workspace(&call.workspace.host).map_err(|error| wrong(&error))?;
-    let file = workspace.file(relative).map_err(|error| wrong(&error))?;
+    let file = workspace.file(relative).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if is_empty(&call.workspace.host) => {
+            wrong(&"the workspace is empty: put `actions/checkout` in front")
+        }
+        ErrorKind::NotFound => wrong(&"there is no such file in the workspace"),
+        _ => wrong(&error),
+    })?;
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| wrong(&error))?;
     Ok(text)
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Leaves a file in the job's folder for such; its path there.

@@ -41,6 +41,11 @@ fn flaws_have_a_path() {
         &["containerDefinitions[0].portMapping: AWS knows no such member; did you mean `portMappings`?"],
     );
     check(
+        "portMappings",
+        "protMappings",
+        &["containerDefinitions[0].protMappings: AWS knows no such member; did you mean `portMappings`?"],
+    );
+    check(
         "\"valueFrom\"",
         "\"value\"",
         &[

@@ -13,6 +13,7 @@ mod image;
 mod inputs;
 #[cfg(test)]
 mod paced;
+mod place;
 #[cfg(test)]
 mod registries;
 #[cfg(test)]
@@ -85,6 +86,7 @@ impl BuiltInAction for DeployEcs {
         let cloud = cloud(call)?;
         let identity = identity(call, &cloud).await?;
         let account = identity.account.clone();
+        place::check(call, &account, cloud.region())?;
         let (definition, container) = image::definition(call, &wish).await?;
         let appspec = match wish.text("codedeploy-appspec") {
             "" => None,

@@ -162,7 +162,7 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     );
     failed(
         &place.run("v1", &[("task-definition", "none.json")]).await,
-        &["`task-definition: none.json` cannot be read"],
+        &["`task-definition: none.json` cannot be read: there is no such file in the workspace"],
     );
     let tag = definition("r.example/orders:2").to_string();
     std::fs::write(place.folder.path().join("w/r/r/tag.json"), tag).unwrap();
@@ -170,6 +170,8 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     failed(&tag, &["tag.json: container `app` has the image r.example/orders:2, a tag", "HOST/NAME@sha256:"]);
     failed(&place.run("v1", &[("cluster", "none")]).await, &["rejected", "none does not exist in eu-central-1"]);
     failed(&place.run("v1", &[("aws-region", "mars")]).await, &["`mars` is no region"]);
+    let elsewhere = place.run("v1", &[("aws-region", "us-east-1")]).await;
+    failed(&elsewhere, &["`listener-rule: arn:", "is in eu-central-1, and the step is in us-east-1"]);
     let mut wrong = definition(IMAGE);
     wrong["containerDefinitions"][0]["portMappings"][0]["containerPort"] = json!("eighty");
     std::fs::write(place.folder.path().join("w/r/r/wrong.json"), wrong.to_string()).unwrap();
