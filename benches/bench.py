@@ -14,11 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import actions
 import advisories
 import pages
 import proxying
 import scanning
 import server
+import services
 from measuring import ACT, IMAGE, PIPE, ROOT, ROWS, compare, repository, run, wanted
 
 
@@ -166,7 +168,7 @@ def main():
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; image {IMAGE}; act {ACT or 'not installed'}")
     print("name  median  min–max  target  rival  ratio ours/rival")
     with tempfile.TemporaryDirectory(prefix="bench-") as base:
-        for part in (start, reading, planning, masking, job_speed, output, scanning.rows, advisories.rows, proxying.rows, *server.PARTS, *pages.PARTS):
+        for part in (start, reading, planning, masking, job_speed, output, actions.rows, services.rows, scanning.rows, advisories.rows, proxying.rows, *server.PARTS, *pages.PARTS):
             try:
                 part(Path(base))
             except SystemExit as problem:

@@ -71,6 +71,18 @@ def compare(name, target, ours, rival=None, rival_name="", runs=5, unit="s", sca
     print("  ".join(str(cell) for cell in row), flush=True)
 
 
+def attempt(name, rival):
+    """A rival that may not be able to do what is measured: itself where it is, else a row that says so."""
+    try:
+        rival()
+    except SystemExit as problem:
+        print(problem, file=sys.stderr)
+        ROWS.append([name, "—", "", "", "act cannot", ""])
+        print("  ".join(ROWS[-1]), flush=True)
+        return None
+    return rival
+
+
 def repository(folder, workflows):
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in workflows.items():
