@@ -1,6 +1,7 @@
 //! Content by its SHA-256: written once, compressed, checked whenever it is read, removed when nothing names it.
 //!
-//! A blob is written to a file of its own, flushed, and renamed, so that one that can be named is whole. What comes packed
+//! A blob is written to a file of its own, flushed, and renamed, so that one that can be named is whole. Where a power cut may
+//! cost what was made last ([`Flush::Later`]) nobody waits for the disk: what did not get there is found by its digest. What comes packed
 //! already (zips, caches of clients) lies as it is, under a name that says so, and can be read from any place. It knows
 //! nothing of what the content is for; who names blobs keeps them from being removed.
 
@@ -25,6 +26,16 @@ const PLAIN: &str = ".plain";
 #[derive(Debug, Clone)]
 pub struct BlobStore {
     folder: PathBuf,
+    flush: Flush,
+}
+
+/// When a blob has to be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// Before it can be named.
+    First,
+    /// When the system likes. The end of a process loses nothing of it.
+    Later,
 }
 
 /// What names a blob.
@@ -64,7 +75,27 @@ impl BlobStore {
     /// Blobs below a folder, which is made when the first one is written.
     #[must_use]
     pub const fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, flush: Flush::First }
+    }
+
+    /// The same with another rule for what is written.
+    #[must_use]
+    pub fn flushed(self, flush: Flush) -> Self {
+        Self { flush, ..self }
+    }
+
+    /// When what is written has to be on the disk.
+    #[must_use]
+    pub const fn flush(&self) -> Flush {
+        self.flush
+    }
+
+    /// Does with a file or a folder what the rule says.
+    fn settle(&self, file: &File) -> io::Result<()> {
+        match self.flush {
+            Flush::First => file.sync_all(),
+            Flush::Later => Ok(()),
+        }
     }
 
     /// Begins a blob; what is written to it counts once it is finished.
@@ -100,12 +131,12 @@ impl BlobStore {
     /// # Errors
     /// It cannot be flushed or renamed.
     pub fn adopt(&self, file: &Path, digest: &BlobDigest) -> io::Result<()> {
-        File::open(file)?.sync_data()?;
+        self.settle(&File::open(file)?)?;
         let path = self.plain_path(digest);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
             std::fs::rename(file, &path)?;
-            File::open(folder)?.sync_all()?;
+            self.settle(&File::open(folder)?)?;
         }
         Ok(())
     }
@@ -205,7 +236,7 @@ impl BlobWriter {
     /// It cannot be written whole.
     pub fn finish(self) -> io::Result<(BlobDigest, u64, u64)> {
         let file = self.encoder.finish()?;
-        file.as_file().sync_all()?;
+        self.store.settle(file.as_file())?;
         let stored = file.as_file().metadata()?.len();
         let digest = BlobDigest(self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
         let path = self.store.path(&digest);
@@ -213,7 +244,7 @@ impl BlobWriter {
             std::fs::create_dir_all(folder)?;
             // The same content again is as good, and young again.
             file.persist(&path).map_err(|error| error.error)?;
-            File::open(folder)?.sync_all()?;
+            self.store.settle(&File::open(folder)?)?;
         }
         Ok((digest, self.bytes, stored))
     }

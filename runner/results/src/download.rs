@@ -2,8 +2,7 @@
 //! its end, so that nobody takes it for whole; a damaged entry of a cache is removed, and is a miss from then on.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Read as _, Seek as _};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -42,7 +41,8 @@ pub(crate) async fn get(job: &Arc<Job>, path: &str, kind: &str, request: &Reques
         Some(Some(part)) if part.from < part.to => Some(part),
         Some(Some(_)) => return storage(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", "it is shorter than that"),
     };
-    if part.is_some() && !is_whole(job, &digest).await {
+    // An answer of no bytes has no end that could be kept back.
+    if (part.is_some() || bytes == 0) && !is_whole(job, &digest).await {
         return gone();
     }
     let wanted = part.unwrap_or(Part { from: 0, to: bytes });
@@ -109,11 +109,16 @@ fn read(
     chunks: &mpsc::Sender<io::Result<Bytes>>,
 ) -> io::Result<()> {
     let mut hash = Sha256::new();
+    let mut file = file;
+    file.seek(io::SeekFrom::Start(part.from))?;
     let mut at = part.from;
     while at < part.to {
         let length = CHUNK_BYTES.min(usize::try_from(part.to - at).unwrap_or(usize::MAX));
-        let mut chunk = vec![0; length];
-        file.read_exact_at(&mut chunk, at)?;
+        let mut chunk = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut chunk)?;
+        if chunk.len() < length {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the blob is shorter than it was"));
+        }
         at += length as u64;
         if let Some(digest) = check {
             hash.update(&chunk);

@@ -34,7 +34,7 @@ impl Job {
     pub(crate) fn new(facts: ServedJob, identity: Option<Identity>, writes: Writes) -> Result<Self, String> {
         let ids = Ids::of(&facts);
         let keys = Keys::of(&facts, &ids)?;
-        let uploads = Uploads::new(facts.kept.uploads(), ids.job.clone());
+        let uploads = Uploads::new(facts.kept.uploads(), ids.job.clone()).flushed(facts.kept.blobs.flush());
         let (offered, verified) = (Mutex::default(), Mutex::default());
         Ok(Self { facts, ids, keys, uploads, offered, verified, identity, writes, over: AtomicBool::new(false) })
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
@@ -15,6 +15,8 @@ use crate::uploads::{Extent, UPLOAD_BYTES_MAX, Upload};
 
 /// Gathered before it is written.
 const WRITTEN_BYTES: usize = 1 << 20;
+/// Parts of it.
+const PARTS_MAX: usize = 256;
 /// Bytes of a list of blocks.
 const LIST_BYTES_MAX: usize = 8 << 20;
 /// Characters of the name of a block.
@@ -77,8 +79,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refused> +
 }
 
 pub(crate) async fn wrote(upload: &Arc<Upload>, name: String, extent: Extent) -> Result<(), Refused> {
-    let upload = Arc::clone(upload);
-    blocking(move || upload.wrote(&name, extent).map_err(|error| failed(&error))).await
+    let noting = Arc::clone(upload);
+    blocking(move || noting.wrote(&name, extent).map_err(|error| failed(&error))).await?;
+    // Nobody waits for these: what they leave undone, or cannot do, is done when the upload is finished.
+    let (hashing, flushing) = (Arc::clone(upload), Arc::clone(upload));
+    drop(tokio::task::spawn_blocking(move || hashing.hash_on()));
+    drop(tokio::task::spawn_blocking(move || flushing.flush_on()));
+    Ok(())
 }
 
 fn kind(headers: &HeaderMap) -> String {
@@ -102,31 +109,33 @@ pub(crate) async fn receive(
     }
     let extent = place(length).map_err(too_large)?;
     let mut body = request.into_body();
-    let mut gathered = BytesMut::with_capacity(WRITTEN_BYTES);
+    let mut gathered = Vec::new();
+    let mut waiting = 0;
     let mut written = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| invalid("IncompleteBody", &error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
-        gathered.extend_from_slice(&data);
-        if gathered.len() >= WRITTEN_BYTES {
-            let part = std::mem::replace(&mut gathered, BytesMut::with_capacity(WRITTEN_BYTES)).freeze();
-            written = write(upload, extent, written, part).await?;
+        waiting += data.len();
+        gathered.push(data);
+        if waiting >= WRITTEN_BYTES || gathered.len() >= PARTS_MAX {
+            waiting = 0;
+            written = write(upload, extent, written, std::mem::take(&mut gathered)).await?;
         }
     }
-    written = write(upload, extent, written, gathered.freeze()).await?;
+    written = write(upload, extent, written, gathered).await?;
     if written != length {
         return Err(invalid("IncompleteBody", &format!("of {length} bytes {written} came")));
     }
     Ok(extent)
 }
 
-async fn write(upload: &Arc<Upload>, extent: Extent, at: u64, part: Bytes) -> Result<u64, Refused> {
-    let end = at + part.len() as u64;
+async fn write(upload: &Arc<Upload>, extent: Extent, at: u64, parts: Vec<Bytes>) -> Result<u64, Refused> {
+    let end = at + parts.iter().map(|part| part.len() as u64).sum::<u64>();
     if end > extent.bytes {
         return Err(invalid("InvalidHeaderValue", "more came than Content-Length says"));
     }
     let upload = Arc::clone(upload);
-    blocking(move || upload.write(extent, at, &part).map_err(|error| failed(&error))).await?;
+    blocking(move || upload.write(extent, at, &parts).map_err(|error| failed(&error))).await?;
     Ok(end)
 }
 

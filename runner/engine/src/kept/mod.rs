@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::blobs::BlobStore;
+use crate::blobs::{BlobStore, Flush};
 use crate::store::RunNumbers;
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -106,6 +106,13 @@ impl Kept {
     pub fn new(state: &Path, rules: KeptRules) -> Self {
         let folder = state.join("kept");
         Self { blobs: BlobStore::new(folder.join("blobs")), folder, rules }
+    }
+
+    /// The same for runs that nobody outside waits for: a power cut may cost what they left last, as it costs their log.
+    #[must_use]
+    pub fn of_local_runs(state: &Path, rules: KeptRules) -> Self {
+        let this = Self::new(state, rules);
+        Self { blobs: this.blobs.flushed(Flush::Later), ..this }
     }
 
     /// Folder for what clients send, until it is whole: on the disk of the blobs.

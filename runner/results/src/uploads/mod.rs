@@ -2,7 +2,7 @@
 //!
 //! Blocks come in any order, several at once, and a list says at the end how they follow. Clients number their blocks, so
 //! where one will lie is guessed when it comes: then the file is whole as soon as the last block is, and its digest is
-//! made while the rest still comes. Where a guess was wrong the blocks are put together at the end. All of it is on the
+//! made, and the disk written, while the rest still comes. Where a guess was wrong the blocks are put together at the end. All of it is on the
 //! disk, so that a process that takes a job up takes its uploads up too.
 
 mod places;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use engine::blobs::BlobDigest;
+use engine::blobs::{BlobDigest, Flush};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -34,6 +34,8 @@ const OPEN_MAX: usize = 1_000;
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Read at once for the digest.
 const HASHED_BYTES: usize = 1 << 20;
+/// Sent to the disk at once, where it has to be there at the end.
+const FLUSHED_BYTES: u64 = 64 << 20;
 
 /// What an upload will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,7 @@ struct About {
 pub(crate) struct Uploads {
     folder: PathBuf,
     owner: String,
+    flush: Flush,
     open: Mutex<HashMap<u64, Arc<Upload>>>,
 }
 
@@ -65,6 +68,9 @@ pub(crate) struct Upload {
     spill: File,
     state: Mutex<State>,
     hashing: Mutex<Hashing>,
+    flush: Flush,
+    /// How much was there when it was last sent to the disk.
+    flushed: Mutex<u64>,
 }
 
 /// An upload whose blocks are in order.
@@ -89,7 +95,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Uploads {
     pub(crate) fn new(folder: PathBuf, owner: String) -> Self {
-        Self { folder, owner, open: Mutex::default() }
+        Self { folder, owner, flush: Flush::First, open: Mutex::default() }
+    }
+
+    /// The same with another rule for when what comes has to be on the disk.
+    pub(crate) fn flushed(self, flush: Flush) -> Self {
+        Self { flush, ..self }
     }
 
     fn path(&self, id: u64) -> PathBuf {
@@ -108,7 +119,7 @@ impl Uploads {
         std::fs::create_dir(&folder)?;
         let about = About { owner: self.owner.clone(), what };
         std::fs::write(folder.join("about"), serde_json::to_vec(&about)?)?;
-        open.insert(id, Arc::new(Upload::open(folder, about.what)?));
+        open.insert(id, Arc::new(Upload::open(folder, about.what, self.flush)?));
         Ok(id)
     }
 
@@ -123,7 +134,7 @@ impl Uploads {
         if about.owner != self.owner {
             return None;
         }
-        let upload = Arc::new(Upload::open(folder, about.what).ok()?);
+        let upload = Arc::new(Upload::open(folder, about.what, self.flush).ok()?);
         open.insert(id, Arc::clone(&upload));
         Some(upload)
     }
@@ -165,7 +176,7 @@ impl Uploads {
 }
 
 impl Upload {
-    fn open(folder: PathBuf, what: What) -> io::Result<Self> {
+    fn open(folder: PathBuf, what: What, flush: Flush) -> io::Result<Self> {
         let file =
             |name: &str| File::options().read(true).write(true).create(true).truncate(false).open(folder.join(name));
         let mut state = State::default();
@@ -178,7 +189,8 @@ impl Upload {
         state.committed =
             std::fs::read(folder.join("committed")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let (content, spill) = (file("content")?, file("spill")?);
-        Ok(Self { content, spill, folder, what, state: Mutex::new(state), hashing: Mutex::default() })
+        let (state, hashing, flushed) = (Mutex::new(state), Mutex::default(), Mutex::default());
+        Ok(Self { content, spill, folder, what, state, hashing, flush, flushed })
     }
 
     pub(crate) fn committed(&self) -> Option<Committed> {
@@ -199,32 +211,47 @@ impl Upload {
     }
 
     /// Writes bytes of a block. May block.
-    pub(crate) fn write(&self, extent: Extent, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, extent: Extent, offset: u64, parts: &[impl AsRef<[u8]>]) -> io::Result<()> {
         let file = if extent.spilled { &self.spill } else { &self.content };
-        file.write_all_at(bytes, extent.at + offset)
+        let mut at = extent.at + offset;
+        for part in parts {
+            file.write_all_at(part.as_ref(), at)?;
+            at += part.as_ref().len() as u64;
+        }
+        Ok(())
     }
 
     /// A block is written whole. May block.
     pub(crate) fn wrote(&self, id: &str, extent: Extent) -> io::Result<()> {
         let mut line = serde_json::to_vec(&(id, extent))?;
         line.push(b'\n');
-        {
-            let mut state = lock(&self.state);
-            let mut notes = File::options().append(true).create(true).open(self.folder.join("blocks"))?;
-            notes.write_all(&line)?;
-            state.note(id.to_owned(), extent);
-        }
-        self.hash_on()
+        let mut state = lock(&self.state);
+        let mut notes = File::options().append(true).create(true).open(self.folder.join("blocks"))?;
+        notes.write_all(&line)?;
+        state.note(id.to_owned(), extent);
+        Ok(())
     }
 
-    /// Goes on with the digest as far as there is no gap, unless somebody else does.
-    fn hash_on(&self) -> io::Result<()> {
+    /// Goes on with the digest as far as there is no gap, unless somebody else does. May block.
+    pub(crate) fn hash_on(&self) -> io::Result<()> {
         let Ok(mut hashing) = self.hashing.try_lock() else { return Ok(()) };
         loop {
             let next = lock(&self.state).whole.get(&hashing.to).copied();
             let Some(bytes) = next.filter(|bytes| *bytes > 0) else { return Ok(()) };
             hashing.take(&self.content, bytes)?;
         }
+    }
+
+    /// Sends what has come to the disk, where it has to be there at the end and is much, unless somebody else does. May block.
+    pub(crate) fn flush_on(&self) -> io::Result<()> {
+        let Ok(mut flushed) = self.flushed.try_lock() else { return Ok(()) };
+        let come = lock(&self.state).whole.values().sum();
+        if self.flush == Flush::Later || come < *flushed + FLUSHED_BYTES {
+            return Ok(());
+        }
+        self.content.sync_data()?;
+        *flushed = come;
+        Ok(())
     }
 
     /// Puts the blocks in the order of a list. May block.
@@ -303,12 +330,16 @@ impl Upload {
 
 impl Hashing {
     fn take(&mut self, from: &File, bytes: u64) -> io::Result<()> {
-        each_part(from, self.to, bytes, |part| {
+        let taken = each_part(from, self.to, bytes, |part| {
             self.hash.update(part);
             Ok(())
-        })?;
-        self.to += bytes;
-        Ok(())
+        });
+        match taken {
+            Ok(()) => self.to += bytes,
+            // It has an unknown part of them.
+            Err(_) => *self = Self::default(),
+        }
+        taken
     }
 }
 

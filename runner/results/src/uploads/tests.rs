@@ -11,8 +11,10 @@ fn id(index: u64) -> String {
 
 fn send(upload: &Upload, id: &str, bytes: &[u8]) -> Extent {
     let extent = upload.place(id, bytes.len() as u64).unwrap();
-    upload.write(extent, 0, bytes).unwrap();
+    upload.write(extent, 0, &[bytes]).unwrap();
     upload.wrote(id, extent).unwrap();
+    upload.hash_on().unwrap();
+    upload.flush_on().unwrap();
     extent
 }
 

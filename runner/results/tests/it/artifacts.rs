@@ -2,8 +2,10 @@
 
 use std::io::Read as _;
 
+use engine::kept::{Kept, KeptRules};
 use serde_json::json;
 
+use crate::attacks::{ARTIFACTS, ask, call, create, target};
 use crate::world::{Facts, World};
 
 /// What compresses badly, so that there are many blocks.
@@ -135,4 +137,34 @@ async fn a_job_that_is_taken_up_goes_on_with_its_uploads() {
     let to = again.workspace.join("got");
     again.drive("artifact-download", json!({ "name": "a", "path": to })).await.unwrap();
     assert_eq!(std::fs::read(to.join("a")).unwrap(), b"one");
+}
+
+/// Runs of a laptop do not wait for the disk, so after a power cut a blob may be short, empty or gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_power_cut_took_is_not_given_as_if_it_were_whole() {
+    let mut world = World::new();
+    world.kept = Kept::of_local_runs(world.root.path(), KeptRules::default());
+    let job = world.job(Facts::default()).await;
+    for (name, left) in [("none", None), ("empty", Some(0)), ("half", Some(4))] {
+        let (method, request) = (|method| format!("{ARTIFACTS}{method}"), create(job.token(), name));
+        let (_, created) = call(&job, job.token(), &method("CreateArtifact"), &request).await;
+        let put = ask(&job, "PUT", &target(&created["signed_upload_url"]), "", b"PK of it").await;
+        assert_eq!(put.0, 201);
+        assert_eq!(call(&job, job.token(), &method("FinalizeArtifact"), &request).await.0, 200);
+        let (_, signed) = call(&job, job.token(), &method("GetSignedArtifactURL"), &request).await;
+        let address = target(&signed["signed_url"]);
+        assert_eq!(ask(&job, "GET", &address, "", b"").await.2, "PK of it");
+        let blob = world.root.path().join("kept/blobs");
+        let kept = world.kept.artifacts(1, 1).unwrap().into_iter().find(|artifact| artifact.name == name).unwrap();
+        let (start, rest) = kept.digest.hex().split_at(2);
+        let blob = blob.join(start).join(format!("{rest}.plain"));
+        match left {
+            None => std::fs::remove_file(&blob).unwrap(),
+            Some(bytes) => std::fs::File::options().write(true).open(&blob).unwrap().set_len(bytes).unwrap(),
+        }
+        // Either it is not there, or the answer has less than its head says.
+        let (status, head, body) = ask(&job, "GET", &address, "", b"").await;
+        let whole = head.to_lowercase().contains(&format!("content-length: {}", body.len()));
+        assert!(status == 404 || !whole, "{name}: {status} {head} {body}");
+    }
 }

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::world::{Facts, Job, World};
 
-const ARTIFACTS: &str = "/twirp/github.actions.results.api.v1.ArtifactService/";
+pub(crate) const ARTIFACTS: &str = "/twirp/github.actions.results.api.v1.ArtifactService/";
 const CACHES: &str = "/twirp/github.actions.results.api.v1.CacheService/";
 
 /// One request as it stands; gives the status, the head and the body. 0: nobody answered.
@@ -26,7 +26,7 @@ pub(crate) async fn ask(job: &Job, method: &str, target: &str, headers: &str, bo
     (status, head.to_owned(), body.to_owned())
 }
 
-async fn call(job: &Job, token: &str, target: &str, request: &Json) -> (u16, Json) {
+pub(crate) async fn call(job: &Job, token: &str, target: &str, request: &Json) -> (u16, Json) {
     let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
     let (status, _, body) = ask(job, "POST", target, &headers, request.to_string().as_bytes()).await;
     (status, serde_json::from_str(&body).unwrap_or_default())
@@ -43,12 +43,12 @@ fn ids(token: &str) -> (String, String) {
     (run.clone(), job.clone())
 }
 
-fn create(token: &str, name: &str) -> Json {
+pub(crate) fn create(token: &str, name: &str) -> Json {
     let (run, job) = ids(token);
     json!({ "workflow_run_backend_id": run, "workflow_job_run_backend_id": job, "name": name, "version": 4 })
 }
 
-fn target(url: &Json) -> String {
+pub(crate) fn target(url: &Json) -> String {
     let url = url.as_str().unwrap();
     url[url.find("/upload").or_else(|| url.find("/download")).unwrap()..].to_owned()
 }
