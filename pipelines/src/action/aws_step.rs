@@ -72,12 +72,14 @@ pub(super) async fn read_file(call: &ActionCall<'_>, input: &str, path: &str) ->
     }
     let mut text = String::new();
     let workspace = Inside::workspace(&call.workspace.host).map_err(|error| wrong(&error))?;
-    let file = workspace.file(relative).map_err(|error| match error.kind() {
-        ErrorKind::NotFound if is_empty(&call.workspace.host) => {
+    let file = workspace.file(relative).map_err(|error| {
+        if error.kind() != ErrorKind::NotFound {
+            wrong(&error)
+        } else if is_empty(&call.workspace.host) {
             wrong(&"the workspace is empty: put `actions/checkout` in front")
+        } else {
+            wrong(&"there is no such file in the workspace")
         }
-        ErrorKind::NotFound => wrong(&"there is no such file in the workspace"),
-        _ => wrong(&error),
     })?;
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| wrong(&error))?;
     Ok(text)
