@@ -55,8 +55,18 @@ pub struct Asked {
 pub enum Orphans {
     /// They go on: their jobs are taken up too.
     CarryOn,
-    /// They go back: nobody takes up their jobs.
-    Cancel,
+    /// They go back: nobody takes up their jobs. But those of this run go on, since it is taken up.
+    Cancel(Option<RunId>),
+}
+
+impl Orphans {
+    /// Whether a rollout goes back that was asked for by this run, if by one.
+    fn cancels(self, run: Option<RunId>) -> bool {
+        match self {
+            Self::CarryOn => false,
+            Self::Cancel(taken_up) => run.is_some() && run != taken_up,
+        }
+    }
 }
 
 /// Why a rollout cannot be asked for, or is not known any more.
@@ -248,7 +258,7 @@ impl Keeper {
             return;
         }
         self.carry(row.id, None);
-        if orphans == Orphans::Cancel && row.state == RolloutState::Active && row.run.is_some() {
+        if row.state == RolloutState::Active && orphans.cancels(row.run) {
             self.cancel(row.id);
         }
     }

@@ -16,7 +16,8 @@ pub fn remove(global: &Global) {
     }
     let Ok(runtime) = tokio::runtime::Runtime::new() else { return };
     let removed = runtime.block_on(async {
-        let machine = machine::open(&settings, 1).await.map_err(|failure| failure.message)?;
+        // Rollouts are left to a process that lives for longer, and that knows whether their run is taken up.
+        let machine = machine::open(&settings, 1, None).await.map_err(|failure| failure.message)?;
         machine.remove_abandoned().await.map_err(|error| error.to_string())
     });
     if let Err(problem) = removed {

@@ -28,10 +28,11 @@ use crate::terminal::{self, ColorChoice, Terminal};
 const RUNTIME_BYTES_MAX: usize = 48;
 
 /// Puts it together, with room for so many jobs at once. That Docker cannot be reached is no failure yet: a run may not need it.
+/// Rollouts of killed processes are carried as `orphans` says, or left alone.
 ///
 /// # Errors
 /// The state folder cannot be used.
-pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failure> {
+pub async fn open(settings: &Settings, parallel: usize, orphans: Option<Orphans>) -> Result<Machine, Failure> {
     let paths = &settings.paths;
     let usable = |error: std::io::Error| {
         Failure::environment(format!("cannot use the state folder `{}`: {error}", paths.state.display()))
@@ -44,9 +45,11 @@ pub async fn open(settings: &Settings, parallel: usize) -> Result<Machine, Failu
     let agent = agent(settings)?;
     let owner = Owner::new(&paths.state);
     let deploying = deploying(store.database().clone(), &paths.state, &owner);
-    let keeper = deploying.keeper.clone();
-    // For as long as this process lives: what a killed one left goes back, as its job is not taken up.
-    tokio::spawn(async move { keeper.serve(Orphans::Cancel, CancellationToken::new()).await });
+    if let Some(orphans) = orphans {
+        let keeper = deploying.keeper.clone();
+        // For as long as this process lives.
+        tokio::spawn(async move { keeper.serve(orphans, CancellationToken::new()).await });
+    }
     let scans = crate::scan::folders(&paths.cache, crate::config::require_scan(&settings.environments));
     let built_in = pipelines::built_in_with(owner.own_labels(), scans, Some(deploying));
     // Before the engine: it mounts a folder of theirs.

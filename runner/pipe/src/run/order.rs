@@ -9,6 +9,7 @@ use engine::machine::{Finished, Machine, RunRequest};
 use engine::placement::{Limits, PullPolicy};
 use engine::runner_label::{RunnerLabels, RunnerTarget};
 use engine::step::RepositoryFacts;
+use pipelines::rollout::Orphans;
 use serde_json::Value as Json;
 use workflow::mask::Masker;
 use workflow::model::{JobId, JobKind};
@@ -63,7 +64,7 @@ impl Order<'_> {
         let labels = labels::of_run(self.args, &self.workflows.settings)?;
         let stderr = Terminal::stderr(self.global.color);
         let settings = &self.workflows.settings;
-        let mut machine = machine::open(settings, self.parallel()).await?;
+        let mut machine = machine::open(settings, self.parallel(), Some(self.orphans())).await?;
         let lock = self.args.locked.then(|| crate::actions::lock(&self.repository.root)).transpose()?;
         machine.actions = crate::actions::of_run(&machine.actions, &self.args.actions, lock, &settings.paths.cache);
         if let Err(error) = machine.remove_abandoned().await {
@@ -95,6 +96,14 @@ impl Order<'_> {
             self.tell_kept(&machine, &conducted).await?;
         }
         Ok(self.report(&machine, triggered, &conducted).await)
+    }
+
+    /// What a killed process left goes back, as its job is not taken up, unless this run takes it up.
+    fn orphans(&self) -> Orphans {
+        Orphans::Cancel(match self.resumed.as_ref().map(|resumed| resumed.continues) {
+            Some(Continues::Killed(run)) => Some(run),
+            Some(Continues::Failed(_) | Continues::Nothing) | None => None,
+        })
     }
 
     /// Says which places are kept; opens a shell in the first one where that is wanted, and somebody is there.

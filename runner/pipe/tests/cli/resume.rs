@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use crate::world::{CI, World};
 
+mod deployed;
 mod docker;
 mod kept;
 
