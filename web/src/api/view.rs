@@ -214,7 +214,7 @@ impl Jobs {
                 }
             }
             RunEvent::JobRunStarted { key } => drop(self.begin(key, at)),
-            RunEvent::JobRunPlaced { key, runner } => self.placed(key, runner),
+            RunEvent::JobRunPlaced { key, runner, .. } => self.placed(key, runner),
             RunEvent::JobRunReset { key } => self.reset(key),
             RunEvent::StepStarted { key, step, name } => {
                 let step = self.step(key, *step);

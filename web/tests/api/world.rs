@@ -347,7 +347,7 @@ pub(crate) fn course() -> Vec<RunEvent> {
             max_parallel: None,
         },
         RunEvent::JobRunStarted { key: key.clone() },
-        RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into() },
+        RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into(), pre: 0 },
         step(0, "Compile"),
         end(0, Conclusion::Success),
         step(1, "Test"),

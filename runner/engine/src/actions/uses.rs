@@ -22,13 +22,17 @@ pub(crate) fn in_steps<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<Use
 
 /// What the steps of the action in a folder use. What is wrong with it is told by the step that uses it.
 pub(crate) fn in_folder(folder: &Path) -> Vec<Uses> {
-    let text = ["action.yml", "action.yaml"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok());
-    let Some(text) = text else { return Vec::new() };
-    let reading = read_action(SourceFile::new("action.yml", text.as_str()), &ReadOptions::default());
-    match reading.action.map(|action| action.runs) {
+    match runs_in_folder(folder) {
         Some(ActionRuns::Composite(steps)) => in_steps(&steps),
         Some(ActionRuns::Script(_) | ActionRuns::Container(_)) | None => Vec::new(),
     }
+}
+
+/// How the action in a folder runs, where its file can be read.
+pub(crate) fn runs_in_folder(folder: &Path) -> Option<ActionRuns> {
+    let text = ["action.yml", "action.yaml"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok());
+    let reading = read_action(SourceFile::new("action.yml", text?.as_str()), &ReadOptions::default());
+    reading.action.map(|action| action.runs)
 }
 
 /// `$/path` in an action is one of the repository that the action is of; in a workflow it stays what it is.

@@ -36,7 +36,8 @@ fn is_last(run: &Run, key: &JobRunKey, step: StepIndex) -> bool {
         let others = run.job_runs().filter(|(other, _)| other.job == key.job && other != key);
         others.into_iter().all(|(_, other)| other.conclusion().is_some())
     };
-    usize::try_from(step.0).is_ok_and(|step| step + 1 >= all) && others_are_over()
+    let pre = run.job_run(key).map_or(0, |run| run.pre as usize);
+    usize::try_from(step.0).is_ok_and(|step| step + 1 >= all + pre) && others_are_over()
 }
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ mod tests {
                         Decision::Record(event) => facts.push(event),
                         Decision::Do(Command::StartJobRun { key }) => {
                             facts.push(RunEvent::JobRunStarted { key: key.clone() });
-                            facts.push(RunEvent::JobRunPlaced { key, runner: "x".into() });
+                            facts.push(RunEvent::JobRunPlaced { key, runner: "x".into(), pre: 0 });
                         }
                         Decision::Do(_) => {}
                     }

@@ -33,8 +33,9 @@ pub(super) fn url(run: &Run, key: &JobRunKey) -> Option<String> {
     let job = run.steps_job(&key.job)?;
     let token = job.environment.as_ref()?.get("url")?;
     let mut steps = Object::new();
-    for (flat, place) in flatten(&job.steps).iter().zip(0..) {
-        let ended = run.job_run(key)?.steps.get(&workflow::run::StepIndex(place)).and_then(ended);
+    let job_run = run.job_run(key)?;
+    for (flat, place) in flatten(&job.steps).iter().zip(job_run.pre..) {
+        let ended = job_run.steps.get(&workflow::run::StepIndex(place)).and_then(ended);
         if let (Some(step), Some(value)) = (flat.find(&job.steps), ended) {
             steps.insert(step.id.as_str(), value);
         }

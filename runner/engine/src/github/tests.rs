@@ -94,7 +94,7 @@ impl World {
     fn job(&mut self, key: &str, conclusion: Conclusion, outputs: &[(&str, &str)]) -> Vec<Report> {
         let key = JobRunKey::parse(key);
         let mut reports = self.tell(RunEvent::JobRunStarted { key: key.clone() });
-        reports.extend(self.tell(RunEvent::JobRunPlaced { key: key.clone(), runner: "docker".into() }));
+        reports.extend(self.tell(RunEvent::JobRunPlaced { key: key.clone(), runner: "docker".into(), pre: 0 }));
         let step = StepIndex(0);
         reports.extend(self.tell(RunEvent::StepStarted { key: key.clone(), step, name: "make `all`".into() }));
         let outputs = outputs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

@@ -16,6 +16,7 @@ use super::facing::JobFacing;
 use super::javascript::ReadyPost;
 use super::log::StepLog;
 use super::perform::{BuiltIn, StepTask};
+use super::pre::merged;
 use super::prepare::Ready;
 use super::steps::Stepper;
 use crate::step::{
@@ -178,9 +179,8 @@ impl Stepper {
 
     /// What a step wants done at the end of the job becomes a step of its own.
     pub(super) fn add_posts(&mut self, index: StepIndex, left: &mut StepOutputs) {
-        if !left.posts.is_empty() {
-            let posts = std::mem::take(&mut left.posts);
-            self.posts.insert(self.machine.next_post(), (index, posts));
+        let next = self.machine.next_post();
+        if self.put_posts(index, left, || Some(next)) {
             self.machine.apply(&StepFact::PostAdded);
         }
     }
@@ -192,11 +192,28 @@ impl Stepper {
         left: &mut StepOutputs,
         next: &mut impl Iterator<Item = StepIndex>,
     ) {
-        if !left.posts.is_empty()
-            && let Some(post) = next.next()
-        {
-            self.posts.insert(post, (index, std::mem::take(&mut left.posts)));
+        self.put_posts(index, left, || next.next());
+    }
+
+    /// Puts what a step asks for with what its `pre` part asked for, or under a step of its own, which is `next`. Says
+    /// whether it took that.
+    fn put_posts(
+        &mut self,
+        index: StepIndex,
+        left: &mut StepOutputs,
+        next: impl FnOnce() -> Option<StepIndex>,
+    ) -> bool {
+        let (posts, owner) = (std::mem::take(&mut left.posts), self.owner(index));
+        if posts.is_empty() {
+            return false;
         }
+        if let Some((_, known)) = self.posts.values_mut().find(|(of, _)| *of == owner) {
+            *known = merged(std::mem::take(known), posts);
+            return false;
+        }
+        let Some(next) = next() else { return false };
+        self.posts.insert(next, (owner, posts));
+        true
     }
 }
 

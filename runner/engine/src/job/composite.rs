@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use workflow::action::{Action, ActionRuns};
-use workflow::expression::{Expression, Status, Value};
+use workflow::expression::{Status, Value};
 use workflow::model::Step;
 use workflow::run::Conclusion;
 use workflow::template::evaluate;
@@ -28,6 +28,7 @@ use super::inner_steps::InnerSteps;
 use super::javascript::ForeignCall;
 use super::log::StepLog;
 use super::perform::{INNER_MAX, StepTask};
+use super::pre::path_below;
 use super::recording::Performed;
 use crate::step::{StepEnd, minutes};
 
@@ -40,6 +41,14 @@ pub(super) struct LocalAction {
     pub(super) job: JobFacing,
     timeout: Option<Duration>,
     user: ActionUser,
+}
+
+/// An action that was read, with all that it is called with.
+pub(super) struct Opened {
+    pub(super) action: Action,
+    pub(super) call: ForeignCall,
+    /// What its steps will see.
+    pub(super) job: JobFacing,
 }
 
 /// The step that uses an action.
@@ -71,6 +80,11 @@ impl LocalAction {
             shared_env: outer.map_or(&job.env, |action| &action.shared_env).clone(),
             overlay,
             depth: outer.map_or(0, |action| action.depth + 1),
+            path: outer.map(|action| path_below(&action.path, &user.id)).unwrap_or_default(),
+            local: match &place {
+                ActionPlace::Workspace(path) => Some(path.clone()),
+                ActionPlace::Repository { .. } | ActionPlace::Image(_) => outer.and_then(|action| action.local.clone()),
+            },
         };
         let mut job = JobFacing { steps: StepsContext::default(), action: Some(action), ..job.clone() };
         job.renew_env();
@@ -92,44 +106,20 @@ impl StepTask {
         Box::pin(async move {
             let failed =
                 |message: String| Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(message)));
-            let (folder, action) = match self.read(&local, log).await {
-                Ok(read) => read,
+            let Opened { action, call, mut job } = match self.open(local, true, log).await {
+                Ok(opened) => opened,
                 Err(message) => {
                     log.error(&message).await;
                     return failed(message);
                 }
             };
-            let LocalAction { place, given, mut job, timeout, user } = local;
+            let steps = match &action.runs {
+                ActionRuns::Script(runs) => return self.javascript(runs, call, files, log).await,
+                ActionRuns::Container(runs) => return self.container(runs, call, job, log).await,
+                ActionRuns::Composite(steps) => steps,
+            };
+            let ForeignCall { place, folder, inputs, timeout, .. } = call;
             let path = place.text();
-            let inputs = match self.inputs(&action, &path, given, &job, log).await {
-                Ok(inputs) => inputs,
-                Err(message) => {
-                    log.error(&message).await;
-                    return failed(message);
-                }
-            };
-            let parts = match &action.runs {
-                ActionRuns::Composite(_) => None,
-                ActionRuns::Script(runs) => Some(&runs.pre),
-                ActionRuns::Container(runs) => Some(&runs.pre),
-            };
-            if let Some(pre) = parts {
-                let pre = match self.pre_is_wanted(&place, pre.as_ref(), &job) {
-                    Ok(pre) => pre,
-                    Err(message) => {
-                        log.error(&message).await;
-                        return failed(message);
-                    }
-                };
-                let own_env = job.action.as_ref().map(|action| action.overlay.clone()).unwrap_or_default();
-                let call = ForeignCall { place, folder, inputs, own_env, user, timeout, pre };
-                return match &action.runs {
-                    ActionRuns::Script(runs) => self.javascript(runs, call, files, log).await,
-                    ActionRuns::Container(runs) => self.container(runs, call, job, log).await,
-                    ActionRuns::Composite(_) => failed(String::new()),
-                };
-            }
-            let ActionRuns::Composite(steps) = &action.runs else { return failed(String::new()) };
             job.github.insert("action_path", Value::String(Arc::from(folder.as_str())));
             if !self.is_begun() {
                 self.action_header(&path, &inputs, &job.env, log).await;
@@ -150,15 +140,34 @@ impl StepTask {
         })
     }
 
-    /// What is given, completed with the action's defaults; all that the action does not know comes along.
-    async fn inputs(
+    /// Reads an action, and completes what it is given. `told`: whether the log is told of inputs that are not in order.
+    ///
+    /// # Errors
+    /// It cannot be run; a sentence for the step's log.
+    pub(super) async fn open(&self, local: LocalAction, told: bool, log: &mut StepLog) -> Result<Opened, String> {
+        let (folder, action) = self.read(&local, log).await?;
+        let LocalAction { place, given, job, timeout, user } = local;
+        let (inputs, warnings) = self.inputs(&action, &place.text(), given, &job)?;
+        for warning in warnings.iter().filter(|_| told && !self.is_begun()) {
+            log.warning(warning).await;
+        }
+        let facing = job.action.as_ref();
+        let own_env = facing.map(|action| action.overlay.clone()).unwrap_or_default();
+        let path = facing.map(|action| action.path.clone()).unwrap_or_default();
+        let local = facing.and_then(|action| action.local.clone());
+        let call = ForeignCall { place, folder, inputs, own_env, user, timeout, path, local };
+        Ok(Opened { action, call, job })
+    }
+
+    /// What is given, completed with the action's defaults; all that the action does not know comes along. Also what is to be
+    /// warned of.
+    fn inputs(
         &self,
         action: &Action,
         path: &str,
         given: IndexMap<String, String>,
         job: &JobFacing,
-        log: &mut StepLog,
-    ) -> Result<IndexMap<String, String>, String> {
+    ) -> Result<(IndexMap<String, String>, Vec<String>), String> {
         let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
         let is_of_container = matches!(action.runs, ActionRuns::Container(_));
         let (mut unexpected, mut warnings) = (Vec::new(), Vec::new());
@@ -204,31 +213,7 @@ impl StepTask {
             };
             inputs.insert(name.clone(), value.to_display_string().to_string());
         }
-        if !self.is_begun() {
-            for warning in &warnings {
-                log.warning(warning).await;
-            }
-        }
-        Ok(inputs)
-    }
-
-    /// Whether the `pre:` of an action runs. Those of the repository itself have none on GitHub, since they are not there
-    /// when a job begins.
-    fn pre_is_wanted(
-        &self,
-        place: &ActionPlace,
-        pre: Option<&(String, Expression)>,
-        job: &JobFacing,
-    ) -> Result<bool, String> {
-        let Some((_, condition)) = pre.filter(|_| matches!(place, ActionPlace::Repository { .. })) else {
-            return Ok(false);
-        };
-        let status = job.action.as_ref().map_or(Status::Success, |action| action.job_status);
-        let scope = job.scope(&self.order, &job.env, status, None, Some(&*self.tools.hash_files));
-        condition
-            .evaluate(&scope)
-            .map(|value| value.is_truthy())
-            .map_err(|error| format!("`pre-if`: {}", error.message))
+        Ok((inputs, warnings))
     }
 
     /// Whether another process had begun with its steps, so that the beginning of the log is there.
@@ -291,6 +276,7 @@ impl StepTask {
             cancel: tokio_util::sync::CancellationToken::new(),
             name: id.to_owned(),
             again: self.again.clone(),
+            pre: Arc::clone(&self.pre),
         })
     }
 }

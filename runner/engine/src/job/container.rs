@@ -20,14 +20,14 @@ use super::action_file::ActionPlace;
 use super::containers::OpenContainer;
 use super::context::strings;
 use super::facing::JobFacing;
-use super::javascript::{ForeignCall, variables_of};
+use super::javascript::{ForeignCall, no_local_pre, variables_of};
 use super::journal::Entry;
 use super::log::StepLog;
 use super::perform::StepTask;
 use super::recording::Performed;
 use crate::image::ImageFacts;
 use crate::placement::{Exec, ExecId, ExecOutcome, ExecRequest, ImageOrder, split_words};
-use crate::step::{PostAction, PostPart, PostScript, StepEnd, StepOutputs};
+use crate::step::{PostAction, PostPart, PostScript, StepEnd};
 
 /// Where the image of an action without an `action.yml` is.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
@@ -55,57 +55,48 @@ impl StepTask {
         job: JobFacing,
         log: &mut StepLog,
     ) -> Performed {
-        let name = call.place.text();
         if !self.is_begun() {
-            self.action_header(&name, &call.inputs, &call.user.shown, log).await;
-            if runs.pre.is_some() && matches!(call.place, ActionPlace::Workspace(_)) {
-                log.warning(&format!("`pre` execution is not supported for local action from '{name}'")).await;
+            self.action_header(&call.place.text(), &call.inputs, &call.user.shown, log).await;
+            if let Some(local) = call.local.as_ref().filter(|_| runs.pre.is_some()) {
+                log.warning(&no_local_pre(local)).await;
             }
         }
-        let part = match self.container_part_of(runs, &call, job, log).await {
+        let mut part = match self.container_part_of(runs, &call, job, log).await {
             Ok(part) => part,
             Err(message) => {
                 log.error(&message).await;
                 return Performed::without_command(StepEnd::plain(Conclusion::Failure, Some(message)));
             }
         };
-        let ForeignCall { place, inputs, own_env, user, pre, .. } = call;
-        let mut before = StepEnd::plain(Conclusion::Success, None);
-        if let Some((entrypoint, _)) = runs.pre.as_ref().filter(|_| pre) {
-            let part = ContainerPart { entrypoint: Some(entrypoint.clone()), ..part.clone() };
-            before = self.container_part(&user.id, part, Some(&format!("Pre {name}")), log).await;
-        }
-        let mut end = match before.outcome {
-            Conclusion::Success => {
-                let mut part = ContainerPart { state: before.left.state.clone(), ..part.clone() };
-                part.env.extend(before.left.env.iter().cloned());
-                self.container_part(&user.id, part, None, log).await
-            }
-            Conclusion::Failure | Conclusion::Cancelled | Conclusion::Skipped => {
-                StepEnd { left: StepOutputs::default(), ..before.clone() }
+        part.state = self.pre.saved.get(&call.path).cloned().unwrap_or_default();
+        let mut end = self.container_part(&call.user.id, part.clone(), None, log).await;
+        part.state.append(&mut end.left.state);
+        end.left.posts.extend(post_of(runs, call, part));
+        Performed::without_command(end)
+    }
+
+    /// The `pre` part of an action of an image.
+    pub(super) async fn pre_container(
+        &self,
+        runs: &ContainerRuns,
+        call: ForeignCall,
+        job: JobFacing,
+        log: &mut StepLog,
+    ) -> StepEnd {
+        let Some((entrypoint, _)) = &runs.pre else { return StepEnd::plain(Conclusion::Success, None) };
+        let mut part = match self.container_part_of(runs, &call, job, log).await {
+            Ok(part) => part,
+            Err(message) => {
+                log.error(&message).await;
+                return StepEnd::plain(Conclusion::Failure, Some(message));
             }
         };
-        end.left.env.splice(..0, before.left.env);
-        end.left.path.splice(..0, before.left.path);
-        end.left.state = before.left.state.into_iter().chain(std::mem::take(&mut end.left.state)).collect();
-        if let Some((entrypoint, condition)) = &runs.post {
-            let what = PostPart::Container { image: part.image, entrypoint: entrypoint.clone(), args: part.args };
-            let script = PostScript {
-                what,
-                condition: condition.text().to_owned(),
-                id: user.id,
-                env: own_env.into_iter().collect(),
-                named: place.named(),
-            };
-            end.left.posts.push(PostAction {
-                action: name,
-                inputs: inputs.into_iter().collect(),
-                state: std::mem::take(&mut end.left.state),
-                always: false,
-                script: Some(Box::new(script)),
-            });
-        }
-        Performed::without_command(end)
+        let pre = ContainerPart { entrypoint: Some(entrypoint.clone()), ..part.clone() };
+        let mut end = self.container_part(&call.user.id, pre, None, log).await;
+        part.state.append(&mut end.left.state);
+        end.left.saved.insert(call.path.clone(), part.state.clone());
+        end.left.posts.extend(post_of(runs, call, part));
+        end
     }
 
     /// What all parts of an action share.
@@ -339,6 +330,13 @@ impl StepTask {
         }
         (end, exec)
     }
+}
+
+/// What an action of an image does at the end of the job, after this part.
+fn post_of(runs: &ContainerRuns, call: ForeignCall, part: ContainerPart) -> Option<PostAction> {
+    let (entrypoint, condition) = runs.post.as_ref()?;
+    let what = PostPart::Container { image: part.image, entrypoint: entrypoint.clone(), args: part.args };
+    Some(call.post(what, condition.text(), part.state))
 }
 
 /// What selects the second version of caches.

@@ -39,6 +39,10 @@ pub(super) struct ActionFacing {
     pub(super) overlay: IndexMap<String, String>,
     /// How many actions it is used by.
     pub(super) depth: usize,
+    /// Which of the actions of the job's step it is: ids from the outside in, empty for that of the step itself.
+    pub(super) path: String,
+    /// The action of the repository itself that it is, or is a part of.
+    pub(super) local: Option<String>,
 }
 
 impl JobFacing {

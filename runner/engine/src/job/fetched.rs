@@ -117,6 +117,11 @@ impl FetchedActions {
         Ok(this)
     }
 
+    /// The folder of one of them in the store.
+    pub(super) fn folder(&self, repository: &str, reference: &str) -> Option<&Path> {
+        self.0.get(&(repository.to_owned(), reference.to_owned())).map(|fetched| fetched.folder.as_path())
+    }
+
     /// Copies them to a job that has its place and has run nothing yet.
     ///
     /// # Errors

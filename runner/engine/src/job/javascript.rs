@@ -27,7 +27,7 @@ use super::recording::Performed;
 use crate::actions::Actions;
 use crate::nodes::{Libc, NODES_INSIDE, Nodes};
 use crate::placement::{ExecId, ExecOutcome, ExecRequest, JobHandle};
-use crate::step::{PostAction, PostPart, PostScript, StepEnd, StepOutputs};
+use crate::step::{PostAction, PostPart, PostScript, StepEnd};
 
 /// What the loader of musl is called in an image that has it; see <https://wiki.musl-libc.org/guidelines-for-distributions>.
 const MUSL_LOADERS: [&str; 2] = ["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"];
@@ -50,8 +50,10 @@ pub(super) struct ForeignCall {
     pub(super) own_env: IndexMap<String, String>,
     pub(super) user: ActionUser,
     pub(super) timeout: Option<Duration>,
-    /// Whether its `pre:` runs.
-    pub(super) pre: bool,
+    /// Which of the actions of the job's step it is, see [`super::facing::ActionFacing`].
+    pub(super) path: String,
+    /// The action of the repository itself that it is, or is a part of: it has no `pre:`.
+    pub(super) local: Option<String>,
 }
 
 /// What an action does at the end of the job, with the variables that it does it with.
@@ -125,63 +127,45 @@ impl StepTask {
         files: &StepFiles,
         log: &mut StepLog,
     ) -> Performed {
-        let ForeignCall { place, folder, inputs, own_env, user, timeout, pre } = call;
-        let (name, named) = (place.text(), place.named());
+        let (name, named) = (call.place.text(), call.place.named());
         let is_begun = self.stored().is_some() || self.is_begun();
         if !is_begun {
-            self.action_header(&name, &inputs, &user.shown, log).await;
-            if runs.pre.is_some() && matches!(place, ActionPlace::Workspace(_)) {
-                log.warning(&format!("`pre` execution is not supported for local action from '{name}'")).await;
+            self.action_header(&name, &call.inputs, &call.user.shown, log).await;
+            if let Some(local) = call.local.as_ref().filter(|_| runs.pre.is_some()) {
+                log.warning(&no_local_pre(local)).await;
             }
             if runs.node != runs.node.runs_as() {
                 let (asked, later) = (runs.node.word(), runs.node.runs_as().word());
                 log.warning(&format!("{name} asks for {asked}, which is out of support: it is run by {later}")).await;
             }
         }
-        let mut env = user.env;
-        env.extend(named.clone());
-        env.extend(variables_of(inputs.iter()));
-        let mut before = StepEnd::plain(Conclusion::Success, None);
-        if let Some((path, _)) = runs.pre.as_ref().filter(|_| pre) {
-            let file = below(&folder, path);
-            let process = Process { node: runs.node, file: &file, state: &BTreeMap::new(), env: env.clone(), timeout };
-            before = self.part(&user.id, process, &format!("Pre {name}"), log).await;
-        }
-        let Performed { mut end, exec } = match before.outcome {
-            Conclusion::Success => {
-                for path in &before.left.path {
-                    let rest = env.get("PATH").cloned().unwrap_or_default();
-                    env.insert("PATH".to_owned(), format!("{path}:{rest}"));
-                }
-                env.extend(before.left.env.iter().cloned());
-                let file = below(&folder, &runs.main);
-                let process = Process { node: runs.node, file: &file, state: &before.left.state, env, timeout };
-                self.main_part(process, (&name, &runs.main), files, log).await
-            }
-            Conclusion::Failure | Conclusion::Cancelled | Conclusion::Skipped => {
-                Performed::without_command(StepEnd { left: StepOutputs::default(), ..before.clone() })
-            }
-        };
-        end.left.env.splice(..0, before.left.env);
-        end.left.path.splice(..0, before.left.path);
-        end.left.state = before.left.state.into_iter().chain(std::mem::take(&mut end.left.state)).collect();
-        if let Some((post, condition)) = &runs.post {
-            let script = PostScript {
-                what: PostPart::Script { file: below(&folder, post), node: runs.node },
-                condition: condition.text().to_owned(),
-                id: user.id,
-                env: own_env.into_iter().collect(),
-                named,
-            };
-            end.left.posts.push(PostAction {
-                action: name,
-                inputs: inputs.into_iter().collect(),
-                state: std::mem::take(&mut end.left.state),
-                always: false,
-                script: Some(Box::new(script)),
-            });
-        }
+        let mut env = call.user.env.clone();
+        env.extend(named);
+        env.extend(variables_of(call.inputs.iter()));
+        let none = BTreeMap::new();
+        let saved = self.pre.saved.get(&call.path).unwrap_or(&none);
+        let file = below(&call.folder, &runs.main);
+        let process = Process { node: runs.node, file: &file, state: saved, env, timeout: call.timeout };
+        let Performed { mut end, exec } = self.main_part(process, (&name, &runs.main), files, log).await;
+        let mut state = saved.clone();
+        state.append(&mut end.left.state);
+        end.left.posts.extend(post_of(runs, call, state));
         Performed { end, exec }
+    }
+
+    /// The `pre` part of an action.
+    pub(super) async fn pre_script(&self, runs: &ScriptRuns, call: ForeignCall, log: &mut StepLog) -> StepEnd {
+        let Some((path, _)) = &runs.pre else { return StepEnd::plain(Conclusion::Success, None) };
+        let mut env = call.user.env.clone();
+        env.extend(call.place.named());
+        env.extend(variables_of(call.inputs.iter()));
+        let file = below(&call.folder, path);
+        let state = &BTreeMap::new();
+        let process = Process { node: runs.node, file: &file, state, env, timeout: call.timeout };
+        let mut end = self.part(&call.user.id, process, None, log).await;
+        end.left.saved.insert(call.path.clone(), end.left.state.clone());
+        end.left.posts.extend(post_of(runs, call, std::mem::take(&mut end.left.state)));
+        end
     }
 
     async fn main_part(
@@ -214,12 +198,13 @@ impl StepTask {
         };
         env.extend(variables_of(post.inputs.iter()));
         let process = Process { node: *node, file, state: &post.state, env, timeout: None };
-        self.part(&script.id, process, &format!("Post job cleanup: {}", post.action), log).await
+        let said = format!("Post job cleanup: {}", post.action);
+        self.part(&script.id, process, Some(&said), log).await
     }
 
     /// A part of an action that is not its main one: numbered and remembered as a step of an action is. `said`: how it
     /// begins in the log.
-    async fn part(&self, id: &str, process: Process<'_>, said: &str, log: &mut StepLog) -> StepEnd {
+    async fn part(&self, id: &str, process: Process<'_>, said: Option<&str>, log: &mut StepLog) -> StepEnd {
         let task = match self.next_part(id) {
             Ok(task) => Self { cancel: self.cancel.child_token(), ..task },
             Err(message) => return StepEnd::plain(Conclusion::Failure, Some(message)),
@@ -235,7 +220,7 @@ impl StepTask {
             Ok(files) => files,
             Err(error) => return StepEnd::plain(Conclusion::Failure, Some(error.to_string())),
         };
-        if task.stored().is_none() {
+        if let Some(said) = said.filter(|_| task.stored().is_none()) {
             log.line(said).await;
         }
         let Performed { end, exec } = task.process(process, &files, log).await;
@@ -321,6 +306,34 @@ impl StepTask {
         }
         Performed { end, exec }
     }
+}
+
+/// What an action in JavaScript does at the end of the job.
+fn post_of(runs: &ScriptRuns, call: ForeignCall, state: BTreeMap<String, String>) -> Option<PostAction> {
+    let (file, condition) = runs.post.as_ref()?;
+    let what = PostPart::Script { file: below(&call.folder, file), node: runs.node };
+    Some(call.post(what, condition.text(), state))
+}
+
+impl ForeignCall {
+    /// What it does at the end of the job.
+    pub(super) fn post(self, what: PostPart, condition: &str, state: BTreeMap<String, String>) -> PostAction {
+        let script = PostScript {
+            what,
+            condition: condition.to_owned(),
+            named: self.place.named(),
+            id: self.user.id,
+            path: self.path,
+            env: self.own_env.into_iter().collect(),
+        };
+        let (action, inputs) = (self.place.text(), self.inputs.into_iter().collect());
+        PostAction { action, inputs, state, always: false, script: Some(Box::new(script)) }
+    }
+}
+
+/// In the words of GitHub's runner.
+pub(super) fn no_local_pre(action: &str) -> String {
+    format!("`pre` execution is not supported for local action from '{action}'")
 }
 
 pub(super) fn variables_of<'a>(

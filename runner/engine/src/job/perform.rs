@@ -22,6 +22,7 @@ use super::journal::{Entry, Journal};
 use super::log::StepLog;
 use super::log_file::LogPlace;
 use super::matchers::JobMatchers;
+use super::pre::PreParts;
 use super::prepare::{Ready, ReadyKind};
 use super::recording::{Again, Performed, Recording};
 use super::{JobOrder, SharedMasker};
@@ -120,6 +121,8 @@ pub(super) struct StepTask {
     pub(super) name: String,
     /// Another process had begun it.
     pub(super) again: Option<Arc<Again>>,
+    /// What it may know of `pre` parts.
+    pub(super) pre: Arc<PreParts>,
 }
 
 impl StepTask {
@@ -161,6 +164,7 @@ impl StepTask {
             Work::BuiltIn(built_in) => Performed::without_command(self.built_in(*built_in, log).await),
             // What ran of it has told what became of it.
             Work::Local(local) => return Box::pin(self.local(*local, &files, log)).await,
+            Work::Pre(local) => return Performed::without_command(self.pre(*local, log).await),
             Work::Posts(posts) => return Performed::without_command(self.posts(posts, log).await),
         };
         self.settle(&files, log, &mut end).await;
@@ -206,6 +210,7 @@ impl StepTask {
                 Work::BuiltIn(Box::new(BuiltIn { action, inputs, env, shown, timeout }))
             }
             ReadyKind::Local(local) => Work::Local(local),
+            ReadyKind::Pre(local) => Work::Pre(local),
             ReadyKind::Posts(posts) => Work::Posts(posts),
             ReadyKind::Script { text, shell, cwd } => {
                 let shell = shell.unwrap_or_else(|| Shell::unnamed(self.tools.has_bash));
@@ -348,6 +353,7 @@ pub(super) enum Work {
     Script(Box<Script>),
     BuiltIn(Box<BuiltIn>),
     Local(Box<LocalAction>),
+    Pre(Box<LocalAction>),
     Posts(Vec<ReadyPost>),
 }
 

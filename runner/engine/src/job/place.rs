@@ -248,7 +248,6 @@ impl Folders {
     }
 
     async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape, on_host: bool) -> Placed {
-        let shared = handle.facts().files_are_shared;
         let own_path = match &handle.facts().image {
             Some(image) => {
                 let path = image.env.iter().find(|(name, _)| name == "PATH");
@@ -263,13 +262,14 @@ impl Folders {
             handle: handle.record(),
             runner,
             paths: self.paths,
-            workspace: WorkspaceFacts { shared, ..self.workspace },
+            workspace: WorkspaceFacts { shared: handle.facts().files_are_shared, ..self.workspace },
             run_directory: self.run_directory,
             own_path,
             has_bash,
             folders: self.temporary,
             actions: std::collections::BTreeMap::new(),
             sources: std::collections::BTreeMap::new(),
+            pres: Vec::new(),
             boot: boot_id(),
             serving: None,
             again: None,

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use workflow::run::{JobRunKey, RunEvent};
 
 use super::environment::JobPaths;
+use super::pre::PreStep;
 use super::run::JobSettings;
 use super::serving::ServingRecord;
 use crate::placement::{JobHandle, RunDirectory, boot_id};
@@ -43,6 +45,9 @@ pub(crate) struct PlacedRecord {
     /// Where those lie in the store, and their commits.
     #[serde(default)]
     pub(super) sources: BTreeMap<String, (PathBuf, Option<String>)>,
+    /// Its `pre` parts, in their order.
+    #[serde(default)]
+    pub(super) pres: Vec<PreStep>,
     /// Of which start of the machine; absent where nobody knows.
     #[serde(default)]
     pub(super) boot: Option<String>,
@@ -64,6 +69,12 @@ pub(crate) struct Again {
 }
 
 impl PlacedRecord {
+    /// The fact that a job run has it.
+    pub(super) fn placed(&self, key: &JobRunKey) -> RunEvent {
+        let pre = u32::try_from(self.pres.len()).unwrap_or(u32::MAX);
+        RunEvent::JobRunPlaced { key: key.clone(), runner: self.runner.clone(), pre }
+    }
+
     /// Takes up the job that another process placed.
     pub(super) async fn adopt(self, settings: &JobSettings) -> Result<Placed, String> {
         let here = boot_id();

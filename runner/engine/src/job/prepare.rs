@@ -38,9 +38,18 @@ impl Ready {
 
 /// What a step does.
 pub(super) enum ReadyKind {
-    Script { text: String, shell: Option<Shell>, cwd: String },
-    BuiltIn { action: Arc<dyn BuiltInAction>, inputs: IndexMap<String, String> },
+    Script {
+        text: String,
+        shell: Option<Shell>,
+        cwd: String,
+    },
+    BuiltIn {
+        action: Arc<dyn BuiltInAction>,
+        inputs: IndexMap<String, String>,
+    },
     Local(Box<LocalAction>),
+    /// The `pre` part of the same.
+    Pre(Box<LocalAction>),
     Posts(Vec<ReadyPost>),
 }
 

@@ -4,7 +4,7 @@
 //! knows to have ended is recorded now; what neither knows to have ended is looked for at the agent, who starts it where
 //! it never arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::oneshot;
 use workflow::run::steps::{JobSteps, Role};
@@ -26,7 +26,7 @@ impl Stepper {
             .collect();
         let is_recorded = |step: &StepIndex| matches!(results.get(step), Some(Some(_)));
         let with_posts = remembered.ends.iter().filter(|(step, end)| is_recorded(step) && !end.left.posts.is_empty());
-        let posts = with_posts.count();
+        let posts = with_posts.map(|(step, _)| self.owner(*step)).collect::<BTreeSet<_>>().len();
         let first_post = self.machine.next_post();
         self.machine = JobSteps::recall(self.machine.steps().to_vec(), posts, &results);
         let mut next_posts = (first_post.0..).map(StepIndex);
@@ -40,6 +40,7 @@ impl Stepper {
                 Some(Some(result)) => {
                     let mut left = end.left;
                     self.bring_back_posts(step, &mut left, &mut next_posts);
+                    self.keep_saved(step, &mut left);
                     self.bring_back(step, result, left);
                 }
                 Some(None) | None => unrecorded.push((step, end)),
@@ -50,7 +51,7 @@ impl Stepper {
         }
         let runs = |step: &StepIndex| {
             let role = self.flat(*step).map(|flat| &flat.role);
-            let has_command = matches!(role, Some(Role::Foreground | Role::Background | Role::Post));
+            let has_command = matches!(role, Some(Role::Pre | Role::Foreground | Role::Background | Role::Post));
             has_command && self.machine.finished(*step).is_none()
         };
         let running: Vec<_> = self.begun.iter().copied().filter(runs).collect();

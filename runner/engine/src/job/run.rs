@@ -277,6 +277,7 @@ impl PlacedJobs {
             Ok(placed) => placed,
             Err(message) => return failed(message),
         };
+        placed.record.pres = fetched.pres(&own, &self.0.built_in, &order.steps_job().steps);
         if let Err(message) = fetched.place(&mut placed.record, &*placed.handle).await {
             let left = placed.stop().await.err().map(|problem| format!("; {problem}")).unwrap_or_default();
             return failed(message + &left);
@@ -285,8 +286,7 @@ impl PlacedJobs {
         self.forget(&order.key);
         let journal = self.journal(&order.key);
         journal.write(|| Entry::Placed(Box::new(placed.record.clone())));
-        let started = RunEvent::JobRunPlaced { key: order.key.clone(), runner: placed.record.runner.clone() };
-        let _gone = reports.send(JobReport::new([started])).await;
+        let _gone = reports.send(JobReport::new([placed.record.placed(&order.key)])).await;
         self.stepped(Parts { order, control, reports, log }, (job, secrets), placed, journal, None).await
     }
 
@@ -301,7 +301,7 @@ impl PlacedJobs {
     ) -> JobEnd {
         let Parts { order, control, reports, log } = parts;
         let tools = Arc::new(self.tools(order, &mut job, &secrets, &placed, journal));
-        let mut stepper = Stepper::new(Arc::clone(order), tools, reports.clone(), job);
+        let mut stepper = Stepper::new(Arc::clone(order), (tools, placed.record.pres.clone()), reports.clone(), job);
         let is_new = begun.is_none();
         if let Some((begun, remembered)) = begun {
             stepper.recall(&begun, remembered).await;

@@ -13,12 +13,11 @@ use workflow::run::steps::{FlatStep, JobSteps, Role, StepDecision, StepFact};
 use workflow::run::{Conclusion, RunEvent, StepIndex, StepResult};
 use workflow::template::evaluate;
 
-use super::call::wanted;
 use super::context::StepScope;
 use super::facing::JobFacing;
 use super::journal::Entry;
 use super::perform::{StepTask, StepTools};
-use super::prepare::default_name;
+use super::pre::{PreStep, in_order};
 use super::recording::{Again, Performed, Recording};
 use super::{JobControl, JobOrder, JobReport};
 use crate::notice::Notice;
@@ -34,6 +33,10 @@ pub(super) struct Stepper {
     pub(super) tools: Arc<StepTools>,
     pub(super) reports: mpsc::Sender<JobReport>,
     pub(super) job: JobFacing,
+    /// `pre` parts, which are the first steps.
+    pub(super) pres: Vec<PreStep>,
+    /// What they saved, by the step that they are of.
+    pub(super) saved: BTreeMap<StepIndex, BTreeMap<String, BTreeMap<String, String>>>,
     pub(super) machine: JobSteps,
     tasks: JoinSet<TaskEnd>,
     cancels: BTreeMap<StepIndex, CancellationToken>,
@@ -57,16 +60,18 @@ pub(super) struct Stepper {
 impl Stepper {
     pub(super) fn new(
         order: Arc<JobOrder>,
-        tools: Arc<StepTools>,
+        (tools, pres): (Arc<StepTools>, Vec<PreStep>),
         reports: mpsc::Sender<JobReport>,
         job: JobFacing,
     ) -> Self {
-        let machine = JobSteps::new(workflow::run::steps::flatten(&order.steps_job().steps));
+        let machine = JobSteps::new(in_order(&order.steps_job().steps, &pres));
         Self {
             order,
             tools,
             reports,
             job,
+            pres,
+            saved: BTreeMap::new(),
             machine,
             tasks: JoinSet::new(),
             cancels: BTreeMap::new(),
@@ -141,44 +146,6 @@ impl Stepper {
         }
     }
 
-    fn decide(&mut self) -> Vec<StepDecision> {
-        let Self { machine, job, order, tools, posts, .. } = self;
-        machine.decide(&mut |machine: &JobSteps, index| {
-            let Some(step) = machine.steps().get(index.0 as usize).and_then(|flat| flat.find(&order.steps_job().steps))
-            else {
-                let Some((_, posts)) = posts.get(&index) else { return Ok(true) };
-                return Ok(!wanted(posts, (order, job, &*tools.hash_files), machine.status())?.is_empty());
-            };
-            let env = job.env_of(order, step, machine.status(), &*tools.hash_files);
-            let scope = job.scope(order, &env, machine.status(), Some(step), Some(&*tools.hash_files));
-            step.condition.evaluate(&scope).map(|value| value.is_truthy()).map_err(|error| error.message)
-        })
-    }
-
-    /// What became of the background steps that a step waited for or cancelled, in the runner's words. `revealed` are
-    /// those that nobody had waited for before.
-    async fn tell_of_others(&self, index: StepIndex, revealed: &[StepIndex]) {
-        let (summary, others) = match self.flat(index).map(|flat| &flat.role) {
-            Some(Role::Wait(steps)) => ("Finished waiting for background step(s).", &steps[..]),
-            Some(Role::WaitAll) if revealed.is_empty() => ("No background steps remaining to wait for.", revealed),
-            Some(Role::WaitAll) => ("Finished waiting for all background step(s).", revealed),
-            Some(Role::Cancel(Some(step))) => ("Finished cancelling background step(s).", std::slice::from_ref(step)),
-            Some(Role::Cancel(None) | Role::Foreground | Role::Background | Role::Post) | None => return,
-        };
-        let mut log = self.tools.open_log(index);
-        log.line(summary).await;
-        for other in others {
-            let result = match self.machine.finished(*other).map(|result| result.conclusion) {
-                Some(Conclusion::Success) => "Succeeded",
-                Some(Conclusion::Failure) => "Failed",
-                Some(Conclusion::Cancelled) => "Canceled",
-                Some(Conclusion::Skipped) | None => "Skipped",
-            };
-            log.line(&format!("  {}: {result}", self.name(*other))).await;
-        }
-        log.finish().await;
-    }
-
     /// Records the beginning of a step that has nothing to run, before anything is written to its log.
     async fn begin(&mut self, index: StepIndex) {
         // It runs nothing, and may go on even where its beginning cannot be recorded.
@@ -204,6 +171,7 @@ impl Stepper {
     /// Performs a step in a task of its own.
     pub(super) async fn spawn(&mut self, index: StepIndex, recording: Recording, again: Option<Again>) {
         let step = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)).cloned();
+        let is_pre = self.flat(index).is_some_and(|flat| flat.role == Role::Pre);
         let cancel = CancellationToken::new();
         self.cancels.insert(index, cancel.clone());
         let task = StepTask {
@@ -215,8 +183,10 @@ impl Stepper {
             cancel,
             name: self.names.get(&index).cloned().unwrap_or_default(),
             again: again.map(Arc::new),
+            pre: self.pre_parts(index),
         };
         let ready = match &step {
+            Some(step) if is_pre => task.prepare_pre(step, &self.job, self.machine.status()),
             Some(step) => task.prepare(step, &self.job, self.machine.status()),
             None => self.ready_posts(index, &task),
         };
@@ -277,6 +247,7 @@ impl Stepper {
         };
         self.machine.apply(&StepFact::Finished(index, result.clone()));
         self.add_posts(index, &mut end.left);
+        self.keep_saved(index, &mut end.left);
         if self.machine.is_visible(index) {
             self.show(index, &result, end.left);
         } else {
@@ -323,7 +294,8 @@ impl Stepper {
     }
 
     pub(super) fn show(&mut self, index: StepIndex, result: &StepResult, left: StepOutputs) {
-        let step = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps));
+        let flat = self.flat(index).filter(|flat| flat.role != Role::Pre);
+        let step = flat.and_then(|flat| flat.find(&self.order.steps_job().steps));
         if let Some(id) = step.filter(|step| step.id_written).map(|step| step.id.as_str().to_owned()) {
             self.job.steps.add(&id, &left.outputs, result);
         }
@@ -339,22 +311,12 @@ impl Stepper {
     }
 
     /// The environment that the keys of a step see: the job's, and its own over it.
-    fn step_env(&self, step: &Step) -> IndexMap<String, String> {
+    pub(super) fn step_env(&self, step: &Step) -> IndexMap<String, String> {
         self.job.env_of(&self.order, step, self.machine.status(), &*self.tools.hash_files)
     }
 
-    fn scope<'a>(&'a self, step: &Step, env: &'a IndexMap<String, String>) -> StepScope<'a> {
+    pub(super) fn scope<'a>(&'a self, step: &Step, env: &'a IndexMap<String, String>) -> StepScope<'a> {
         self.job.scope(&self.order, env, self.machine.status(), Some(step), Some(&*self.tools.hash_files))
-    }
-
-    pub(super) fn name(&self, index: StepIndex) -> String {
-        let Some(step) = self.flat(index).and_then(|flat| flat.find(&self.order.steps_job().steps)) else {
-            return self.post_name(index);
-        };
-        let env = self.step_env(step);
-        let scope = self.scope(step, &env);
-        let written = step.name.as_ref().and_then(|name| evaluate(name, &scope).ok());
-        written.map_or_else(|| default_name(step, &scope), |name| name.to_display_string().to_string())
     }
 
     /// The job is killed: running steps are dropped with the runner, the others never begin.

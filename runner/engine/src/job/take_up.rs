@@ -40,9 +40,7 @@ impl PlacedJobs {
             Ok(mut placed) => {
                 self.serve(order, &mut job, &mut placed, log).await;
                 if !begun.placed {
-                    let runner = placed.record.runner.clone();
-                    let event = RunEvent::JobRunPlaced { key: order.key.clone(), runner };
-                    let _gone = reports.send(JobReport::new([event])).await;
+                    let _gone = reports.send(JobReport::new([placed.record.placed(&order.key)])).await;
                 }
                 let journal = self.journal(&order.key);
                 let parts = Parts { order, control, reports, log };

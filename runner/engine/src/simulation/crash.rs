@@ -118,6 +118,10 @@ scripts:
     - run: out "said ${{ steps.js.outputs.said }} ${{ steps.js.outcome }}\n"
     - uses: octo/say@v1
       with: { word: fetched }
+    - uses: octo/say/many@v1
+    - uses: octo/say@v1
+      if: "false"
+      with: { word: skipped }
     - run: |
         write late/action.yml "runs:\n  using: composite\n  steps:\n    - uses: octo/say@v2\n      with: { word: late }\n"
     - uses: ./late
@@ -191,8 +195,11 @@ impl World {
         let simulation = Simulation { secrets: vec![("KEY", "known-secret-0815".into())], ..Simulation::default() };
         let root = tempfile::tempdir().unwrap();
         let say = root.path().join("say");
-        std::fs::create_dir(&say).unwrap();
+        std::fs::create_dir_all(say.join("many")).unwrap();
+        let many = "runs: { using: composite, steps: [{ uses: octo/say@v1, with: { word: a } }, { run: print EARLY, shell: sh }, \
+                    { uses: octo/say@v1, with: { word: b } }] }";
         for (name, text) in [
+            ("many/action.yml", many),
             ("action.yml", "inputs: { word: {} }\nruns: { using: node24, pre: pre, main: main, post: post }"),
             (
                 "pre",

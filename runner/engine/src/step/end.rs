@@ -22,6 +22,9 @@ pub struct StepOutputs {
     /// `GITHUB_STATE` and `::save-state::`: what an action keeps for its post part.
     #[serde(default)]
     pub state: BTreeMap<String, String>,
+    /// The same of `pre` parts, by whose they are: the action's own (empty), or that of a step of its actions (`a/b`).
+    #[serde(default)]
+    pub saved: BTreeMap<String, BTreeMap<String, String>>,
     /// What its actions do at the end of the job, in the order in which they ran.
     #[serde(default)]
     pub posts: Vec<PostAction>,
@@ -84,6 +87,9 @@ pub struct PostScript {
     pub condition: String,
     /// Id of the step that used the action.
     pub id: String,
+    /// Which of the actions of the job's step it is: ids from the outside in, empty for that of the step itself.
+    #[serde(default)]
+    pub path: String,
     /// `env:` of that step and of those whose actions it is a step of, over the job's.
     pub env: BTreeMap<String, String>,
     /// Variables that name the action: `GITHUB_ACTION_REPOSITORY` and its like.

@@ -56,7 +56,7 @@ fn story() -> Vec<RunEvent> {
         RunEvent::RunStarted,
         RunEvent::JobExpanded { job, matrix: false, legs: vec![leg], fail_fast: true, max_parallel: None },
         RunEvent::JobRunStarted { key: key.clone() },
-        RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into() },
+        RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into(), pre: 0 },
         RunEvent::StepStarted { key: key.clone(), step: StepIndex(0), name: "Run x".into() },
         RunEvent::StepFinished { key: key.clone(), step: StepIndex(0), result },
         RunEvent::JobRunFinished { key, conclusion, outputs: Default::default(), message: None },

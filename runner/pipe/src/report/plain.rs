@@ -134,7 +134,7 @@ impl<W: Write + Send> PlainView<W> {
     fn fact(&mut self, event: &RunEvent, record: &Record) {
         let loud = self.detail != Detail::Quiet;
         match event {
-            RunEvent::JobRunPlaced { key, runner } if loud => {
+            RunEvent::JobRunPlaced { key, runner, .. } if loud => {
                 let text = self.terminal.dim(&format!("starts ({runner})"));
                 self.job_line(key, record, &text);
             }

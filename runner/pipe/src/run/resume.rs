@@ -4,6 +4,7 @@
 //! what has changed since is refused by name.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,8 +49,14 @@ pub struct Resumed {
     stands: Vec<Stand>,
 }
 
-/// Steps with the names that they had.
-type Names = Vec<(JobRunKey, StepIndex, String)>;
+/// What is known of the steps of a run.
+#[derive(Debug, Default)]
+struct Names {
+    /// Those that began, with the names that they had.
+    steps: Vec<(JobRunKey, StepIndex, String)>,
+    /// How many `pre` parts of actions stand before those of the file.
+    pres: BTreeMap<JobRunKey, u32>,
+}
 
 /// Goes on with a run.
 ///
@@ -133,11 +140,15 @@ async fn take(wanted: &str, folders: &Folders) -> Result<(RunId, TakenUp, Names)
     let taken = take_up(&store, folders, run).await.map_err(refused);
     let facts = Listing::on(store.database().clone()).log(run).await.map_err(failed)?;
     store.database().close().await;
-    let name = |fact: Recorded| {
-        let RunEvent::StepStarted { key, step, name } = fact.event else { return None };
-        Some((key, step, name))
-    };
-    taken.map(|taken| (run, taken, facts.into_iter().filter_map(name).collect()))
+    let mut names = Names::default();
+    for Recorded { event, .. } in facts {
+        if let RunEvent::StepStarted { key, step, name } = event {
+            names.steps.push((key, step, name));
+        } else if let RunEvent::JobRunPlaced { key, pre, .. } = event {
+            names.pres.insert(key, pre);
+        }
+    }
+    taken.map(|taken| (run, taken, names))
 }
 
 fn refused(not: NotResumed) -> Failure {
@@ -279,10 +290,11 @@ impl Resumed {
         let job = workflow.jobs.iter().find(|(other, _)| other.as_str() == id).map(|(_, job)| job);
         let Some(JobKind::Steps(steps)) = job.map(|job| &job.kind) else { return Vec::new() };
         let flat = flatten(&steps.steps);
-        let steps = (0_u32..).zip(&flat).map(|(index, flat)| {
+        let pre = self.names.pres.get(key).copied().unwrap_or(0);
+        let steps = (pre..).zip(&flat).map(|(index, flat)| {
             let id = flat.find(&steps.steps).filter(|step| step.id_written).map(|step| step.id.as_str().to_owned());
-            let name =
-                self.names.iter().find(|(job, step, _)| job == key && step.0 == index).map(|(.., name)| name.clone());
+            let mut names = self.names.steps.iter();
+            let name = names.find(|(job, step, _)| job == key && step.0 == index).map(|(.., name)| name.clone());
             (StepIndex(index), id.into_iter().chain(name).collect())
         });
         steps.collect()

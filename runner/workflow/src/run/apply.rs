@@ -185,7 +185,10 @@ impl Run {
     fn change_job_run(&mut self, event: &RunEvent, at: Timestamp) -> Result<(), String> {
         self.check_report(event)?;
         match event {
-            RunEvent::JobRunPlaced { key, runner } => self.in_progress(key)?.runner = Some(runner.clone()),
+            RunEvent::JobRunPlaced { key, runner, pre } => {
+                let run = self.in_progress(key)?;
+                (run.runner, run.pre) = (Some(runner.clone()), *pre);
+            }
             RunEvent::StepStarted { key, step, name } => {
                 let run = self.in_progress(key)?;
                 let step_run = StepRun { name: name.clone(), started: Some(at), finished: None };

@@ -132,6 +132,9 @@ pub enum RunEvent {
         key: JobRunKey,
         /// What runs it, such as `docker: buildpack-deps:bookworm`.
         runner: String,
+        /// How many of its steps are `pre` parts of actions, which come before those of the file.
+        #[serde(default)]
+        pre: u32,
     },
     /// A step began.
     StepStarted {

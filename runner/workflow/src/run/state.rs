@@ -105,6 +105,8 @@ pub struct JobRun {
     pub cancel: Option<(CancelReason, Timestamp)>,
     /// What runs it, once it has its place.
     pub runner: Option<String>,
+    /// How many of its steps are `pre` parts of actions: the index of the first step of the file.
+    pub pre: u32,
     /// Inputs of the called workflow, for a calling job.
     pub call_inputs: Option<Json>,
     /// Outputs, once it has ended.
@@ -262,6 +264,7 @@ impl JobRun {
             group: None,
             cancel: None,
             runner: None,
+            pre: 0,
             call_inputs: None,
             outputs: BTreeMap::new(),
             steps: BTreeMap::new(),

@@ -72,7 +72,7 @@ impl JobSteps {
         holds: &mut dyn FnMut(&Self, StepIndex) -> Result<bool, String>,
     ) -> Option<StepDecision> {
         match self.steps[index.0 as usize].role.clone() {
-            Role::Foreground | Role::Background | Role::Post => Some(match holds(self, index) {
+            Role::Pre | Role::Foreground | Role::Background | Role::Post => Some(match holds(self, index) {
                 Ok(true) => StepDecision::Start(index),
                 Ok(false) => StepDecision::Skip(index),
                 Err(message) => StepDecision::Refuse(index, message),

@@ -8,7 +8,7 @@ use super::StepIndex;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatStep {
     /// Its place in the file: index below `steps:`, and below `parallel:` where it stands in one. `None`: it is not in
-    /// the file (the wait behind a `parallel:` block, a post step).
+    /// the file (the wait behind a `parallel:` block, a post step). That of a `pre` step is its step's.
     pub place: Option<(usize, Option<usize>)>,
     /// What kind of place it has in the order.
     pub role: Role,
@@ -27,6 +27,8 @@ pub enum Role {
     WaitAll,
     /// Cancels this one.
     Cancel(Option<StepIndex>),
+    /// The `pre:` part of the action that the step in its place uses: before the first step, in order.
+    Pre,
     /// Runs at the end, last added first.
     Post,
 }
@@ -79,6 +81,24 @@ pub fn flatten(steps: &[Step]) -> Vec<FlatStep> {
     flat
 }
 
+/// Puts the `pre` steps of some of these before all of them; `of`: whose, by their indices before.
+#[must_use]
+pub fn with_pre(steps: Vec<FlatStep>, of: &[StepIndex]) -> Vec<FlatStep> {
+    let moved = |step: StepIndex| StepIndex(step.0 + u32::try_from(of.len()).unwrap_or(u32::MAX));
+    let pre =
+        |step: &StepIndex| FlatStep { place: steps.get(step.0 as usize).and_then(|step| step.place), role: Role::Pre };
+    let mut all: Vec<FlatStep> = of.iter().map(pre).collect();
+    all.extend(steps.into_iter().map(|FlatStep { place, role }| {
+        let role = match role {
+            Role::Wait(steps) => Role::Wait(steps.into_iter().map(moved).collect()),
+            Role::Cancel(step) => Role::Cancel(step.map(moved)),
+            Role::Foreground | Role::Background | Role::WaitAll | Role::Pre | Role::Post => role,
+        };
+        FlatStep { place, role }
+    }));
+    all
+}
+
 fn role(step: &Step, ids: &[(StepId, StepIndex)]) -> Role {
     let find = |id: &StepId| {
         ids.iter().rev().find(|(other, _)| other.as_str().eq_ignore_ascii_case(id.as_str())).map(|(_, index)| *index)
@@ -94,4 +114,30 @@ fn role(step: &Step, ids: &[(StepId, StepIndex)]) -> Role {
 
 fn index_of(index: usize) -> StepIndex {
     StepIndex(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pre_steps_come_first() {
+        let at = |place, role| FlatStep { place: Some((place, None)), role };
+        let file = vec![
+            at(0, Role::Background),
+            at(1, Role::Foreground),
+            at(2, Role::Wait(vec![StepIndex(0)])),
+            at(3, Role::Cancel(Some(StepIndex(0)))),
+        ];
+        let expect = vec![
+            at(1, Role::Pre),
+            at(0, Role::Pre),
+            at(0, Role::Background),
+            at(1, Role::Foreground),
+            at(2, Role::Wait(vec![StepIndex(2)])),
+            at(3, Role::Cancel(Some(StepIndex(2)))),
+        ];
+        assert_eq!(with_pre(file.clone(), &[StepIndex(1), StepIndex(0)]), expect);
+        assert_eq!(with_pre(file.clone(), &[]), file);
+    }
 }

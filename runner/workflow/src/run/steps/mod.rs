@@ -11,7 +11,7 @@ mod flat;
 mod recall;
 
 pub use decide::StepDecision;
-pub use flat::{FlatStep, Role, flatten};
+pub use flat::{FlatStep, Role, flatten, with_pre};
 
 use std::collections::BTreeSet;
 

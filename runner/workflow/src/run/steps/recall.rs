@@ -15,7 +15,9 @@ impl JobSteps {
         for (step, result) in begun {
             let Some(role) = this.steps.get(step.0 as usize).map(|step| step.role.clone()) else { continue };
             match (role, result) {
-                (Role::Foreground | Role::Background | Role::Post, None) => this.apply(&StepFact::Started(*step)),
+                (Role::Pre | Role::Foreground | Role::Background | Role::Post, None) => {
+                    this.apply(&StepFact::Started(*step))
+                }
                 // They do nothing but wait or ask, which is begun anew.
                 (Role::Wait(_) | Role::WaitAll | Role::Cancel(_), None) => {}
                 (role, Some(result)) => this.recall_end(*step, &role, result),
@@ -50,7 +52,7 @@ impl JobSteps {
                 self.recall_flushed(&before);
             }
             Role::Cancel(Some(other)) => self.recall_flushed(&[*other]),
-            Role::Cancel(None) | Role::Foreground | Role::Background | Role::Post => {}
+            Role::Cancel(None) | Role::Pre | Role::Foreground | Role::Background | Role::Post => {}
         }
     }
 
@@ -144,5 +146,9 @@ mod tests {
         let cancelled = (0, Some(Cancelled));
         check(&[B, cancel.clone(), F], &[cancelled], "complete 1 success, start 2, end 2, done success");
         check(&[B, cancel, F], &[cancelled, (1, Some(Success))], "start 2, end 2, done success");
+        // A `pre` step is one like others, before those of the file.
+        check(&[Role::Pre, F], &[(0, None)], "end 0, start 1, end 1, done success");
+        check(&[Role::Pre, F], &[(0, Some(Success))], "start 1, end 1, done success");
+        check(&[Role::Pre, F], &[(0, Some(Failure))], "skip 1, done failure");
     }
 }

@@ -212,7 +212,7 @@ impl World {
         let exit_code = Some(i32::from(conclusion != Conclusion::Success));
         let result = StepResult { outputs, exit_code, ..StepResult::plain(conclusion) };
         self.record(vec![
-            RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into() },
+            RunEvent::JobRunPlaced { key: key.clone(), runner: "docker: x".into(), pre: 0 },
             RunEvent::StepStarted { key: key.clone(), step, name: format!("Run {}", step.0) },
             RunEvent::StepFinished { key: key.clone(), step, result },
         ]);
