@@ -81,16 +81,85 @@ pub struct Served {
 }
 
 impl Served {
-    /// Variables of an action that has these of its own: settings of git that a user wrote stay whole.
-    pub fn beside<'a>(&'a self, own: &IndexMap<String, String>) -> impl Iterator<Item = (String, String)> + use<'a> {
-        let has_git = own.contains_key("GIT_CONFIG_COUNT");
-        let kept = move |name: &str| !(has_git && name.starts_with("GIT_CONFIG_"));
-        self.actions.iter().filter(move |(name, _)| kept(name)).map(|(name, value)| (name.clone(), value.clone()))
+    /// Variables of an action that has these of its own. Settings of git that are there stay, and those of here come behind
+    /// them; where nobody can tell how many there are, those of here are left out.
+    #[must_use]
+    pub fn beside(&self, own: &IndexMap<String, String>) -> Vec<(String, String)> {
+        let count = own.get(GIT_SETTINGS).map_or(Some(0), |count| count.trim().parse::<u32>().ok());
+        let given = self.actions.iter().filter_map(|(name, value)| {
+            let Some(rest) = name.strip_prefix("GIT_CONFIG_") else { return Some((name.clone(), value.clone())) };
+            let count = count?;
+            if name == GIT_SETTINGS {
+                return Some((name.clone(), (count + value.parse::<u32>().ok()?).to_string()));
+            }
+            let (kind, number) = rest.split_once('_')?;
+            Some((format!("GIT_CONFIG_{kind}_{}", count + number.parse::<u32>().ok()?), value.clone()))
+        });
+        given.collect()
     }
 }
+
+/// How many settings of git stand in variables, see <https://git-scm.com/docs/git-config#ENVIRONMENT>.
+const GIT_SETTINGS: &str = "GIT_CONFIG_COUNT";
 
 /// Listens as long as it is there.
 pub trait Lease: Send + Sync + std::fmt::Debug {
     /// The job is over, and no process will take it up: what it left unfinished goes.
     fn over(&self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Lease for Nobody {
+        fn over(&self) {}
+    }
+
+    #[test]
+    fn settings_of_git_stand_behind_those_that_are_there() {
+        let map = |pairs: &[(&str, &str)]| -> IndexMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let actions = map(&[
+            ("TOKEN", "t"),
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "url.here.insteadOf"),
+            ("GIT_CONFIG_VALUE_0", "there"),
+        ]);
+        let served = Served {
+            actions,
+            steps: IndexMap::new(),
+            github: IndexMap::new(),
+            secrets: Vec::new(),
+            record: String::new(),
+            lease: Box::new(Nobody),
+        };
+        let check = |own: &[(&str, &str)], expect: &[(&str, &str)]| {
+            let seen: IndexMap<_, _> = served.beside(&map(own)).into_iter().collect();
+            assert_eq!(seen, map(expect), "{own:?}");
+        };
+        check(
+            &[],
+            &[
+                ("TOKEN", "t"),
+                ("GIT_CONFIG_COUNT", "1"),
+                ("GIT_CONFIG_KEY_0", "url.here.insteadOf"),
+                ("GIT_CONFIG_VALUE_0", "there"),
+            ],
+        );
+        check(
+            &[("GIT_CONFIG_COUNT", "2"), ("GIT_CONFIG_KEY_0", "a"), ("GIT_CONFIG_KEY_1", "b")],
+            &[
+                ("TOKEN", "t"),
+                ("GIT_CONFIG_COUNT", "3"),
+                ("GIT_CONFIG_KEY_2", "url.here.insteadOf"),
+                ("GIT_CONFIG_VALUE_2", "there"),
+            ],
+        );
+        check(&[("GIT_CONFIG_COUNT", "many")], &[("TOKEN", "t")]);
+    }
 }

@@ -303,7 +303,7 @@ impl StepTask {
         env.extend(state.into_iter().map(|(name, value)| (format!("STATE_{name}"), value)));
         if let Some(served) = &self.tools.served {
             // An action of an image gets the first version of caches, as on GitHub.
-            let wanted: Vec<_> = served.beside(&env).filter(|(name, _)| name != CACHE_SERVICE_V2).collect();
+            let wanted: Vec<_> = served.beside(&env).into_iter().filter(|(name, _)| name != CACHE_SERVICE_V2).collect();
             env.extend(wanted);
         }
         let mut env = self.tools.containers.environment(env);

@@ -259,7 +259,7 @@ impl StepTask {
         env.extend(files.variables().map(|(variable, _, path)| (variable.to_owned(), path)));
         // Only actions have these, `run:` does not.
         if let Some(served) = &self.tools.served {
-            let given: Vec<_> = served.beside(&env).collect();
+            let given = served.beside(&env);
             env.extend(given);
         }
         // It would be that of another Node.js, see <https://github.com/actions/runner/issues/795>.
