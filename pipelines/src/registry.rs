@@ -142,6 +142,15 @@ impl Remote {
         Self { asker, runtime, host, repository, login, ticket: None }
     }
 
+    /// Whether the registry takes name and password; one that asks nobody who he is takes any.
+    ///
+    /// # Errors
+    /// It does not, or cannot be asked.
+    pub fn check_login(&mut self) -> Result<(), RegistryError> {
+        let answer = self.ask_at(&Method::GET, &format!("{}/v2/", self.base()), &[], Vec::new())?;
+        if answer.status == 200 { Ok(()) } else { Err(self.refused("a login", &answer)) }
+    }
+
     /// The image as manifests name it.
     ///
     /// # Errors
@@ -256,10 +265,14 @@ impl Remote {
         let value = |name: &str| parameter(rest, name);
         let realm = value("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer"));
         let realm = realm.ok_or_else(|| denied(format!("it asks in a way that is not known: {scheme}")))?;
-        let scope = format!("repository:{}:pull,push", self.repository);
+        // Whoever only shows his name wants nothing yet.
+        let scope = match self.repository.as_str() {
+            "" => String::new(),
+            repository => format!("scope={}", escaped(&format!("repository:{repository}:pull,push"))),
+        };
         let service = value("service").map(|service| format!("&service={}", escaped(&service))).unwrap_or_default();
         let mark = if realm.contains('?') { '&' } else { '?' };
-        let url = format!("{realm}{mark}scope={}{service}", escaped(&scope));
+        let url = format!("{realm}{mark}{scope}{service}");
         let headers: Vec<_> = basic.map(|basic| ("authorization", basic)).into_iter().collect();
         let asked = self.runtime.block_on(self.asker.ask(Method::GET, &url, &headers, Vec::new()));
         let answer = asked.map_err(denied)?;

@@ -13,10 +13,13 @@ pub mod deploy_ecs;
 pub mod deploy_local;
 pub mod deploy_task_definition;
 pub mod docker_build;
+pub mod docker_buildx;
+pub mod docker_login;
 pub mod ecr_login;
 #[cfg(test)]
 mod fake_aws;
 pub mod health_check;
+mod job_docker;
 #[cfg(test)]
 mod job_here;
 pub mod migrate;
@@ -30,6 +33,7 @@ pub mod render_task_definition;
 pub mod rollback;
 pub mod scan;
 mod script;
+pub mod setup;
 pub mod terraform;
 
 use std::collections::BTreeMap;
@@ -116,7 +120,13 @@ pub fn built_in_with(
     // Not whose process: the same files make the same image.
     let lasting =
         labels.iter().filter(|(name, _)| Owner::lasts(name)).map(|(name, value)| (name.clone(), value.clone()));
-    all.add(Arc::new(docker_build::DockerBuild { labels: lasting.collect() }));
+    let build = docker_build::DockerBuild { labels: lasting.collect() };
+    all.add(Arc::new(docker_build::push::BuildPush { build: build.clone() }));
+    all.add(Arc::new(build));
+    all.add(Arc::new(docker_buildx::SetupBuildx));
+    all.add(Arc::new(docker_login::DockerLogin));
+    all.add(Arc::new(setup::node::SetupNode));
+    all.add(Arc::new(setup::python::SetupPython));
     for name in ["pipe/scan", "aquasecurity/trivy-action"] {
         all.add(Arc::new(scan::Scan { name, folders: folders.clone(), labels: labels.clone() }));
     }

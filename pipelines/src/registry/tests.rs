@@ -51,12 +51,23 @@ pub(crate) struct Program {
 impl Program {
     /// `None`: it is not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::with_users("")
+    }
+
+    /// One that these may use, as `htpasswd -B` writes them; nobody: all may.
+    pub(crate) fn with_users(users: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yml");
         let root = folder.path().join("kept");
+        let known = folder.path().join("users");
+        std::fs::write(&known, users).unwrap();
+        let auth = match users {
+            "" => String::new(),
+            _ => format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", known.display()),
+        };
         let text = format!(
             "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: '127.0.0.1:0'}}\n",
+             http: {{addr: '127.0.0.1:0'}}\n{auth}",
             root.display()
         );
         std::fs::write(&config, text).unwrap();

@@ -32,11 +32,12 @@ pub fn run(args: &LockArgs, global: &Global) -> Result<Exit, Failure> {
         &workflows.settings.paths.cache,
     );
     let store = actions.store.ok_or_else(|| Failure::environment("there is no store of actions"))?;
-    let catalogue = pipelines::catalogue();
-    let is_built_in = |name: &str| catalogue.get(name).is_some();
+    let built_in = pipelines::action::built_in();
+    let mode = actions.built_in;
+    let is_built_in = |name: &str| built_in.get(name).is_some_and(|action| mode.prefers(&**action, false));
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;
-    let lock = runtime.block_on(Lock::of(&store, (calls, &steps), (root.as_path(), actions.built_in), is_built_in));
+    let lock = runtime.block_on(Lock::of(&store, (calls, &steps), root.as_path(), is_built_in));
     let lock = lock.map_err(|error| Failure::environment(error.to_string()))?;
     let path = root.join(LOCK_FILE);
     let folder = path.parent().unwrap_or(&root);

@@ -141,7 +141,7 @@ mod run {
     cases! {
         "run", every_folder_has_its_test:
         actions_container actions_container_refused actions_fetched actions_locked
-        actions_not_built_in actions_pre add_mask annotations artifacts artifacts_wrong background background_cancel background_failure cache checkout_clean
+        actions_not_built_in actions_pre actions_stand_in add_mask annotations artifacts artifacts_wrong background background_cancel background_failure cache checkout_clean
         checkout_dirty composite composite_missing concurrency_cancel concurrency_queue concurrency_queue_max container_job continue_on_error_job
         continue_on_error_step debug default_variables defaults dispatch_inputs env_file env_precedence event_file event_types
         exit_codes file_errors filters github_context github_token groups hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error

@@ -12,7 +12,7 @@ use super::super::paths::below;
 use super::super::{OutputFacts, input};
 
 /// `true` or `false`, as that action takes them.
-const SWITCH: Form = Form::AnyCase(workflow::catalogue::SWITCH);
+pub(super) const SWITCH: Form = Form::AnyCase(workflow::catalogue::SWITCH);
 
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
@@ -61,6 +61,7 @@ pub(super) struct Order {
     pub(super) hosts: Vec<String>,
     pub(super) network: String,
     pub(super) cache_from: Vec<String>,
+    pub(super) push: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -68,7 +69,8 @@ pub(super) struct Order {
 const SECRET_LENGTH_MIN: usize = 4;
 
 impl Order {
-    pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
+    /// `official`: by the inputs of docker/build-push-action, which may push.
+    pub(super) fn of(call: &ActionCall<'_>, official: bool) -> Result<Self, String> {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
         let context = inside("context", text("context"), &call.workspace.inside)?;
         let file = match text("file") {
@@ -82,11 +84,12 @@ impl Order {
                 platforms.join(", ")
             ));
         }
-        if boolean("push", text("push"))? {
-            return Err("`push: true` cannot be done by this version: it builds images for this machine's Docker. Push in a step of its own".into());
+        let push = boolean("push", text("push"))?;
+        if push && !official {
+            return Err("`push: true` cannot be done by this action: it builds images for this machine's Docker. Push in a step of its own".into());
         }
         let mut warnings = Vec::new();
-        if !boolean("load", text("load"))? {
+        if !boolean("load", text("load"))? && !official {
             warnings.push("`load: false` is ignored: the image is always loaded".to_owned());
         }
         let build_args = pairs("build-args", text("build-args"))?;
@@ -128,6 +131,7 @@ impl Order {
             hosts: list(text("add-hosts")),
             network: text("network").to_owned(),
             cache_from,
+            push,
             warnings,
         })
     }
@@ -164,7 +168,7 @@ fn cache_from(text: &str, warnings: &mut Vec<String>) -> Vec<String> {
 }
 
 /// Lines, or a list with commas.
-fn list(text: &str) -> Vec<String> {
+pub(super) fn list(text: &str) -> Vec<String> {
     text.split(['\n', ',']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
@@ -213,7 +217,7 @@ fn boolean(name: &str, text: &str) -> Result<bool, String> {
 }
 
 /// A path relative to the workspace.
-fn inside(input: &str, text: &str, workspace: &str) -> Result<PathBuf, String> {
+pub(super) fn inside(input: &str, text: &str, workspace: &str) -> Result<PathBuf, String> {
     if text.contains("://") || text.starts_with("git@") {
         return Err(format!(
             "`{input}: {text}`: only folders of the workspace can be built from; check the repository out first"

@@ -7,6 +7,7 @@ mod context;
 pub mod inputs;
 mod patterns;
 mod progress;
+pub mod push;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,14 @@ impl BuiltInAction for DockerBuild {
     }
 
     async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
-        let mut order = Order::of(call).map_err(ActionError::Failed)?;
+        let order = Order::of(call, false).map_err(ActionError::Failed)?;
+        self.built(call, order).await.map(drop)
+    }
+}
+
+impl DockerBuild {
+    /// Builds and tags; gives the image's id.
+    async fn built(&self, call: &mut ActionCall<'_>, mut order: Order) -> Result<String, ActionError> {
         order.labels.extend(self.labels.clone());
         for warning in &order.warnings {
             call.log.warning(warning).await;
@@ -73,9 +81,9 @@ impl BuiltInAction for DockerBuild {
             "containerimage.config.digest": image, "containerimage.digest": image, "image.name": order.tags.join(","),
         });
         call.outputs.insert("imageid".into(), image.clone());
-        call.outputs.insert("digest".into(), image);
+        call.outputs.insert("digest".into(), image.clone());
         call.outputs.insert("metadata".into(), metadata.to_string());
-        Ok(())
+        Ok(image)
     }
 }
 

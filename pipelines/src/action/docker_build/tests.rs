@@ -155,7 +155,7 @@ fn failures_say_where() {
     world.fails(&[("file", "dockerfile")], "did you mean `file: Dockerfile`?");
     world.fails(&[("context", "nowhere")], "`context: nowhere` cannot be opened");
     world.fails(&[("context", "../..")], "is outside of the workspace");
-    world.fails(&[("push", "true")], "cannot be done by this version");
+    world.fails(&[("push", "true")], "cannot be done by this action");
     world.fails(&[("platforms", "linux/amd64,linux/arm64")], "takes one platform");
     let outside = world.scratch.path().join("outside");
     std::fs::create_dir(&outside).unwrap();

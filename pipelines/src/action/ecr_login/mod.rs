@@ -4,14 +4,13 @@
 mod tests;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts, PostWhen};
-use serde_json::{Value, json};
+use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
+use workflow::secret::Secret;
 
 use super::aws_step::{cloud, failed, text};
+use super::job_docker::{self, HostLogin};
 use super::{OutputFacts, input, switch};
+use crate::registry::Login;
 
 /// Its inputs, by the names of the official action.
 pub const INPUTS: &[InputFacts] = &[
@@ -24,11 +23,6 @@ pub const INPUTS: &[InputFacts] = &[
 
 /// Its outputs; beside them `docker_username_HOST` and `docker_password_HOST` for each registry.
 pub const OUTPUTS: &[OutputFacts] = &[OutputFacts::new("registry", "The registry's host, where there is one")];
-
-/// Longest configuration of Docker.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Only the job's user reads it.
-const MODE: u32 = 0o600;
 
 /// The action.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,13 +47,16 @@ impl BuiltInAction for EcrLogin {
         };
         let accounts = list(text(call, "registries"));
         let keys = cloud(call)?.ecr(None).login(&accounts).await.map_err(failed)?;
-        let mut config = configuration(call).await;
+        let logins: Vec<_> = keys
+            .iter()
+            .map(|key| HostLogin {
+                host: key.host.clone(),
+                login: Login { user: key.user.clone(), password: Secret::new(key.password.as_str()) },
+            })
+            .collect();
+        let logout = !switch(call, "skip-logout").map_err(failed)?;
+        job_docker::log_in(call, &logins, logout).await?;
         for key in &keys {
-            let auth = STANDARD.encode(format!("{}:{}", key.user, key.password));
-            for secret in [&key.password, &auth] {
-                let _too_short = call.masker.add_found(secret);
-            }
-            config["auths"][&key.host] = json!({ "auth": auth });
             let host: String =
                 key.host.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect();
             call.outputs.insert(format!("docker_username_{host}"), key.user.clone());
@@ -69,41 +66,10 @@ impl BuiltInAction for EcrLogin {
         if let [key] = keys.as_slice() {
             call.outputs.insert("registry".to_owned(), key.host.clone());
         }
-        keep(call, &config).await?;
-        if !switch(call, "skip-logout").map_err(failed)? {
-            let hosts: Vec<_> = keys.iter().map(|key| key.host.as_str()).collect();
-            call.state.insert("hosts".to_owned(), hosts.join(","));
-            call.post = Some(PostWhen::Always);
-        }
         Ok(())
     }
 
     async fn post(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
-        let hosts = call.state.get("hosts").cloned().unwrap_or_default();
-        let mut config = configuration(call).await;
-        if let Some(auths) = config.get_mut("auths").and_then(Value::as_object_mut) {
-            auths.retain(|host, _| !hosts.split(',').any(|one| one == host));
-        }
-        keep(call, &config).await?;
-        call.log.line(&format!("Logged out of {hosts}")).await;
-        Ok(())
+        job_docker::log_out(call).await
     }
-}
-
-fn path(call: &ActionCall<'_>) -> String {
-    let folder = call.env.get("DOCKER_CONFIG").cloned();
-    format!("{}/config.json", folder.unwrap_or_else(|| format!("{}/.docker", call.run.home)))
-}
-
-/// What is there; what cannot be read is begun anew.
-async fn configuration(call: &ActionCall<'_>) -> Value {
-    let read = call.job.read_file(&path(call), FILE_BYTES_MAX).await.ok().flatten();
-    let json = read.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    json.filter(Value::is_object).unwrap_or_else(|| json!({}))
-}
-
-async fn keep(call: &ActionCall<'_>, config: &Value) -> Result<(), ActionError> {
-    let path = path(call);
-    let written = call.job.write_file(&path, Bytes::from(format!("{config:#}\n")), MODE).await;
-    written.map_err(|error| failed(format!("{path} of the job cannot be written: {error}")))
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use workflow::model::{Step, Uses};
 
+use super::FetchError;
 use super::store::ActionStore;
 use super::uses::{in_folder, in_steps, of_self};
-use super::{BuiltInMode, FetchError};
 
 /// Where it lies in a repository.
 pub const LOCK_FILE: &str = ".github/pipe.lock";
@@ -94,14 +94,14 @@ impl Lock {
     }
 
     /// What steps use, what that uses, and so on, with the repositories of called workflows (`calls`); actions of the
-    /// repository itself lie below `root`.
+    /// repository itself lie below `root`. `is_built_in`: which are part of this program, so that there is nothing to lock.
     ///
     /// # Errors
     /// One of them cannot be had, or is a folder, which nothing can hold.
     pub async fn of(
         store: &ActionStore,
         (calls, steps): (Vec<Uses>, &[&Step]),
-        (root, mode): (&Path, BuiltInMode),
+        root: &Path,
         is_built_in: impl Fn(&str) -> bool,
     ) -> Result<Self, FetchError> {
         let mut this = Self::default();
@@ -121,7 +121,7 @@ impl Lock {
                 }
                 Uses::Repository { repository, path, reference } => {
                     let name = if path.is_empty() { repository.clone() } else { format!("{repository}/{path}") };
-                    if mode == BuiltInMode::Prefer && is_built_in(&name) {
+                    if is_built_in(&name) {
                         continue;
                     }
                     let action = format!("{repository}@{reference}");

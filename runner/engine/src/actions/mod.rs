@@ -25,6 +25,7 @@ pub use error::FetchError;
 pub use store::{ActionStore, FetchOptions, Fetched, LocalRepository};
 
 use crate::nodes::Nodes;
+use crate::step::BuiltInAction;
 
 /// What is kept on this machine for actions, shared by all jobs.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,11 @@ pub struct Actions {
 }
 
 impl Actions {
+    /// Whether nothing is fetched.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.is_offline())
+    }
+
     /// Removes what killed processes had begun to fetch.
     pub(crate) fn remove_abandoned(&self) {
         self.nodes.iter().for_each(|nodes| nodes.remove_abandoned());
@@ -48,8 +54,10 @@ impl Actions {
 /// Whether an action that is built in runs instead of the one of its repository.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BuiltInMode {
-    /// Always.
+    /// As each action wants it: those that only stand in for another one run where that cannot be had.
     #[default]
+    Usual,
+    /// Always.
     Prefer,
     /// Where the repository cannot be had.
     Fallback,
@@ -57,15 +65,39 @@ pub enum BuiltInMode {
     Never,
 }
 
+impl BuiltInMode {
+    /// Whether an action runs in its built-in form whatever its repository says.
+    #[must_use]
+    pub fn prefers(self, action: &dyn BuiltInAction, offline: bool) -> bool {
+        match self {
+            Self::Usual => offline || !action.stands_in(),
+            Self::Prefer => true,
+            Self::Fallback | Self::Never => false,
+        }
+    }
+
+    /// As the user writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::Prefer => "prefer",
+            Self::Fallback => "fallback",
+            Self::Never => "never",
+        }
+    }
+}
+
 impl std::str::FromStr for BuiltInMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
+            "usual" => Ok(Self::Usual),
             "prefer" => Ok(Self::Prefer),
             "fallback" => Ok(Self::Fallback),
             "never" => Ok(Self::Never),
-            other => Err(format!("`{other}` is none of prefer, fallback, never")),
+            other => Err(format!("`{other}` is none of usual, prefer, fallback, never")),
         }
     }
 }

@@ -111,6 +111,11 @@ impl ActionStore {
         Self { folder, options, turn: tokio::sync::Mutex::default() }
     }
 
+    /// Whether nothing is fetched.
+    pub(crate) const fn is_offline(&self) -> bool {
+        self.options.offline
+    }
+
     /// Removes what killed processes had begun to fetch.
     pub(crate) fn remove_abandoned(&self) {
         scratch::remove_abandoned(&self.folder, PLACE_DEPTH);

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::*;
-use crate::actions::BuiltInMode;
 use crate::git::test_repository::{TestRepository, git};
 
 /// A server with `octo/say`, which has the tag `v1`, and a store that fetches from it.
@@ -131,7 +130,7 @@ async fn what_is_locked_is_what_runs() {
         uses_of(world.store.path())
     };
     let store = world.store(false, &[]);
-    let around = (world.store.path(), BuiltInMode::Prefer);
+    let around = world.store.path();
     let own = |name: &str| name == "actions/checkout";
     let lock =
         Lock::of(&store, (Vec::new(), &steps("octo/say@v1").iter().collect::<Vec<_>>()), around, own).await.unwrap();

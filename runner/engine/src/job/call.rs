@@ -32,6 +32,7 @@ struct Called {
     env: IndexMap<String, String>,
     outputs: BTreeMap<String, String>,
     exports: Vec<(String, String)>,
+    paths: Vec<String>,
     state: BTreeMap<String, String>,
     summary: String,
     post: Option<PostWhen>,
@@ -40,7 +41,8 @@ struct Called {
 impl Called {
     fn with(inputs: CompleteInputs, state: BTreeMap<String, String>) -> Self {
         let (env, outputs) = (IndexMap::new(), BTreeMap::new());
-        Self { inputs, env, outputs, exports: Vec::new(), state, summary: String::new(), post: None }
+        let (exports, paths, summary) = (Vec::new(), Vec::new(), String::new());
+        Self { inputs, env, outputs, exports, paths, state, summary, post: None }
     }
 }
 
@@ -70,6 +72,7 @@ impl StepTask {
         }
         end.left.outputs = called.outputs;
         end.left.env = called.exports;
+        end.left.path = called.paths;
         end.left.summary = Some(called.summary).filter(|summary| !summary.is_empty());
         end
     }
@@ -127,6 +130,7 @@ impl StepTask {
             secrets: &tools.secrets,
             outputs: &mut called.outputs,
             exports: &mut called.exports,
+            paths: &mut called.paths,
             state: &mut called.state,
             summary: &mut called.summary,
             step: self.exec_id(),

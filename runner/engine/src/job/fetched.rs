@@ -17,7 +17,7 @@ use super::log::StepLog;
 use super::own_actions::OwnActions;
 use super::placed::PlacedRecord;
 use crate::actions::uses::{in_folder, in_steps, of_self};
-use crate::actions::{BuiltInMode, Fetched};
+use crate::actions::{Actions, BuiltInMode, Fetched};
 use crate::git::GitError;
 use crate::placement::JobHandle;
 use crate::step::{BuiltInAction, BuiltInActions};
@@ -65,8 +65,10 @@ pub(super) fn built_in<'a>(
 }
 
 /// Whether an action runs in its built-in form whatever its repository says.
-pub(super) fn is_built_in(known: &BuiltInActions, mode: BuiltInMode, repository: &str, path: &str) -> bool {
-    mode == BuiltInMode::Prefer && built_in(known, mode, repository, path).is_some()
+pub(super) fn is_built_in(known: &BuiltInActions, actions: &Actions, repository: &str, path: &str) -> bool {
+    let prefers =
+        |action: &std::sync::Arc<dyn BuiltInAction>| actions.built_in.prefers(&**action, actions.is_offline());
+    built_in(known, actions.built_in, repository, path).is_some_and(prefers)
 }
 
 impl FetchedActions {
@@ -89,7 +91,7 @@ impl FetchedActions {
         let mut seen: BTreeSet<String> = BTreeSet::new();
         while let Some((depth, used)) = open.pop() {
             let Uses::Repository { repository, path, reference } = &used else { continue };
-            if is_built_in(known, actions.built_in, repository, path) || !seen.insert(used.text()) {
+            if is_built_in(known, actions, repository, path) || !seen.insert(used.text()) {
                 continue;
             }
             let native = built_in(known, actions.built_in, repository, path);
@@ -170,8 +172,9 @@ impl JobActions {
     /// Which form of an action runs; `None`: there is none here, and none can be fetched.
     pub(super) fn form(&self, known: &BuiltInActions, repository: &str, path: &str, reference: &str) -> Option<Form> {
         let is_placed = || self.placed(repository, reference).is_some();
-        let mode = self.own.actions.built_in;
-        let own = built_in(known, mode, repository, path).filter(|_| mode == BuiltInMode::Prefer || !is_placed());
+        let actions = &self.own.actions;
+        let own = built_in(known, actions.built_in, repository, path)
+            .filter(|_| is_built_in(known, actions, repository, path) || !is_placed());
         match own {
             Some(_) => Some(Form::BuiltIn),
             None => self.own.actions.store.is_some().then_some(Form::Repository),

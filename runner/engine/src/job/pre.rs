@@ -90,7 +90,7 @@ struct Find<'a> {
 impl Find<'_> {
     fn below(&self, used: &Uses, path: &str, depth: usize, found: (&mut Vec<String>, &mut String)) {
         let Uses::Repository { repository, path: folder, reference } = used else { return };
-        if depth > COMPOSITE_DEPTH_MAX || is_built_in(self.known, self.own.actions.built_in, repository, folder) {
+        if depth > COMPOSITE_DEPTH_MAX || is_built_in(self.known, &self.own.actions, repository, folder) {
             return;
         }
         let Some(root) = self.fetched.folder(repository, reference) else { return };

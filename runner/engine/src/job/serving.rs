@@ -93,7 +93,7 @@ impl PlacedJobs {
             StepKind::Uses { uses, .. } => match &uses.value {
                 Uses::BuiltIn { .. } => false,
                 Uses::Repository { repository, path, .. } => {
-                    !is_built_in(&self.0.built_in, self.0.actions.built_in, repository, path)
+                    !is_built_in(&self.0.built_in, &self.0.actions, repository, path)
                 }
                 Uses::Docker { .. } | Uses::Local { .. } => true,
             },

@@ -35,6 +35,12 @@ pub trait BuiltInAction: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether it only stands in for the action of its repository, which does more where there is a network: it runs where
+    /// that cannot be had, unless the user says otherwise.
+    fn stands_in(&self) -> bool {
+        false
+    }
+
     /// How long it may go on after `call.cancel` has fired, to leave things in order. Then it is dropped where it is.
     fn grace(&self) -> Duration {
         Duration::ZERO
@@ -103,6 +109,8 @@ pub struct ActionCall<'a> {
     /// Variables that the steps behind it get, as those that scripts leave in `GITHUB_ENV`. What is secret in them is hidden
     /// by whoever sets it.
     pub exports: &'a mut Vec<(String, String)>,
+    /// Folders that the steps behind it find programs in, as those that scripts leave in `GITHUB_PATH`.
+    pub paths: &'a mut Vec<String>,
     /// What `run` keeps for `post`.
     pub state: &'a mut BTreeMap<String, String>,
     /// Markdown for the summary of the step.

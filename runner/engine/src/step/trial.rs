@@ -55,6 +55,8 @@ pub struct Tried {
     pub log: String,
     /// Variables that the steps behind it would get.
     pub exports: Vec<(String, String)>,
+    /// Folders in which the steps behind it would find programs.
+    pub paths: Vec<String>,
     /// What it wrote into the job, by its path there.
     pub files: BTreeMap<String, Vec<u8>>,
 }
@@ -63,6 +65,7 @@ pub struct Tried {
 struct Left<'a> {
     outputs: &'a mut BTreeMap<String, String>,
     exports: &'a mut Vec<(String, String)>,
+    paths: &'a mut Vec<String>,
 }
 
 impl Trial {
@@ -110,7 +113,7 @@ impl Trial {
             let _too_short = masker.add(secret.expose());
         }
         let given = inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (mut outputs, mut exports) = (BTreeMap::new(), Vec::new());
+        let (mut outputs, mut exports, mut paths) = (BTreeMap::new(), Vec::new(), Vec::new());
         let mut log = StepLog::alone(&self.logs, Arc::clone(&masker));
         let alone = Arc::new(NoJob::default());
         let job: Arc<dyn JobHandle> = Arc::clone(&alone) as Arc<dyn JobHandle>;
@@ -121,7 +124,7 @@ impl Trial {
                     inputs,
                     &mut log,
                     &masker,
-                    Left { outputs: &mut outputs, exports: &mut exports },
+                    Left { outputs: &mut outputs, exports: &mut exports, paths: &mut paths },
                     &job,
                 )
                 .await
@@ -134,7 +137,7 @@ impl Trial {
         log.finish().await;
         let log = std::fs::read_to_string(self.logs.join(StepLog::ALONE)).unwrap_or_default();
         let files = std::mem::take(&mut *alone.files.lock().unwrap_or_else(PoisonError::into_inner));
-        Tried { result, outputs, log, exports, files }
+        Tried { result, outputs, log, exports, paths, files }
     }
 
     async fn call(
@@ -159,6 +162,7 @@ impl Trial {
             secrets: &self.secrets,
             outputs: left.outputs,
             exports: left.exports,
+            paths: left.paths,
             state: &mut BTreeMap::new(),
             summary: &mut String::new(),
             step: 1,

@@ -24,8 +24,8 @@ pub struct ActionArgs {
     /// Fetch no actions: use those that are kept
     #[arg(long, visible_alias = "action-offline-mode")]
     pub offline: bool,
-    /// Where an action is built in too: `prefer` that one, use it as a `fallback`, or `never`
-    #[arg(long, value_name = "WHEN", default_value = "prefer")]
+    /// Where an action is built in too: `usual`, `prefer` that one, use it as a `fallback`, or `never`
+    #[arg(long, value_name = "WHEN", default_value = "usual")]
     pub builtin_actions: BuiltInMode,
     /// The server that actions are fetched from
     #[arg(long, value_name = "URL", default_value = "https://github.com")]

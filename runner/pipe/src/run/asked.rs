@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::actions::BuiltInMode;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -96,12 +95,7 @@ fn words(args: &RunArgs, event: &str, workflow: &Path, values: &Values) -> Vec<S
     if let Some(parallel) = args.parallel {
         flag("parallel", &parallel.to_string());
     }
-    let built_in = match args.actions.builtin_actions {
-        BuiltInMode::Prefer => "prefer",
-        BuiltInMode::Fallback => "fallback",
-        BuiltInMode::Never => "never",
-    };
-    flag("builtin-actions", built_in);
+    flag("builtin-actions", args.actions.builtin_actions.word());
     flag("actions-server", &args.actions.actions_server);
     for local in &args.actions.local_repository {
         let version = local.reference.as_ref().map(|reference| format!("@{reference}")).unwrap_or_default();

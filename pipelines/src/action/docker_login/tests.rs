@@ -1,0 +1,142 @@
+//! The action against the real `docker-registry`, where that program is.
+
+use std::sync::Arc;
+
+use engine::step::trial::{Trial, Tried};
+use serde_json::Value;
+
+use super::super::docker_build::push::BuildPush;
+use super::super::job_docker::login_at;
+use super::super::job_here::JobHere;
+use super::*;
+use crate::registry::tests::Program;
+
+/// Who may use the registry of these tests, as `htpasswd -B` writes it: mona with `opens-it`.
+const USERS: &str = "mona:$2y$05$abcdefghijklmnopqrstuukWHDOsghxNA58cldstfsV5pxECes0yO\n";
+
+struct World {
+    scratch: tempfile::TempDir,
+    trial: Trial,
+}
+
+impl World {
+    fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let workspace = scratch.path().join("w");
+        for folder in ["w", "temp/_docker"] {
+            std::fs::create_dir_all(scratch.path().join(folder)).unwrap();
+        }
+        let mut trial = Trial::new(scratch.path().to_path_buf(), workspace, scratch.path());
+        trial.job = Some(Arc::new(JobHere::new(scratch.path().to_path_buf())));
+        trial.env.insert("RUNNER_TEMP".to_owned(), scratch.path().join("temp").display().to_string());
+        Self { scratch, trial }
+    }
+
+    async fn login(&self, inputs: &[(&str, &str)]) -> Tried {
+        self.trial.run(&DockerLogin, inputs).await
+    }
+
+    fn config(&self) -> Value {
+        let path = self.scratch.path().join("temp/_docker/config.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_logged_in_alone_and_pushes() {
+    let Some(registry) = Program::with_users(USERS) else {
+        println!("skipped: docker-registry is not installed");
+        return;
+    };
+    let mut world = World::new();
+    let host = registry.host.clone();
+    let wrong = world.login(&[("registry", &host), ("username", "mona"), ("password", "guessed")]).await;
+    let error = wrong.result.unwrap_err().to_string();
+    assert!(error.contains(&host) && !error.contains("guessed"), "{error}");
+    assert_eq!(world.config(), Value::Null, "nothing is kept that does not open anything");
+
+    let name = format!("{host}/shop/pushed");
+    std::fs::write(world.trial.workspace.host.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
+    let tags = format!("{name}:1,{name}:2");
+    let build = [("push", "true"), ("tags", tags.as_str())];
+    let refused = world.trial.run(&BuildPush::default(), &build).await.result.unwrap_err().to_string();
+    assert!(refused.contains(&host), "{refused}");
+
+    let tried = world.login(&[("registry", &host), ("username", "mona"), ("password", "opens-it")]).await;
+    assert!(tried.result.is_ok() && !tried.log.contains("opens-it"), "{}", tried.log);
+    let (variable, folder) = tried.exports[0].clone();
+    assert_eq!((variable.as_str(), folder.ends_with("/temp/_docker")), ("DOCKER_CONFIG", true), "{folder}");
+    assert!(world.config()["auths"][&host]["auth"].is_string());
+    world.trial.env.insert(variable, folder);
+
+    let pushed = world.trial.run(&BuildPush::default(), &build).await;
+    assert!(pushed.result.is_ok(), "{}", pushed.log);
+    let metadata: Value = serde_json::from_str(&pushed.outputs["metadata"]).unwrap();
+    assert_eq!(metadata["containerimage.digest"], pushed.outputs["digest"].as_str());
+    assert_eq!(metadata["image.name"], tags.as_str());
+    assert_eq!(metadata["containerimage.config.digest"], pushed.outputs["imageid"].as_str());
+    let asker = Asker::by(Proxies::default()).unwrap();
+    let of = Reference::parse(&format!("{name}:2")).unwrap();
+    let login = Some(Login { user: "mona".to_owned(), password: Secret::new("opens-it") });
+    let mut there = Remote::new(asker, Handle::current(), &of, login);
+    let found = tokio::task::spawn_blocking(move || there.descriptor("2")).await.unwrap().unwrap();
+    assert_eq!(found.digest, pushed.outputs["digest"], "both tags are the image that the registry has");
+
+    world.trial.run(&Out, &[]).await.result.unwrap();
+    assert_eq!(world.config()["auths"], serde_json::json!({}), "it is over");
+    for tag in ["1", "2"] {
+        let _gone = std::process::Command::new("docker").args(["image", "rm", &format!("{name}:{tag}")]).output();
+    }
+}
+
+/// Logs in and at once out, as the end of a job does.
+#[derive(Debug)]
+struct Out;
+
+#[async_trait]
+impl BuiltInAction for Out {
+    fn name(&self) -> &'static str {
+        "out"
+    }
+
+    fn inputs(&self) -> &'static [InputFacts] {
+        &[]
+    }
+
+    async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+        let folder = call.env["DOCKER_CONFIG"].clone();
+        let config: Value = serde_json::from_slice(&std::fs::read(format!("{folder}/config.json")).unwrap()).unwrap();
+        let hosts: Vec<_> = config["auths"].as_object().unwrap().keys().cloned().collect();
+        assert!(login_at(call, &hosts[0]).await.is_some());
+        call.state.insert("folder".to_owned(), folder);
+        call.state.insert("hosts".to_owned(), hosts.join(","));
+        // The end of a job has no variables of a step.
+        call.env.clear();
+        DockerLogin.post(call).await
+    }
+}
+
+#[tokio::test]
+async fn inputs_are_checked() {
+    let world = World::new();
+    for (inputs, words) in [
+        (&[("username", "mona")][..], "a secret that is not set is empty"),
+        (&[("registry", "a b"), ("username", "m"), ("password", "p")], "is no host of a registry"),
+        (&[("registry-auth", "- registry: x")], "write a step for each registry"),
+        (&[("ecr", "true"), ("username", "m"), ("password", "p")], "amazon-ecr-login"),
+        (&[("logout", "maybe"), ("username", "m"), ("password", "p")], "`logout`"),
+    ] {
+        let error = world.login(inputs).await.result.unwrap_err().to_string();
+        assert!(error.contains(words), "{words}\n{error}");
+    }
+    let near = world.login(&[("user-name", "m")]).await;
+    assert!(near.result.is_err());
+    for (written, expect) in [
+        ("", "docker.io"),
+        ("https://index.docker.io/v1/", "index.docker.io"),
+        ("ghcr.io", "ghcr.io"),
+        ("https://r.example:5000/v2/", "r.example:5000"),
+    ] {
+        assert_eq!(host(written).unwrap(), expect, "{written}");
+    }
+}

@@ -1,0 +1,132 @@
+//! What the Docker of a job's steps knows of registries: a `config.json` of the job alone, gone with it.
+//!
+//! Jobs on one machine would share `~/.docker` of the user, so that the login of one were another one's, and a logout would
+//! take it from both. So whoever logs in gives the steps behind it a `DOCKER_CONFIG` below the job's temporary folder,
+//! unless the workflow names one itself. Plugins of the user stay where Docker finds them. Follows
+//! <https://docs.docker.com/reference/cli/docker/#configuration-files>.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use engine::step::{ActionCall, ActionError, PostWhen};
+use serde_json::{Value, json};
+use workflow::secret::Secret;
+
+use super::aws_step::failed;
+use crate::registry::Login;
+
+/// Longest configuration of Docker.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Only the job's user reads it.
+const MODE: u32 = 0o600;
+/// The variable that names its folder.
+const VARIABLE: &str = "DOCKER_CONFIG";
+/// Under which state the folder and the hosts are kept for the end of the job.
+const STATE: [&str; 2] = ["folder", "hosts"];
+/// As which Docker keeps the login of its own hub.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+/// Names of the hub.
+const HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+
+/// A registry with who asks it.
+#[derive(Debug, Clone)]
+pub(super) struct HostLogin {
+    /// `ghcr.io`, `127.0.0.1:5000`.
+    pub(super) host: String,
+    pub(super) login: Login,
+}
+
+/// Whether a host is Docker's own hub.
+pub(super) fn is_hub(host: &str) -> bool {
+    HUB.contains(&host)
+}
+
+/// Logs the job in. Its steps find that from now on; it ends with the job where `logout` says so.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) async fn log_in(call: &mut ActionCall<'_>, logins: &[HostLogin], logout: bool) -> Result<(), ActionError> {
+    let folder = match named(call) {
+        Some(folder) => folder,
+        None => {
+            let temporary = call.env.get("RUNNER_TEMP").filter(|folder| !folder.is_empty());
+            let folder = match temporary {
+                Some(folder) => format!("{folder}/_docker"),
+                None => format!("{}/_docker", call.job.facts().run_directory.trim_end_matches('/')),
+            };
+            call.exports.push((VARIABLE.to_owned(), folder.clone()));
+            folder
+        }
+    };
+    let plugins = format!("{}/.docker/cli-plugins", call.run.home);
+    let mut config = configuration(call, &folder).await.unwrap_or_else(|| match named(call) {
+        Some(_) => json!({}),
+        None => json!({ "cliPluginsExtraDirs": [plugins] }),
+    });
+    for one in logins {
+        let password = one.login.password.expose();
+        let auth = STANDARD.encode(format!("{}:{password}", one.login.user));
+        for secret in [password, &auth] {
+            let _too_short = call.masker.add_found(secret);
+        }
+        config["auths"][key(&one.host)] = json!({ "auth": auth });
+    }
+    keep(call, &folder, &config).await?;
+    if logout {
+        let hosts: Vec<_> = logins.iter().map(|one| one.host.clone()).collect();
+        for (name, value) in STATE.iter().zip([folder, hosts.join(",")]) {
+            call.state.insert((*name).to_owned(), value);
+        }
+        call.post = Some(PostWhen::Always);
+    }
+    Ok(())
+}
+
+/// Takes the logins of this step back.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) async fn log_out(call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+    let [folder, hosts] = STATE.map(|name| call.state.get(name).cloned().unwrap_or_default());
+    let Some(mut config) = configuration(call, &folder).await else { return Ok(()) };
+    if let Some(auths) = config.get_mut("auths").and_then(Value::as_object_mut) {
+        auths.retain(|kept, _| !hosts.split(',').any(|host| key(host) == *kept));
+    }
+    keep(call, &folder, &config).await?;
+    call.log.line(&format!("Logged out of {hosts}")).await;
+    Ok(())
+}
+
+/// As whom the job is logged in at a registry.
+pub(super) async fn login_at(call: &ActionCall<'_>, host: &str) -> Option<Login> {
+    let config = configuration(call, &named(call)?).await?;
+    let auth = config.get("auths")?.get(key(host))?.get("auth")?.as_str()?;
+    let text = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Login { user: user.to_owned(), password: Secret::new(password) })
+}
+
+fn named(call: &ActionCall<'_>) -> Option<String> {
+    call.env.get(VARIABLE).filter(|folder| !folder.is_empty()).cloned()
+}
+
+fn key(host: &str) -> &str {
+    if is_hub(host) { HUB_KEY } else { host }
+}
+
+/// What is there; what cannot be read is begun anew.
+async fn configuration(call: &ActionCall<'_>, folder: &str) -> Option<Value> {
+    let read = call.job.read_file(&path(folder), FILE_BYTES_MAX).await.ok().flatten();
+    let json = read.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    json.filter(Value::is_object)
+}
+
+async fn keep(call: &ActionCall<'_>, folder: &str, config: &Value) -> Result<(), ActionError> {
+    let path = path(folder);
+    let written = call.job.write_file(&path, Bytes::from(format!("{config:#}\n")), MODE).await;
+    written.map_err(|error| failed(format!("{path} of the job cannot be written: {error}")))
+}
+
+fn path(folder: &str) -> String {
+    format!("{}/config.json", folder.trim_end_matches('/'))
+}
