@@ -42,6 +42,7 @@ pub use changed::{CHANGED_FILES_MAX, Compared};
 pub use error::MirrorError;
 pub use merge::Merged;
 pub use program::GitCredential;
+pub(crate) use read::WORKFLOW_BYTES_MAX;
 pub use read::{CommitText, WORKFLOW_FOLDERS, WorkflowSources, default_branch};
 pub use url::{RemoteUrl, Transport, UrlError};
 pub use written::{WRITTEN_MAX, written};

@@ -18,7 +18,7 @@ pub const WORKFLOW_FOLDERS: [&str; 3] = [".github/workflows", ".gitea/workflows"
 /// The repository's own settings.
 const SETTINGS_FILE: &str = ".pipe.toml";
 /// Largest workflow file, GitHub's 500 KB and a little.
-const WORKFLOW_BYTES_MAX: usize = 512 * 1_024;
+pub(crate) const WORKFLOW_BYTES_MAX: usize = 512 * 1_024;
 /// Largest file of settings.
 const SETTINGS_BYTES_MAX: usize = 64 * 1_024;
 /// Workflows of one commit.
@@ -215,7 +215,7 @@ impl<'repository> WorkflowSources<'repository> {
     }
 }
 
-/// Called workflows of the same commit; those of other repositories are left unread.
+/// Called workflows of the same commit; of others there is nothing here.
 impl WorkflowFiles for WorkflowSources<'_> {
     fn read(&self, reference: &str) -> Option<Result<SourceFile, String>> {
         let path = reference.strip_prefix("./")?;

@@ -52,12 +52,15 @@ pub(super) enum Obstacle {
     Unreadable { message: String, last: u64 },
 }
 
-/// Files of the commit, as they were stored.
+/// Files of the commit and of other repositories, as they were stored.
 struct Sources<'a>(&'a IndexMap<String, String>);
 
 impl WorkflowFiles for Sources<'_> {
     fn read(&self, reference: &str) -> Option<Result<SourceFile, String>> {
-        let path = reference.strip_prefix("./")?;
+        let Some(path) = reference.strip_prefix("./") else {
+            // Of another repository; runs of an older program kept none.
+            return self.0.get(reference).map(|text| Ok(SourceFile::new(reference, text.as_str())));
+        };
         Some(match self.0.get(path) {
             Some(text) => Ok(SourceFile::new(path, text.as_str())),
             None => Err(format!("there is no file `{path}` at this commit")),
@@ -67,7 +70,7 @@ impl WorkflowFiles for Sources<'_> {
 
 impl RunSpec {
     /// Reads its workflow again.
-    pub(super) fn workflow(&self) -> Result<Workflow, String> {
+    pub(crate) fn workflow(&self) -> Result<Workflow, String> {
         let text = self.sources.get(&self.workflow).ok_or_else(|| format!("`{}` was not kept", self.workflow))?;
         let file = SourceFile::new(self.workflow.as_str(), text.as_str());
         let reading = read_workflow(file, &Sources(&self.sources), &ReadOptions::default());

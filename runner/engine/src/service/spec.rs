@@ -49,7 +49,8 @@ pub struct RunSpec {
     pub event: Event,
     /// Path of the workflow in the repository.
     pub workflow: String,
-    /// The workflow file and the local reusable workflows that it calls, by path in the repository, as of the commit.
+    /// The workflow file and the reusable workflows that it calls, as of the commit: by path in the repository, those of others
+    /// by their reference (`owner/repo/path@ref`).
     #[serde(default)]
     pub sources: IndexMap<String, String>,
     /// The `inputs` context, an object.

@@ -9,6 +9,7 @@ mod catch_up;
 mod complete;
 mod dispatch;
 mod followed;
+mod known;
 mod late;
 mod offers;
 mod schedule;
@@ -23,7 +24,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use workflow::catalogue::Catalogue;
 use workflow::event::{Event, EventName, Forge, GitRef};
 
 use crate::mirror::{CommitText, MirrorError, Mirrors, Origin, RemoteUrl};
@@ -39,6 +39,7 @@ use late::Order;
 pub use catch_up::{CaughtUp, Page, SentHooks, Try, catch_up};
 pub use dispatch::{DispatchError, DispatchOrder, RepositoryDispatchOrder};
 pub(crate) use followed::{Activity, RunSeen, seen};
+pub use known::Known;
 pub use offers::{Offer, OfferedInput, Offers};
 pub use schedule::Scheduler;
 pub use sources::Sources;
@@ -130,8 +131,8 @@ pub struct Triggering {
     pub store: SqliteStore,
     /// What is trusted.
     pub trust: TrustPolicy,
-    /// The actions that steps may use, as far as they are known.
-    pub actions: Arc<Catalogue>,
+    /// What their workflows may use: actions, and workflows of other repositories.
+    pub actions: Arc<Known>,
 }
 
 /// What the workflows of a default branch want to happen without a push.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use git2::Repository;
 use serde::Serialize;
-use workflow::catalogue::Catalogue;
 use workflow::event::GitRef;
 use workflow::model::{DispatchInput, InputType, Workflow};
 use workflow::template::{Token, TokenKind};
 
 use super::dispatch::{DispatchError, candidates};
-use super::{Triggering, workflows};
+use super::{Known, Triggering, workflows};
 use crate::mirror::{CommitText, MirrorError, default_branch};
 
 /// A workflow that can be run by hand.
@@ -75,7 +74,7 @@ impl Triggering {
     }
 }
 
-fn read(git: &Repository, git_ref: &GitRef, actions: &Catalogue) -> Result<Offers, MirrorError> {
+fn read(git: &Repository, git_ref: &GitRef, actions: &Known) -> Result<Offers, MirrorError> {
     let commit = CommitText::tip(git, git_ref)?;
     let read = workflows::read(git, &commit.id, actions)?;
     let workflows = read.iter().filter_map(|one| offer(&one.path, one.workflow.as_deref().ok()?)).collect();

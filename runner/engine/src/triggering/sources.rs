@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use workflow::catalogue::Catalogue;
 
-use super::{Scheduler, SentHooks, Triggering, TrustPolicy, catch_up};
+use super::{Known, Scheduler, SentHooks, Triggering, TrustPolicy, catch_up};
 use crate::clock::Clock;
 use crate::mirror::{MirrorError, MirrorOptions, Mirrors};
 use crate::registration::{MirrorFolders, StoredCredentials};
@@ -40,7 +39,7 @@ impl Sources {
         database: &Database,
         sealer: Arc<dyn Sealer>,
         trust: TrustPolicy,
-        actions: Catalogue,
+        actions: Known,
     ) -> Result<Self, MirrorError> {
         let repositories = Repositories::on(database.clone());
         let credentials = Arc::new(StoredCredentials { repositories: repositories.clone(), sealer });

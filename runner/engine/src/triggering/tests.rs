@@ -1,10 +1,12 @@
 //! Events against real repositories: which runs they start, at which commit, trusted how far, and why not.
 
 use serde_json::{Map, Value as Json, json};
-use workflow::catalogue::{ActionFacts, InputFacts};
+use workflow::catalogue::{ActionFacts, Catalogue, InputFacts};
 use workflow::event::Event;
+use workflow::model::JobKind;
 
 use super::*;
+use crate::actions::{ActionStore, FetchOptions, LocalRepository};
 use crate::mirror::tests::World as MirrorWorld;
 use crate::service::Trust;
 use crate::store::repositories::NewRepository;
@@ -51,7 +53,7 @@ impl World {
         let (schedules, followers) = (Schedules::on(database.clone()), Followers::on(database.clone()));
         let (mirrors, trust, store) = (git.mirrors.clone(), TrustPolicy::default(), SqliteStore::on(database));
         let triggering =
-            Triggering { mirrors, repositories, schedules, followers, store, trust, actions: Arc::new(known()) };
+            Triggering { mirrors, repositories, schedules, followers, store, trust, actions: Arc::new(known().into()) };
         Self { git, triggering, _folder: folder }
     }
 
@@ -153,6 +155,46 @@ async fn a_run_carries_its_sources_and_its_commit() {
     assert_eq!((spec.repository.as_str(), spec.forge, spec.trust), ("Local/Shop", Forge::Push, Trust::Trusted));
     assert_eq!((spec.event.sha.as_deref(), spec.event.head_message.as_deref()), (Some(sha.as_str()), Some("first")));
     assert_eq!(spec.event.payload["repository"]["default_branch"], "main");
+}
+
+#[tokio::test]
+async fn workflows_of_other_repositories_are_kept_with_the_run() {
+    let mut world = World::new().await;
+    let there = tempfile::tempdir().unwrap();
+    let path = there.path().join(".github/workflows");
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(path.join("b.yml"), CALLED).unwrap();
+    let reference = "octo/flows/.github/workflows/b.yml@v1";
+    let calls = format!("on: push\njobs: {{ a: {{ uses: {reference} }} }}");
+    world.git.there.write(".github/workflows/elsewhere.yml", &calls).commit("calls");
+    let look = async |world: &World| {
+        let payload = json!({
+            "repository": { "full_name": "local/shop" }, "ref": "refs/heads/main", "before": NONE, "after": world.head(),
+            "pusher": { "name": "ada" },
+        });
+        let Found::Runs { specs, .. } = world.look(Forge::Push, "push", payload).await else { panic!("it runs") };
+        specs.into_iter().find(|spec| spec.workflow.ends_with("elsewhere.yml")).expect("it is one of them")
+    };
+    let with = |local: Vec<LocalRepository>, world: &mut World| {
+        let options = FetchOptions { offline: true, local, ..FetchOptions::default() };
+        let store = Arc::new(ActionStore::new(there.path().join("kept"), options));
+        world.triggering.actions = Arc::new(Known { elsewhere: Some(store), ..Known::default() });
+    };
+    with(vec![format!("octo/flows@v1={}", there.path().display()).parse().unwrap()], &mut world);
+    let spec = look(&world).await;
+    assert_eq!(spec.problem, None);
+    assert_eq!(spec.sources[reference], CALLED, "as it was, wherever the tag leads later");
+    let jobs = spec.workflow().unwrap().jobs;
+    let JobKind::Call(call) = &jobs[0].kind else { panic!("it calls") };
+    assert!(call.called.is_some(), "what was kept is read again");
+    // Where nobody has it the run says so.
+    with(Vec::new(), &mut world);
+    let told = look(&world).await.problem.expect("it cannot begin").join("\n");
+    for words in
+        ["elsewhere.yml:2:20: ", "`octo/flows@v1` is not in the store of actions", "brings it where there is a network"]
+    {
+        assert!(told.contains(words), "{words}\n{told}");
+    }
 }
 
 #[tokio::test]

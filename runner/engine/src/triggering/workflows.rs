@@ -9,7 +9,6 @@ use std::sync::Arc;
 use git2::Repository as Git;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
-use workflow::catalogue::Catalogue;
 use workflow::check::{check, keeps_from_running};
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::event::{Event, EventName, Forge};
@@ -19,6 +18,7 @@ use workflow::source::{SourceFile, SourceMap, Spanned};
 use workflow::trigger::{TriggerDecision, decide, skip_instruction};
 
 use super::Found;
+use super::known::{Called, Known};
 use crate::mirror::{MirrorError, WorkflowSources};
 use crate::service::{RunSpec, Trust};
 use crate::store::followers::Following;
@@ -37,14 +37,14 @@ const DIAGNOSTICS_MAX: usize = 50;
 #[derive(Debug)]
 pub(super) struct ReadWorkflow {
     pub(super) path: String,
-    /// Its text and those of the local workflows that it calls, by path.
+    /// Its text and those of the workflows that it calls, by path or reference.
     pub(super) sources: IndexMap<String, String>,
     /// The workflow, or what is wrong with it, rendered.
     pub(super) workflow: Result<Box<Workflow>, Vec<String>>,
 }
 
-/// Reads all workflows of a commit; what they say to these actions is looked at.
-pub(super) fn read(repository: &Git, sha: &str, actions: &Catalogue) -> Result<Vec<ReadWorkflow>, MirrorError> {
+/// Reads all workflows of a commit; what they say to actions that are known is looked at.
+pub(super) fn read(repository: &Git, sha: &str, known: &Known) -> Result<Vec<ReadWorkflow>, MirrorError> {
     let commit = WorkflowSources::of(repository, sha)?;
     let paths = match commit.paths() {
         Ok(paths) => paths,
@@ -54,7 +54,7 @@ pub(super) fn read(repository: &Git, sha: &str, actions: &Catalogue) -> Result<V
     let (mut read, mut bytes) = (Vec::new(), 0);
     for path in paths {
         let workflow = match commit.text(&path) {
-            Ok(text) => one(&commit, &path, text, actions),
+            Ok(text) => one(&commit, &path, text, known),
             Err(diagnostic) => broken(&path, &diagnostic),
         };
         bytes += workflow.sources.values().map(String::len).sum::<usize>();
@@ -68,11 +68,12 @@ pub(super) fn read(repository: &Git, sha: &str, actions: &Catalogue) -> Result<V
     Ok(read)
 }
 
-fn one(commit: &WorkflowSources<'_>, path: &str, text: String, actions: &Catalogue) -> ReadWorkflow {
+fn one(commit: &WorkflowSources<'_>, path: &str, text: String, known: &Known) -> ReadWorkflow {
+    let files = Called { commit, known };
     let options = ReadOptions::default();
-    let reading = read_workflow(SourceFile::new(path, text), commit, &options);
+    let reading = read_workflow(SourceFile::new(path, text), &files, &options);
     let sources = texts(&reading.sources);
-    let checked = check(&reading, commit, &options, actions);
+    let checked = check(&reading, &files, &options, &known.actions);
     let keeps = |diagnostic: &&Diagnostic| match reading.workflow {
         Some(_) => keeps_from_running(diagnostic),
         None => diagnostic.is_error(),

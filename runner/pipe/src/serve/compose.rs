@@ -28,7 +28,7 @@ use engine::store::outbox::Outbox;
 use engine::store::repositories::{Repositories, Sealer};
 use engine::store::secrets::Settings;
 use engine::store::tokens::Tokens;
-use engine::triggering::{Sources, Triggering};
+use engine::triggering::{Known, Sources, Triggering};
 use pipelines::rollout::Orphans;
 use pipelines::scan::Again;
 use pipelines::{Deploying, Watch};
@@ -74,7 +74,7 @@ pub async fn compose(
     let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
     let repositories = Repositories::on(database.clone());
-    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust, pipelines::catalogue());
+    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust, known(&data)?);
     let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let deploying = machine::deploying(database.clone(), &data, &Owner::new(&data));
@@ -131,6 +131,11 @@ pub async fn compose(
         vec![telling.background, pumping, keep_up, keeping, noting, checkpoints, rollouts, watching, again];
     let (options, drain) = (options(&config), config.drain());
     Ok(Composed { database, runs, routes, options, background, stop, drain, first, local })
+}
+
+/// What workflows of the server's repositories may use.
+fn known(data: &Path) -> Result<Known, Failure> {
+    Ok(Known { actions: pipelines::catalogue(), elsewhere: crate::actions::open(data)?.store })
 }
 
 /// What serves actions, and who issues identity tokens of jobs, under the server's own address.
