@@ -3,8 +3,8 @@
 use engine::step::trial::Tried;
 use serde_json::json;
 
-use super::paced;
 use super::tests::{Place, failed};
+use super::{paced, rolling};
 
 const IMAGES: [&str; 2] = [
     "r.example/orders@sha256:1111111111111111111111111111111111111111111111111111111111111111",
@@ -87,4 +87,15 @@ async fn ecs_native_goes_back() {
     };
     let place = story(paced::place(), "by-ecs", deploy).await;
     assert!(runs(&place, "by-ecs").contains(IMAGES[0]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rolling_goes_back() {
+    let deploy = async |place: &Place, step: &str, image: &str| {
+        place.run(step, &rolling::with(&[("image", image), ("steps", STEPS), ("tick", "1s")])).await
+    };
+    let place = story(paced::place(), "orders-a", deploy).await;
+    assert_eq!(runs(&place, "orders-a"), IMAGES[0]);
+    // Its way back rolls too: one deployment each time.
+    assert_eq!(place.stage.fake.effects("ECS.UpdateService"), 3);
 }

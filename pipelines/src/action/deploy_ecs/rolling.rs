@@ -11,7 +11,7 @@ const ROLLING: [(&str, &str); 4] = [
     ("steps", "[{ weight: 100, bake: 20s }]"),
 ];
 
-fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     ROLLING.iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name)).chain(more).copied().collect()
 }
 
