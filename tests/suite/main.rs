@@ -1,6 +1,8 @@
 //! The one test binary over the whole product: each module is a suite.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod audits;
 #[cfg(test)]
 mod conformance;
