@@ -140,16 +140,20 @@ mod run {
 
     cases! {
         "run", every_folder_has_its_test:
-        actions_container actions_container_refused actions_fetched actions_locked
-        actions_not_built_in actions_pre actions_stand_in add_mask annotations artifacts artifacts_wrong background background_cancel background_failure cache checkout_clean
-        checkout_dirty composite composite_missing concurrency_cancel concurrency_queue concurrency_queue_max container_job continue_on_error_job
-        continue_on_error_step debug default_variables defaults dispatch_inputs env_file env_precedence event_file event_types
-        exit_codes file_errors filters github_context github_token groups hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error
-        matrix_cross matrix_dynamic matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
-        matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
-        old_commands output_forms outputs_job outputs_matrix parallel path_file problem_matcher processes reusable
-        reusable_elsewhere reusable_matrix schedule secrets secrets_everywhere services_container services_failed services_of_actions services_runner shells state
-        step_env_keys step_outputs stop_commands sudo summary timeout_job timeout_step vars yaml_anchors
+        actions_container actions_container_refused actions_fetched actions_locked actions_not_built_in add_mask
+        annotations artifacts artifacts_wrong background background_cancel background_failure cache checkout_clean
+        checkout_dirty composite composite_missing concurrency_cancel concurrency_queue
+        concurrency_queue_max concurrency_workflow container_job continue_on_error_job
+        continue_on_error_step debug debug_variable default_variables defaults dispatch_defaults dispatch_inputs
+        env_file env_precedence environments environments_rules event_file event_ids event_types exit_codes
+        file_errors filters filters_tags functions github_context github_token groups hash_files
+        if_jobs if_steps javascript job_outcome matrix_continue_on_error matrix_cross matrix_dynamic matrix_empty
+        matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off matrix_fail_fast_queued
+        matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped old_commands output_forms
+        outputs_job outputs_matrix parallel path_file problem_matcher processes reusable reusable_elsewhere
+        reusable_matrix reusable_nested schedule schedule_several secrets secrets_escaped secrets_everywhere
+        services_container services_failed services_of_actions services_runner shells state step_env_keys step_outputs
+        stop_commands strategy_parallel sudo summary timeout_job timeout_step vars yaml_anchors
     }
 }
 
@@ -158,11 +162,13 @@ mod bad {
 
     cases! {
         "bad", every_folder_has_its_test:
-        binary_output container_on_host directory_missing disk_full dispatch_choice dispatch_missing docker_forbidden docker_not_needed
-        docker_not_running if_fails if_invalid ignores_signals image_missing interrupt interrupt_in_container interrupt_twice killed
-        killed_in_container killed_on_host label_windows long_line needs_typo no_workflow not_a_repository option_refused out_of_memory
-        port_twice reusable_elsewhere_missing reusable_elsewhere_permissions reusable_input reusable_missing secret_undefined secret_undefined_strict service_dies
-        service_unhealthy services_on_host terminate unknown_job workflow_binary workflow_empty workflow_huge
-        workflow_missing workflow_symlink workflow_utf16
+        binary_output container_credentials container_on_host directory_missing disk_full dispatch_choice
+        dispatch_missing dispatch_number docker_forbidden docker_not_needed docker_not_running if_fails if_invalid
+        ignores_signals image_missing interrupt interrupt_in_container interrupt_twice killed killed_in_container
+        killed_on_host label_windows long_line needs_typo no_workflow not_a_repository option_refused out_of_memory
+        port_twice reusable_elsewhere_missing reusable_elsewhere_permissions reusable_input reusable_missing
+        reusable_secret secret_undefined secret_undefined_strict service_dies service_unhealthy services_on_host
+        terminate unknown_job workflow_binary workflow_empty workflow_huge workflow_missing workflow_symlink
+        workflow_utf16
     }
 }

@@ -45,6 +45,29 @@ async function caches() {
   console.log(found.matched_key, await (await fetch(found.signed_download_url)).text());
 }
 
+// The first form of the cache's API, which older clients speak; the entries are the same.
+async function olderCaches() {
+  const ask = async (method, path, body, headers = { 'content-type': 'application/json' }) => {
+    const answer = await fetch(`${env.ACTIONS_CACHE_URL}_apis/artifactcache/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      body,
+    });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.status === 204 ? null : answer.json();
+  };
+  const found = await ask('GET', 'cache?keys=none,k&version=v');
+  console.log(found.cacheKey, await (await fetch(found.archiveLocation)).text());
+  const { cacheId } = await ask('POST', 'caches', JSON.stringify({ key: 'older', version: 'v', cacheSize: 8 }));
+  for (const [first, text] of [[4, 'half'], [0, 'one ']]) {
+    await ask('PATCH', `caches/${cacheId}`, text, { 'content-range': `bytes ${first}-${first + 3}/*` });
+  }
+  await ask('POST', `caches/${cacheId}`, JSON.stringify({ size: 8 }));
+  const saved = await ask('GET', 'cache?keys=older&version=v');
+  console.log(saved.cacheKey, await (await fetch(saved.archiveLocation)).text());
+  console.log(await ask('GET', 'cache?keys=older&version=another'));
+}
+
 async function identity() {
   const url = env.ACTIONS_ID_TOKEN_REQUEST_URL;
   if (!url) {
@@ -68,6 +91,7 @@ async function identity() {
   if (env.INPUT_ASK !== 'only') {
     await artifacts();
     await caches();
+    await olderCaches();
   }
   await identity();
 })().catch((error) => {
