@@ -78,9 +78,10 @@ impl World {
             "externalId": set.spec.text("externalId"), "status": set.status, "taskDefinition": set.definition,
             "computedDesiredCount": set.desired, "pendingCount": counts.pending, "runningCount": counts.running,
             "createdAt": stamp(set.created), "updatedAt": stamp(set.updated),
-            "launchType": set.spec.text("launchType").unwrap_or("FARGATE"),
+            "launchType": launch_type(set), "capacityProviderStrategy": set.spec.items("capacityProviderStrategy"),
+            "platformVersion": set.spec.text("platformVersion"),
             "networkConfiguration": set.spec.get("networkConfiguration"), "loadBalancers": balancers.collect::<Vec<_>>(),
-            "serviceRegistries": [], "scale": { "value": set.scale, "unit": "PERCENT" },
+            "serviceRegistries": set.spec.items("serviceRegistries"), "scale": { "value": set.scale, "unit": "PERCENT" },
             "stabilityStatus": if set.steady_since.is_some() { "STEADY_STATE" } else { "STABILIZING" },
             "stabilityStatusAt": stamp(set.steady_since.unwrap_or(set.updated)),
             "tags": set.spec.get("tags").cloned().unwrap_or_else(|| json!([])),
@@ -104,4 +105,10 @@ impl World {
             "pendingTaskCount": counts.pending,
         })
     }
+}
+
+/// A task set with capacity providers has no launch type.
+fn launch_type(set: &Set) -> Option<&str> {
+    let is_free = set.spec.items("capacityProviderStrategy").is_empty();
+    is_free.then(|| set.spec.text("launchType").unwrap_or("FARGATE"))
 }

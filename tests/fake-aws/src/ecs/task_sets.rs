@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::tasks::needs_network;
 use super::update::share;
 use super::{Controller, Kind, tail};
 use crate::error::{Answer, AwsError, refuse};
@@ -10,6 +11,20 @@ use crate::world::World;
 
 /// A service has at most so many task sets.
 const TASK_SETS_MAX: usize = 5;
+/// Characters of a token: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateTaskSet.html>.
+const TOKEN_MAX: usize = 36;
+/// Members of a task set that are its own and not the service's.
+const OWN: [&str; 9] = [
+    "externalId",
+    "networkConfiguration",
+    "launchType",
+    "capacityProviderStrategy",
+    "platformVersion",
+    "serviceRegistries",
+    "tags",
+    "loadBalancers",
+    "taskDefinition",
+];
 
 impl World {
     pub(super) fn create_task_set(&mut self, input: &Value) -> Answer {
@@ -28,13 +43,19 @@ impl World {
         if self.sets_of(&service).len() >= TASK_SETS_MAX {
             return refuse("LimitExceededException", "The limit of task sets for this service has been reached.");
         }
-        let definition = self.active_definition(input.need("taskDefinition")?)?.arn.clone();
+        let definition = self.active_definition(input.need("taskDefinition")?)?.clone();
+        check_new(input, &definition.spec)?;
+        let definition = definition.arn;
         let balanced = self.balanced(input, &definition)?;
         let scale = scale(input)?.unwrap_or(0.0);
         let id = self.add_set(Kind::TaskSet, &service, &definition, balanced, share(known.desired, scale));
         if let Some(set) = self.ecs.sets.get_mut(&id) {
             set.scale = scale;
-            over(&mut set.spec, input, &["externalId", "networkConfiguration", "launchType", "tags", "loadBalancers"]);
+            // What the service says of these is of no task set.
+            if let Some(spec) = set.spec.as_object_mut() {
+                spec.retain(|key, _| !OWN.contains(&key.as_str()));
+            }
+            over(&mut set.spec, input, &OWN);
         }
         self.keep_token("CreateTaskSet", input, &id);
         Ok(json!({ "taskSet": self.describe_task_set(&id) }))
@@ -63,6 +84,7 @@ impl World {
     pub(super) fn describe_task_sets(&self, input: &Value) -> Answer {
         let service = self.service_arn(input)?;
         let wanted = input.texts("taskSets");
+        let with_tags = input.texts("include").iter().any(|what| what == "TAGS");
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         if wanted.is_empty() {
             found.extend(self.sets_of(&service).iter().map(|id| self.describe_task_set(id)));
@@ -72,6 +94,9 @@ impl World {
                 Ok(id) => found.push(self.describe_task_set(&id)),
                 Err(_) => failures.push(json!({ "arn": name, "reason": "MISSING" })),
             }
+        }
+        for one in found.iter_mut().filter(|_| !with_tags) {
+            one["tags"] = json!([]);
         }
         Ok(json!({ "taskSets": found, "failures": failures }))
     }
@@ -140,6 +165,20 @@ impl World {
             }
         }
     }
+}
+
+/// What of a new task set AWS refuses by itself.
+fn check_new(input: &Value, definition: &Value) -> Result<(), AwsError> {
+    let is_token = |token: &str| token.len() <= TOKEN_MAX && token.bytes().all(|byte| (33..=126).contains(&byte));
+    if input.text("clientToken").is_some_and(|token| !is_token(token)) {
+        return Err(AwsError::invalid("clientToken must be up to 36 ASCII characters in the range of 33-126."));
+    }
+    if input.text("launchType").is_some() && !input.items("capacityProviderStrategy").is_empty() {
+        return Err(AwsError::invalid(
+            "The request is invalid because both launchType and capacityProviderStrategy were specified.",
+        ));
+    }
+    needs_network(definition, input)
 }
 
 fn scale(input: &Value) -> Result<Option<f64>, AwsError> {

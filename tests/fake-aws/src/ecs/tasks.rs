@@ -108,11 +108,7 @@ impl World {
             );
         }
         let definition = self.active_definition(input.need("taskDefinition")?)?.clone();
-        let is_vpc = definition.spec.text("networkMode") == Some("awsvpc");
-        if is_vpc && input.get("networkConfiguration").is_none() {
-            let message = "Network Configuration must be provided when networkMode 'awsvpc' is specified.";
-            return Err(AwsError::invalid(message));
-        }
+        needs_network(&definition.spec, input)?;
         let count = input.int("count").unwrap_or(1);
         if !(1..=10).contains(&count) {
             return Err(AwsError::invalid("count must be between 1 and 10"));
@@ -220,4 +216,14 @@ impl World {
             "healthStatus": "UNKNOWN", "version": 1, "tags": task.said.get("tags").cloned().unwrap_or_else(|| json!([])),
         })
     }
+}
+
+/// Tasks with an address of their own are told in which subnets.
+pub(super) fn needs_network(definition: &Value, input: &Value) -> Result<(), AwsError> {
+    let is_vpc = definition.text("networkMode") == Some("awsvpc");
+    if is_vpc && input.get("networkConfiguration").is_none_or(Value::is_null) {
+        let message = "Network Configuration must be provided when networkMode 'awsvpc' is specified.";
+        return Err(AwsError::invalid(message));
+    }
+    Ok(())
 }

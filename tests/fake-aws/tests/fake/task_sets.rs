@@ -20,6 +20,7 @@ fn input(stage: &Stage, token: &str) -> Value {
     json!({
         "cluster": "shop", "service": "orders", "taskDefinition": "shop:1", "clientToken": token, "externalId": token,
         "launchType": "FARGATE", "scale": { "value": 50.0, "unit": "PERCENT" },
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
         "loadBalancers": [{ "targetGroupArn": stage.blue, "containerName": "app", "containerPort": 8080 }],
     })
 }
@@ -61,6 +62,76 @@ fn a_token_makes_one_task_set() {
     assert_eq!(stage.health(&stage.blue), ["draining"; 4]);
     stage.seconds(20);
     assert_eq!(stage.health(&stage.blue), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_task_set_cannot_be_is_refused_and_makes_none() {
+    let stage = begin();
+    for (member, value, words) in [
+        ("networkConfiguration", Value::Null, "Network Configuration must be provided"),
+        ("capacityProviderStrategy", json!([{ "capacityProvider": "FARGATE_SPOT" }]), "both launchType and"),
+        ("clientToken", json!("t".repeat(37)), "36 ASCII characters"),
+        ("scale", json!({ "value": 101.0, "unit": "PERCENT" }), "between 0 and 100"),
+    ] {
+        let mut wrong = input(&stage, "one");
+        wrong[member] = value;
+        let (code, message) = stage.refused("ECS", "CreateTaskSet", wrong);
+        assert!(code == "InvalidParameterException" && message.contains(words), "{member}: {code}: {message}");
+    }
+    for (operation, member) in
+        [("UpdateTaskSet", "taskSet"), ("DeleteTaskSet", "taskSet"), ("UpdateServicePrimaryTaskSet", "primaryTaskSet")]
+    {
+        let mut none = json!({ "cluster": "shop", "service": "orders", "scale": { "value": 1.0, "unit": "PERCENT" } });
+        none[member] = json!("ecs-svc/1");
+        assert_eq!(stage.refused("ECS", operation, none).0, "TaskSetNotFoundException");
+    }
+    stage.call("ECS", "CreateService", json!({
+        "cluster": "shop", "serviceName": "plain", "taskDefinition": "shop:1", "desiredCount": 0, "launchType": "FARGATE",
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    }));
+    let mut of_ecs = input(&stage, "one");
+    of_ecs["service"] = json!("plain");
+    assert!(stage.refused("ECS", "CreateTaskSet", of_ecs).1.contains("EXTERNAL deployment controller"));
+    let sets = stage.call("ECS", "DescribeTaskSets", json!({ "cluster": "shop", "service": "orders" }));
+    assert_eq!(sets["taskSets"], json!([]));
+}
+
+#[test]
+fn one_of_the_task_sets_is_primary_and_another_one_ends_beside_it() {
+    let stage = begin();
+    let made = |token: &str, more: Value| {
+        let mut input = input(&stage, token);
+        input["scale"]["value"] = json!(100.0);
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        text(&stage.call("ECS", "CreateTaskSet", input), "/taskSet/id")
+    };
+    let blue = made("blue", json!({ "tags": [{ "key": "team", "value": "shop" }], "platformVersion": "1.4.0" }));
+    let group = json!([{ "targetGroupArn": stage.green, "containerName": "app", "containerPort": 8080 }]);
+    let green = made("green", json!({ "loadBalancers": group }));
+    let primary = |id: &str| {
+        let input = json!({ "cluster": "shop", "service": "orders", "primaryTaskSet": id });
+        stage.call("ECS", "UpdateServicePrimaryTaskSet", input)
+    };
+    let all = |include: Value| {
+        let input = json!({ "cluster": "shop", "service": "orders", "taskSets": [blue, green], "include": include });
+        stage.call("ECS", "DescribeTaskSets", input)["taskSets"].as_array().unwrap().clone()
+    };
+    primary(&blue);
+    assert_eq!(all(json!([]))[0]["tags"], json!([]), "tags are shown to those who ask for them");
+    let told = all(json!(["TAGS"]));
+    assert_eq!((&told[0]["tags"][0]["value"], &told[0]["platformVersion"]), (&json!("shop"), &json!("1.4.0")));
+    primary(&green);
+    let statuses: Vec<Value> = all(json!([])).iter().map(|set| set["status"].clone()).collect();
+    assert_eq!(statuses, ["ACTIVE", "PRIMARY"], "there is one");
+    stage.seconds(15);
+    let gone = json!({ "cluster": "shop", "service": "orders", "taskSet": blue, "force": true });
+    stage.call("ECS", "DeleteTaskSet", gone);
+    let service = stage.service();
+    assert_eq!(service["taskSets"].as_array().unwrap().len(), 2, "it is seen while it drains");
+    stage.seconds(400);
+    let service = stage.service();
+    let sets = service["taskSets"].as_array().unwrap();
+    assert_eq!((sets.len(), text(&service, "/taskSets/0/id")), (1, green));
 }
 
 #[test]
