@@ -151,7 +151,7 @@ variable "strategies" {
   default     = ["weighted"]
 
   validation {
-    condition     = length(setsubtract(var.strategies, ["weighted", "codedeploy", "native", "rolling"])) == 0
-    error_message = "Each of strategies is weighted, codedeploy, native or rolling."
+    condition     = length(setsubtract(var.strategies, ["weighted", "task-sets", "codedeploy", "native", "rolling"])) == 0
+    error_message = "Each of strategies is weighted, task-sets, codedeploy, native or rolling."
   }
 }

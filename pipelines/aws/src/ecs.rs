@@ -2,6 +2,7 @@
 
 mod native;
 mod rolling;
+mod task_sets;
 
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ pub use native::{
     NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish, PauseAt,
 };
 pub use rolling::{RollingService, RollingWish, TaskFacts};
+pub use task_sets::{TaskSetFacts, TaskSetStatus, TaskSetWish};
 
 use crate::cloud::Service;
 use crate::patience::{changing, reading};
@@ -92,6 +94,8 @@ pub struct ServiceFacts {
     pub given_up: Option<String>,
     /// What ECS said of it last, newest first.
     pub events: Vec<String>,
+    /// Its task sets; none of a service that ECS deploys.
+    pub task_sets: Vec<TaskSetFacts>,
 }
 
 /// A task that has ended.
@@ -273,6 +277,7 @@ fn facts(of: &SdkService) -> ServiceFacts {
         is_steady: of.deployments().len() == 1 && of.running_count() == of.desired_count(),
         given_up: given_up.map(|one| text(one.rollout_state_reason())),
         events: of.events().iter().take(EVENTS_MAX).map(|event| text(event.message())).collect(),
+        task_sets: of.task_sets().iter().map(|set| task_sets::facts(set, count(of.desired_count()))).collect(),
     }
 }
 

@@ -10,13 +10,14 @@ use rollout::{Call, Order, Outcome};
 use serde_json::{Value, json};
 
 use super::ecs::crash::{a_whole_story, by_rules};
+use super::ecs::stage::Stage as Pair;
 use super::live::driven::{Live, Scripts};
 use super::live::{ROLLOUT, Stage};
 use super::{codedeploy, native};
 use crate::rollout::Subject;
 
 /// Files of the crate with a client, and the service as the fake's journal names it.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("balancer.rs", "ELBv2"),
     ("cloudwatch.rs", "CloudWatch"),
     ("codedeploy/facts.rs", "CodeDeploy"),
@@ -27,6 +28,7 @@ const FILES: [(&str, &str); 13] = [
     ("ecs.rs", "ECS"),
     ("ecs/native.rs", "ECS"),
     ("ecs/rolling.rs", "ECS"),
+    ("ecs/task_sets.rs", "ECS"),
     ("identity.rs", "STS"),
     ("logs.rs", "Logs"),
     ("topic.rs", "SNS"),
@@ -110,6 +112,15 @@ async fn by_steps(fake: &Fake) {
     Topic::new(arn, &Access::of(variable, "SNS").unwrap()).publish(&note).await.unwrap();
 }
 
+/// A task set that somebody has scaled is put right.
+async fn scaled(stage: Pair) -> Pair {
+    let variables = stage.fake.environment();
+    let ecs = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap().ecs("shop");
+    let sets = ecs.services(&["orders"]).await.unwrap().remove(0).task_sets;
+    ecs.scale_task_set("orders", &sets[0].id).await.unwrap();
+    stage
+}
+
 /// A canary that comes to its end, and one that is stopped at its first share.
 async fn by_aws(world: fn(f64) -> Stage) -> BTreeSet<String> {
     let mut compared = BTreeSet::new();
@@ -143,7 +154,9 @@ async fn each_operation_that_can_be_called_is_compared_with_awss_own_model() {
     let callable = callable();
     assert!(callable.len() > 40 && callable.contains("STS.AssumeRoleWithWebIdentity"), "{callable:?}");
     let mut compared = BTreeSet::new();
-    for stage in [a_whole_story().await, by_rules().await] {
+    let stages =
+        [a_whole_story(Pair::new()).await, by_rules().await, scaled(a_whole_story(Pair::with_task_sets()).await).await];
+    for stage in stages {
         compared.extend(stage.fake.compared());
     }
     compared.extend(by_aws(codedeploy::canary).await);

@@ -2,7 +2,7 @@
 
 use super::cloud::{cloud, json, json_error, wait};
 use super::*;
-use crate::{Controller, Metric, Shares, TargetState, TaskDefinition};
+use crate::{Controller, Fault, Metric, Shares, TargetState, TaskDefinition, TaskSetStatus, TaskSetWish};
 
 const RULE: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/shop/50dc/f2f7/9683";
 
@@ -119,6 +119,66 @@ fn services_are_read() {
     let (endpoint, _got) = server(vec![json_error("ClusterNotFoundException", "Cluster not found.")]);
     let missing = wait(cloud(&endpoint).ecs("shop").services(&["a"])).unwrap_err();
     assert!(missing.words.starts_with("shop does not exist in eu-central-1"), "{missing}");
+}
+
+#[test]
+fn a_task_set_is_made_like_another_one_and_problems_say_whose_they_are() {
+    let wish = TaskSetWish {
+        service: "orders".into(),
+        like: "ecs-svc/1".into(),
+        task_definition: "arn:td:8".into(),
+        group: "tg-green".into(),
+        container: "app".into(),
+        external_id: "pipe:7-1a2b".into(),
+        token: "pipe:0123".into(),
+    };
+    let like = r#"{"taskSets":[{"id":"ecs-svc/1","status":"PRIMARY","taskDefinition":"arn:td:7","scale":{"value":50,"unit":"PERCENT"},
+        "launchType":"FARGATE","platformVersion":"1.4.0","capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1}],
+        "networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-1"],"securityGroups":["sg-1"]}},
+        "loadBalancers":[{"targetGroupArn":"tg-blue","containerName":"old","containerPort":8080}],
+        "tags":[{"key":"team","value":"shop"}]}]}"#;
+    let (endpoint, got) = server(vec![json(like), json(r#"{"taskSet":{"id":"ecs-svc/2"}}"#)]);
+    assert_eq!(wait(cloud(&endpoint).ecs("shop").create_task_set(&wish)).unwrap(), "ecs-svc/2");
+    let made = got.try_iter().last().unwrap();
+    assert_eq!(made.header("x-amz-target"), "AmazonEC2ContainerServiceV20141113.CreateTaskSet");
+    let expected = serde_json::json!({
+        "cluster": "shop", "service": "orders", "taskDefinition": "arn:td:8", "externalId": "pipe:7-1a2b", "clientToken": "pipe:0123",
+        "scale": { "value": 100.0, "unit": "PERCENT" }, "platformVersion": "1.4.0",
+        "capacityProviderStrategy": [{ "capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0 }],
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"], "securityGroups": ["sg-1"] } },
+        "loadBalancers": [{ "targetGroupArn": "tg-green", "containerName": "app", "containerPort": 8080 }],
+        "tags": [{ "key": "team", "value": "shop" }],
+    });
+    let mut body: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+    // What is nothing may be said or not.
+    body["capacityProviderStrategy"][0]["base"] = serde_json::json!(0);
+    assert_eq!(body, expected, "capacity providers are there, so no launch type is");
+    for (code, message, fault, words) in [
+        ("AccessDeniedException", "no", Fault::Permission, "may not do `ecs:DeleteTaskSet` on ecs-svc/2"),
+        ("ThrottlingException", "slow", Fault::Aws, "AWS asks to come back later"),
+        ("ServiceNotActiveException", "Service was not ACTIVE.", Fault::Request, "AWS refused `ecs:DeleteTaskSet`"),
+    ] {
+        let answers = if fault == Fault::Aws { 6 } else { 1 };
+        let (endpoint, _got) = server(vec![json_error(code, message); answers]);
+        let problem = wait(cloud(&endpoint).ecs("shop").delete_task_set("orders", "ecs-svc/2")).unwrap_err();
+        assert!(problem.fault == fault && problem.words.contains(words), "{words}\n{problem:?}");
+        assert_eq!(problem.is_for_now, fault == Fault::Aws);
+    }
+    let (endpoint, _got) = server(vec![json_error("TaskSetNotFoundException", "gone")]);
+    wait(cloud(&endpoint).ecs("shop").delete_task_set("orders", "ecs-svc/2")).unwrap();
+    let (endpoint, got) = server(vec![("500 Oh", String::new())]);
+    let lost = wait(cloud(&endpoint).ecs("shop").set_primary("orders", "ecs-svc/2")).unwrap_err();
+    assert!(lost.is_uncertain && got.try_iter().count() == 1, "what may have been done is not done again unseen");
+    let service = r#"{"services":[{"serviceName":"orders","status":"ACTIVE","desiredCount":3,"runningCount":3,"pendingCount":0,
+        "deploymentController":{"type":"EXTERNAL"},"taskSets":[{"id":"ecs-svc/1","status":"PRIMARY","taskDefinition":"arn:td:7",
+        "scale":{"value":50,"unit":"PERCENT"},"runningCount":2,"pendingCount":0,"stabilityStatus":"STEADY_STATE",
+        "loadBalancers":[{"targetGroupArn":"tg-blue","containerPort":8080}]}]}]}"#;
+    let (endpoint, _got) = server(vec![json(service)]);
+    let found = wait(cloud(&endpoint).ecs("shop").services(&["orders"])).unwrap().remove(0);
+    let set = &found.task_sets[0];
+    assert_eq!((found.controller, set.status, set.is_steady), (Controller::External, TaskSetStatus::Primary, true));
+    assert_eq!((set.desired, set.is_whole, set.running), (2, false, 2));
+    assert_eq!(set.groups, [("tg-blue".to_owned(), Some(8080))]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::super::deploy::inputs::{
     self, DRY_RUN, ENVIRONMENT, IRREVERSIBLE, hooks, on_active, rollback_on, steps, timeout,
 };
 use super::Strategy;
-use super::inputs::{Wish, foreign};
+use super::inputs::{Wish, foreign, uncounted};
 use crate::action::{OutputFacts, input, required};
 
 /// Its inputs.
@@ -20,20 +20,25 @@ pub const INPUTS: &[InputFacts] = &[
     input(
         "strategy",
         "weighted",
-        "weighted: our steps between two services; codedeploy, ecs-native, rolling: AWS's own",
+        "weighted: our steps between two services or task sets; codedeploy, ecs-native, rolling: AWS's own",
     )
     .form(Form::Words(Strategy::WORDS)),
     input("image", "", "HOST/NAME@sha256:…, put into the container; empty: as the task definition has it").form(TAKES),
     input("container-name", "", "The container that serves; empty: the first one with a port"),
     ENVIRONMENT,
     input("version", "", "For people; empty: the end of the image's digest"),
-    input("services", "", "For `weighted`: the two ECS services that take turns; empty: <service>-a,<service>-b")
-        .form(OF_STRATEGY),
+    input(
+        "services",
+        "",
+        "For `weighted`: the two ECS services that take turns, or one whose task sets do; empty: <service>-a,<service>-b",
+    )
+    .form(OF_STRATEGY),
     input("listener-rule", "", "For `weighted`: ARN of the rule, or of the listener, that shares users between them")
         .form(OF_STRATEGY),
     input("test-listener-rule", "", "ARN of the rule that leads tests to what comes; empty: none does")
         .form(OF_STRATEGY),
-    input("desired-count", "", "Tasks of what is deployed; empty: as many as what stands has").form(TAKES),
+    input("desired-count", "", "Tasks of what is deployed; empty: as many as what stands has")
+        .form(Form::Beside(tasks_of)),
     input(
         "minimum-healthy-percent",
         "",
@@ -103,6 +108,16 @@ fn of_strategy(name: &str, text: &str, others: Others<'_>) -> Vec<Wrong> {
     let strategy = others("strategy").and_then(|word| Strategy::read(word.trim()));
     if let Some(strategy) = strategy.filter(|_| wrong.is_empty() && !text.trim().is_empty()) {
         wrong.extend(foreign(name, strategy));
+    }
+    wrong
+}
+
+/// What is wrong with a count of tasks: by itself, and for the services that stand beside it.
+fn tasks_of(name: &str, text: &str, others: Others<'_>) -> Vec<Wrong> {
+    let mut wrong = one(name, text);
+    let services = others("services").filter(|services| !services.contains("${{"));
+    if wrong.is_empty() && !text.trim().is_empty() {
+        wrong.extend(services.as_deref().and_then(uncounted));
     }
     wrong
 }

@@ -49,8 +49,8 @@ pub(super) struct Wish {
     pub(super) service: String,
     pub(super) image: Option<String>,
     pub(super) container: Option<String>,
-    /// The two of `weighted`.
-    pub(super) services: [String; 2],
+    /// Who takes turns in `weighted`.
+    pub(super) pair: Pair,
     /// `None`: as many as what stands has.
     pub(super) tasks: Option<u32>,
     /// Of `rolling`: percent of the tasks that stay healthy, and that run at most.
@@ -60,6 +60,15 @@ pub(super) struct Wish {
     pub(super) test_url: Option<String>,
     pub(super) course: Course,
     texts: BTreeMap<&'static str, String>,
+}
+
+/// Who takes turns, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pair {
+    /// Two services.
+    Services([String; 2]),
+    /// Task sets of one.
+    TaskSets(String),
 }
 
 impl Wish {
@@ -102,7 +111,7 @@ impl Wish {
         let tasks = reader.some("desired-count");
         let tasks = tasks.map(|_| reader.parse("desired-count", 1, "a number from 1 to 5000", count));
         let percents = percents(&mut reader);
-        let services = services(&mut reader);
+        let pair = pair(&mut reader);
         for name in ["listener-rule", "test-listener-rule"] {
             let is_listener = |arn: &Arn| arn.resource().starts_with("listener");
             let read = |arn: &str| Arn::of(arn, "elasticloadbalancing", LISTENER).ok().filter(is_listener);
@@ -128,7 +137,7 @@ impl Wish {
             test_url: reader.some("test-url"),
             // As they are written: what nobody wrote has no default here.
             texts: INPUTS.iter().map(|input| (input.name, text(input.name).trim().to_owned())).collect(),
-            services,
+            pair,
             tasks,
             percents,
             course,
@@ -197,18 +206,32 @@ fn percents(reader: &mut Reader<'_>) -> [Option<u32>; 2] {
     [percent("minimum-healthy-percent", 0, 100), percent("maximum-percent", 100, 200)]
 }
 
-fn services(reader: &mut Reader<'_>) -> [String; 2] {
+fn pair(reader: &mut Reader<'_>) -> Pair {
     let service = reader.text("service");
-    let usual = [format!("{service}-a"), format!("{service}-b")];
+    let usual = || Pair::Services([format!("{service}-a"), format!("{service}-b")]);
     let written = reader.lines("services", &[',', '\n']);
-    match <[String; 2]>::try_from(written) {
-        Ok(both) if both[0] != both[1] => both,
-        Err(none) if none.is_empty() => usual,
-        Ok(_) | Err(_) => {
-            reader.wrong("`services` must be two different ECS services, with a comma between them");
-            usual
+    match written.as_slice() {
+        [] => usual(),
+        [one] => Pair::TaskSets(one.clone()),
+        [one, other] if one != other => Pair::Services([one.clone(), other.clone()]),
+        _ => {
+            reader.wrong(
+                "`services` must be two different ECS services, with a comma between them, or one whose task sets take turns",
+            );
+            usual()
         }
     }
+}
+
+/// Why a count of tasks is not for these `services`, if it is not.
+pub(super) fn uncounted(services: &str) -> Option<Wrong> {
+    let names = services.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    (names.count() == 1).then(|| {
+        Wrong::new(
+            "`desired-count` is not for task sets: all of a service have its count, what stands too. Leave it out, and scale the \
+             service itself (`aws ecs update-service --desired-count`)",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -228,7 +251,7 @@ mod tests {
     #[test]
     fn the_least_that_is_written() {
         let wish = read(&[]).unwrap();
-        assert_eq!(wish.services, ["orders-a", "orders-b"].map(str::to_owned));
+        assert_eq!(wish.pair, Pair::Services(["orders-a", "orders-b"].map(str::to_owned)));
         assert_eq!((wish.strategy, wish.tasks, wish.course.keep_blue.as_mins()), (Strategy::Weighted, None, 60));
         assert_eq!(wish.course.analysis.metrics, [Metric::Errors, Metric::Restarts]);
         // What nobody wrote is not taken for written, so that a strategy may have another usual time.
@@ -246,7 +269,7 @@ mod tests {
             ("analysis", "{ metrics: [restarts] }"),
         ]);
         let wish = wish.unwrap();
-        assert_eq!(wish.services, ["blue", "green"].map(str::to_owned));
+        assert_eq!(wish.pair, Pair::Services(["blue", "green"].map(str::to_owned)));
         assert_eq!((wish.course.keep_blue.as_mins(), wish.course.timeout.as_mins()), (5, 30));
         assert_eq!((wish.alarms.len(), wish.tasks), (2, Some(3)));
         assert_eq!(wish.course.analysis.metrics, [Metric::Restarts]);
@@ -256,7 +279,7 @@ mod tests {
     fn all_that_is_wrong_is_said_at_once() {
         let error = read(&[
             ("image", "r.example/orders:1"),
-            ("services", "orders"),
+            ("services", "orders,orders"),
             ("listener-rule", "orders"),
             ("desired-count", "0"),
             ("keep-blue", "1h"),
@@ -278,6 +301,10 @@ mod tests {
         ] {
             assert!(error.contains(expected), "{expected}\n{error}");
         }
+        let wish = read(&[("services", "orders")]).unwrap();
+        assert_eq!(wish.pair, Pair::TaskSets("orders".to_owned()));
+        let counted = read(&[("services", "orders"), ("desired-count", "2")]).unwrap_err();
+        assert!(counted.contains("`desired-count` is not for task sets"), "{counted}");
         let none = read(&[("listener-rule", "")]).unwrap_err();
         assert!(none.contains("`listener-rule` is needed"), "{none}");
     }

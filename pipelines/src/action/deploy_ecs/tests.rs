@@ -148,6 +148,33 @@ async fn a_dry_run_says_each_call_and_makes_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_of_task_sets_says_each_call_and_makes_none() {
+    let place = Place::on(Stage::with_task_sets());
+    let dry = place.run("v1", &[("dry-run", "true"), ("services", "orders")]).await;
+    assert!(dry.result.is_ok(), "{:?}\n{}", dry.result, dry.log);
+    for part in [
+        "task sets    of orders in orders-a and orders-b in cluster shop, one of them gets as many tasks as what stands",
+        "2. ecs:CreateTaskSet cluster=shop service=orders taskDefinition=orders:<new> scale=100% targetGroup=arn:aws:",
+        "3. elasticloadbalancing:ModifyListener listener=arn:aws:elasticloadbalancing:",
+        "6. ecs:UpdateServicePrimaryTaskSet cluster=shop service=orders primaryTaskSet=<new>",
+        "7. ecs:DeleteTaskSet cluster=shop service=orders taskSet=ecs-svc/",
+        "force=true (after 1h)",
+    ] {
+        assert!(dry.log.contains(part), "{part}\n{}", dry.log);
+    }
+    let changes = ["ECS.RegisterTaskDefinition", "ECS.CreateTaskSet", "ELBv2.ModifyListener"];
+    assert_eq!(changes.map(|call| place.stage.fake.effects(call)), [0; 3]);
+    // Two groups take turns: one is too few.
+    let one = json!([{ "Type": "forward", "TargetGroupArn": place.stage.groups[0] }]);
+    let one = json!({ "ListenerArn": place.stage.listener, "DefaultActions": one });
+    place.stage.fake.call("ELBv2", "ModifyListener", &one).unwrap();
+    let lone = place.run("v1", &[("services", "orders")]).await;
+    failed(&lone, &["forwards to 1 target group (arn:aws:", "let it forward to both"]);
+    let counted = place.run("v1", &[("services", "orders"), ("desired-count", "3")]).await;
+    failed(&counted, &["`desired-count` is not for task sets"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_is_said_before_anything_is_done() {
     let place = Place::new();
     failed(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws::Cloud;
 use engine::step::trial::Tried;
-use fake_aws::{Fake, Options};
+use fake_aws::Options;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
@@ -56,8 +56,13 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) async fn open() -> Self {
+        Self::on(Stage::of).await
+    }
+
+    /// On the stage that this makes.
+    async fn on(set: fn(Options, &Value) -> Stage) -> Self {
         let options = Options { speed: SPEED, containers: true, ..Options::default() };
-        let stage = Stage::of(options, &definition(image(), "v1", &[]));
+        let stage = set(options, &definition(image(), "v1", &[]));
         stage.fake.call("ECR", "CreateRepository", &json!({ "repositoryName": "shop/orders" })).unwrap();
         let variables = stage.fake.environment();
         let cloud = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap();
@@ -75,12 +80,7 @@ impl Shop {
         let pushed = push.run(&Docker::connect().await.unwrap(), |_| {}).await.unwrap();
         let address = stage.fake.wait_for(PATIENCE, |fake| fake.listener_address(&stage.listener)).unwrap().to_string();
         // The first one answers before its last task is healthy, and nothing else is deployed until then.
-        let going = json!({ "cluster": "shop", "service": "orders-a", "status": ["PENDING", "IN_PROGRESS"] });
-        let is_over = |fake: &Fake| {
-            let going = fake.call("ECS", "ListServiceDeployments", &going).unwrap();
-            going["serviceDeployments"].as_array().is_some_and(Vec::is_empty).then_some(())
-        };
-        stage.fake.wait_for(PATIENCE, is_over).expect("the first version is not complete");
+        stage.fake.wait_for(PATIENCE, |fake| stage.is_complete(fake)).expect("the first version is not complete");
         let shop = Self { place: Place::on(stage), image: format!("{host}/shop/orders@{}", pushed.digest), address };
         let until = Instant::now() + PATIENCE;
         while ask(&shop.address).await.as_deref() != Ok("v1") {
@@ -170,10 +170,23 @@ pub(super) async fn ask(address: &str) -> Result<String, String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_fifty_all_without_a_failed_request() {
-    let shop = Shop::open().await;
+    goes_to_the_end(&Shop::open().await, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn task_sets_go_ten_fifty_all_without_a_failed_request() {
+    let shop = Shop::on(Stage::of_task_sets).await;
+    goes_to_the_end(&shop, "orders").await;
+    let fake = &shop.place.stage.fake;
+    let made = ["ECS.CreateTaskSet", "ECS.UpdateServicePrimaryTaskSet", "ECS.UpdateService"];
+    assert_eq!(made.map(|call| fake.effects(call)), [1, 1, 0]);
+}
+
+async fn goes_to_the_end(shop: &Shop, services: &str) {
     let steps = "- { weight: 10, for: 30s, analyse: true }\n- { weight: 50, for: 30s }\n- { weight: 100, bake: 30s }";
     let analysis = "{ min-requests: 5, inconclusive: promote }";
-    let (tried, answers, took) = shop.deploy(&[], &[("steps", steps), ("analysis", analysis)]).await;
+    let given = [("steps", steps), ("analysis", analysis), ("services", services)];
+    let (tried, answers, took) = shop.deploy(&[], &given).await;
     assert!(tried.result.is_ok(), "{:?}", tried.result);
     assert_eq!((tried.outputs["status"].as_str(), tried.outputs["final-weight"].as_str()), ("succeeded", "100"));
     assert!(tried.outputs["task-definition-arn"].ends_with(":task-definition/orders:2"), "{:?}", tried.outputs);
@@ -188,9 +201,21 @@ async fn ten_fifty_all_without_a_failed_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_go_back_by_analysis() {
-    let shop = Shop::open().await;
+    goes_back_by_analysis(&Shop::open().await, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_of_a_task_set_go_back_by_analysis() {
+    let shop = Shop::on(Stage::of_task_sets).await;
+    goes_back_by_analysis(&shop, "orders").await;
+    let fake = &shop.place.stage.fake;
+    let made = ["ECS.CreateTaskSet", "ECS.DeleteTaskSet", "ECS.UpdateServicePrimaryTaskSet"];
+    assert_eq!(made.map(|call| fake.effects(call)), [1, 1, 0]);
+}
+
+async fn goes_back_by_analysis(shop: &Shop, services: &str) {
     let steps = "- { weight: 50, for: 10m, analyse: true }\n- { weight: 100 }";
-    let (tried, answers, _) = shop.deploy(&["sh", "-c", BAD], &[("steps", steps)]).await;
+    let (tried, answers, _) = shop.deploy(&["sh", "-c", BAD], &[("steps", steps), ("services", services)]).await;
     let error = tried.result.unwrap_err().to_string();
     assert!(error.contains("rolled-back"), "{error}");
     assert_eq!((tried.outputs["status"].as_str(), tried.outputs["final-weight"].as_str()), ("rolled-back", "0"));

@@ -6,7 +6,7 @@ use rollout::Weight;
 use serde_json::{Value, json};
 
 use super::super::troubles::last_lines;
-use super::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
+use super::settings::{COMMIT_TAG, ROLLOUT_TAG, Turns, VERSION_TAG};
 use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
@@ -30,12 +30,17 @@ impl Inner {
         if !(green.facts.task_definition == arn && runs(green, &settings)) {
             // What carries users is never replaced.
             if green.share > Weight::NONE && subject.blue.is_some() {
-                return Err(busy(green));
+                return Err(busy(green, &settings));
             }
-            let service = &green.facts.name;
-            clients.ecs.update(service, Some(&arn), tasks).await.map_err(refused)?;
+            match &settings.turns {
+                Turns::Services { services: _ } => self.update(&clients, green, &arn, tasks).await?,
+                Turns::TaskSets { .. } => {
+                    let made = self.make_set((&clients, &settings), subject, &slots, &arn).await?;
+                    return Ok(json!({ "service": green.facts.name, "task-set": made, "task-definition": arn }));
+                }
+            }
         }
-        Ok(json!({ "service": green.facts.name, "task-definition": arn }))
+        Ok(started(green, &arn))
     }
 
     /// The revision of this rollout: one that is there is used.
@@ -66,7 +71,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let slots = self.slots(&self.clients(&settings)?, &settings).await?;
         let green = slots.of(subject.green.id).filter(|slot| runs(slot, &settings));
-        Ok(green.map(|slot| json!({ "service": slot.facts.name, "task-definition": slot.facts.task_definition })))
+        Ok(green.map(|slot| started(slot, &slot.facts.task_definition)))
     }
 
     /// See [`rollout::Call::TestTraffic`].
@@ -108,33 +113,41 @@ impl Inner {
         if green.share != Weight::ALL {
             return Err(CallError::last(format!(
                 "{} has {} of the users and was to have all of them: somebody else changed the rule",
-                green.facts.name, green.share
+                green.called(&settings),
+                green.share
             )));
         }
+        self.set_primary(&clients, green).await?;
         let mut made = json!({ "service": green.facts.name });
         keep_image(&clients.cloud, subject, &mut made).await?;
         Ok(made)
     }
 
-    /// Lets a revision's service run nothing, and waits for the end of its tasks; refused while it has users.
+    /// Lets a revision's service run nothing, or ends its task set, and waits for the end of its tasks; refused while it has users.
     pub(super) async fn stop(&self, subject: &Subject, revision: u64) -> Result<Value, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let mut pause = STOP_PAUSE_MIN;
+        let mut seen = None;
         loop {
             let slots = self.slots(&clients, &settings).await?;
-            let Some(slot) = to_stop(&slots, subject, revision) else { return Ok(json!({ "cut": 0 })) };
-            if slot.share > Weight::NONE {
-                return Err(busy(slot));
-            }
-            if slot.facts.desired > 0 {
-                clients.ecs.update(&slot.facts.name, None, 0).await.map_err(refused)?;
-            } else if slot.facts.running == 0 && slot.facts.pending == 0 {
-                let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
-                let mut logs: Vec<String> = ended.iter().map(aws::explained).collect();
-                let (definition, container) = (&settings.task_definition, &settings.container);
-                logs.extend(last_lines(&clients.cloud, definition, container, &ended).await);
-                return Ok(json!({ "cut": 0, "logs": logs }));
+            match to_stop(&slots, subject, revision).cloned() {
+                Some(slot) => {
+                    if slot.share > Weight::NONE {
+                        return Err(busy(&slot, &settings));
+                    }
+                    if slot.set.is_some() {
+                        self.end_set(&clients, &slots, &slot).await?;
+                    } else if slot.facts.desired > 0 {
+                        self.idle(&clients, &slot).await?;
+                    } else if slot.is_empty() {
+                        return last_words((&clients, &settings), Some(&slot)).await;
+                    }
+                    seen = Some(slot);
+                }
+                None if !slots.drains() => return last_words((&clients, &settings), seen.as_ref()).await,
+                // Its task set ends, and is not the service's any more after that.
+                None => {}
             }
             let next = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
             self.clock.wait_until(next).await;
@@ -146,13 +159,30 @@ impl Inner {
     pub(super) async fn is_stopped(&self, subject: &Subject, revision: u64) -> Result<Option<Value>, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let slots = self.slots(&self.clients(&settings)?, &settings).await?;
-        let runs = to_stop(&slots, subject, revision)
-            .is_some_and(|slot| slot.facts.desired > 0 || slot.facts.running > 0 || slot.facts.pending > 0);
-        Ok((!runs).then(|| json!({ "cut": 0 })))
+        let slot = to_stop(&slots, subject, revision);
+        let runs = slot.is_some_and(|slot| slot.set.is_some() || slot.facts.desired > 0 || !slot.is_empty());
+        Ok((!runs && !slots.drains()).then(|| json!({ "cut": 0 })))
     }
 }
 
-/// The service of a revision, which is the other one's by no mistake.
+/// How the tasks of what was stopped ended, and the end of their logs.
+async fn last_words((clients, settings): (&Clients, &Settings), slot: Option<&Slot>) -> Result<Value, CallError> {
+    let Some(slot) = slot else { return Ok(json!({ "cut": 0 })) };
+    let ended = slot.ended(clients).await?;
+    let mut logs: Vec<String> = ended.iter().map(aws::explained).collect();
+    logs.extend(last_lines(&clients.cloud, &settings.task_definition, &settings.container, &ended).await);
+    Ok(json!({ "cut": 0, "logs": logs }))
+}
+
+/// What is told of green once it is there.
+fn started(green: &Slot, arn: &str) -> Value {
+    match &green.set {
+        Some(set) => json!({ "service": green.facts.name, "task-set": set.id, "task-definition": arn }),
+        None => json!({ "service": green.facts.name, "task-definition": arn }),
+    }
+}
+
+/// The place of a revision, which is the other one's by no mistake.
 fn to_stop<'a>(slots: &'a Slots, subject: &Subject, revision: u64) -> Option<&'a Slot> {
     let found = slots.of(revision)?;
     // Two that are of nobody's rollout look alike; the one beside green is meant.
@@ -161,12 +191,14 @@ fn to_stop<'a>(slots: &'a Slots, subject: &Subject, revision: u64) -> Option<&'a
 
 /// Whether as many tasks are asked for as green is to have. Once they are, somebody may scale them.
 fn runs(green: &Slot, settings: &Settings) -> bool {
-    settings.tasks.map_or(green.facts.desired > 0, |tasks| green.facts.desired == tasks)
+    let is_whole = green.set.as_ref().is_none_or(|set| set.is_whole);
+    is_whole && settings.tasks.map_or(green.facts.desired > 0, |tasks| green.facts.desired == tasks)
 }
 
-fn busy(slot: &Slot) -> CallError {
+fn busy(slot: &Slot, settings: &Settings) -> CallError {
     CallError::last(format!(
-        "service {} has {} of the users; it is not touched while it has any",
-        slot.facts.name, slot.share
+        "{} has {} of the users; it is not touched while it has any",
+        slot.called(settings),
+        slot.share
     ))
 }

@@ -1,4 +1,5 @@
-//! Deploys to ECS: two services of a cluster take turns, and a rule of their load balancer shares users between them by weight.
+//! Deploys to ECS: two services of a cluster take turns, or task sets of one service in two target groups, and a rule of their load
+//! balancer shares users between them by weight.
 //!
 //! So every schedule can be expressed, which neither CodeDeploy nor ECS itself does. What stands is told by the rule's weights and
 //! by the tag that each task definition has with its rollout; nothing is kept here. Each call looks first and then sets what is not
@@ -12,6 +13,10 @@ mod effects;
 pub(crate) mod lives;
 mod observe;
 mod preflight;
+mod services;
+mod sets;
+#[cfg(test)]
+mod sets_tests;
 mod settings;
 mod slots;
 #[cfg(test)]
@@ -28,7 +33,7 @@ use engine::clock::Clock;
 use rollout::{Call, Observation};
 use serde_json::Value;
 
-pub use self::settings::Settings;
+pub use self::settings::{Settings, Turns};
 
 pub(crate) use self::observe::{Counted, METRICS};
 pub(crate) use self::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG, group_dimension};
@@ -46,6 +51,7 @@ struct Inner {
     /// Task definitions never change once they are registered.
     definitions: Mutex<HashMap<String, Registered>>,
     counted: observe::Counted,
+    failures: sets::Failures,
     clock: Arc<dyn Clock>,
 }
 
@@ -65,7 +71,8 @@ impl Weighted {
     /// One that uses the keys of `clouds`. Touches nothing yet.
     #[must_use]
     pub fn new(clouds: Clouds, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { clouds, definitions: Mutex::default(), counted: observe::Counted::default(), clock }))
+        let (definitions, counted, failures) = Default::default();
+        Self(Arc::new(Inner { clouds, definitions, counted, failures, clock }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws::{Metric, TargetFacts, TargetState, explained};
+use aws::{Ended, Metric, TargetFacts, TargetState, explained};
 use rollout::{Counters, Observation, Side, Weight};
 
 use super::super::troubles::last_lines;
@@ -59,12 +59,12 @@ impl Inner {
             let [requests, errors, lost] = std::array::from_fn(|number| sums.get(at + number).copied().unwrap_or(0.0));
             self.counted.grown(subject.rollout, &slot.group, requests, errors + lost)
         };
-        let green_side = self
-            .side((&clients, &settings), green, slots.wanted(green, subject.green.id, &settings), counted(green, 0))
-            .await?;
+        let wanted = slots.wanted(green, subject.green.id, &settings);
+        let green_side = self.side((&clients, &settings, subject.rollout), green, wanted, counted(green, 0)).await?;
         let blue_side = match blue {
             Some(blue) => {
-                Some(self.side((&clients, &settings), blue, blue.facts.desired, counted(blue, METRICS.len())).await?)
+                let (of, counted) = ((&clients, &settings, subject.rollout), counted(blue, METRICS.len()));
+                Some(self.side(of, blue, blue.facts.desired, counted).await?)
             }
             None => None,
         };
@@ -97,7 +97,7 @@ impl Inner {
 
     async fn side(
         &self,
-        (clients, settings): (&Clients, &Settings),
+        (clients, settings, rollout): (&Clients, &Settings, u64),
         slot: &Slot,
         wanted: u32,
         counters: Counters,
@@ -105,38 +105,42 @@ impl Inner {
         let targets = clients.balancer.targets(&slot.group).await.map_err(refused)?;
         let healthy = targets.iter().filter(|target| target.state == TargetState::Healthy).count();
         let healthy = u32::try_from(healthy).unwrap_or(u32::MAX).min(wanted);
-        let trouble = if healthy < wanted { self.trouble((clients, settings), slot, &targets).await? } else { None };
+        let is_short = healthy < wanted;
+        // ECS counts those of a service that failed; those of a task set are looked at. A look has few questions.
+        let asks = is_short && (slot.set.is_some() || slot.facts.failed > 0 || slot.facts.given_up.is_some());
+        let ended = if asks { slot.ended(clients).await? } else { Vec::new() };
+        let failed = self.failed(rollout, slot, &ended);
+        let trouble = if is_short { trouble((clients, settings), slot, &ended, &targets).await } else { None };
         Ok(Side {
             wanted,
             healthy,
             failed: if slot.facts.given_up.is_some() { wanted.saturating_sub(healthy) } else { 0 },
-            restarts: u64::from(slot.facts.failed),
+            restarts: u64::from(failed),
             in_flight: 0,
             counters,
             trouble,
         })
     }
+}
 
-    /// Why it is not healthy: what ECS gave up for, tasks that ended, targets that fail their checks.
-    async fn trouble(
-        &self,
-        (clients, settings): (&Clients, &Settings),
-        slot: &Slot,
-        targets: &[TargetFacts],
-    ) -> Result<Option<String>, CallError> {
-        let mut words: Vec<String> = slot.facts.given_up.iter().cloned().collect();
-        if slot.facts.failed > 0 || slot.facts.given_up.is_some() {
-            let ended = clients.ecs.ended(&slot.facts.name).await.map_err(refused)?;
-            words.extend(ended.iter().take(TROUBLES_MAX).map(explained));
-            words.extend(last_lines(&clients.cloud, &settings.task_definition, &settings.container, &ended).await);
-        }
-        let failing = targets.iter().filter(|target| target.state == TargetState::Unhealthy);
-        words.extend(failing.take(TROUBLES_MAX).map(|target| format!("target {}: {}", target.address, target.why)));
-        // Why no task could be started at all is only among the events.
-        let is_stuck = |event: &&String| event.contains("unable to");
-        words.extend(slot.facts.events.iter().find(is_stuck).filter(|_| slot.facts.running == 0).cloned());
-        Ok((!words.is_empty()).then(|| format!("service {}: {}", slot.facts.name, words.join("\n  "))))
+/// Why it is not healthy: what ECS gave up for, tasks that ended, targets that fail their checks.
+async fn trouble(
+    (clients, settings): (&Clients, &Settings),
+    slot: &Slot,
+    ended: &[Ended],
+    targets: &[TargetFacts],
+) -> Option<String> {
+    let mut words: Vec<String> = slot.facts.given_up.iter().cloned().collect();
+    if !ended.is_empty() {
+        words.extend(ended.iter().take(TROUBLES_MAX).map(explained));
+        words.extend(last_lines(&clients.cloud, &settings.task_definition, &settings.container, ended).await);
     }
+    let failing = targets.iter().filter(|target| target.state == TargetState::Unhealthy);
+    words.extend(failing.take(TROUBLES_MAX).map(|target| format!("target {}: {}", target.address, target.why)));
+    // Why no task could be started at all is only among the events.
+    let is_stuck = |event: &&String| event.contains("unable to");
+    words.extend(slot.facts.events.iter().find(is_stuck).filter(|_| slot.facts.running == 0).cloned());
+    (!words.is_empty()).then(|| format!("{}: {}", slot.called(settings), words.join("\n  ")))
 }
 
 #[cfg(test)]

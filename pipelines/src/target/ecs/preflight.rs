@@ -1,10 +1,11 @@
-//! Whether it can be done at all: both services, their rule, what stands, and alarms.
+//! Whether it can be done at all: both places, their rule, what stands, and alarms.
 
-use aws::{Controller, TargetState};
+use aws::TargetState;
 use rollout::fact::Found;
 
-use super::slots::{Slot, Slots};
-use super::{Clients, Inner, Settings, refused};
+use super::settings::Turns;
+use super::slots::{Slot, Slots, short};
+use super::{Clients, Inner, Settings, refused, sets};
 use crate::rollout::{CallError, Subject};
 use crate::target::revisions::{PLAN_TAG, mark};
 
@@ -21,9 +22,13 @@ impl Inner {
         let clients = self.clients(&settings)?;
         let slots = self.slots(&clients, &settings).await?;
         fits(&settings, &slots)?;
-        is_ours(subject, &slots)?;
+        is_ours(subject, &settings, &slots)?;
         self.quiet(&clients, subject, &settings).await?;
-        let blue = self.standing(&clients, subject, &slots).await?;
+        let blue = self.standing((&clients, &settings), subject, &slots).await?;
+        let blue = match &settings.turns {
+            Turns::Services { services: _ } => blue,
+            Turns::TaskSets { .. } => Some(sets::stands(&settings, subject, &slots, blue)?),
+        };
         let is_warm = |id: u64| {
             let enough = |slot: &&Slot| {
                 let tasks = slots.wanted(slot, id, &settings);
@@ -57,7 +62,7 @@ impl Inner {
     /// Who has the users; `None`: nobody runs yet.
     async fn standing<'a>(
         &self,
-        clients: &Clients,
+        (clients, settings): (&Clients, &Settings),
         subject: &Subject,
         slots: &'a Slots,
     ) -> Result<Option<&'a Slot>, CallError> {
@@ -74,14 +79,17 @@ impl Inner {
                 let why =
                     targets.iter().find(|target| !target.why.is_empty()).map_or("it has no target", |one| &one.why);
                 Err(CallError::last(format!(
-                    "what stands (service {}) has no healthy target: {why}. Mend it first, so that there is something to go back to",
-                    blue.facts.name
+                    "what stands ({}) has no healthy target: {why}. Mend it first, so that there is something to go back to",
+                    blue.called(settings)
                 )))
             }
             [one, other, ..] => Err(CallError::last(format!(
                 "users are shared between {} ({}) and {} ({}), and no rollout of `pipe` does that: set one of the two to all of them \
                  in the rule first",
-                one.facts.name, one.share, other.facts.name, other.share
+                one.called(settings),
+                one.share,
+                other.called(settings),
+                other.share
             ))),
         }
     }
@@ -89,7 +97,7 @@ impl Inner {
 
 /// Numbers of rollouts begin anew with each installation, and colours are told by them: one that another installation has given must
 /// not be taken for this rollout's own.
-fn is_ours(subject: &Subject, slots: &Slots) -> Result<(), CallError> {
+fn is_ours(subject: &Subject, settings: &Settings, slots: &Slots) -> Result<(), CallError> {
     let mark = mark(subject.rollout, &subject.plan);
     let foreign = slots.both.iter().find(|slot| {
         let tag = slot.definition.as_ref().and_then(|definition| definition.tag(PLAN_TAG));
@@ -98,40 +106,33 @@ fn is_ours(subject: &Subject, slots: &Slots) -> Result<(), CallError> {
     match foreign {
         None => Ok(()),
         Some(slot) => Err(CallError::last(format!(
-            "service {} runs what rollout {} of another installation of pipe deployed, and this is rollout {} too: deploy again, the next              one has another number. One server should deploy a service",
-            slot.facts.name, subject.rollout, subject.rollout
+            "{} runs what rollout {} of another installation of pipe deployed, and this is rollout {} too: deploy again, the next one \
+             has another number. One server should deploy a service",
+            slot.called(settings),
+            subject.rollout,
+            subject.rollout
         ))),
     }
 }
 
-/// Whether the two services and the rule are such as weights need.
+/// Whether the rule shares users between the two, and nobody else is in between.
 fn fits(settings: &Settings, slots: &Slots) -> Result<(), CallError> {
-    for slot in &slots.both {
-        let words = match slot.facts.controller {
-            Controller::Ecs => continue,
-            Controller::CodeDeploy => {
-                "CODE_DEPLOY: use `strategy: codedeploy`, or make two services with the controller ECS"
+    let [one, other] = &slots.both;
+    let is_foreign = |(group, weight): &&(String, u32)| *weight > 0 && ![&one.group, &other.group].contains(&group);
+    if let Some((group, _)) = slots.shares.0.iter().find(is_foreign) {
+        let neither = match &settings.turns {
+            Turns::Services { services: [one, other] } => format!("in which neither {one} nor {other} is"),
+            Turns::TaskSets { .. } => {
+                format!("beside {} and {}", short(&one.group), short(&other.group))
             }
-            Controller::External => "EXTERNAL: make two services with the controller ECS",
         };
         return Err(CallError::last(format!(
-            "service {} has the deployment controller {words}; a controller cannot be changed",
-            slot.facts.name
+            "{} shares users with {group} too, {neither}: name another rule, or take it out",
+            settings.rule
         )));
     }
-    let [one, other] = &slots.both;
-    if one.group == other.group {
-        return Err(CallError::last(format!(
-            "services {} and {} are in the same target group: give each one of its own",
-            one.facts.name, other.facts.name
-        )));
-    }
-    let foreign = slots.shares.0.iter().find(|(group, _)| ![&one.group, &other.group].contains(&group));
-    match foreign {
-        Some((group, weight)) if *weight > 0 => Err(CallError::last(format!(
-            "{} shares users with {group} too, in which neither {} nor {} is: name another rule, or take it out",
-            settings.rule, one.facts.name, other.facts.name
-        ))),
-        Some(_) | None => Ok(()),
+    match &settings.turns {
+        Turns::Services { services: _ } => Ok(()),
+        Turns::TaskSets { .. } => sets::fits(settings, slots),
     }
 }

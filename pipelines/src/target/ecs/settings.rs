@@ -23,8 +23,9 @@ pub struct Settings {
     pub region: String,
     /// The cluster's name or ARN.
     pub cluster: String,
-    /// The two ECS services that take turns.
-    pub services: [String; 2],
+    /// Who takes turns.
+    #[serde(flatten)]
+    pub turns: Turns,
     /// ARN of the listener's rule, or of the listener, that shares users between them.
     pub rule: String,
     /// ARN of that which leads tests to what comes.
@@ -40,6 +41,24 @@ pub struct Settings {
     /// Names of alarms of CloudWatch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
+}
+
+/// What has two places of which one has the users and the other one gets what comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "kebab-case")]
+pub enum Turns {
+    /// Two ECS services, each in a target group of its own.
+    Services {
+        /// Their names.
+        services: [String; 2],
+    },
+    /// Task sets of one service whose controller is `EXTERNAL`.
+    TaskSets {
+        /// The service's name.
+        task_sets_of: String,
+        /// ARNs of the two target groups that they come into.
+        target_groups: [String; 2],
+    },
 }
 
 impl Settings {
@@ -75,7 +94,7 @@ mod tests {
             account: "123456789012".into(),
             region: "eu-central-1".into(),
             cluster: "shop".into(),
-            services: ["orders-a".into(), "orders-b".into()],
+            turns: Turns::Services { services: ["orders-a".into(), "orders-b".into()] },
             rule: "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/shop/50dc/f2f7/9683".into(),
             test_rule: None,
             container: "app".into(),
@@ -87,6 +106,12 @@ mod tests {
         let group = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/orders-a/73e2";
         assert_eq!(group_dimension(group), "targetgroup/orders-a/73e2");
         let json = serde_json::to_value(&settings).unwrap();
+        assert_eq!(json["services"], serde_json::json!(["orders-a", "orders-b"]), "as plans have them that are kept");
+        assert_eq!(serde_json::from_value::<Settings>(json).unwrap(), settings);
+        let turns = Turns::TaskSets { task_sets_of: "orders".into(), target_groups: ["a".into(), "b".into()] };
+        let settings = Settings { turns, ..settings };
+        let json = serde_json::to_value(&settings).unwrap();
+        assert_eq!((&json["task-sets-of"], &json["target-groups"][1]), (&"orders".into(), &"b".into()));
         assert_eq!(serde_json::from_value::<Settings>(json).unwrap(), settings);
     }
 }

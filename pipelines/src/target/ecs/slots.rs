@@ -1,19 +1,22 @@
-//! The two services and who of them is which colour.
+//! The two places and who of them is which colour, whether they are services or target groups for task sets.
 
-use aws::{Registered, ServiceFacts, Shares};
+use aws::{Ended, Registered, ServiceFacts, Shares, TaskSetFacts, TaskSetStatus};
 use rollout::Weight;
 use rollout::plan::Revision;
 
-use super::settings::{COMMIT_TAG, ROLLOUT_TAG, VERSION_TAG};
+use super::settings::{COMMIT_TAG, ROLLOUT_TAG, Turns, VERSION_TAG};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
 
-/// One of the two services.
+/// One of the two services, or a target group of the one service with the task set that is in it.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
+    /// Those of the service; of a task set its own, and of a place without one no tasks.
     pub(super) facts: ServiceFacts,
-    /// Its target group.
+    /// ARN of its target group, by which the two are told apart.
     pub(super) group: String,
+    /// The task set that is in it, where there are such.
+    pub(super) set: Option<TaskSetFacts>,
     /// What it runs, as it was registered; `None` before its first deployment.
     pub(super) definition: Option<Registered>,
     /// Its share of the users.
@@ -25,9 +28,36 @@ pub(super) struct Slot {
 pub(super) struct Slots {
     pub(super) both: [Slot; 2],
     pub(super) shares: Shares,
+    /// Task sets that have no place: those that end, and those that nobody of us has made.
+    pub(super) beyond: Vec<TaskSetFacts>,
 }
 
 impl Slot {
+    /// What it is called for people.
+    pub(super) fn called(&self, settings: &Settings) -> String {
+        let of = match &settings.turns {
+            Turns::Services { services: _ } => return format!("service {}", self.facts.name),
+            Turns::TaskSets { task_sets_of, target_groups: _ } => task_sets_of,
+        };
+        match &self.set {
+            Some(set) => format!("task set {} of service {of} (target group {})", set.id, short(&self.group)),
+            None => format!("target group {} of service {of}, without a task set,", short(&self.group)),
+        }
+    }
+
+    /// Whether none of its tasks runs or starts.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.facts.running == 0 && self.facts.pending == 0
+    }
+
+    /// Its tasks that ended lately.
+    pub(super) async fn ended(&self, clients: &Clients) -> Result<Vec<Ended>, CallError> {
+        let mut ended = clients.ecs.ended(&self.facts.name).await.map_err(refused)?;
+        // Those of both task sets are the service's.
+        ended.retain(|task| self.set.is_none() || task.task_definition == self.facts.task_definition);
+        Ok(ended)
+    }
+
     /// The rollout that its tasks are of; 0: somebody else's.
     pub(super) fn rollout(&self) -> u64 {
         let tag = self.definition.as_ref().and_then(|definition| definition.tag(ROLLOUT_TAG));
@@ -58,8 +88,8 @@ impl Slots {
 
     /// Where green is or comes: where it was put, else beside blue, else where no users are.
     pub(super) fn green(&self, subject: &Subject) -> &Slot {
-        let blue = subject.blue.as_ref().and_then(|blue| self.of(blue.id)).map(|slot| slot.facts.name.clone());
-        let beside = |slot: &&Slot| blue.as_ref().is_none_or(|blue| slot.facts.name != *blue);
+        let blue = subject.blue.as_ref().and_then(|blue| self.of(blue.id)).map(|slot| slot.group.clone());
+        let beside = |slot: &&Slot| blue.as_ref().is_none_or(|blue| slot.group != *blue);
         let own = self.of(subject.green.id).filter(|slot| beside(slot));
         let free = || self.both.iter().filter(beside).min_by_key(|slot| slot.share);
         own.or_else(free).unwrap_or(&self.both[0])
@@ -73,9 +103,14 @@ impl Slots {
         settings.tasks.unwrap_or_else(own)
     }
 
+    /// Whether a task set still ends, whose ever it was.
+    pub(super) fn drains(&self) -> bool {
+        self.beyond.iter().any(|set| set.status == TaskSetStatus::Draining)
+    }
+
     /// The other one.
     pub(super) fn beside(&self, slot: &Slot) -> &Slot {
-        if self.both[0].facts.name == slot.facts.name { &self.both[1] } else { &self.both[0] }
+        if self.both[0].group == slot.group { &self.both[1] } else { &self.both[0] }
     }
 
     /// The shares with green's.
@@ -85,33 +120,18 @@ impl Slots {
 }
 
 impl Inner {
-    /// Both services as they are now: at most two questions, and one for each definition that is new.
+    /// Both places as they are now: at most two questions, and one for each definition that is new.
     pub(super) async fn slots(&self, clients: &Clients, settings: &Settings) -> Result<Slots, CallError> {
-        let [one, other] = &settings.services;
-        let found = clients.ecs.services(&[one, other]).await.map_err(refused)?;
-        let shares = clients.balancer.shares(&settings.rule).await.map_err(refused)?;
-        let mut both = Vec::new();
-        for name in [one, other] {
-            let facts = found.iter().find(|facts| facts.name == *name).cloned().ok_or_else(|| {
-                CallError::last(format!(
-                    "there is no service `{name}` in cluster {} of {}: create both of {one} and {other}, each with a target group",
-                    settings.cluster, settings.region
-                ))
-            })?;
-            let [group] = facts.target_groups.as_slice() else {
-                return Err(CallError::last(format!(
-                    "service {name} is in {} target groups; strategy `weighted` needs each of the two in one of its own",
-                    facts.target_groups.len()
-                )));
-            };
-            let definition = match facts.task_definition.as_str() {
-                "" => None,
-                arn => Some(self.definition(&clients.ecs, arn).await?),
-            };
-            let share = Weight(shares.thousandths(group).unwrap_or(0));
-            both.push(Slot { group: group.clone(), definition, share, facts });
+        match &settings.turns {
+            Turns::Services { services } => self.services(clients, settings, services).await,
+            Turns::TaskSets { task_sets_of, target_groups } => {
+                self.task_sets(clients, settings, (task_sets_of, target_groups)).await
+            }
         }
-        let both: [Slot; 2] = both.try_into().map_err(|_| CallError::last("strategy `weighted` needs two services"))?;
-        Ok(Slots { both, shares })
     }
+}
+
+/// The name in a target group's ARN.
+pub(super) fn short(group: &str) -> &str {
+    group.split('/').nth(1).unwrap_or(group)
 }

@@ -1,4 +1,4 @@
-//! A stage for tests: a cluster with two services behind a listener, of which the first has all users.
+//! A stage for tests: a cluster with two services, or two places for task sets, behind a listener; the first has all users.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use engine::clock::Clock;
 use fake_aws::{Fake, Options};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use super::Turns;
 
 /// What stands at first.
 pub(crate) const STANDS: &str = "r.example/orders:1";
@@ -21,6 +23,10 @@ pub(crate) struct Stage {
     pub(crate) fake: Arc<Fake>,
     /// The listener that users come to.
     pub(crate) listener: String,
+    /// ARNs of its two target groups.
+    pub(crate) groups: [String; 2],
+    /// Who takes turns.
+    pub(crate) turns: Turns,
 }
 
 /// A task definition with one container.
@@ -31,9 +37,18 @@ pub(crate) fn definition(image: &str) -> Value {
     })
 }
 
+/// What is in a target group.
+fn balanced(group: &str) -> Value {
+    json!({
+        "cluster": "shop", "taskDefinition": "orders:1", "launchType": "FARGATE",
+        "loadBalancers": [{ "targetGroupArn": group, "containerName": "app", "containerPort": 8080 }],
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    })
+}
+
 impl Stage {
-    /// Whose clock runs at a speed, and whose first service runs this definition.
-    pub(crate) fn of(options: Options, stands: &Value) -> Self {
+    /// Without services.
+    fn bare(options: Options, stands: &Value, turns: Turns) -> Self {
         let fake = Fake::start(options).unwrap();
         let call = |service: &str, name: &str, input: Value| fake.call(service, name, &input).unwrap();
         call("ECS", "CreateCluster", json!({ "clusterName": "shop" }));
@@ -56,19 +71,52 @@ impl Stage {
         ] } }]);
         let input = json!({ "LoadBalancerArn": balancer, "Port": 80, "Protocol": "HTTP", "DefaultActions": forward });
         let listener = text(&call("ELBv2", "CreateListener", input), "/Listeners/0/ListenerArn");
-        for (name, group, tasks) in [("orders-a", &groups[0], 2), ("orders-b", &groups[1], 0)] {
-            call(
-                "ECS",
-                "CreateService",
-                json!({
-                    "cluster": "shop", "serviceName": name, "taskDefinition": "orders:1", "desiredCount": tasks,
-                    "launchType": "FARGATE",
-                    "loadBalancers": [{ "targetGroupArn": group, "containerName": "app", "containerPort": 8080 }],
-                    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-                }),
-            );
+        Self { fake: Arc::new(fake), listener, groups, turns }
+    }
+
+    /// Whose clock runs at a speed, and whose first service runs this definition.
+    pub(crate) fn of(options: Options, stands: &Value) -> Self {
+        let stage = Self::bare(options, stands, Turns::Services { services: ["orders-a".into(), "orders-b".into()] });
+        for (name, group, tasks) in [("orders-a", &stage.groups[0], 2), ("orders-b", &stage.groups[1], 0)] {
+            let mut service = balanced(group);
+            service["serviceName"] = json!(name);
+            service["desiredCount"] = json!(tasks);
+            stage.fake.call("ECS", "CreateService", &service).unwrap();
         }
-        Self { fake: Arc::new(fake), listener }
+        stage
+    }
+
+    /// The same with one service whose task sets take turns; the first one runs this definition.
+    pub(crate) fn of_task_sets(options: Options, stands: &Value) -> Self {
+        let turns = Turns::TaskSets { task_sets_of: "orders".into(), target_groups: Default::default() };
+        let mut stage = Self::bare(options, stands, turns);
+        let mut groups = stage.groups.clone();
+        groups.sort();
+        stage.turns = Turns::TaskSets { task_sets_of: "orders".into(), target_groups: groups };
+        let service = json!({
+            "cluster": "shop", "serviceName": "orders", "desiredCount": 2, "deploymentController": { "type": "EXTERNAL" },
+        });
+        stage.fake.call("ECS", "CreateService", &service).unwrap();
+        let set = stage.task_set(&stage.groups[0]);
+        let primary = json!({ "cluster": "shop", "service": "orders", "primaryTaskSet": set });
+        stage.fake.call("ECS", "UpdateServicePrimaryTaskSet", &primary).unwrap();
+        stage
+    }
+
+    /// Somebody makes a task set in a group; its id.
+    pub(crate) fn task_set(&self, group: &str) -> String {
+        let mut set = balanced(group);
+        set["service"] = json!("orders");
+        set["scale"] = json!({ "value": 100.0, "unit": "PERCENT" });
+        set["tags"] = json!([{ "key": "team", "value": "shop" }]);
+        text(&self.fake.call("ECS", "CreateTaskSet", &set).unwrap(), "/taskSet/id")
+    }
+
+    /// Task sets in the fake's mind alone; what stands is healthy.
+    pub(crate) fn with_task_sets() -> Self {
+        let stage = Self::of_task_sets(Options { speed: 60.0, ..Options::default() }, &definition(STANDS));
+        stage.fake.advance(Duration::from_secs(300));
+        stage
     }
 
     /// In the fake's mind alone, on a fast clock; what stands is healthy.
@@ -76,6 +124,19 @@ impl Stage {
         let stage = Self::of(Options { speed: 60.0, ..Options::default() }, &definition(STANDS));
         stage.fake.advance(Duration::from_secs(300));
         stage
+    }
+
+    /// `Some` once what stands has all of its tasks, and ECS calls it whole.
+    pub(crate) fn is_complete(&self, fake: &Fake) -> Option<()> {
+        let service = match &self.turns {
+            Turns::Services { services: [first, _] } => first,
+            Turns::TaskSets { task_sets_of, target_groups: _ } => task_sets_of,
+        };
+        let asked = json!({ "cluster": "shop", "services": [service] });
+        let described = fake.call("ECS", "DescribeServices", &asked).unwrap()["services"][0].clone();
+        let (sets, deployments) = (&described["taskSets"], &described["deployments"]);
+        let is_whole = sets[0]["stabilityStatus"] == "STEADY_STATE" || deployments[0]["rolloutState"] == "COMPLETED";
+        is_whole.then_some(())
     }
 
     /// The fake's time.

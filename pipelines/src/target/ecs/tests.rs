@@ -21,12 +21,12 @@ pub(crate) fn plan(stage: &Stage) -> Plan {
         account: "123456789012".into(),
         region: "eu-central-1".into(),
         cluster: "shop".into(),
-        services: ["orders-a".into(), "orders-b".into()],
+        turns: stage.turns.clone(),
         rule: stage.listener.clone(),
         test_rule: None,
         container: "app".into(),
         task_definition: definition(IMAGE),
-        tasks: Some(2),
+        tasks: matches!(stage.turns, Turns::Services { .. }).then_some(2),
         alarms: Vec::new(),
     };
     Plan {
@@ -53,15 +53,18 @@ pub(crate) fn plan(stage: &Stage) -> Plan {
     }
 }
 
-struct Story {
-    stage: Stage,
-    fake: Arc<Fake>,
-    target: Weighted,
+pub(super) struct Story {
+    pub(super) stage: Stage,
+    pub(super) fake: Arc<Fake>,
+    pub(super) target: Weighted,
 }
 
 /// Two services of which the first has all users.
 fn story() -> Story {
-    let stage = Stage::new();
+    story_on(Stage::new())
+}
+
+pub(super) fn story_on(stage: Stage) -> Story {
     let variables = stage.fake.environment();
     let cloud = Cloud::of(None, |name| variables.get(name).map(String::as_str)).unwrap();
     let clouds = Clouds::default();
@@ -71,17 +74,17 @@ fn story() -> Story {
 }
 
 impl Story {
-    fn subject(&self, blue: Option<Revision>) -> Subject {
+    pub(super) fn subject(&self, blue: Option<Revision>) -> Subject {
         let green = Revision { id: ROLLOUT, image: IMAGE.into(), version: "v2".into(), commit: "1a38bd2".into() };
         Subject { rollout: ROLLOUT, token: 1, plan: Arc::new(plan(&self.stage)), blue, green }
     }
 
-    async fn perform(&self, blue: Option<&Revision>, call: Call) -> Result<Value, CallError> {
+    pub(super) async fn perform(&self, blue: Option<&Revision>, call: Call) -> Result<Value, CallError> {
         self.target.perform(&CallOrder { subject: self.subject(blue.cloned()), effect: 1, call }).await
     }
 
     /// With the answer of an operation lost: the call is tried again as the driver does, and has one effect.
-    async fn once(&self, blue: Option<&Revision>, call: Call, operation: &str) -> Value {
+    pub(super) async fn once(&self, blue: Option<&Revision>, call: Call, operation: &str) -> Value {
         let before = self.fake.effects(operation);
         self.fake.add_fault(operation, 1, Fault::DropResponse);
         let mut tried = self.perform(blue, call.clone()).await;
@@ -101,7 +104,7 @@ impl Story {
         done
     }
 
-    async fn seen(&self, blue: &Revision, healthy: u32) -> Observation {
+    pub(super) async fn seen(&self, blue: &Revision, healthy: u32) -> Observation {
         let subject = self.subject(Some(blue.clone()));
         for _ in 0..200 {
             let seen = self.target.observe(&subject).await.unwrap();
