@@ -105,6 +105,8 @@ pub struct Ended {
     pub task: String,
     /// ARN of its task definition.
     pub task_definition: String,
+    /// When it was made.
+    pub at: Option<SystemTime>,
     /// ECS's word for why.
     pub stopped: String,
     /// Each container with its exit code, if it ran, and a reason.
@@ -287,6 +289,7 @@ fn ended(of: &aws_sdk_ecs::types::Task) -> Ended {
     Ended {
         task: text(of.task_arn().and_then(|arn| arn.rsplit('/').next())),
         task_definition: text(of.task_definition_arn()),
+        at: of.created_at().and_then(|at| SystemTime::try_from(*at).ok()),
         stopped: text(of.stopped_reason()),
         containers: of.containers().iter().map(container).collect(),
     }

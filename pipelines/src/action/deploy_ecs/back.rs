@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::tests::{Place, failed};
 use super::{paced, rolling};
+use crate::target::ecs::stage::Stage;
 
 const IMAGES: [&str; 2] = [
     "r.example/orders@sha256:1111111111111111111111111111111111111111111111111111111111111111",
@@ -62,6 +63,43 @@ async fn weighted_goes_back() {
     let place = story(Place::new(), "orders", deploy).await;
     // The first deployment came to `b`, the second to `a`: `b` has the users again.
     assert_eq!(runs(&place, "orders-b"), IMAGES[0]);
+}
+
+/// The first of the images has the users, in the group that it first came to.
+fn has_users_again(place: &Place, [registered, made]: [usize; 2]) {
+    let call = |name: &str, input: serde_json::Value| place.stage.fake.call("ECS", name, &input).unwrap();
+    let sets = call("DescribeTaskSets", json!({ "cluster": "shop", "service": "orders" }));
+    let serves = sets["taskSets"].as_array().unwrap().iter().find(|set| set["status"] == "PRIMARY").unwrap();
+    assert_eq!(serves["loadBalancers"][0]["targetGroupArn"], place.stage.groups[1].as_str());
+    let definition = call("DescribeTaskDefinition", json!({ "taskDefinition": serves["taskDefinition"] }));
+    assert_eq!(definition["taskDefinition"]["containerDefinitions"][0]["image"], IMAGES[0]);
+    let calls = ["ECS.RegisterTaskDefinition", "ECS.CreateTaskSet", "ECS.UpdateServicePrimaryTaskSet"];
+    assert_eq!(calls.map(|call| place.stage.fake.effects(call)), [registered, made, 3]);
+}
+
+async fn deploy_task_set(place: &Place, image: &str, keep: &str) -> Tried {
+    let given = [("image", image), ("steps", STEPS), ("services", "orders"), ("keep-blue", keep)];
+    place.run(image, &given).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_set_that_is_kept_has_the_users_again() {
+    let deploy = async |place: &Place, _: &str, image: &str| deploy_task_set(place, image, "1h").await;
+    let place = story(Place::on(Stage::with_task_sets()), "orders", deploy).await;
+    has_users_again(&place, [2, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_set_that_was_ended_is_made_again() {
+    let place = Place::on(Stage::with_task_sets());
+    for image in IMAGES {
+        let tried = deploy_task_set(&place, image, "0s").await;
+        assert!(tried.result.is_ok(), "{:?}\n{}", tried.result, tried.log);
+    }
+    let back = place.back("back", "orders", true).await;
+    assert!(back.result.is_ok(), "{:?}\n{}", back.result, back.log);
+    assert_eq!(back.outputs["image"], IMAGES[0]);
+    has_users_again(&place, [3, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,8 @@ mod registries;
 mod rolling;
 mod strategy;
 #[cfg(test)]
+mod task_sets;
+#[cfg(test)]
 pub(in crate::action) mod tests;
 #[cfg(test)]
 mod traffic;

@@ -60,7 +60,7 @@ impl Shop {
     }
 
     /// On the stage that this makes.
-    async fn on(set: fn(Options, &Value) -> Stage) -> Self {
+    pub(super) async fn on(set: fn(Options, &Value) -> Stage) -> Self {
         let options = Options { speed: SPEED, containers: true, ..Options::default() };
         let stage = set(options, &definition(image(), "v1", &[]));
         stage.fake.call("ECR", "CreateRepository", &json!({ "repositoryName": "shop/orders" })).unwrap();
@@ -96,7 +96,17 @@ impl Shop {
         command: &[&str],
         given: &[(&str, &str)],
     ) -> (Tried, BTreeMap<String, usize>, Duration) {
-        let file = definition(&self.image, "v2", command).to_string();
+        self.deploy_as("v2", command, given).await
+    }
+
+    /// As this version, by a step of its own.
+    pub(super) async fn deploy_as(
+        &self,
+        version: &str,
+        command: &[&str],
+        given: &[(&str, &str)],
+    ) -> (Tried, BTreeMap<String, usize>, Duration) {
+        let file = definition(&self.image, version, command).to_string();
         std::fs::write(self.place.workspace().join("taskdef.json"), file).unwrap();
         let over = CancellationToken::new();
         let users = (0..USERS).map(|_| {
@@ -114,7 +124,7 @@ impl Shop {
         });
         let users: Vec<_> = users.collect();
         let begun = Instant::now();
-        let tried = self.place.run("deploy", given).await;
+        let tried = self.place.run(version, given).await;
         let took = begun.elapsed();
         over.cancel();
         let mut answers = BTreeMap::<String, usize>::new();
@@ -173,16 +183,7 @@ async fn ten_fifty_all_without_a_failed_request() {
     goes_to_the_end(&Shop::open().await, "").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn task_sets_go_ten_fifty_all_without_a_failed_request() {
-    let shop = Shop::on(Stage::of_task_sets).await;
-    goes_to_the_end(&shop, "orders").await;
-    let fake = &shop.place.stage.fake;
-    let made = ["ECS.CreateTaskSet", "ECS.UpdateServicePrimaryTaskSet", "ECS.UpdateService"];
-    assert_eq!(made.map(|call| fake.effects(call)), [1, 1, 0]);
-}
-
-async fn goes_to_the_end(shop: &Shop, services: &str) {
+pub(super) async fn goes_to_the_end(shop: &Shop, services: &str) {
     let steps = "- { weight: 10, for: 30s, analyse: true }\n- { weight: 50, for: 30s }\n- { weight: 100, bake: 30s }";
     let analysis = "{ min-requests: 5, inconclusive: promote }";
     let given = [("steps", steps), ("analysis", analysis), ("services", services)];
@@ -204,16 +205,7 @@ async fn errors_go_back_by_analysis() {
     goes_back_by_analysis(&Shop::open().await, "").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn errors_of_a_task_set_go_back_by_analysis() {
-    let shop = Shop::on(Stage::of_task_sets).await;
-    goes_back_by_analysis(&shop, "orders").await;
-    let fake = &shop.place.stage.fake;
-    let made = ["ECS.CreateTaskSet", "ECS.DeleteTaskSet", "ECS.UpdateServicePrimaryTaskSet"];
-    assert_eq!(made.map(|call| fake.effects(call)), [1, 1, 0]);
-}
-
-async fn goes_back_by_analysis(shop: &Shop, services: &str) {
+pub(super) async fn goes_back_by_analysis(shop: &Shop, services: &str) {
     let steps = "- { weight: 50, for: 10m, analyse: true }\n- { weight: 100 }";
     let (tried, answers, _) = shop.deploy(&["sh", "-c", BAD], &[("steps", steps), ("services", services)]).await;
     let error = tried.result.unwrap_err().to_string();
@@ -225,12 +217,16 @@ async fn goes_back_by_analysis(shop: &Shop, services: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alarm_goes_back() {
-    let shop = Shop::open().await;
+    goes_back_by_alarm(&Shop::open().await, "").await;
+}
+
+pub(super) async fn goes_back_by_alarm(shop: &Shop, services: &str) {
     shop.alarm("orders-b");
     let given = [
         ("steps", "- { weight: 50, for: 10m }\n- { weight: 100 }"),
         ("alarms", "orders-5xx"),
         ("rollback-on", "failure,alarm"),
+        ("services", services),
     ];
     let (tried, _, _) = shop.deploy(&["sh", "-c", BAD], &given).await;
     let error = tried.result.unwrap_err().to_string();
@@ -240,9 +236,12 @@ async fn an_alarm_goes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_start_is_told_with_the_end_of_its_log() {
-    let shop = Shop::open().await;
+    does_not_start(&Shop::open().await, "").await;
+}
+
+pub(super) async fn does_not_start(shop: &Shop, services: &str) {
     let crash = ["sh", "-c", "echo no DATABASE_URL; exit 3"];
-    let (tried, answers, _) = shop.deploy(&crash, &[("start-period", "3m")]).await;
+    let (tried, answers, _) = shop.deploy(&crash, &[("start-period", "3m"), ("services", services)]).await;
     let error = tried.result.unwrap_err().to_string();
     for part in ["rejected", "container `app` ended with exit code 3", "the end of the log of `app`", "no DATABASE_URL"]
     {

@@ -10,6 +10,8 @@ mod calls;
 pub(crate) mod crash;
 mod effects;
 #[cfg(test)]
+mod left_tests;
+#[cfg(test)]
 pub(crate) mod lives;
 mod observe;
 mod preflight;

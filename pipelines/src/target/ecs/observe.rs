@@ -9,7 +9,7 @@ use rollout::{Counters, Observation, Side, Weight};
 
 use super::super::troubles::last_lines;
 use super::settings::group_dimension;
-use super::slots::Slot;
+use super::slots::{Slot, Slots};
 use super::{Clients, Inner, Settings, refused};
 use crate::rollout::{CallError, Subject};
 
@@ -44,13 +44,14 @@ impl Inner {
     pub(super) async fn observation(&self, subject: &Subject) -> Result<Observation, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
-        let slots = self.slots(&clients, &settings).await?;
-        let green = slots.green(subject);
+        // Before the shares: whose users set an alarm off is seen after it.
         let alarms = if settings.alarms.is_empty() {
             Vec::new()
         } else {
             clients.watch.firing(&settings.alarms).await.map_err(refused)?
         };
+        let slots = self.slots(&clients, &settings).await?;
+        let green = slots.green(subject);
         let blue = subject.blue.as_ref().map(|_| slots.beside(green));
         // From when green was registered on, also after a crash.
         let from = slots.of(subject.green.id).and_then(|slot| slot.definition.as_ref()?.at);
@@ -60,12 +61,10 @@ impl Inner {
             self.counted.grown(subject.rollout, &slot.group, requests, errors + lost)
         };
         let wanted = slots.wanted(green, subject.green.id, &settings);
-        let green_side = self.side((&clients, &settings, subject.rollout), green, wanted, counted(green, 0)).await?;
+        let of = (&clients, &settings, subject.rollout, &slots);
+        let green_side = self.side(of, green, wanted, counted(green, 0)).await?;
         let blue_side = match blue {
-            Some(blue) => {
-                let (of, counted) = ((&clients, &settings, subject.rollout), counted(blue, METRICS.len()));
-                Some(self.side(of, blue, blue.facts.desired, counted).await?)
-            }
+            Some(blue) => Some(self.side(of, blue, blue.facts.desired, counted(blue, METRICS.len())).await?),
             None => None,
         };
         let has_split = subject.blue.is_some() || green.share > Weight::NONE;
@@ -97,14 +96,14 @@ impl Inner {
 
     async fn side(
         &self,
-        (clients, settings, rollout): (&Clients, &Settings, u64),
+        (clients, settings, rollout, slots): (&Clients, &Settings, u64, &Slots),
         slot: &Slot,
         wanted: u32,
         counters: Counters,
     ) -> Result<Side, CallError> {
         let targets = clients.balancer.targets(&slot.group).await.map_err(refused)?;
         let healthy = targets.iter().filter(|target| target.state == TargetState::Healthy).count();
-        let healthy = u32::try_from(healthy).unwrap_or(u32::MAX).min(wanted);
+        let healthy = slots.healthy(slot, u32::try_from(healthy).unwrap_or(u32::MAX)).min(wanted);
         let is_short = healthy < wanted;
         // ECS counts those of a service that failed; those of a task set are looked at. A look has few questions.
         let asks = is_short && (slot.set.is_some() || slot.facts.failed > 0 || slot.facts.given_up.is_some());

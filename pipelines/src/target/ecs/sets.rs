@@ -191,6 +191,16 @@ pub(super) fn fits(settings: &Settings, slots: &Slots) -> Result<(), CallError> 
             short(&absent.group)
         )));
     }
+    if let Some(set) = slots.both.iter().filter_map(|slot| slot.set.as_ref()).find(|set| set.groups.len() > 1) {
+        let groups: Vec<&str> = set.groups.iter().map(|(group, _)| short(group)).collect();
+        return Err(CallError::last(format!(
+            "task set {} of service {} is in target groups {}: what comes would be in one alone, and users of the others would find \
+             nobody. Let each task set be in one, or use two services",
+            set.id,
+            slots.both[0].facts.name,
+            groups.join(" and ")
+        )));
+    }
     let stays = |set: &&TaskSetFacts| set.status != TaskSetStatus::Draining;
     if let Some(third) = slots.beyond.iter().find(stays) {
         let groups: Vec<&str> = third.groups.iter().map(|(group, _)| short(group)).collect();

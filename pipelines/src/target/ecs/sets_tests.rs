@@ -40,12 +40,12 @@ const LIVES: [Life; 2] = [
     },
 ];
 
-fn begin() -> Story {
+pub(super) fn begin() -> Story {
     story_on(Stage::with_task_sets())
 }
 
 /// Statuses and target groups of the task sets, by the groups' names.
-fn sets(story: &Story) -> Vec<(String, String)> {
+pub(super) fn sets(story: &Story) -> Vec<(String, String)> {
     let input = json!({ "cluster": "shop", "service": "orders" });
     let described = story.fake.call("ECS", "DescribeTaskSets", &input).unwrap();
     let one = |set: &Value| {
@@ -57,16 +57,16 @@ fn sets(story: &Story) -> Vec<(String, String)> {
     all
 }
 
-fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(group, status)| ((*group).to_owned(), (*status).to_owned())).collect()
 }
 
-async fn found(story: &Story, subject: Subject) -> Result<Found, CallError> {
+pub(super) async fn found(story: &Story, subject: Subject) -> Result<Found, CallError> {
     let order = CallOrder { subject, effect: 1, call: Call::Preflight };
     story.target.perform(&order).await.map(|found| serde_json::from_value(found).unwrap())
 }
 
-async fn stands(story: &Story) -> Revision {
+pub(super) async fn stands(story: &Story) -> Revision {
     found(story, story.subject(None)).await.unwrap().blue.unwrap()
 }
 
@@ -171,7 +171,7 @@ fn scaled(story: &Story, desired: u32) {
     story.fake.call("ECS", "UpdateService", &input).unwrap();
 }
 
-async fn refusal(story: &Story, change: &dyn Fn(&mut Plan)) -> CallError {
+pub(super) async fn refusal(story: &Story, change: &dyn Fn(&mut Plan)) -> CallError {
     let mut subject = story.subject(None);
     change(Arc::make_mut(&mut subject.plan));
     found(story, subject).await.unwrap_err()

@@ -53,8 +53,10 @@ impl Slot {
     /// Its tasks that ended lately.
     pub(super) async fn ended(&self, clients: &Clients) -> Result<Vec<Ended>, CallError> {
         let mut ended = clients.ecs.ended(&self.facts.name).await.map_err(refused)?;
-        // Those of both task sets are the service's.
-        ended.retain(|task| self.set.is_none() || task.task_definition == self.facts.task_definition);
+        if let Some(set) = &self.set {
+            // Those of all task sets are the service's, and one that went may have had the same definition.
+            ended.retain(|task| task.task_definition == set.task_definition && task.at >= set.at);
+        }
         Ok(ended)
     }
 
@@ -106,6 +108,17 @@ impl Slots {
     /// Whether a task set still ends, whose ever it was.
     pub(super) fn drains(&self) -> bool {
         self.beyond.iter().any(|set| set.status == TaskSetStatus::Draining)
+    }
+
+    /// How many of a place's healthy targets can be its own. Another task set that still ends in its target group has some too, and
+    /// ECS's own word that this one is steady tells that it has all of its.
+    pub(super) fn healthy(&self, slot: &Slot, targets: u32) -> u32 {
+        let Some(set) = slot.set.as_ref().filter(|set| !set.is_steady) else { return targets };
+        let ends = |other: &&TaskSetFacts| {
+            other.status == TaskSetStatus::Draining && other.groups.iter().any(|(group, _)| *group == slot.group)
+        };
+        let mut ending = self.beyond.iter().filter(ends).map(|other| other.running).peekable();
+        if ending.peek().is_none() { targets } else { targets.saturating_sub(ending.sum()).min(set.running) }
     }
 
     /// The other one.

@@ -189,6 +189,21 @@ async fn a_number_of_another_installation_is_not_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_users_set_an_alarm_off_is_seen_after_it() {
+    let stage = story();
+    let alarm = json!({
+        "AlarmName": "orders-5xx", "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+        "EvaluationPeriods": 1, "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching",
+    });
+    stage.fake.call("CloudWatch", "PutMetricAlarm", &alarm).unwrap();
+    let mut subject = stage.subject(None);
+    Arc::make_mut(&mut subject.plan).settings["alarms"] = json!(["orders-5xx"]);
+    stage.target.observe(&subject).await.unwrap();
+    let asked: Vec<String> = stage.fake.journal().into_iter().map(|call| call.operation).collect();
+    assert_eq!(asked[..3], ["DescribeAlarms", "DescribeServices", "DescribeListeners"], "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_back_leaves_users_where_they_were() {
     let stage = story();
     let found: Found = serde_json::from_value(stage.perform(None, Call::Preflight).await.unwrap()).unwrap();
