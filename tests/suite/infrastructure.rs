@@ -132,6 +132,40 @@ fn policies_allow_what_is_asked_for_and_no_more() {
     assert_eq!(&actions("push-ecr.json") | &made, &ecr | &pushed);
 }
 
+/// Actions of deployments that AWS asks without a resource: a policy that allows them for some allows them for none.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html> and those of the others
+const OF_NO_RESOURCE: [&str; 12] = [
+    "cloudwatch:GetMetricData",
+    "codedeploy:ContinueDeployment",
+    "codedeploy:GetDeploymentTarget",
+    "codedeploy:StopDeployment",
+    "ecr:GetAuthorizationToken",
+    "ecs:CreateTaskSet",
+    "ecs:DescribeTaskDefinition",
+    "ecs:ListTaskDefinitions",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+];
+
+#[test]
+fn what_has_no_resource_is_allowed_for_all_of_them() {
+    let mut met = BTreeSet::new();
+    for entry in std::fs::read_dir(folder().join("policies")).unwrap() {
+        let path = entry.unwrap().path();
+        let policy: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for statement in policy["Statement"].as_array().unwrap() {
+            let one = std::slice::from_ref(&statement["Action"]);
+            let all = statement["Action"].as_array().map_or(one, Vec::as_slice).iter().filter_map(Json::as_str);
+            let without: Vec<&str> = all.filter(|action| OF_NO_RESOURCE.contains(action)).collect();
+            assert!(without.is_empty() || statement["Resource"] == "*", "{}: {without:?}", path.display());
+            met.extend(without.into_iter().map(str::to_owned));
+        }
+    }
+    assert_eq!(met.len(), OF_NO_RESOURCE.len(), "{met:?}");
+}
+
 /// Text of files or of all files of a folder below `pipelines/src`, without tests, white space and these files.
 fn sources(places: &[&str], without: &[&str]) -> String {
     let mut all = String::new();
