@@ -52,6 +52,8 @@ fn to_play(stage: &Stage) -> Plan {
         schedule: Schedule::read(steps).unwrap(),
         keep_blue: SignedDuration::from_secs(4),
         tick: SignedDuration::from_secs(2),
+        // A busy machine may stand still for seconds, which are minutes here.
+        start_timeout: SignedDuration::from_mins(20),
         ..plan(stage)
     }
 }
