@@ -45,6 +45,8 @@ struct Tool {
     inputs: [&'static str; 2],
     /// Prints a line `PLACE<tab>PROGRAM<tab>VERSION` for each that is there; the job's own first.
     look: &'static str,
+    /// How versions of it are written, for a person.
+    example: &'static str,
     /// Images that have it, for whoever finds none: `node:%`.
     image: &'static str,
 }
@@ -103,6 +105,13 @@ impl Tool {
         best.cloned().ok_or_else(|| failed(self.none_fits(found, wanted)))
     }
 
+    /// A range, or an error that names the input.
+    fn range(&self, input: &str, text: &str) -> Result<Range, ActionError> {
+        let example = self.example;
+        Range::parse(text)
+            .ok_or_else(|| failed(format!("`{input}`: `{text}` is no version: write one such as {example}")))
+    }
+
     fn none_fits(&self, found: &[Found], wanted: &str) -> String {
         let mut text = format!("no {} {wanted} is here", self.name);
         match found {
@@ -125,13 +134,6 @@ impl Tool {
         );
         text
     }
-}
-
-/// A range, or an error that names the input.
-fn range(input: &str, text: &str) -> Result<Range, ActionError> {
-    Range::parse(text).ok_or_else(|| {
-        failed(format!("`{input}`: `{text}` is no version: write one such as `20`, `20.11.1` or `>=18 <21`"))
-    })
 }
 
 /// The line of a tool in `.tool-versions`, as asdf and mise write it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::aws_step::{failed, given};
 use super::super::{OutputFacts, input};
-use super::{Found, Tool, folder_of, of_tool_versions, range};
+use super::{Found, Tool, folder_of, of_tool_versions};
 
 /// Its inputs, by the names of the official action.
 pub const INPUTS: &[InputFacts] = &[
@@ -46,6 +46,7 @@ if own=$(command -v node); then say image "$own"; fi
 for one in "$RUNNER_TOOL_CACHE"/node/*/*/bin/node; do say 'tool cache' "$one"; done
 for one in /__e/*/bin/node; do say kept "$one"; done
 "#,
+    example: "`20`, `20.11.1` or `>=18 <21`",
     image: "node:%",
 };
 
@@ -112,10 +113,13 @@ fn chosen(found: &[Found], input: &str, text: &str) -> Result<Found, ActionError
             return TOOL.chosen(found, text, |(major, ..)| major % 2 == 0);
         }
         let major = NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, major)| *major);
-        let major = major.ok_or_else(|| failed(format!("`{input}`: no long-term release is called `{name}`")))?;
+        let major = major.ok_or_else(|| {
+            let known = NAMED.map(|(known, _)| format!("`lts/{known}`")).join(", ");
+            failed(format!("`{input}`: no long-term release is called `{name}`; write {known} or `lts/*`"))
+        })?;
         return TOOL.chosen(found, &major.to_string(), |version| version.0 == major);
     }
-    let range = range(input, plain)?;
+    let range = TOOL.range(input, plain)?;
     TOOL.chosen(found, text, |version| range.has(version))
 }
 

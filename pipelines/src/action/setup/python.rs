@@ -6,7 +6,7 @@ use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use super::super::aws_step::{failed, given};
 use super::super::script::{self, Output, Script};
 use super::super::{OutputFacts, input};
-use super::{Found, Tool, folder_of, of_tool_versions, range};
+use super::{Found, Tool, folder_of, of_tool_versions};
 
 /// Its inputs, by the names of the official action.
 pub const INPUTS: &[InputFacts] = &[
@@ -56,6 +56,7 @@ for folder in $PATH; do
 done
 for one in "$RUNNER_TOOL_CACHE"/Python/*/*/bin/python3; do say 'tool cache' "$one"; done
 "#,
+    example: "`3.12`, `3.12.1` or `>=3.9 <3.13`",
     image: "python:%",
 };
 
@@ -144,19 +145,24 @@ async fn found_by_steps(call: &mut ActionCall<'_>, python: &Found, first: Option
 }
 
 fn chosen(found: &[Found], input: &str, text: &str) -> Result<Found, ActionError> {
-    if ["pypy", "graalpy"].iter().any(|other| text.starts_with(other)) || text.ends_with('t') {
+    if ["pypy", "graalpy"].iter().any(|other| text.starts_with(other)) || is_freethreaded(text) {
         return Err(failed(format!("`{input}: {text}`: the built-in actions/setup-python knows CPython only")));
     }
     let plain = text.trim_end_matches("-dev");
-    let range = range(input, plain)?;
+    let range = TOOL.range(input, plain)?;
     TOOL.chosen(found, text, |version| range.has(version))
+}
+
+/// `3.13t`.
+fn is_freethreaded(text: &str) -> bool {
+    text.strip_suffix('t').is_some_and(|rest| rest.ends_with(|last: char| last.is_ascii_digit()))
 }
 
 /// The version that a file names.
 fn version_of(name: &str, text: &str) -> Option<String> {
     let quoted = |key: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once('='));
-        lines.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
+        lines.find(|(name, _)| name.trim() == key).and_then(|(_, value)| quoted_text(value))
     };
     match name {
         ".tool-versions" => of_tool_versions(text, &["python"]),
@@ -168,6 +174,13 @@ fn version_of(name: &str, text: &str) -> Option<String> {
             (!wanted.is_empty()).then(|| wanted.join("\n"))
         }
     }
+}
+
+/// A string of TOML at the beginning of what follows a `=`; what stands behind it is none of it.
+fn quoted_text(value: &str) -> Option<String> {
+    let value = value.trim_start();
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    value.strip_prefix(quote)?.split_once(quote).map(|(text, _)| text.to_owned())
 }
 
 #[cfg(test)]
@@ -182,6 +195,9 @@ mod tests {
             (".tool-versions", "nodejs 20\npython 3.12.1\n", Some("3.12.1")),
             ("pyproject.toml", "[project]\nrequires-python = \">=3.9,<3.13\"\n", Some(">=3.9,<3.13")),
             ("Pipfile", "[requires]\npython_version = \"3.11\"\n", Some("3.11")),
+            ("pyproject.toml", "requires-python = '>=3.9' # \"ours\"\n", Some(">=3.9")),
+            ("pyproject.toml", "python = { version = \"^3.9\" }\n", None),
+            ("pyproject.toml", "requires-python = \n", None),
             ("pyproject.toml", "[project]\n", None),
         ] {
             assert_eq!(version_of(name, text).as_deref(), expect, "{name} {text}");

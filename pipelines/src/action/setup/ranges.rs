@@ -52,31 +52,41 @@ fn alternative(text: &str) -> Option<(Version, Version)> {
 fn comparator(word: &str) -> Option<(Version, Version)> {
     let (start, end) = ALL;
     if let Some(rest) = word.strip_prefix(">=") {
-        return Some((partial(rest)?.0, end));
+        return Some((bound(rest)?.0.0, end));
     }
     if let Some(rest) = word.strip_prefix("<=") {
-        return Some((start, partial(rest)?.1));
+        let ((from, to), is_before) = bound(rest)?;
+        return Some((start, if is_before { from } else { to }));
     }
     if let Some(rest) = word.strip_prefix('>') {
-        return Some((partial(rest)?.1, end));
+        let ((from, to), is_before) = bound(rest)?;
+        return Some((if is_before { from } else { to }, end));
     }
     if let Some(rest) = word.strip_prefix('<') {
-        return Some((start, partial(rest)?.0));
+        return Some((start, bound(rest)?.0.0));
     }
     if let Some(rest) = word.strip_prefix('^') {
-        let (from, to) = partial(rest)?;
+        let ((from, to), _) = bound(rest)?;
         let next = match from {
-            (0, 0, patch) => (0, 0, patch + 1),
-            (0, minor, _) => (0, minor + 1, 0),
-            (major, ..) => (major + 1, 0, 0),
+            (0, 0, patch) => (0, 0, patch.saturating_add(1)),
+            (0, minor, _) => (0, minor.saturating_add(1), 0),
+            (major, ..) => (major.saturating_add(1), 0, 0),
         };
         return Some((from, next.max(to)));
     }
     if let Some(rest) = word.strip_prefix('~') {
-        let (from, to) = partial(rest.trim_start_matches('>'))?;
-        return Some((from, to.max((from.0, from.1 + 1, 0))));
+        let ((from, to), _) = bound(rest.trim_start_matches('>'))?;
+        return Some((from, to.max((from.0, from.1.saturating_add(1), 0))));
     }
     partial(word)
+}
+
+/// A version behind a sign, and whether what is meant lies before that release: `<19.0.0-0`.
+fn bound(text: &str) -> Option<((Version, Version), bool)> {
+    match text.split_once('-') {
+        Some((release, _)) => Some((partial(release)?, true)),
+        None => Some((partial(text)?, false)),
+    }
 }
 
 /// `20`, `20.x`, `20.11`, `20.11.1`, `*`: where it begins, and where it ends.
@@ -91,9 +101,9 @@ fn partial(text: &str) -> Option<(Version, Version)> {
     }
     Some(match numbers[..] {
         [] => ALL,
-        [major] => ((major, 0, 0), (major + 1, 0, 0)),
-        [major, minor] => ((major, minor, 0), (major, minor + 1, 0)),
-        [major, minor, patch] => ((major, minor, patch), (major, minor, patch + 1)),
+        [major] => ((major, 0, 0), (major.saturating_add(1), 0, 0)),
+        [major, minor] => ((major, minor, 0), (major, minor.saturating_add(1), 0)),
+        [major, minor, patch] => ((major, minor, patch), (major, minor, patch.saturating_add(1))),
         [..] => return None,
     })
 }
@@ -127,6 +137,15 @@ mod tests {
         check(">20", &["21.0.0"], &["20.19.0"]);
         check("18 - 20", &["18.0.0", "20.9.9"], &["21.0.0"]);
         check("*", &["1.2.3"], &[]);
+        check(">=18.0.0 <19.0.0-0", &["18.9.9"], &["19.0.0"]);
+        check("^20.1.0-rc.1", &["20.1.0", "20.9.0"], &["20.0.9", "21.0.0"]);
+        check(">20.0.0-rc.1 <=22.0.0-rc.1", &["20.0.0", "21.9.9"], &["19.9.9", "22.0.0"]);
+        let huge = u64::MAX;
+        for range in
+            [format!("{huge}"), format!("1.{huge}"), format!("1.1.{huge}"), format!("^{huge}"), format!("~1.{huge}")]
+        {
+            check(&range, &[], &["1.2.3", "20.0.0"]);
+        }
         for wrong in ["twenty", "20.1.2.3", ">=x.y", "20-nightly"] {
             assert_eq!(Range::parse(wrong), if wrong == ">=x.y" { Range::parse("*") } else { None }, "{wrong}");
         }

@@ -86,7 +86,8 @@ async fn the_best_node_that_is_there() {
         ),
         (("node-version", "21"), "`container: node:21`"),
         (("node-version", "twenty"), "`twenty` is no version"),
-        (("node-version", "lts/tungsten"), "no long-term release is called `tungsten`"),
+        (("node-version", "18446744073709551615"), "no Node.js 18446744073709551615 is here"),
+        (("node-version", "lts/tungsten"), "no long-term release is called `tungsten`; write `lts/fermium`"),
         (("node-version-file", "none"), "does not exist"),
         (("registry-url", "npm"), "is no address of a registry"),
     ] {
@@ -125,9 +126,12 @@ async fn the_python_that_is_called_otherwise() {
     assert!(tried.exports.contains(&("pythonLocation".to_owned(), world.scratch.path().display().to_string())));
     let own = world.tried(&SetupPython, &[("python-version", "3.8.x")]).await;
     assert_eq!((own.paths, own.outputs["python-version"].as_str()), (Vec::<String>::new(), "3.8.1"));
-    for (wanted, words) in
-        [("3.1", "no Python 3.1 is here; there are "), ("pypy3.9", "knows CPython only"), ("three", "is no version")]
-    {
+    for (wanted, words) in [
+        ("3.1", "no Python 3.1 is here; there are "),
+        ("pypy3.9", "knows CPython only"),
+        ("3.13t", "knows CPython only"),
+        ("latest", "is no version: write one such as `3.12`"),
+    ] {
         let error = world.tried(&SetupPython, &[("python-version", wanted)]).await.result.unwrap_err().to_string();
         assert!(error.contains(words), "{words}\n{error}");
     }
