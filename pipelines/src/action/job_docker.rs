@@ -63,6 +63,10 @@ pub(super) async fn log_in(call: &mut ActionCall<'_>, logins: &[HostLogin], logo
         Some(_) => json!({}),
         None => json!({ "cliPluginsExtraDirs": [plugins] }),
     });
+    // Whoever wrote the file may have left anything there.
+    if !config.get("auths").is_some_and(Value::is_object) {
+        config["auths"] = json!({});
+    }
     for one in logins {
         let password = one.login.password.expose();
         let auth = STANDARD.encode(format!("{}:{password}", one.login.user));

@@ -82,6 +82,16 @@ async fn a_job_is_logged_in_alone_and_pushes() {
     let found = tokio::task::spawn_blocking(move || there.descriptor("2")).await.unwrap().unwrap();
     assert_eq!(found.digest, pushed.outputs["digest"], "both tags are the image that the registry has");
 
+    // A file of the user's own that holds what it should not is no obstacle, and the rest of it stays.
+    let path = world.scratch.path().join("temp/_docker/config.json");
+    std::fs::write(path, r#"{"auths": "none", "psFormat": "table"}"#).unwrap();
+    let again = world.login(&[("registry", &host), ("username", "mona"), ("password", "opens-it")]).await;
+    assert!(again.result.is_ok(), "{}", again.log);
+    assert_eq!(
+        (world.config()["auths"][&host]["auth"].is_string(), &world.config()["psFormat"]),
+        (true, &"table".into())
+    );
+
     world.trial.run(&Out, &[]).await.result.unwrap();
     assert_eq!(world.config()["auths"], serde_json::json!({}), "it is over");
     for tag in ["1", "2"] {
