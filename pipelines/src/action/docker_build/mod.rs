@@ -152,7 +152,14 @@ fn no_dockerfile(workspace: &Inside, path: &Path, error: &std::io::Error) -> Str
         })
         .map(String::as_str)
         .or_else(|| workflow::diagnostic::suggest(&wanted, names.iter().map(String::as_str)));
-    let hint = near.map(|near| format!("; did you mean `file: {}`?", folder.join(near).display())).unwrap_or_default();
+    let is_empty = || workspace.names().is_ok_and(|names| names.is_empty());
+    let hint = match near {
+        Some(near) => format!("; did you mean `file: {}`?", folder.join(near).display()),
+        None if is_empty() => {
+            "; the workspace is empty: check the repository out first (`uses: actions/checkout`)".into()
+        }
+        None => String::new(),
+    };
     format!("the Dockerfile {} cannot be read: {error}{hint}", path.display())
 }
 

@@ -135,7 +135,7 @@ impl BuiltInAction for BuildPush {
 /// Refuses what the engine is not.
 fn one_platform(call: &ActionCall<'_>, own: &str) -> Result<(), ActionError> {
     let wanted = list(given(call, "platforms").unwrap_or_default());
-    let others: Vec<_> = wanted.iter().filter(|one| *one != own).cloned().collect();
+    let others: Vec<_> = wanted.iter().filter(|one| !is_same(one, own)).cloned().collect();
     if others.is_empty() {
         return Ok(());
     }
@@ -144,6 +144,15 @@ fn one_platform(call: &ActionCall<'_>, own: &str) -> Result<(), ActionError> {
          action itself with an emulator (`--builtin-actions never`)",
         others.join(", ")
     )))
+}
+
+/// Whether two words name one platform: `linux/arm64/v8` is what `linux/arm64` means.
+fn is_same(one: &str, other: &str) -> bool {
+    let usual = |platform: &str| match platform.strip_suffix("/v8") {
+        Some(plain) if plain.ends_with("/arm64") => plain.to_lowercase(),
+        Some(_) | None => platform.to_lowercase(),
+    };
+    usual(one) == usual(other)
 }
 
 /// Secrets that lie in variables of the step.
@@ -184,6 +193,19 @@ fn in_full(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_one_platform() {
+        for (one, other, same) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm/v8", "linux/arm", false),
+            ("linux/arm64", "linux/amd64", false),
+        ] {
+            assert_eq!(is_same(one, other), same, "{one} {other}");
+        }
+    }
 
     #[test]
     fn tags_are_of_repositories() {

@@ -145,6 +145,7 @@ fn secrets_stay_out_of_image_and_log() {
 
 #[test]
 fn failures_say_where() {
+    World::new("empty").fails(&[], "the workspace is empty: check the repository out first");
     let world = World::new("failures");
     world.write(
         "Dockerfile",
