@@ -23,9 +23,10 @@ impl Inner {
     pub(super) async fn start_green(&self, subject: &Subject) -> Result<Value, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
+        let arn = self.register(&clients, subject, &settings).await?;
+        // Afterwards, since that takes some seconds: what has got users meanwhile is not replaced.
         let slots = self.slots(&clients, &settings).await?;
         let green = slots.green(subject);
-        let arn = self.register(&clients, subject, &settings).await?;
         let tasks = slots.wanted(green, subject.green.id, &settings);
         if !(green.facts.task_definition == arn && runs(green, &settings)) {
             // What carries users is never replaced.
@@ -91,7 +92,14 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let slots = self.slots(&clients, &settings).await?;
-        let wanted = slots.with_green(slots.green(subject), weight);
+        let green = slots.green(subject);
+        if weight > Weight::NONE && green.set.is_none() && matches!(settings.turns, Turns::TaskSets { .. }) {
+            return Err(CallError::last(format!(
+                "{} would get {weight} of the users: somebody has ended the task set that this rollout made there",
+                green.called(&settings)
+            )));
+        }
+        let wanted = slots.with_green(green, weight);
         clients.balancer.share(&settings.rule, &wanted).await.map_err(refused)?;
         Ok(json!({ "weight": weight }))
     }
@@ -185,8 +193,15 @@ fn started(green: &Slot, arn: &str) -> Value {
 /// The place of a revision, which is the other one's by no mistake.
 fn to_stop<'a>(slots: &'a Slots, subject: &Subject, revision: u64) -> Option<&'a Slot> {
     let found = slots.of(revision)?;
+    if revision != 0 || subject.green.id == 0 {
+        return Some(found);
+    }
     // Two that are of nobody's rollout look alike; the one beside green is meant.
-    if revision == 0 && subject.green.id != 0 { Some(slots.beside(slots.green(subject))) } else { Some(found) }
+    let green = slots.green(subject);
+    let beside = slots.beside(green);
+    // What stood is older than green: a later task set in its place is somebody else's.
+    let is_later = beside.set.as_ref().zip(green.set.as_ref()).is_some_and(|(beside, green)| beside.at > green.at);
+    (!is_later).then_some(beside)
 }
 
 /// Whether as many tasks are asked for as green is to have. Once they are, somebody may scale them.

@@ -169,3 +169,66 @@ async fn a_task_set_in_two_target_groups_is_not_copied_into_one() {
     assert!(refused.words.contains("use two services") && !refused.is_transient, "{refused}");
     assert_eq!(["ECS.CreateTaskSet", "ECS.DeleteTaskSet"].map(|call| story.fake.effects(call)), [0, 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gets_users_while_a_definition_is_registered_is_not_ended() {
+    let story = begin();
+    let standing = stands(&story).await;
+    story.perform(Some(&standing), Call::StartGreen).await.unwrap();
+    story.seen(&standing, 2).await;
+    // Another installation's rollout, as it was found, has no users yet.
+    let mut subject = next(&story);
+    subject.blue = found(&story, subject.clone()).await.unwrap().blue;
+    let asked = "ECS.ListTaskDefinitions";
+    let before = story.fake.effects(asked);
+    story.fake.add_fault("ECS.RegisterTaskDefinition", 1, Fault::Delay(std::time::Duration::from_secs(1)));
+    let meanwhile = async {
+        while story.fake.effects(asked) == before {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        shared(&story, [90, 10]);
+    };
+    let (refused, ()) = tokio::join!(do_as(&story, &subject, Call::StartGreen), meanwhile);
+    let refused = refused.unwrap_err();
+    assert!(refused.words.contains("has 10 % of the users; it is not touched while it has any"), "{refused}");
+    assert_eq!(["ECS.CreateTaskSet", "ECS.DeleteTaskSet"].map(|call| story.fake.effects(call)), [1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_are_not_led_to_where_nobody_is() {
+    let story = begin();
+    let standing = stands(&story).await;
+    let blue = Some(&standing);
+    let started = story.perform(blue, Call::StartGreen).await.unwrap();
+    story.seen(&standing, 2).await;
+    story.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
+    let gone = json!({ "cluster": "shop", "service": "orders", "taskSet": started["task-set"], "force": true });
+    story.fake.call("ECS", "DeleteTaskSet", &gone).unwrap();
+    let refused = story.perform(blue, Call::SetWeight { weight: Weight(500) }).await.unwrap_err();
+    assert!(
+        refused.words.contains("somebody has ended the task set that this rollout made") && !refused.is_transient,
+        "{refused}"
+    );
+    // The way back is open.
+    story.perform(blue, Call::SetWeight { weight: Weight::NONE }).await.unwrap();
+    story.perform(blue, Call::StopGreen).await.unwrap();
+    assert_eq!((sets(&story), story.fake.effects("ELBv2.ModifyListener")), (pairs(&[("orders-a", "PRIMARY")]), 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_made_where_the_old_one_stood_is_not_ended_with_it() {
+    let story = begin();
+    let standing = stands(&story).await;
+    let blue = Some(&standing);
+    story.perform(blue, Call::StartGreen).await.unwrap();
+    story.seen(&standing, 2).await;
+    let theirs = story.stage.task_set(&story.stage.groups[0]);
+    story.fake.advance(std::time::Duration::from_secs(300));
+    for call in [Call::SetWeight { weight: Weight::ALL }, Call::MakePrimary, Call::StopBlue] {
+        story.perform(blue, call).await.unwrap();
+    }
+    let asked = json!({ "cluster": "shop", "service": "orders", "taskSets": [theirs] });
+    let described = story.fake.call("ECS", "DescribeTaskSets", &asked).unwrap();
+    assert_eq!(text(&described, "/taskSets/0/status"), "ACTIVE");
+    assert_eq!(sets(&story), pairs(&[("orders-a", "ACTIVE"), ("orders-b", "PRIMARY")]));
+}

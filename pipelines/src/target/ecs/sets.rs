@@ -141,11 +141,13 @@ impl Inner {
     }
 }
 
-/// The task set in a target group: the one that serves before ours, ours before others.
+/// The task set in a target group: the one that serves before ours, ours before others, of those the oldest.
 fn in_group(all: &[TaskSetFacts], group: &str) -> Option<TaskSetFacts> {
     let is_there =
         |set: &&TaskSetFacts| set.status != TaskSetStatus::Draining && set.groups.iter().any(|(of, _)| of == group);
-    let rank = |set: &&TaskSetFacts| (set.status == TaskSetStatus::Primary, set.external_id.starts_with(OURS));
+    let rank = |set: &&TaskSetFacts| {
+        (set.status == TaskSetStatus::Primary, set.external_id.starts_with(OURS), std::cmp::Reverse(set.at))
+    };
     all.iter().filter(is_there).max_by_key(rank).cloned()
 }
 
