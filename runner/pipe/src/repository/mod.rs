@@ -70,6 +70,7 @@ impl Repository {
             server_url: format!("https://{}", wanted.host),
             head_commit: None,
             changed_files: ChangedFiles::Unknown,
+            proposed_files: None,
         };
         let remarks = vec![format!("`{}` is not a git repository: github.sha is all zeros", root.display())];
         Self { root, is_git: false, facts, remarks }
@@ -96,6 +97,7 @@ impl Repository {
         };
         let parent = head.as_ref().and_then(|head| head.parent(0).ok());
         let changes = head.as_ref().and_then(|head| changes::of(git, parent.as_ref(), head).ok());
+        let proposed = head.as_ref().and_then(|head| proposal(git, &wanted.remote, &default_branch, head));
         let remote_url = git.find_remote(&wanted.remote).ok().and_then(|remote| Some(remote.url().ok()?.to_owned()));
         let repository = remote_url.as_deref().and_then(remote::repository_name);
         let facts = LocalFacts {
@@ -112,9 +114,21 @@ impl Repository {
                 Some(changes) => ChangedFiles::Known(changes.all()),
                 None => ChangedFiles::Unknown,
             },
+            proposed_files: proposed.map(|changes| ChangedFiles::Known(changes.all())),
         };
         Ok(Self { root, is_git: true, facts, remarks })
     }
+}
+
+/// What a pull request to a branch would change: all since the two parted, as GitHub's comparison with three dots has it.
+fn proposal(git: &Git, remote: &str, branch: &str, head: &Commit<'_>) -> Option<changes::Changes> {
+    let names = [format!("refs/remotes/{remote}/{branch}"), format!("refs/heads/{branch}")];
+    let tip = names.iter().find_map(|name| git.find_reference(name).ok()?.peel_to_commit().ok())?;
+    let parted = git.find_commit(git.merge_base(tip.id(), head.id()).ok()?).ok()?;
+    if parted.id() == head.id() {
+        return None;
+    }
+    changes::of(git, Some(&parted), head).ok()
 }
 
 fn unreadable(folder: &Path, error: &git2::Error) -> Failure {

@@ -33,6 +33,9 @@ pub struct LocalFacts {
     pub head_commit: Option<CommitFacts>,
     /// What changed since `before`.
     pub changed_files: ChangedFiles,
+    /// What changed since this commit's line and that of the default branch parted: what a pull request is about.
+    /// `None` where it holds no commit of its own.
+    pub proposed_files: Option<ChangedFiles>,
 }
 
 /// One commit, for `github.event.head_commit` and `github.event.commits`.
@@ -78,7 +81,9 @@ pub fn event(name: &str, given: Json, facts: &LocalFacts) -> Result<Event, Event
     let mut event = Event::parse(name, payload)?;
     event.sha.get_or_insert_with(|| facts.sha.clone());
     if !files_given || event.changed_files == ChangedFiles::Unknown {
-        event.changed_files = facts.changed_files.clone();
+        let to_default = known.is_pull_request() && event.base_ref() == Some(&*facts.default_branch);
+        let proposed = facts.proposed_files.as_ref().filter(|_| to_default);
+        event.changed_files = proposed.unwrap_or(&facts.changed_files).clone();
     }
     if event.head_message.is_none() && (known == EventName::Push || known.is_pull_request()) {
         event.head_message = facts.head_commit.as_ref().map(|commit| commit.message.clone());

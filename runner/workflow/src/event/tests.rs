@@ -128,6 +128,7 @@ fn local_facts() -> LocalFacts {
     LocalFacts {
         head_commit: Some(head),
         changed_files: ChangedFiles::Known(vec!["a".to_owned()]),
+        proposed_files: Some(ChangedFiles::Known(vec!["a".to_owned(), "b".to_owned()])),
         ..facts("refs/heads/topic")
     }
 }
@@ -155,6 +156,8 @@ fn local_events_are_as_rich_as_webhooks() {
     assert_eq!((pull.base_ref(), pull.head_ref(), pull.from_fork()), (Some("release"), Some("topic"), false));
     assert_eq!((pull.git_ref.as_str(), pull.action.as_deref()), ("refs/pull/1/merge", Some("synchronize")));
     assert_eq!(pull.payload["pull_request"]["title"], "Fix it");
+    let pull = Event::pull_request(&local_facts(), "main").unwrap();
+    assert_eq!(pull.changed_files, ChangedFiles::Known(vec!["a".to_owned(), "b".to_owned()]));
 }
 
 /// Every event can be asked for by its name alone.

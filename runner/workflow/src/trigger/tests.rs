@@ -43,6 +43,7 @@ pub(crate) fn facts(git_ref: &str) -> LocalFacts {
         server_url: "https://github.com".to_owned(),
         head_commit: None,
         changed_files: ChangedFiles::Unknown,
+        proposed_files: None,
     }
 }
 
