@@ -48,7 +48,7 @@ impl JobOrder {
 pub(super) struct NamedSecrets {
     names: BTreeSet<String>,
     pub(super) all: bool,
-    /// `github.token`.
+    /// `github.token`, or the whole context, as in `toJSON(github)`.
     token: bool,
 }
 
@@ -118,9 +118,9 @@ impl NamedSecrets {
     fn expression(&mut self, expression: &Expression) {
         for path in expression.names() {
             let mut parts = path.parts.iter();
-            if let [context, name] = &path.parts[..]
+            if let [context, rest @ ..] = &path.parts[..]
                 && context.eq_ignore_ascii_case("github")
-                && name.eq_ignore_ascii_case("token")
+                && rest.first().is_none_or(|name| name.eq_ignore_ascii_case("token"))
             {
                 self.token = true;
             }
