@@ -156,7 +156,7 @@ fn needs(visit: &mut Visit<'_>, facts: &Facts<'_>, site: &Site<'_>, path: &NameP
         return;
     }
     let Some(kind) = path.parts.get(2) else { return };
-    if !has(&["outputs", "result"], kind) {
+    if !has(&["outputs", "result", "outputs-by-leg"], kind) {
         unknown_property(visit, part_span(visit, site, path, 2), kind, "a needed job", &["outputs", "result"]);
         return;
     }

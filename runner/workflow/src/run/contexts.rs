@@ -256,5 +256,28 @@ fn job_context(state: &JobState) -> Value {
         (Arc::from("result"), Value::String(Arc::from(result))),
         (Arc::from("outputs"), Value::Object(Arc::new(outputs.collect()))),
     ];
-    Value::Object(Arc::new(pairs.into_iter().collect()))
+    let by_leg = state.matrix.then(|| (Arc::from("outputs-by-leg"), outputs_by_leg(state)));
+    Value::Object(Arc::new(pairs.into_iter().chain(by_leg).collect()))
+}
+
+/// What each leg of a matrix wrote, in its order, by its values with `, ` between them: an addition to GitHub's context,
+/// where of each output only the last leg's is left.
+fn outputs_by_leg(state: &JobState) -> Value {
+    let legs = state.runs.iter().map(|run| {
+        let mut values = Vec::new();
+        scalars(&Value::from_json(&run.leg.matrix), &mut values);
+        let outputs = run.outputs.iter().map(|(name, value)| (Arc::from(name.as_str()), Value::from(value.as_str())));
+        (Arc::from(values.join(", ")), Value::Object(Arc::new(outputs.collect())))
+    });
+    Value::Object(Arc::new(legs.collect()))
+}
+
+fn scalars(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => object.iter().for_each(|(_, value)| scalars(value, into)),
+        Value::Array(items) => items.iter().for_each(|item| scalars(item, into)),
+        Value::Null | Value::Boolean(_) | Value::Number(_) | Value::String(_) => {
+            into.push(value.to_display_string().to_string());
+        }
+    }
 }
