@@ -140,21 +140,21 @@ mod run {
 
     cases! {
         "run", every_folder_has_its_test:
-        actions_container actions_container_refused actions_fetched actions_locked actions_not_built_in actions_pre actions_stand_in
-        add_mask
-        annotations artifacts artifacts_wrong background background_cancel background_failure cache checkout_clean
-        checkout_dirty composite composite_missing concurrency_cancel concurrency_queue
-        concurrency_queue_max concurrency_workflow container_job continue_on_error_job
-        continue_on_error_step debug debug_variable default_variables defaults dispatch_defaults dispatch_inputs
-        env_file env_precedence environments environments_rules event_file event_ids event_types exit_codes
-        file_errors filters filters_tags functions github_context github_token groups hash_files
-        if_jobs if_steps javascript job_outcome matrix_continue_on_error matrix_cross matrix_dynamic matrix_empty
-        matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off matrix_fail_fast_queued
-        matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped old_commands output_forms
-        outputs_job outputs_matrix parallel path_file problem_matcher processes reusable reusable_elsewhere
-        reusable_matrix reusable_nested schedule schedule_several secrets secrets_escaped secrets_everywhere
-        services_container services_failed services_of_actions services_runner shells state step_env_keys step_outputs
-        stop_commands strategy_parallel sudo summary timeout_job timeout_step vars yaml_anchors
+        actions_container actions_container_refused actions_fetched actions_locked actions_not_built_in actions_pre
+        actions_stand_in add_mask annotations artifacts artifacts_wrong background background_cancel
+        background_failure cache checkout_clean checkout_dirty composite composite_missing composite_timeout
+        concurrency_cancel concurrency_queue concurrency_queue_max concurrency_workflow container_job context_values
+        continue_on_error_job continue_on_error_step debug debug_variable default_variables defaults dispatch_defaults
+        dispatch_inputs env_file env_precedence environments environments_rules event_file event_ids event_types
+        exit_codes file_errors filters filters_pull_request filters_tags functions github_context github_token groups
+        hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error matrix_cross matrix_dynamic
+        matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
+        matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
+        old_commands output_forms outputs_job outputs_matrix parallel path_file problem_matcher processes reusable
+        reusable_elsewhere reusable_matrix reusable_nested schedule schedule_several secrets secrets_escaped
+        secrets_everywhere services_container services_failed services_of_actions services_runner shells state
+        step_env_keys step_outputs stop_commands strategy_parallel sudo summary timeout_job timeout_step vars
+        yaml_anchors
     }
 }
 
