@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::name::segments;
-use super::{COMBINATIONS_MAX, LEGS_MAX, Legs, MatrixLeg};
+use super::{COMBINATIONS_MAX, COMPARISONS_MAX, ENTRIES_MAX, LEGS_MAX, Legs, MISTAKES_MAX, MatrixLeg};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expression::{Object, Scope, Value};
 use crate::model::Strategy;
@@ -144,6 +144,7 @@ impl Builder {
         if names.is_empty() && matrix.get("include").is_none() {
             wrong.push(Diagnostic::error(SHAPE, places.whole, "Matrix must define at least one vector"));
         }
+        wrong.truncate(MISTAKES_MAX);
         if wrong.is_empty() { Ok(builder) } else { Err(wrong) }
     }
 
@@ -193,7 +194,10 @@ impl Builder {
             return Ok(0);
         }
         let product = self.vectors.iter().try_fold(1_usize, |product, (_, items)| product.checked_mul(items.len()));
-        let most = if self.excludes.is_empty() { LEGS_MAX } else { COMBINATIONS_MAX };
+        let most = match self.excludes.len() {
+            0 => LEGS_MAX,
+            entries => COMBINATIONS_MAX.min(COMPARISONS_MAX / entries),
+        };
         product.filter(|product| *product <= most).ok_or_else(|| {
             let sizes: Vec<String> = self.vectors.iter().map(|(_, items)| items.len().to_string()).collect();
             let product = product.map_or_else(|| "more than 10^18".to_owned(), |product| product.to_string());
@@ -255,6 +259,11 @@ fn entries(matrix: &Object, key: &str, places: &Places<'_>, wrong: &mut Vec<Diag
             return Vec::new();
         }
     };
+    if items.len() > ENTRIES_MAX {
+        let message = format!("matrix {key} has {} entries, at most {ENTRIES_MAX} are allowed", items.len());
+        wrong.push(Diagnostic::error(TOO_MANY, span, message));
+        return Vec::new();
+    }
     let mut entries = Vec::new();
     for item in items.iter() {
         match item {

@@ -22,6 +22,12 @@ use serde_json::{Map, Value as Json};
 pub const LEGS_MAX: usize = 256;
 /// Most combinations that are tried against `exclude`, before any is left out.
 pub const COMBINATIONS_MAX: usize = 100_000;
+/// Most entries of `exclude`, and of `include`. Another job may have made them, and each is compared with each combination.
+pub const ENTRIES_MAX: usize = 1_000;
+/// Most comparisons of a combination with an entry of `exclude`: a tenth of a second.
+const COMPARISONS_MAX: usize = 10_000_000;
+/// Most mistakes of one matrix that are told.
+const MISTAKES_MAX: usize = 100;
 
 /// The legs of one job and how they run together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

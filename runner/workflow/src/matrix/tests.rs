@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::{LEGS_MAX, Legs, expand, leg_name};
+use super::{ENTRIES_MAX, LEGS_MAX, Legs, MISTAKES_MAX, expand, leg_name};
 use crate::expression::{Allowed, Expression, Function, Scope, Status, Value};
 use crate::model::Strategy;
 use crate::source::Span;
@@ -169,6 +169,34 @@ fn the_limit_is_found_before_anything_is_made() {
     let exclude: Vec<Json> = (0..8).map(|a| json!({ "a": a })).collect();
     let excluded = json!({ "a": ten, "b": ten, "c": ten, "exclude": exclude });
     assert_eq!(legs(&excluded, &json!({})).unwrap().legs.len(), 200);
+}
+
+#[test]
+fn i15_a_list_that_another_job_makes_meets_the_limit_too() {
+    let list = serde_json::to_string(&(0..100_000).collect::<Vec<u32>>()).unwrap();
+    let needs = json!({ "a": { "outputs": { "list": list } } });
+    let given = "${{ fromJSON(needs.a.outputs.list) }}";
+    for matrix in [json!({ "n": given }), json!({ "n": given, "m": given })] {
+        let error = legs(&matrix, &needs).unwrap_err();
+        assert!(error.starts_with("matrix has ") && error.ends_with("at most 256 jobs are allowed"), "{error}");
+    }
+    for key in ["include", "exclude"] {
+        let error = legs(&json!({ "a": [1], key: given }), &needs).unwrap_err();
+        assert_eq!(error, format!("matrix {key} has 100000 entries, at most 1000 are allowed"));
+    }
+    // What takes all of many combinations away, each by the last of its entries.
+    let digits: Vec<u32> = (0..10).collect();
+    let mut exclude = vec![json!({ "a": 10 }); ENTRIES_MAX - 10];
+    exclude.extend(digits.iter().map(|a| json!({ "a": a })));
+    let mut matrix = json!({ "a": digits, "b": digits, "c": digits, "exclude": exclude });
+    assert_eq!(legs(&matrix, &needs).unwrap().legs.len(), 0);
+    for vector in ["d", "e"] {
+        matrix[vector] = json!(digits);
+    }
+    assert!(legs(&matrix, &needs).unwrap_err().starts_with("matrix has 100000 combinations"));
+    let keys: serde_json::Map<String, Json> = (0..10_000).map(|key| (key.to_string(), Json::Null)).collect();
+    let error = legs(&json!({ "a": [1], "exclude": [keys] }), &needs).unwrap_err();
+    assert_eq!(error.split("; ").count(), MISTAKES_MAX);
 }
 
 #[test]
