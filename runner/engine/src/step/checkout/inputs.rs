@@ -93,7 +93,7 @@ impl Inputs {
         let sparse =
             sparse(text("sparse-checkout"), boolean("sparse-checkout-cone-mode", text("sparse-checkout-cone-mode"))?)?;
         Ok(Self {
-            reference: Some(text("ref").to_owned()).filter(|name| !name.is_empty()),
+            reference: reference(call.inputs.get("ref").map_or("", String::as_str)),
             path: below(text("path"), &call.workspace.inside)?,
             clean: boolean("clean", text("clean"))?,
             depth,
@@ -172,6 +172,13 @@ fn below(text: &str, workspace: &str) -> Result<PathBuf, String> {
         }
     }
     Ok(path)
+}
+
+/// What `ref:` names. A branch may begin with white space of Unicode, and must not become the commit that the rest of its
+/// name looks like: only what no ref may hold is taken away.
+fn reference(text: &str) -> Option<String> {
+    let text = text.trim_matches(|letter: char| letter.is_ascii_whitespace());
+    Some(text.to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

@@ -201,6 +201,25 @@ fn a_named_ref() {
 }
 
 #[test]
+fn f02_a_branch_that_looks_like_a_commit_is_none() {
+    let repository = sample();
+    let first = repository.repository.head().unwrap().target().unwrap();
+    repository.write("a.txt", "2\n").commit("second");
+    let trial = trial(&repository);
+    for before in ["\u{feff}", "\u{a0}", "\u{2003}", "\u{200b}"] {
+        let name = format!("{before}{first}");
+        fails(&trial, &[("ref", &name)], "could not be found");
+        repository.repository.reference(&format!("refs/heads/{name}"), first, false, "").unwrap();
+        let tried = run(&trial, &[("ref", &name)]);
+        assert_eq!(tried.outputs["ref"], format!("refs/heads/{name}"), "{}", tried.log);
+    }
+    // A commit that nobody has, and a branch of that name.
+    let posing = "1".repeat(40);
+    git(&repository.root(), &["update-ref", &format!("refs/heads/{posing}"), &first.to_string()]);
+    fails(&trial, &[("ref", &posing)], "is not in the local repository");
+}
+
+#[test]
 fn a_run_of_a_commit() {
     let repository = sample();
     let mut trial = trial(&repository);
