@@ -6,9 +6,11 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use sha2::{Digest as _, Sha256};
 
 /// How many files and folders are looked at.
@@ -75,9 +77,14 @@ fn chosen(patterns: &[Pattern], path: &Path) -> bool {
     last.is_some_and(|pattern| !pattern.exclude)
 }
 
+/// A job may have put something else there since the folder was listed: no link is followed, and no pipe waited for.
 fn hash(path: &Path) -> io::Result<impl AsRef<[u8]> + use<>> {
+    let mut file = File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no longer a plain file"));
+    }
     let mut hasher = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
+    io::copy(&mut file, &mut hasher)?;
     Ok(hasher.finalize())
 }
 
@@ -113,5 +120,24 @@ mod tests {
         assert_eq!(check(&[&format!("{}/**/*.lock", root.display())]), both);
         // sha256 of sha256("3"), computed with sha256sum
         assert_eq!(check(&["three.txt"]), "80903da4e6bbdf96e8ff6fc3966b0cfd355c7e860bdd1caa8e4722d9230e40ac");
+    }
+
+    #[test]
+    fn p13_links_pipes_and_paths_that_lead_out_give_nothing() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = folder.path();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.join("away")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), root.join("link")).unwrap();
+        std::os::unix::fs::symlink(".", root.join("circle")).unwrap();
+        nix::unistd::mkfifo(&root.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let out = format!("{}/**", outside.path().display());
+        for pattern in ["**", "/../../etc/**", "../**", "/etc/passwd", "away/secret", &out] {
+            assert_eq!(hash_files(root, &[pattern.to_owned()]).unwrap(), "", "{pattern}");
+        }
+        // What was a file when the folder was listed.
+        for name in ["link", "pipe"] {
+            assert!(hash(&root.join(name)).is_err(), "{name}");
+        }
     }
 }
