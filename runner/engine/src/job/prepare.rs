@@ -19,6 +19,9 @@ use super::perform::StepTask;
 use crate::step::BuiltInAction;
 use crate::step::script::Shell;
 
+/// No job goes on for longer, whatever its steps say.
+const TIMEOUT_MAX: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+
 /// A step with everything evaluated.
 pub(super) struct Ready {
     /// The `env` context of the step, for the log: what workflow, job and step say, and what earlier steps left, as
@@ -216,11 +219,40 @@ fn text(token: Option<&Token>, scope: &StepScope<'_>, what: &str) -> Result<Opti
 fn timeout(token: Option<&Token>, scope: &StepScope<'_>) -> Result<Option<Duration>, String> {
     let Some(token) = token else { return Ok(None) };
     let value: Value = evaluate(token, scope).map_err(|error| format!("`timeout-minutes`: {}", error.message))?;
-    let minutes = value.to_number();
+    within(value.to_number())
+        .ok_or_else(|| format!("`timeout-minutes` must be a number above 0, not `{}`", value.to_display_string()))
+}
+
+/// How long a number of minutes is, if it is one; 0 is no limit.
+fn within(minutes: f64) -> Option<Option<Duration>> {
     if minutes == 0.0 {
-        return Ok(None);
+        return Some(None);
     }
-    Duration::try_from_secs_f64(minutes * 60.0)
-        .map(Some)
-        .map_err(|_| format!("`timeout-minutes` must be a number above 0, not `{}`", value.to_display_string()))
+    let limit = minutes.is_finite().then_some(minutes * 60.0)?.min(TIMEOUT_MAX.as_secs_f64());
+    Duration::try_from_secs_f64(limit).ok().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Y09: a limit is added to the time of day, where a larger one would be no time.
+    #[test]
+    fn y09_any_number_of_minutes_has_an_end() {
+        let seconds = |minutes| within(minutes).map(|limit| limit.map(|limit| limit.as_secs()));
+        for (minutes, expected) in [
+            (1.5, Some(Some(90))),
+            (0.0, Some(None)),
+            (-0.0, Some(None)),
+            (1e-300, Some(Some(0))),
+            (2e17, Some(Some(TIMEOUT_MAX.as_secs()))),
+            (1e308, Some(Some(TIMEOUT_MAX.as_secs()))),
+            (-1.0, None),
+            (f64::INFINITY, None),
+            (f64::NEG_INFINITY, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(seconds(minutes), expected, "{minutes}");
+        }
+    }
 }
