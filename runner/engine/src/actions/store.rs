@@ -21,7 +21,6 @@ use crate::scratch;
 use crate::step::RepositoryFacts;
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
 
 /// Folders between that of the store and those of repositories: server, owner, name.

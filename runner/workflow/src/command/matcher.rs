@@ -227,5 +227,4 @@ pub fn strip_colours(line: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
-#[path = "matcher_tests.rs"]
 mod tests;

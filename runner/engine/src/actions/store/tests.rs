@@ -162,6 +162,20 @@ async fn what_is_locked_is_what_runs() {
     world.check(&store, "octo/say@v1", Err("is not the tree that .github/pipe.lock has")).await;
 }
 
+#[tokio::test]
+async fn f02_f19_a_branch_called_as_a_tag_or_a_commit_takes_nothing_over() {
+    let world = World::new();
+    world.say.write("action.yml", "two").commit("two");
+    let posing = "1".repeat(40);
+    for branch in ["v1", &posing] {
+        git(&world.say.root(), &["update-ref", &format!("refs/heads/{branch}"), "HEAD"]);
+    }
+    let store = world.store(false, &[]);
+    world.check(&store, "octo/say@v1", Ok("one")).await;
+    world.check(&store, "octo/say@refs/heads/v1", Ok("two")).await;
+    world.check(&store, &format!("octo/say@{posing}"), Err("unable to find version")).await;
+}
+
 /// The steps of the action in a folder.
 fn uses_of(folder: &Path) -> Vec<workflow::model::Step> {
     let text = std::fs::read_to_string(folder.join("action.yml")).unwrap();
