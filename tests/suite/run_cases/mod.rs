@@ -150,9 +150,9 @@ mod run {
         hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error matrix_cross matrix_dynamic
         matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
         matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
-        old_commands output_forms outputs_job outputs_matrix parallel path_file problem_matcher processes reusable
+        old_commands output_forms outputs_job outputs_matrix parallel path_file poisoned_environment problem_matcher processes reusable
         reusable_elsewhere reusable_matrix reusable_nested schedule schedule_several secrets secrets_escaped
-        secrets_everywhere services_container services_failed services_of_actions services_runner shells state
+        secrets_everywhere secrets_kept_apart services_container services_failed services_of_actions services_runner shells state
         step_env_keys step_outputs stop_commands strategy_parallel sudo summary timeout_job timeout_step vars
         yaml_anchors
     }

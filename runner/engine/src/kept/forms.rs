@@ -270,6 +270,33 @@ mod tests {
         check(&["a\\..\\x"], Err("none of this system"));
     }
 
+    /// A zip of one file that says another size of itself, in both of its places.
+    fn lying(content: &str, size: u32) -> File {
+        use std::os::unix::fs::FileExt as _;
+        let file = zip(&[("a", content)]);
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).unwrap();
+        let directory = bytes.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+        for at in [22, directory + 24] {
+            file.write_all_at(&size.to_le_bytes(), at as u64).unwrap();
+        }
+        (&file).rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn p05_a_zip_gives_no_more_than_it_says() {
+        let zeros = "0".repeat(10 << 20);
+        for (content, size) in [(zeros.as_str(), 1), (&zeros, 0), ("short", u32::MAX - 1)] {
+            let mut tar = tempfile::tempfile().unwrap();
+            let got = zip_to_tar(lying(content, size), &mut tar);
+            assert!(got.is_err(), "{size}: {got:?}");
+            assert!(tar.metadata().unwrap().len() < 4096, "{size}: {} bytes", tar.metadata().unwrap().len());
+        }
+        let honest = u32::try_from(zeros.len()).unwrap();
+        zip_to_tar(lying(&zeros, honest), &mut tempfile::tempfile().unwrap()).unwrap();
+    }
+
     #[test]
     fn there_and_back() {
         let mut tar = tempfile::tempfile().unwrap();

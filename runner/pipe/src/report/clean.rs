@@ -82,6 +82,9 @@ mod tests {
         check("\u{1b}]8;;http://a\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link", "link");
         check("10%\r20%\r30%\r", "30%", "30%");
         check("bell\u{7}\u{8}", "bell", "bell");
+        // I16: what overprints the line, or writes to the clipboard.
+        check("ok\r\u{1b}[2Kevil\u{1b}]52;c;aGk=\u{7}", "evil", "evil");
+        check("rm -rf x\u{1b}[1A\u{1b}[8mhidden\u{1b}[28m", "rm -rf x\u{1b}[8mhidden\u{1b}[28m", "rm -rf xhidden");
         check("cut \u{1b}[3", "cut ", "cut ");
         check("end\u{1b}", "end", "end");
         assert_eq!(clean(b"\xff\xfe", true), "\u{fffd}\u{fffd}");

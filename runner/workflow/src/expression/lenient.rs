@@ -207,4 +207,16 @@ mod tests {
         }
         assert!(parse(&"[".repeat(100_000)).is_none());
     }
+
+    /// Both readers: what the strict one refuses goes to this one.
+    #[test]
+    fn y04_nesting_without_end_is_refused() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{a:", "}"), ("[/**/", "]")] {
+            let nested = |count: usize| format!("{}1{}", open.repeat(count), close.repeat(count));
+            assert!(parse(&nested(DEPTH_MAX - 1)).is_some(), "{open}");
+            for text in [nested(100_000), open.repeat(100_000)] {
+                assert!(parse(&text).is_none() && Value::parse_json(&text).is_err(), "{open}");
+            }
+        }
+    }
 }

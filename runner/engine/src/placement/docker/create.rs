@@ -263,7 +263,7 @@ mod tests {
             labels: [("dev.pipe.run".to_owned(), "r".to_owned())].into(),
             options: &options,
             limits,
-            env: vec![("A".into(), "1".into())],
+            env: vec![("A".into(), "1".into()), ("B\" -v /:/h \"".into(), "--privileged".into())],
             network: "bridge",
             aliases: vec![],
             capabilities: &capabilities,
@@ -290,6 +290,17 @@ mod tests {
         assert_eq!(body.entrypoint.unwrap(), ["/a/agent"]);
         assert_eq!(body.cmd.unwrap(), ["--socket", "/s"]);
         assert_eq!(body.user.as_deref(), Some("0:0"));
+    }
+
+    #[test]
+    fn i11_names_of_variables_are_no_flags() {
+        let body = body("-e 'C\" --privileged=x'", Limits::default(), (1, 41));
+        let env = body.env.unwrap();
+        for entry in ["B\" -v /:/h \"=--privileged", "C\" --privileged=x"] {
+            assert_eq!(env.iter().filter(|other| *other == entry).count(), 1, "{env:?}");
+        }
+        let host = body.host_config.unwrap();
+        assert_eq!((host.privileged, host.binds, host.mounts.unwrap_or_default().len()), (Some(false), None, 0));
     }
 
     #[test]

@@ -55,3 +55,25 @@ async fn f03_who_lets_it_run_at_once_need_not_wait() {
     assert_eq!(ends(&life.until(run, "run_finished").await), ["a success", "b success", "run success"]);
     life.end().await;
 }
+
+/// Nothing is remembered of who was let run before: not for the next commit of the same pull request, nor for its author.
+#[tokio::test]
+async fn f04_f05_who_lets_one_run_has_let_no_other() {
+    let world = World::new(2);
+    let life = world.begin();
+    let mut pushed = of_a_fork();
+    pushed.event.sha = Some("2".repeat(40));
+    let (first, second) = (life.make(of_a_fork()).await, life.make(pushed).await);
+    life.until(second, "run_held").await;
+    life.service.release(first, "ada").await.unwrap();
+    assert_eq!(ends(&life.until(first, "run_finished").await), ["a success", "b success", "run success"]);
+    let third = life.make(of_a_fork()).await;
+    life.until(third, "run_held").await;
+    for held in [second, third] {
+        assert_eq!((life.status(held).await, ends(&life.facts(held).await).len()), (RunStatus::Waiting, 0));
+    }
+    life.service.release(second, "ada").await.unwrap();
+    life.until(second, "run_finished").await;
+    assert_eq!(life.status(third).await, RunStatus::Waiting);
+    life.end().await;
+}

@@ -295,4 +295,32 @@ pub(super) mod tests {
         let got = taken(&[pax, outer], Kind::Cache).unwrap();
         assert!(!got.contains("hidden"), "{got}");
     }
+
+    /// The same block again and again, without end.
+    struct Endless<'a>(&'a [u8], usize);
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let read = (&self.0[self.1..]).read(bytes)?;
+            self.1 = (self.1 + read) % self.0.len();
+            Ok(read)
+        }
+    }
+
+    /// Each is refused by what its headers say: nobody waits for the content.
+    #[test]
+    fn p05_bombs_are_refused() {
+        let check = |archive: &mut dyn Read, expect: &str| {
+            let got = take_in(archive, &mut io::sink(), Kind::Cache, &Places::none());
+            assert!(got.as_ref().is_err_and(|why| why.contains(expect)), "{expect}: {got:?}");
+        };
+        let mut large = Header::new_gnu();
+        large.set_path("a").unwrap();
+        large.set_size(BYTES_MAX + 1);
+        large.set_cksum();
+        check(&mut large.as_bytes().as_slice(), "more than 20 GiB");
+        check(&mut Endless(&raw("d", b'5', 0o755, "", b""), 0), "more than 500000 files and folders");
+        let long = raw("././@LongLink", b'L', 0, "", "a/".repeat(PATH_BYTES_MAX).as_bytes());
+        check(&mut [long, raw("a", b'0', 0o644, "", b"")].concat().as_slice(), "its path is too long");
+    }
 }
