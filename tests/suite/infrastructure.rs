@@ -132,9 +132,10 @@ fn policies_allow_what_is_asked_for_and_no_more() {
     assert_eq!(&actions("push-ecr.json") | &made, &ecr | &pushed);
 }
 
-/// Actions of deployments that AWS asks without a resource: a policy that allows them for some allows them for none.
+/// Actions of deployments that AWS asks without a resource: a policy that allows them for some allows them for none. Definitions are
+/// registered without one in some of AWS's own tables; what a new one may be is bounded by the roles that may be passed to it.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html> and those of the others
-const OF_NO_RESOURCE: [&str; 12] = [
+const OF_NO_RESOURCE: [&str; 13] = [
     "cloudwatch:GetMetricData",
     "codedeploy:ContinueDeployment",
     "codedeploy:GetDeploymentTarget",
@@ -143,6 +144,7 @@ const OF_NO_RESOURCE: [&str; 12] = [
     "ecs:CreateTaskSet",
     "ecs:DescribeTaskDefinition",
     "ecs:ListTaskDefinitions",
+    "ecs:RegisterTaskDefinition",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeRules",
     "elasticloadbalancing:DescribeTargetGroups",
