@@ -17,6 +17,7 @@ use workflow::expression::{Status, Value};
 use workflow::model::{Step, StepKind, Uses};
 use workflow::run::steps::{FlatStep, flatten, with_pre};
 use workflow::run::{Conclusion, StepIndex};
+use workflow::template::evaluate;
 
 use super::composite::{LocalAction, Opened};
 use super::context::strings;
@@ -229,8 +230,10 @@ impl StepTask {
             };
             let StepEnd { outcome, message, left, runner_lost, .. } = one;
             end.runner_lost |= runner_lost;
-            end.outcome = end.outcome.merge(outcome);
-            end.message = message.or(end.message.take());
+            if outcome != Conclusion::Failure || !self.may_fail(step, &job) {
+                end.outcome = end.outcome.merge(outcome);
+                end.message = message.or(end.message.take());
+            }
             if let Some(action) = &mut job.action {
                 action.shared_env.extend(left.env.iter().cloned());
             }
@@ -242,6 +245,15 @@ impl StepTask {
             end.left.posts.extend(left.posts);
         }
         end
+    }
+
+    /// `continue-on-error:` of a step is also that of its `pre` part.
+    fn may_fail(&self, step: &Step, job: &JobFacing) -> bool {
+        let Some(token) = &step.continue_on_error else { return false };
+        let (order, hash_files) = (&self.order, &*self.tools.hash_files);
+        let env = job.env_of(order, step, Status::Failure, hash_files);
+        let scope = job.scope(order, &env, Status::Failure, Some(step), Some(hash_files));
+        evaluate(token, &scope).is_ok_and(|value| value.is_truthy())
     }
 
     async fn pre_of_step(

@@ -44,6 +44,8 @@ runs:
       uses: octo/step@v1
       with: { word: '${{ inputs.word }} one' }
     - uses: octo/picky@v1
+    - uses: octo/fails@v1
+      continue-on-error: true
     - id: deeper
       uses: octo/many/inner@v1
 END
