@@ -30,6 +30,7 @@ pub mod notice;
 pub mod notify;
 pub mod oidc;
 pub mod outbound;
+pub mod own_file;
 pub mod placement;
 pub mod registration;
 pub mod reporting;

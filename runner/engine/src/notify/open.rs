@@ -2,8 +2,7 @@
 //! and never shown.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lettre::Address;
@@ -20,6 +19,7 @@ use super::table::{EmailLink, Form, NotifyTable, PER_MINUTE, host_and_port};
 use super::template::{Escape, TEMPLATE_BYTES_MAX, Template};
 use super::{Audience, Channel, Occasion, TARGET, text};
 use crate::outbound::{self, OutboundError, Poster};
+use crate::own_file;
 use crate::reporting::{TableError, Target};
 
 /// How long a channel may take for one message.
@@ -163,7 +163,7 @@ impl Table<'_> {
     /// What stands in a file of its owner, or in a variable of the name that it has everywhere.
     fn credential(&self, file: Option<&PathBuf>, word: &str) -> Result<Option<Secret>, TableError> {
         if let Some(path) = file {
-            return own_file(path).map(Some).map_err(|reason| self.failed(&path.display().to_string(), reason));
+            return own_file::secret(path).map(Some).map_err(|reason| self.failed(&path.display().to_string(), reason));
         }
         let value = (self.env)(&self.variable(word)).filter(|value| !value.trim().is_empty());
         Ok(value.map(|value| Secret::new(value.trim())))
@@ -273,13 +273,4 @@ impl Table<'_> {
         let mail = mail.with_links(self.url.filter(|_| by_token).map(str::to_owned));
         Ok((Arc::new(mail), self.table.to.join(", ")))
     }
-}
-
-/// A secret in a file that only its owner reads, without the line break at its end.
-fn own_file(path: &Path) -> Result<Secret, String> {
-    let facts = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if facts.permissions().mode() & 0o077 != 0 {
-        return Err("others can read it; run `chmod 600` on it".to_owned());
-    }
-    Ok(Secret::new(std::fs::read_to_string(path).map_err(|error| error.to_string())?.trim()))
 }

@@ -1,7 +1,6 @@
 //! The tables of `pipe.toml` that say who is told about runs, and what comes of them.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::{ReaderSettings, Target};
 use crate::github::{ApiSettings, App, Credentials, Flavour, KeyError, Sender, SentByGithub};
 use crate::notify::{self, Channel, NotifyTable, SealedCredentials};
 use crate::outbound::OutboundError;
+use crate::own_file;
 use crate::telemetry::{self, Exporter, Traces};
 use crate::triggering::SentHooks;
 
@@ -153,7 +153,7 @@ impl ReportingTables {
             plan.reader.comments |= table.comments;
         }
         self.traces(instance, &mut plan)?;
-        let token = self.telemetry.metrics_token_file.as_ref().map(|path| own_file("telemetry", path));
+        let token = self.telemetry.metrics_token_file.as_ref().map(|path| secret_of("telemetry", path));
         plan.metrics_token = token.transpose()?;
         for (name, table) in &self.notify {
             let opened = notify::open(name, table, (plan.reader.url.as_deref(), env), sealed)?;
@@ -167,7 +167,7 @@ impl ReportingTables {
     fn traces(&self, instance: &str, plan: &mut Plan) -> Result<(), TableError> {
         let Some(endpoint) = &self.telemetry.endpoint else { return Ok(()) };
         let headers = match &self.telemetry.headers_file {
-            Some(path) => own_file("telemetry", path)?.expose().lines().filter_map(header).collect(),
+            Some(path) => secret_of("telemetry", path)?.expose().lines().filter_map(header).collect(),
             None => Vec::new(),
         };
         let exporter = Exporter::new(endpoint, headers);
@@ -200,26 +200,22 @@ fn credentials(
         (None, None) => {}
     }
     if let Some(path) = &table.token_file {
-        return Ok(Some(Credentials::Token(own_file(name, path)?)));
+        return Ok(Some(Credentials::Token(secret_of(name, path)?)));
     }
     let token = env(&format!("PIPE_{}_TOKEN", name.to_ascii_uppercase())).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credentials::Token(Secret::new(token))))
 }
 
 /// A secret in a file that only its owner reads, without the line break at its end.
-fn own_file(table: &str, path: &Path) -> Result<Secret, TableError> {
-    let failed =
-        |reason: String| TableError::File { table: table.to_owned(), path: path.display().to_string(), reason };
-    let facts = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
-    if facts.permissions().mode() & 0o077 != 0 {
-        return Err(failed("others can read it; run `chmod 600` on it".to_owned()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    Ok(Secret::new(text.trim()))
+fn secret_of(table: &str, path: &Path) -> Result<Secret, TableError> {
+    let failed = |reason| TableError::File { table: table.to_owned(), path: path.display().to_string(), reason };
+    own_file::secret(path).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn plan(tables: &ReportingTables) -> Result<Plan, TableError> {
