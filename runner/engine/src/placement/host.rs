@@ -30,9 +30,6 @@ use marks::Marked;
 /// Seconds that an agent without a client and without a command waits for one.
 const LINGER_SECONDS: &str = "60";
 
-/// What our own process may have been given, and no job may see.
-const OUR_VARIABLES: [&str; 3] = ["PIPE_MASTER_KEY", "PIPE_MASTER_KEY_FILE", "PIPE_TOKEN"];
-
 /// Between two looks for the agent's socket.
 const SOCKET_PAUSE: Duration = Duration::from_micros(300);
 
@@ -68,7 +65,7 @@ impl HostPlacement {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0);
         // Steps have what the agent has.
-        for name in OUR_VARIABLES {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(opens_ours)) {
             command.env_remove(name);
         }
         Command::from(command).kill_on_drop(true).spawn()
@@ -77,6 +74,12 @@ impl HostPlacement {
     fn marked(&self) -> Vec<Marked> {
         Marked::all(&self.marks, &self.agent)
     }
+}
+
+/// Whether a variable may hold what our own process was given, and no job may see: keys, tokens, and addresses of channels.
+fn opens_ours(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("PIPE_") else { return false };
+    rest == "TOKEN" || rest.ends_with("_TOKEN") || rest.starts_with("MASTER_KEY") || rest.starts_with("NOTIFY_")
 }
 
 #[async_trait]
@@ -318,4 +321,27 @@ impl JobHandle for HostJob {
 
 fn file(action: &'static str, path: &str, reason: String) -> PlacementError {
     PlacementError::File { action, path: path.into(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_our_process_was_given_is_not_for_jobs() {
+        for name in [
+            "PIPE_TOKEN",
+            "PIPE_MASTER_KEY",
+            "PIPE_MASTER_KEY_FILE",
+            "PIPE_GITHUB_TOKEN",
+            "PIPE_ACTIONS_TOKEN",
+            "PIPE_NOTIFY_TEAM_URL",
+            "PIPE_NOTIFY_OPS_PASSWORD",
+        ] {
+            assert!(opens_ours(name), "{name}");
+        }
+        for name in ["PATH", "TOKEN", "MY_PIPE_TOKEN", "PIPE_PARALLEL", "PIPE_NODES", "PIPE_TOKENS", "PIPE"] {
+            assert!(!opens_ours(name), "{name}");
+        }
+    }
 }
