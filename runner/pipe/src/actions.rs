@@ -7,6 +7,7 @@ use engine::actions::lock::{LOCK_FILE, Lock};
 use engine::actions::{ActionStore, Actions, BuiltInMode, FetchOptions};
 use engine::nodes::{Nodes, Registries};
 use engine::outbound::Proxies;
+use workflow::secret::Secret;
 
 use crate::args::ActionArgs;
 use crate::exit::Failure;
@@ -15,11 +16,14 @@ use crate::terminal;
 /// Names a folder of Node.js builds that is shared, or was filled where there is a network.
 const NODES: &str = "PIPE_NODES";
 
+/// Opens private repositories of the server that actions are fetched from.
+const TOKEN: &str = "PIPE_ACTIONS_TOKEN";
+
 /// What is kept in a folder: the user's cache, or a server's data.
 ///
 /// # Errors
 /// The folder cannot be made.
-pub fn open(cache: &Path) -> Result<Actions, Failure> {
+pub fn open(cache: &Path, options: FetchOptions, built_in: BuiltInMode) -> Result<Actions, Failure> {
     let folder = nodes_folder(cache);
     let source =
         Arc::new(Registries { proxies: Proxies::from_environment(&terminal::variable), ..Registries::default() });
@@ -27,8 +31,13 @@ pub fn open(cache: &Path) -> Result<Actions, Failure> {
         Failure::environment(format!("cannot write to the folder of Node.js builds `{}`: {error}", folder.display()))
             .help(format!("set {NODES} to a folder that you may write to"))
     })?;
-    let store = ActionStore::new(cache.join("actions"), FetchOptions::default());
-    Ok(Actions { nodes: Some(Arc::new(nodes)), store: Some(Arc::new(store)), built_in: BuiltInMode::default() })
+    let store = ActionStore::new(cache.join("actions"), options);
+    Ok(Actions { nodes: Some(Arc::new(nodes)), store: Some(Arc::new(store)), built_in })
+}
+
+/// The token of the environment, if there is one.
+pub fn token() -> Option<Secret> {
+    terminal::variable(TOKEN).filter(|token| !token.is_empty()).map(Secret::new)
 }
 
 /// The same as the flags of a run have it.
@@ -40,8 +49,8 @@ pub fn of_run(actions: &Actions, args: &ActionArgs, lock: Option<Lock>, cache: &
 /// The repositories that the flags of a run name.
 pub fn store(args: &ActionArgs, lock: Option<Lock>, cache: &Path) -> ActionStore {
     let ActionArgs { local_repository, offline, actions_server, .. } = args;
-    let options =
-        FetchOptions { server: actions_server.clone(), offline: *offline, local: local_repository.clone(), lock };
+    let (server, local) = (actions_server.clone(), local_repository.clone());
+    let options = FetchOptions { server, offline: *offline, local, lock, token: token() };
     ActionStore::new(cache.join("actions"), options)
 }
 

@@ -7,12 +7,14 @@ use crate::mirror::{MirrorError, UrlError};
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is no such repository, or it is not for everybody.
-    #[error("Unable to resolve action `{action}`, repository not found (or it is private): {url}")]
+    #[error("Unable to resolve action `{action}`, repository not found (or it is private): {url}; {hint}")]
     NoRepository {
         /// The action.
         action: String,
         /// Where it was looked for.
         url: String,
+        /// What may open it.
+        hint: &'static str,
     },
     /// It has no such branch, tag or commit.
     #[error("Unable to resolve action `{action}`, unable to find version `{reference}`{hint}")]

@@ -44,6 +44,12 @@ impl Actions {
         self.store.as_ref().is_some_and(|store| store.is_offline())
     }
 
+    /// As code that anybody may have written may have them.
+    #[must_use]
+    pub(crate) fn for_forks(self) -> Self {
+        Self { store: self.store.as_ref().map(ActionStore::for_forks), ..self }
+    }
+
     /// Removes what killed processes had begun to fetch.
     pub(crate) fn remove_abandoned(&self) {
         self.nodes.iter().for_each(|nodes| nodes.remove_abandoned());

@@ -19,6 +19,11 @@ const FETCH_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 const FETCH_BYTES_MAX: u64 = 2 << 30;
 /// Most bytes of a list of branches and tags.
 const NAMES_BYTES_MAX: u64 = 16 << 20;
+/// What opens a private repository.
+const NO_TOKEN: &str =
+    "a private one needs a token that may read it: `PIPE_ACTIONS_TOKEN`, or `token-file` of a server's `[actions]`";
+/// It was shown one already.
+const NOT_OPENED: &str = "the token that is given for actions does not open it";
 /// The ref that a fetch brings.
 const WANTED: &str = "refs/pipe/wanted";
 
@@ -26,14 +31,24 @@ const WANTED: &str = "refs/pipe/wanted";
 pub(super) struct Source<'a> {
     pub(super) git: Git,
     pub(super) remote: RemoteUrl,
+    pub(super) asked: Asked<'a>,
+}
+
+/// What it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// `owner/repo@ref`.
     pub(super) action: &'a str,
+    /// What stands behind the `@`.
     pub(super) reference: &'a str,
+    /// Whether we say who we are.
+    pub(super) has_token: bool,
 }
 
 impl Source<'_> {
     /// The commit that a tag or branch names: tags first, as git itself has it.
     pub(super) async fn ask(&self) -> Result<String, FetchError> {
-        let reference = self.reference;
+        let reference = self.asked.reference;
         let patterns = [
             format!("refs/tags/{reference}"),
             format!("refs/tags/{reference}^{{}}"),
@@ -58,7 +73,7 @@ impl Source<'_> {
     /// What may be meant by a name that is not there.
     async fn no_version(&self) -> FetchError {
         let words = ["ls-remote", "--heads", "--tags", "--", self.remote.as_str()];
-        let (action, reference) = (self.action.to_owned(), self.reference.to_owned());
+        let (action, reference) = (self.asked.action.to_owned(), self.asked.reference.to_owned());
         let listed = self.run(None, words, ASK_TIME_MAX).await.unwrap_or_default();
         let pairs = || listed.lines().filter_map(|line| line.split_once('\t'));
         let is_short = reference.len() >= 7 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -76,7 +91,7 @@ impl Source<'_> {
     }
 
     pub(super) async fn fetch(&self, bare: &Path, commit: &str) -> Result<(), FetchError> {
-        let action = || self.action.to_owned();
+        let action = || self.asked.action.to_owned();
         let mut options = RepositoryInitOptions::new();
         options.bare(true).no_reinit(true).external_template(false);
         Repository::init_opts(bare, &options).map_err(|error| FetchError::Repository {
@@ -88,7 +103,7 @@ impl Source<'_> {
         let words = ["fetch", "--depth=1", "--no-tags", "--no-auto-maintenance", "--", self.remote.as_str(), &by_id];
         let by_id = self.run(Some(bare), words, FETCH_TIME_MAX).await;
         let Err(error) = by_id else { return Ok(()) };
-        if is_whole(self.reference) && self.remote.local_path().is_none() {
+        if is_whole(self.asked.reference) && self.remote.local_path().is_none() {
             return Err(error);
         }
         // All of it, which is what a repository on this machine lets us have.
@@ -99,7 +114,7 @@ impl Source<'_> {
         match crate::git::open(bare).map(has) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => {
-                let reference = self.reference.to_owned();
+                let reference = self.asked.reference.to_owned();
                 Err(FetchError::NoVersion { action: action(), reference, hint: String::new() })
             }
         }
@@ -114,28 +129,34 @@ impl Source<'_> {
         let size = repository.map(|folder| (folder, FETCH_BYTES_MAX));
         let bounds = Bounds { time_max, size, output_bytes_max: NAMES_BYTES_MAX };
         let ran = self.git.run(repository, words, bounds).await;
-        ran.map_err(|reason| of_mirror(self.action, self.reference, self.remote.as_str(), reason))
+        ran.map_err(|reason| self.asked.failed(self.remote.as_str(), reason))
     }
 }
 
-pub(super) fn of_mirror(action: &str, reference: &str, url: &str, reason: MirrorError) -> FetchError {
-    let action = action.to_owned();
-    match reason {
-        MirrorError::NotFound(_) | MirrorError::Denied(_) => FetchError::NoRepository { action, url: url.to_owned() },
-        MirrorError::NoSuchRef(_) | MirrorError::Gone(_) => {
-            FetchError::NoVersion { action, reference: reference.to_owned(), hint: String::new() }
+impl Asked<'_> {
+    /// Why it cannot be had.
+    pub(super) fn failed(self, url: &str, reason: MirrorError) -> FetchError {
+        let action = self.action.to_owned();
+        match reason {
+            MirrorError::NotFound(_) | MirrorError::Denied(_) => {
+                let hint = if self.has_token { NOT_OPENED } else { NO_TOKEN };
+                FetchError::NoRepository { action, url: url.to_owned(), hint }
+            }
+            MirrorError::NoSuchRef(_) | MirrorError::Gone(_) => {
+                FetchError::NoVersion { action, reference: self.reference.to_owned(), hint: String::new() }
+            }
+            reason @ (MirrorError::Url(_)
+            | MirrorError::Unreachable(_)
+            | MirrorError::TooSlow { .. }
+            | MirrorError::Empty
+            | MirrorError::TooLarge { .. }
+            | MirrorError::TooManyRefs { .. }
+            | MirrorError::Damaged(_)
+            | MirrorError::ObjectFormat
+            | MirrorError::NoRoom
+            | MirrorError::Program(_)
+            | MirrorError::Mirror { .. }
+            | MirrorError::Failed(_)) => FetchError::Unreachable { action, reason },
         }
-        reason @ (MirrorError::Url(_)
-        | MirrorError::Unreachable(_)
-        | MirrorError::TooSlow { .. }
-        | MirrorError::Empty
-        | MirrorError::TooLarge { .. }
-        | MirrorError::TooManyRefs { .. }
-        | MirrorError::Damaged(_)
-        | MirrorError::ObjectFormat
-        | MirrorError::NoRoom
-        | MirrorError::Program(_)
-        | MirrorError::Mirror { .. }
-        | MirrorError::Failed(_)) => FetchError::Unreachable { action, reason },
     }
 }

@@ -5,14 +5,16 @@
 //! write beside themselves, and what one job writes no other may run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use git2::Oid;
 use serde::{Deserialize, Serialize};
+use workflow::secret::Secret;
 
 use super::error::FetchError;
 use super::lock::{Lock, Locked};
-use super::source::{Source, of_mirror};
+use super::source::{Asked, Source};
 use super::{hash, tree};
 use crate::git::GitError;
 use crate::mirror::program::Git;
@@ -27,6 +29,11 @@ mod tests;
 const PLACE_DEPTH: usize = 3;
 /// How long the answer of what a branch or tag names is used without asking again.
 const FRESH: Duration = Duration::from_secs(60 * 60);
+/// Who a token is of, for servers that want a name with it; those of the usual forges do not look at it.
+const TOKEN_USER: &str = "x-access-token";
+/// Below the folder of the store: what everybody may have, for those who may not have the rest.
+const PUBLIC: &str = "public";
+
 /// Where actions come from.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
@@ -38,11 +45,13 @@ pub struct FetchOptions {
     pub local: Vec<LocalRepository>,
     /// Only what is locked, and as it was then.
     pub lock: Option<Lock>,
+    /// Opens private repositories of the server, and is sent to no other.
+    pub token: Option<Secret>,
 }
 
 impl Default for FetchOptions {
     fn default() -> Self {
-        Self { server: "https://github.com".to_owned(), offline: false, local: Vec::new(), lock: None }
+        Self { server: "https://github.com".to_owned(), offline: false, local: Vec::new(), lock: None, token: None }
     }
 }
 
@@ -101,13 +110,23 @@ pub struct ActionStore {
     options: FetchOptions,
     /// One at a time, so that jobs that want the same fetch it once.
     turn: tokio::sync::Mutex<()>,
+    /// The same without what a token opens; absent where there is none.
+    public: Option<Arc<Self>>,
 }
 
 impl ActionStore {
     /// The store in a folder, which is made when something is fetched.
     #[must_use]
     pub fn new(folder: PathBuf, options: FetchOptions) -> Self {
-        Self { folder, options, turn: tokio::sync::Mutex::default() }
+        let without = options.token.is_some().then(|| FetchOptions { token: None, ..options.clone() });
+        let public = without.map(|options| Arc::new(Self::new(folder.join(PUBLIC), options)));
+        Self { folder, options, turn: tokio::sync::Mutex::default(), public }
+    }
+
+    /// For code that anybody may have written: what everybody may read, and what lies on this machine for all.
+    #[must_use]
+    pub fn for_forks(self: &Arc<Self>) -> Arc<Self> {
+        self.public.as_ref().map_or_else(|| Arc::clone(self), Arc::clone)
     }
 
     /// Whether nothing is fetched.
@@ -118,6 +137,7 @@ impl ActionStore {
     /// Removes what killed processes had begun to fetch.
     pub(crate) fn remove_abandoned(&self) {
         scratch::remove_abandoned(&self.folder, PLACE_DEPTH);
+        self.public.iter().for_each(|public| public.remove_abandoned());
     }
 
     /// The files of `owner/repo` at a branch, tag or commit.
@@ -242,9 +262,15 @@ impl ActionStore {
         std::fs::create_dir_all(place).map_err(store)?;
         let scratch = scratch::folder(place).map_err(store)?;
         let remote = RemoteUrl::parse(url).map_err(|reason| FetchError::Url { action: action.to_owned(), reason })?;
-        let failed = |reason: MirrorError| of_mirror(action, reference, url, reason);
-        let git = Git::prepare(Path::new("git"), scratch.path(), &remote, &GitCredential::None).map_err(failed)?;
-        let source = Source { git, remote, action, reference };
+        // A repository on this machine is nobody's to whom a token is sent.
+        let token = self.options.token.clone().filter(|_| remote.local_path().is_none());
+        let has_token = token.is_some();
+        let credential =
+            token.map_or(GitCredential::None, |token| GitCredential::Token { user: TOKEN_USER.to_owned(), token });
+        let asked = Asked { action, reference, has_token };
+        let failed = |reason: MirrorError| asked.failed(url, reason);
+        let git = Git::prepare(Path::new("git"), scratch.path(), &remote, &credential).map_err(failed)?;
+        let source = Source { git, remote, asked };
         let commit = if is_whole(reference) { reference.to_lowercase() } else { source.ask().await? };
         if !is_kept(place, &commit) {
             let bare = scratch.path().join("objects.git");

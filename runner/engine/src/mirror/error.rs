@@ -115,6 +115,7 @@ impl MirrorError {
             "authentication failed",
             "could not read username",
             "could not read password",
+            "unable to get password from user",
             "terminal prompts disabled",
             "permission denied",
             "host key verification failed",

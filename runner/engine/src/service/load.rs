@@ -16,6 +16,7 @@ use workflow::run::{Environments, Recorded, RunEvent, RunFacts};
 use workflow::source::SourceFile;
 
 use super::{Inner, PortError, RunSpec, Trust, journals};
+use crate::actions::Actions;
 use crate::folders::RunFolders;
 use crate::groups::Newer;
 use crate::job::{JobSettings, SecretStore, SharedMasker, named_secrets};
@@ -236,6 +237,7 @@ fn settings(
     let repository_name = format!("{} {}", spec.forge.as_str(), spec.repository.to_lowercase());
     let tokens = (spec.trust == Trust::Trusted).then(|| JobTokens::on(parts.database.clone()));
     let trace = parts.traces.as_ref().map(|traces| traces.ids(&spec.repository, numbers.id.0));
+    let actions = actions(&parts.actions, spec.trust);
     let keeper = Keeper::new(repository_name, numbers, spec.trust == Trust::Trusted);
     JobSettings {
         docker: parts.docker.clone(),
@@ -267,8 +269,16 @@ fn settings(
         left: std::sync::Mutex::default(),
         pull: parts.pull,
         tokens,
-        actions: parts.actions.clone(),
+        actions,
         services: parts.services.clone(),
+    }
+}
+
+/// What opens private repositories is not for code that anybody may have written.
+fn actions(actions: &Actions, trust: Trust) -> Actions {
+    match trust {
+        Trust::Trusted => actions.clone(),
+        Trust::Fork => actions.clone().for_forks(),
     }
 }
 

@@ -26,6 +26,13 @@ pub struct Known {
     pub elsewhere: Option<Arc<ActionStore>>,
 }
 
+impl Known {
+    /// For workflows that anybody may have written.
+    pub(super) fn for_forks(&self) -> Self {
+        Self { actions: self.actions.clone(), elsewhere: self.elsewhere.as_ref().map(ActionStore::for_forks) }
+    }
+}
+
 impl From<Catalogue> for Known {
     fn from(actions: Catalogue) -> Self {
         Self { actions, elsewhere: None }

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use workflow::event::{Event, EventName, Forge, GitRef};
 
 use crate::mirror::{CommitText, MirrorError, Mirrors, Origin, RemoteUrl};
-use crate::service::RunSpec;
+use crate::service::{RunSpec, Trust};
 use crate::store::deliveries::deleted_reason;
 use crate::store::followers::{Followers, Following};
 use crate::store::repositories::{Repositories, Repository};
@@ -209,7 +209,10 @@ impl Triggering {
         let event = Arc::new(event);
         let name = place.repository.full_name.clone();
         let branch = event.repository.default_branch.clone();
-        let actions = Arc::clone(&self.actions);
+        let actions = match trust {
+            Trust::Trusted => Arc::clone(&self.actions),
+            Trust::Fork => Arc::new(self.actions.for_forks()),
+        };
         let reading = self.mirrors.read(place.origin.id, move |repository| {
             let sha = event.sha.clone().unwrap_or_default();
             let read = workflows::read(repository, &sha, &actions)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::actions::{BuiltInMode, FetchOptions};
 use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
@@ -53,7 +54,7 @@ pub async fn open(settings: &Settings, parallel: usize, orphans: Option<Orphans>
     let scans = crate::scan::folders(&paths.cache, crate::config::require_scan(&settings.environments));
     let built_in = pipelines::built_in_with(owner.own_labels(), scans, Some(deploying));
     // Before the engine: it mounts a folder of theirs.
-    let actions = crate::actions::open(&paths.cache)?;
+    let actions = crate::actions::open(&paths.cache, FetchOptions::default(), BuiltInMode::default())?;
     let (docker, docker_problem) = match docker(settings).await {
         Ok(docker) => (Some(Arc::new(docker) as Arc<dyn Placement>), None),
         Err(error) => (None, Some(error.to_string())),

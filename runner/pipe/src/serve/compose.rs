@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use engine::actions::Actions;
 use engine::agent_binary;
 use engine::clock::SystemClock;
 use engine::folders::Folders;
@@ -74,11 +75,13 @@ pub async fn compose(
     let vault: Arc<dyn Sealer> = Arc::new(Vault::new(keys));
     let audit = Audit::open(database.clone(), &*vault).await.map_err(|error| failed("open the audit log", &error))?;
     let repositories = Repositories::on(database.clone());
-    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust, known(&data)?);
+    let actions = config.actions.open(&data)?;
+    let sources = Sources::open(&data, &database, Arc::clone(&vault), config.trust, known(&actions));
     let sources = sources.map_err(|error| failed("use the mirrors", &error))?;
     let settings = Settings::on(database.clone(), Arc::clone(&vault), audit.clone());
     let deploying = machine::deploying(database.clone(), &data, &Owner::new(&data));
-    let mut parts = parts(&data, &config, (&database, &deploying), (settings.clone(), sources.folders())).await?;
+    let mut parts =
+        parts(&data, &config, (&database, &deploying, actions), (settings.clone(), sources.folders())).await?;
     let identity = serving(&mut parts, &data, &vault, (&config, address, &deploying));
     let (folders, environments) = (parts.folders.clone(), Arc::clone(&parts.environments));
     let stop = CancellationToken::new();
@@ -86,15 +89,14 @@ pub async fn compose(
     let keeping: Background = Box::pin(house.keep(stop.clone()));
     let runs = RunService::new(parts);
     let deliveries = Deliveries::on(database.clone());
-    let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(&vault)).await;
-    let hooks = Arc::new(hooks.map_err(|error| failed("open the secrets of hooks", &error))?);
+    let hooks = stored(&repositories, &vault).await?;
     let door = FrontDoor::new(deliveries.clone(), Arc::clone(&hooks) as _, FrontDoorOptions::default());
     let arrivals = door.arrivals();
     let parties = (&runs, &folders, Arc::clone(&arrivals));
     let telling = super::reporting::start(&config, &database, settings.clone(), parties, &stop).await?;
     let triggering = sources.triggering.clone();
-    let processor = processor(&triggering, &runs, &deliveries);
-    let pump = Pump::new(deliveries, Arc::new(processor), Arc::clone(&arrivals));
+    let processor = Arc::new(processor(&triggering, &runs, &deliveries));
+    let pump = Pump::new(deliveries, processor, Arc::clone(&arrivals));
     let pumping: Background = Box::pin(pump.run(stop.clone()));
     let checkpoints = checkpoints(&data, &audit, &stop);
     let keep_up = sources.keep_up(Arc::new(SystemClock), Arc::clone(&arrivals), telling.sent, stop.clone());
@@ -106,8 +108,7 @@ pub async fn compose(
     let local = LocalAccess::open(&data, address, &tokens, LOCAL_USER);
     let local = local.map_err(|error| failed("let commands with `--data` in", &error))?;
     let registrar = Registrar { repositories, sealer: vault, audit: audit.clone() };
-    let entrance = entrance(&config, &database, &audit)?;
-    let first = first_code(&entrance).await?;
+    let (entrance, first) = entrance(&config, &database, &audit).await?;
     let api = Api {
         entrance,
         registry: Some(Registry { registrar, mirrors: triggering.mirrors.clone(), hooks: Some(hooks) }),
@@ -133,9 +134,16 @@ pub async fn compose(
     Ok(Composed { database, runs, routes, options, background, stop, drain, first, local })
 }
 
+/// What hooks are signed with.
+async fn stored(repositories: &Repositories, vault: &Arc<dyn Sealer>) -> Result<Arc<StoredSecrets>, Failure> {
+    let hooks = StoredSecrets::load(repositories.clone(), Arc::clone(vault)).await;
+    let hooks = hooks.map_err(|error| Failure::environment(format!("cannot open the secrets of hooks: {error}")));
+    Ok(Arc::new(hooks?))
+}
+
 /// What workflows of the server's repositories may use.
-fn known(data: &Path) -> Result<Known, Failure> {
-    Ok(Known { actions: pipelines::catalogue(), elsewhere: crate::actions::open(data)?.store })
+fn known(actions: &Actions) -> Known {
+    Known { actions: pipelines::catalogue(), elsewhere: actions.store.clone() }
 }
 
 /// What serves actions, and who issues identity tokens of jobs, under the server's own address.
@@ -193,11 +201,17 @@ fn options(config: &ServerConfig) -> ServerOptions {
     ServerOptions { trusted_proxies: proxies.collect(), ..ServerOptions::default() }
 }
 
-/// The way in for people.
-fn entrance(config: &ServerConfig, database: &Database, audit: &Audit) -> Result<Entrance, Failure> {
+/// The way in for people, and the code of the first administrator where there is nobody yet.
+async fn entrance(
+    config: &ServerConfig,
+    database: &Database,
+    audit: &Audit,
+) -> Result<(Entrance, Option<Secret>), Failure> {
     let url = config.server.url.as_deref();
     let oidc = config.oidc.as_ref().map(|oidc| oidc.open(url)).transpose()?;
-    Ok(Entrance::on(database.clone(), audit.clone()).at(config.server.url.clone()).with_oidc(oidc))
+    let entrance = Entrance::on(database.clone(), audit.clone()).at(config.server.url.clone()).with_oidc(oidc);
+    let first = first_code(&entrance).await?;
+    Ok((entrance, first))
 }
 
 /// The code of the first administrator, where there is nobody yet.
@@ -235,13 +249,12 @@ fn processor(triggering: &Triggering, runs: &RunService, deliveries: &Deliveries
 async fn parts(
     data: &Path,
     config: &ServerConfig,
-    (database, deploying): (&Database, &Deploying),
+    (database, deploying, actions): (&Database, &Deploying, Actions),
     (settings, repositories): (Settings, Arc<dyn RunRepository>),
 ) -> Result<ServiceParts, Failure> {
     let agent = agent_binary::install(&data.join("agent"))
         .map_err(|error| Failure::environment(format!("cannot write to `{}`: {error}", data.display())))?;
     let owner = Owner::new(data);
-    let actions = crate::actions::open(data)?;
     let warm = config.warm(data.join("ahead"), runtime(data, &owner).join("ahead"));
     let docker = DockerPlacement::connect(DockerSettings {
         owner: owner.clone(),

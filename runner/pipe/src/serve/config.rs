@@ -19,6 +19,7 @@ use workflow::source::{FileId, SourceFile, SourceMap, Span};
 use crate::config::{EnvironmentTable, Size, environments_problem, rules};
 use crate::exit::Failure;
 use crate::render;
+use crate::serve::actions::ActionsTable;
 use crate::serve::costs::CostsTable;
 use crate::serve::housekeeping::RetentionTable;
 use crate::serve::oidc::OidcTable;
@@ -46,6 +47,8 @@ pub struct ServerConfig {
     pub limits: LimitsTable,
     /// Containers that are made ahead.
     pub warm: WarmTable,
+    /// Where actions and called workflows come from.
+    pub actions: ActionsTable,
     /// Environments with rules.
     pub environments: IndexMap<String, EnvironmentTable>,
     /// What minutes cost, and the budget.
@@ -165,7 +168,7 @@ impl ServerConfig {
                 return wrong(&word, message);
             }
         }
-        if let Some((word, message)) = self.costs.problem() {
+        if let Some((word, message)) = self.costs.problem().or_else(|| self.actions.problem()) {
             return wrong(&word, message);
         }
         if let Some((word, message)) = self.retention.problem() {
@@ -312,6 +315,7 @@ mod tests {
             let text = format!("[costs]\ncurrency = 'EUR'\nbudget = 5\nalerts = {wrong}");
             check(&text, Err(&format!("4:1: {alerts}")));
         }
+        check("[actions]\nbuiltin-actions = 'always'", Err("2:20: `always` is none of usual, prefer, fallback, never"));
         check("[server]\ntrusted-proxies = ['all']", Err("2:21: `all` is no network such as `10.0.0.0/8`"));
     }
 

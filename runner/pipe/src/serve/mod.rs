@@ -3,6 +3,7 @@
 //! The parts: its settings ([`config`]), what it is made of ([`compose`]), how it ends ([`lifetime`]). Follows
 //! <https://12factor.net/disposability>: it starts fast, and SIGTERM ends it in order.
 
+mod actions;
 mod compose;
 pub mod config;
 mod costs;

@@ -11,6 +11,7 @@ mod aws;
 mod check;
 mod cloud;
 mod deploy;
+mod elsewhere;
 mod eval;
 #[path = "../../../engine/tests/forge/fake.rs"]
 mod forge;

@@ -5,6 +5,8 @@ use std::path::Path;
 use super::*;
 use crate::git::test_repository::{TestRepository, git};
 
+mod private;
+
 /// A server with `octo/say`, which has the tag `v1`, and a store that fetches from it.
 struct World {
     server: tempfile::TempDir,
@@ -28,7 +30,7 @@ impl World {
     fn store(&self, offline: bool, local: &[&str]) -> ActionStore {
         let local = local.iter().map(|text| text.parse().unwrap()).collect();
         let server = self.server.path().display().to_string();
-        let options = FetchOptions { server, offline, local, lock: None };
+        let options = FetchOptions { server, offline, local, ..FetchOptions::default() };
         ActionStore::new(self.store.path().to_path_buf(), options)
     }
 
