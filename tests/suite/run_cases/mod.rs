@@ -153,8 +153,8 @@ mod run {
         old_commands output_forms outputs_job outputs_matrix parallel path_file poisoned_environment problem_matcher processes reusable
         reusable_elsewhere reusable_matrix reusable_nested schedule schedule_several secrets secrets_escaped
         secrets_everywhere secrets_kept_apart services_container services_failed services_of_actions services_runner shells state
-        step_env_keys step_outputs stop_commands strategy_parallel sudo summary timeout_job timeout_step vars
-        yaml_anchors
+        step_env_keys step_outputs stop_commands strategy_parallel sudo summary timeout_job timeout_step
+        unsecure_commands vars yaml_anchors
     }
 }
 

@@ -80,7 +80,8 @@ impl StepTask {
     /// What actions of one step do at the end of the job, last first.
     pub(super) async fn posts(&self, posts: Vec<ReadyPost>, log: &mut StepLog) -> StepEnd {
         let mut end = StepEnd::plain(Conclusion::Success, None);
-        for ReadyPost { post, env } in posts.into_iter().rev() {
+        for ReadyPost { post, env, commands } in posts.into_iter().rev() {
+            log.allow(commands);
             if let Some(script) = &post.script {
                 let StepEnd { outcome, message, left, runner_lost, .. } =
                     self.post_script(script, &post, env, log).await;
@@ -176,7 +177,8 @@ impl Stepper {
         let posts = wanted(posts, (&self.order, &self.job, &*self.tools.hash_files), self.status())?;
         let ready = |post: PostAction| {
             let env = post.script.as_ref().map(|script| task.post_environment(script, &self.job));
-            ReadyPost { env: env.unwrap_or_default(), post }
+            let (env, commands) = env.unwrap_or_default();
+            ReadyPost { post, env, commands }
         };
         Ok(Ready::posts(posts.into_iter().map(ready).collect()))
     }

@@ -88,6 +88,7 @@ impl LocalAction {
         };
         let mut job = JobFacing { steps: StepsContext::default(), action: Some(action), ..job.clone() };
         job.renew_env();
+        job.allow(own_env);
         for (name, value) in place.contexts() {
             job.github.insert(name, value);
         }

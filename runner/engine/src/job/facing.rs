@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use workflow::command::CommandSettings;
 use workflow::expression::{Object, Status, Value};
 use workflow::model::Step;
 use workflow::template::{Token, evaluate};
@@ -20,6 +21,8 @@ pub(super) struct JobFacing {
     pub(super) runner: Value,
     /// `env:` of workflow and job, and `GITHUB_ENV`.
     pub(super) env: IndexMap<String, String>,
+    /// Which commands the workflow brings back there, whatever steps left.
+    pub(super) commands: CommandSettings,
     /// `GITHUB_PATH`.
     pub(super) path: Vec<String>,
     pub(super) steps: StepsContext,

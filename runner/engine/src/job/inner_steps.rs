@@ -88,6 +88,7 @@ impl<'a> InnerSteps<'a> {
         }
         let (end, exec) = match task.prepare(step, &self.job, self.status(cancelled)) {
             Ok(ready) => {
+                log.allow(ready.commands);
                 let prepared = task.prepare_files(ready).await;
                 let survives = cancelled || self.holds(step, Status::Cancelled).unwrap_or(false);
                 let (outer, deadline) = (self.task.cancel.clone(), self.deadline);

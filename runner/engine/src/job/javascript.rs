@@ -14,6 +14,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::sync::OnceCell;
 use workflow::action::{NodeVersion, ScriptRuns};
+use workflow::command::CommandSettings;
 use workflow::run::Conclusion;
 
 use super::action_file::ActionPlace;
@@ -60,6 +61,8 @@ pub(super) struct ForeignCall {
 pub(super) struct ReadyPost {
     pub(super) post: PostAction,
     pub(super) env: IndexMap<String, String>,
+    /// What it may print.
+    pub(super) commands: CommandSettings,
 }
 
 /// One process of an action.
@@ -243,13 +246,18 @@ impl StepTask {
         end
     }
 
-    /// The variables of a post part: the job's as they are by then, those of the step over them.
-    pub(super) fn post_environment(&self, script: &PostScript, job: &JobFacing) -> IndexMap<String, String> {
-        let mut own = job.env.clone();
-        own.extend(script.env.clone());
-        let mut env = self.environment(job, &own, &script.id);
+    /// The variables of a post part: the job's as they are by then, those of the step over them. And what it may print.
+    pub(super) fn post_environment(
+        &self,
+        script: &PostScript,
+        job: &JobFacing,
+    ) -> (IndexMap<String, String>, CommandSettings) {
+        let own: IndexMap<String, String> = script.env.clone().into_iter().collect();
+        let mut all = job.env.clone();
+        all.extend(own.clone());
+        let mut env = self.environment(job, &all, &script.id);
         env.extend(script.named.clone());
-        env
+        (env, job.commands_of(&own, &all))
     }
 
     /// Runs a file of an action, and takes what it left.

@@ -2,6 +2,7 @@
 
 mod action_file;
 mod call;
+mod commands;
 mod composite;
 mod container;
 mod containers;

@@ -133,6 +133,7 @@ impl StepTask {
     pub(super) async fn perform(self, ready: Ready, recording: Recording) -> Performed {
         let kept = self.again.as_ref().map_or(0, |again| again.kept());
         let mut log = self.tools.reopen_log(self.index, kept);
+        log.allow(ready.commands);
         let prepared = self.prepare_files(ready).await;
         if !recording.wait().await {
             let message = "The run could not go on, so this step was not begun.".to_owned();
@@ -182,7 +183,7 @@ impl StepTask {
     /// The same where its files lie among `all` of another container.
     pub(super) async fn settle_in(&self, all: &JobFiles, files: &StepFiles, log: &mut StepLog, end: &mut StepEnd) {
         log.end_of_output().await;
-        self.take_effects(log, end);
+        self.take_effects(log, end).await;
         self.take_files((all, files), log, end).await;
         log.tell_problems(end.outcome == Conclusion::Failure).await;
     }
@@ -203,7 +204,7 @@ impl StepTask {
             None => self.tools.files.prepare(self.number()).await?,
             Some(_) => self.tools.files.prepare_again(self.number()).await?,
         };
-        let Ready { kind, mut env, timeout, shown_env: shown } = ready;
+        let Ready { kind, mut env, timeout, shown_env: shown, commands: _ } = ready;
         let work = match kind {
             ReadyKind::BuiltIn { action, inputs } => {
                 env.extend(files.variables().map(|(variable, _, path)| (variable.to_owned(), path)));

@@ -270,6 +270,7 @@ impl StepTask {
             Conclusion::Success | Conclusion::Cancelled | Conclusion::Skipped => Status::Success,
         };
         let ready = task.prepare_pre(step, job, status)?;
+        log.allow(ready.commands);
         match ready.kind {
             ReadyKind::Pre(local) => Ok(task.pre(*local, log).await),
             ReadyKind::Script { .. } | ReadyKind::BuiltIn { .. } | ReadyKind::Local(_) | ReadyKind::Posts(_) => {

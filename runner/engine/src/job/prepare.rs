@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use workflow::command::CommandSettings;
 use workflow::expression::{Status, Value};
 use workflow::model::{Step, StepKind, Uses};
 use workflow::template::{Token, evaluate};
@@ -29,13 +30,16 @@ pub(super) struct Ready {
     pub(super) shown_env: IndexMap<String, String>,
     pub(super) env: IndexMap<String, String>,
     pub(super) timeout: Option<Duration>,
+    /// What it may print.
+    pub(super) commands: CommandSettings,
     pub(super) kind: ReadyKind,
 }
 
 impl Ready {
     /// What actions do at the end of the job.
     pub(super) fn posts(posts: Vec<ReadyPost>) -> Self {
-        Self { shown_env: IndexMap::new(), env: IndexMap::new(), timeout: None, kind: ReadyKind::Posts(posts) }
+        let (shown_env, env, commands) = (IndexMap::new(), IndexMap::new(), CommandSettings::default());
+        Self { shown_env, env, timeout: None, commands, kind: ReadyKind::Posts(posts) }
     }
 }
 
@@ -65,6 +69,7 @@ impl StepTask {
         let own_env = evaluate_strings(step.env.as_ref(), &base).map_err(|error| format!("`env`: {error}"))?;
         let mut context_env = job.env.clone();
         context_env.extend(own_env.clone());
+        let commands = job.commands_of(&own_env, &context_env);
         let mut scope = job.scope(&self.order, &context_env, status, Some(step), Some(&*tools.hash_files));
         scope.github = base.github;
         let timeout = timeout(step.timeout_minutes.as_ref(), &scope)?;
@@ -89,7 +94,7 @@ impl StepTask {
                     let user = ActionUser { id: step.id.as_str().to_owned(), env, shown: context_env };
                     let local = LocalAction::new(place, inputs, job, &own_env, status, timeout, user);
                     let kind = ReadyKind::Local(Box::new(local));
-                    return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, kind });
+                    return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, commands, kind });
                 }
                 ReadyKind::BuiltIn { action: self.action(&uses)?, inputs }
             }
@@ -98,7 +103,7 @@ impl StepTask {
             }
         };
         let env = self.environment(job, &context_env, step.id.as_str());
-        Ok(Ready { env, shown_env: context_env, timeout, kind })
+        Ok(Ready { env, shown_env: context_env, timeout, commands, kind })
     }
 
     /// `github` with the paths of the step's files.

@@ -223,6 +223,7 @@ impl PlacedJobs {
             job: Object::default(),
             runner: Value::Null,
             env: IndexMap::new(),
+            commands: CommandSettings::default(),
             path: Vec::new(),
             steps: StepsContext::default(),
             action: None,
@@ -243,6 +244,8 @@ impl PlacedJobs {
             job.env.extend(env);
         }
         job.env.extend(self.0.env.clone());
+        let env = job.env.clone();
+        job.allow(&env);
         Ok((job, secrets))
     }
 

@@ -10,13 +10,16 @@ use super::perform::StepTask;
 use crate::step::{StepEnd, StepOutputs};
 
 impl StepTask {
-    pub(super) fn take_effects(&self, log: &mut StepLog, end: &mut StepEnd) {
+    pub(super) async fn take_effects(&self, log: &mut StepLog, end: &mut StepEnd) {
         for effect in log.take_effects() {
             match effect {
                 Effect::SetOutput { name, value } => {
                     end.left.outputs.insert(name, value);
                 }
-                Effect::SetEnvironment { name, value } => end.left.env.push((name, value)),
+                Effect::SetEnvironment { name, value } => match environment_file::check_variable(&name, &value) {
+                    Ok(()) => end.left.env.push((name, value)),
+                    Err(refused) => tell(&refused, log).await,
+                },
                 Effect::AddPath(path) => end.left.path.push(path),
                 Effect::FailStep if end.outcome == Conclusion::Success => end.outcome = Conclusion::Failure,
                 Effect::SaveState { name, value } => {
@@ -42,12 +45,7 @@ impl StepTask {
                 Ok(Some(bytes)) => {
                     let taken = take_file(kind, &bytes, &mut end.left);
                     for refused in taken.refused {
-                        match refused {
-                            RefusedVariable::Reserved(_) => log.warning(&refused.to_string()).await,
-                            RefusedVariable::Blocked(_) | RefusedVariable::Impossible(_) => {
-                                log.error(&refused.to_string()).await;
-                            }
-                        }
+                        tell(&refused, log).await;
                     }
                     taken.problem
                 }
@@ -62,6 +60,14 @@ impl StepTask {
             log.error(&problem).await;
             end.outcome = end.outcome.merge(Conclusion::Failure);
         }
+    }
+}
+
+/// Tells of a variable that is left out.
+async fn tell(refused: &RefusedVariable, log: &mut StepLog) {
+    match refused {
+        RefusedVariable::Reserved(_) => log.warning(&refused.to_string()).await,
+        RefusedVariable::Blocked(_) | RefusedVariable::Impossible(_) => log.error(&refused.to_string()).await,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod line_splitter;
 pub mod matcher;
 mod matcher_config;
 mod matcher_regex;
+mod opt_in;
 pub mod parse;
 pub mod problem;
 pub mod processor;

@@ -23,7 +23,8 @@ const SET_NAME: &str = "Required field 'name' is missing in";
 pub struct CommandSettings {
     /// `ACTIONS_STEP_DEBUG`: debug lines are shown and commands are echoed from the start.
     pub debug: bool,
-    /// `ACTIONS_ALLOW_UNSECURE_COMMANDS` in the *workflow file*; never from what a step wrote to `GITHUB_ENV`.
+    /// `ACTIONS_ALLOW_UNSECURE_COMMANDS` in the *workflow file*; never from what a step wrote to `GITHUB_ENV`: see
+    /// [`Self::overlaid`].
     pub allow_unsecure_commands: bool,
     /// `ACTIONS_ALLOW_UNSECURE_STOPCOMMAND_TOKENS`, from the same place.
     pub allow_unsecure_stop_tokens: bool,

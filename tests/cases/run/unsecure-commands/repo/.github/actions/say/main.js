@@ -1,0 +1,1 @@
+console.log('::set-env name=SAID::said');
