@@ -15,13 +15,14 @@ use crate::catalogue::{ActionFacts, Catalogue, InputFacts, Wrong};
 use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
 use crate::model::{Job, JobKind, Step, StepKind, Uses, Workflow};
 use crate::read::{ReadOptions, WorkflowFiles, read_action_among};
-use crate::source::{SourceMap, Span, Spanned};
+use crate::source::{SourceFile, SourceMap, Span, Spanned};
 use crate::template::{Token, TokenKind};
 
 const UNKNOWN_ACTION: Code = Code("P0418");
 const UNKNOWN_INPUT: Code = Code("P0419");
 const MISSING_INPUT: Code = Code("P0420");
 const WRONG_INPUT: Code = Code("P0421");
+const ONLY_HERE: Code = Code("P0422");
 
 /// Whether a diagnostic tells that a step would fail for what is written in the workflow: nothing of such a workflow is run.
 #[must_use]
@@ -31,6 +32,8 @@ pub fn keeps_from_running(diagnostic: &Diagnostic) -> bool {
 
 /// The owner of our own actions.
 const OWN: &str = "pipe/";
+/// What only steps of workflows have on GitHub.
+const TIMEOUT: &str = "timeout-minutes";
 /// Inputs that are listed where none is near.
 const LISTED_MAX: usize = 12;
 
@@ -222,6 +225,19 @@ impl Walk<'_> {
         }
     }
 
+    /// Tells of what steps of an action have here and not on GitHub, which refuses the action for it.
+    fn only_here(&mut self, steps: &[Step]) {
+        for step in steps {
+            let Some(value) = &step.timeout_minutes else { continue };
+            let at = self.sources.get(step.span.file).map(|source| key_of(source, step.span, value.span, TIMEOUT));
+            let message = format!("GitHub refuses an action with `{TIMEOUT}` at one of its steps, `pipe` obeys it");
+            let help = format!("for GitHub, write `{TIMEOUT}` at the step that uses the action");
+            let mut found = Diagnostic::new(ONLY_HERE, Severity::Note, at, message).help(help);
+            found.github = Some(format!("Unexpected value '{TIMEOUT}'"));
+            self.diagnostics.push(found);
+        }
+    }
+
     /// Reads an action and goes into its steps. One that cannot be had may be made by a step before; one that cannot be read is
     /// told when it is used.
     fn load(&mut self, folder: &str) -> Option<Rc<Action>> {
@@ -234,9 +250,19 @@ impl Walk<'_> {
         let action = Rc::new(action?);
         self.local.insert(folder.to_owned(), Some(Rc::clone(&action)));
         if let ActionRuns::Composite(steps) = &action.runs {
+            self.only_here(steps);
             self.steps(steps);
         }
         Some(action)
+    }
+}
+
+/// The key of a step whose value is at a place.
+fn key_of(source: &SourceFile, step: Span, value: Span, key: &str) -> Span {
+    let before = Span { end: value.start.max(step.start), ..step };
+    match lines::raw(source, before).rfind(key) {
+        Some(at) => before.part(at, at + key.len()),
+        None => value,
     }
 }
 
