@@ -29,6 +29,7 @@ use super::javascript::ForeignCall;
 use super::log::StepLog;
 use super::perform::{INNER_MAX, StepTask};
 use super::pre::path_below;
+use super::prepare::name_of;
 use super::recording::Performed;
 use crate::step::{StepEnd, minutes};
 
@@ -254,16 +255,26 @@ impl StepTask {
         }
     }
 
-    /// The task of the next step of its action.
+    /// The task of the next step of its action, which sees `job`.
     ///
     /// # Errors
     /// There were too many.
-    pub(super) fn next_inner(&self, step: &Step) -> Result<Self, String> {
-        self.next_part(step.id.as_str())
+    pub(super) fn next_inner(&self, step: &Step, job: &JobFacing) -> Result<Self, String> {
+        let mut task = self.next_part()?;
+        // Its name is told where its time runs out only.
+        if step.timeout_minutes.is_some() {
+            let hash_files = &*self.tools.hash_files;
+            let env = job.env_of(&self.order, step, Status::Success, hash_files);
+            task.name = name_of(step, &job.scope(&self.order, &env, Status::Success, Some(step), Some(hash_files)));
+        }
+        Ok(task)
     }
 
-    /// The same by the id of a step.
-    pub(super) fn next_part(&self, id: &str) -> Result<Self, String> {
+    /// The task of a part of what this step uses.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn next_part(&self) -> Result<Self, String> {
         let inner = self.inners.fetch_add(1, Ordering::Relaxed) + 1;
         if inner > INNER_MAX || self.index.0 >= INNER_MAX {
             return Err(format!("the actions of one step may run {INNER_MAX} steps at most"));
@@ -275,7 +286,7 @@ impl StepTask {
             order: Arc::clone(&self.order),
             tools: Arc::clone(&self.tools),
             cancel: tokio_util::sync::CancellationToken::new(),
-            name: id.to_owned(),
+            name: self.name.clone(),
             again: self.again.clone(),
             pre: Arc::clone(&self.pre),
         })

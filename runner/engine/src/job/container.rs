@@ -69,7 +69,7 @@ impl StepTask {
             }
         };
         part.state = self.pre.saved.get(&call.path).cloned().unwrap_or_default();
-        let mut end = self.container_part(&call.user.id, part.clone(), None, log).await;
+        let mut end = self.container_part(part.clone(), None, log).await;
         part.state.append(&mut end.left.state);
         end.left.posts.extend(post_of(runs, call, part));
         Performed::without_command(end)
@@ -92,7 +92,7 @@ impl StepTask {
             }
         };
         let pre = ContainerPart { entrypoint: Some(entrypoint.clone()), ..part.clone() };
-        let mut end = self.container_part(&call.user.id, pre, None, log).await;
+        let mut end = self.container_part(pre, None, log).await;
         part.state.append(&mut end.left.state);
         end.left.saved.insert(call.path.clone(), part.state.clone());
         end.left.posts.extend(post_of(runs, call, part));
@@ -203,12 +203,12 @@ impl StepTask {
             state: post.state.clone(),
             timeout: None,
         };
-        self.container_part(&script.id, part, Some(&format!("Post job cleanup: {}", post.action)), log).await
+        self.container_part(part, Some(&format!("Post job cleanup: {}", post.action)), log).await
     }
 
     /// One part in its container. `said`: how it begins in the log.
-    async fn container_part(&self, id: &str, part: ContainerPart, said: Option<&str>, log: &mut StepLog) -> StepEnd {
-        let task = match self.next_part(id) {
+    async fn container_part(&self, part: ContainerPart, said: Option<&str>, log: &mut StepLog) -> StepEnd {
+        let task = match self.next_part() {
             Ok(task) => Self { cancel: self.cancel.child_token(), ..task },
             Err(message) => return StepEnd::plain(Conclusion::Failure, Some(message)),
         };

@@ -50,14 +50,10 @@ impl<'a> InnerSteps<'a> {
             if self.runner_lost || self.is_late() {
                 return;
             }
-            let mut task = match self.task.next_inner(step) {
+            let task = match self.task.next_inner(step, &self.job) {
                 Ok(task) => task,
                 Err(message) => return self.refuse(message, log).await,
             };
-            let name = step.name.as_ref().filter(|_| step.timeout_minutes.is_some());
-            if let Some(Ok(name)) = name.map(|token| self.evaluate_for(step, token)) {
-                task.name = name.to_display_string().to_string();
-            }
             let known = task.again.as_ref().and_then(|again| again.inner.get(&task.inner).cloned());
             let InnerEnd { end, conclusion, .. } = match known {
                 Some(known) => {

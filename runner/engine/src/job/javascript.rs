@@ -165,7 +165,7 @@ impl StepTask {
         let file = below(&call.folder, path);
         let state = &BTreeMap::new();
         let process = Process { node: runs.node, file: &file, state, env, timeout: call.timeout };
-        let mut end = self.part(&call.user.id, process, None, log).await;
+        let mut end = self.part(process, None, log).await;
         end.left.saved.insert(call.path.clone(), end.left.state.clone());
         end.left.posts.extend(post_of(runs, call, std::mem::take(&mut end.left.state)));
         end
@@ -202,13 +202,13 @@ impl StepTask {
         env.extend(variables_of(post.inputs.iter()));
         let process = Process { node: *node, file, state: &post.state, env, timeout: None };
         let said = format!("Post job cleanup: {}", post.action);
-        self.part(&script.id, process, Some(&said), log).await
+        self.part(process, Some(&said), log).await
     }
 
     /// A part of an action that is not its main one: numbered and remembered as a step of an action is. `said`: how it
     /// begins in the log.
-    async fn part(&self, id: &str, process: Process<'_>, said: Option<&str>, log: &mut StepLog) -> StepEnd {
-        let task = match self.next_part(id) {
+    async fn part(&self, process: Process<'_>, said: Option<&str>, log: &mut StepLog) -> StepEnd {
+        let task = match self.next_part() {
             Ok(task) => Self { cancel: self.cancel.child_token(), ..task },
             Err(message) => return StepEnd::plain(Conclusion::Failure, Some(message)),
         };

@@ -263,7 +263,7 @@ impl StepTask {
         so_far: Conclusion,
         log: &mut StepLog,
     ) -> Result<StepEnd, String> {
-        let task = Self { cancel: self.cancel.child_token(), ..self.next_inner(step)? };
+        let task = Self { cancel: self.cancel.child_token(), ..self.next_inner(step, job)? };
         let status = match so_far {
             _ if self.cancel.is_cancelled() => Status::Cancelled,
             Conclusion::Failure => Status::Failure,

@@ -200,8 +200,14 @@ impl StepTask {
     }
 }
 
+/// What a step is called.
+pub(super) fn name_of(step: &Step, scope: &StepScope<'_>) -> String {
+    let written = step.name.as_ref().and_then(|name| evaluate(name, scope).ok());
+    written.map_or_else(|| default_name(step, scope), |name| name.to_display_string().to_string())
+}
+
 /// What a step without a name is called: `Run` and the first line of what it does.
-pub(super) fn default_name(step: &Step, scope: &StepScope<'_>) -> String {
+fn default_name(step: &Step, scope: &StepScope<'_>) -> String {
     match &step.kind {
         StepKind::Run { script, .. } => {
             let text = evaluate(script, scope).map(|text| text.to_display_string()).unwrap_or_default();

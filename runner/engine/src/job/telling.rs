@@ -3,11 +3,10 @@
 use workflow::run::Conclusion;
 use workflow::run::StepIndex;
 use workflow::run::steps::{JobSteps, Role, StepDecision};
-use workflow::template::evaluate;
 
 use super::call::wanted;
 use super::pre::is_wanted;
-use super::prepare::default_name;
+use super::prepare::name_of;
 use super::steps::Stepper;
 
 impl Stepper {
@@ -61,8 +60,7 @@ impl Stepper {
         };
         let env = self.step_env(step);
         let scope = self.scope(step, &env);
-        let written = step.name.as_ref().and_then(|name| evaluate(name, &scope).ok());
-        let name = written.map_or_else(|| default_name(step, &scope), |name| name.to_display_string().to_string());
+        let name = name_of(step, &scope);
         if flat.role == Role::Pre { format!("Pre {name}") } else { name }
     }
 }
