@@ -1,5 +1,7 @@
 //! `actions/setup-node` natively. Follows <https://github.com/actions/setup-node#usage>.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
@@ -14,7 +16,7 @@ pub const INPUTS: &[InputFacts] = &[
     input(
         "node-version",
         "",
-        "Which: `20`, `20.11.1`, `>=18`, `lts/*`, `lts/iron`, `latest`; empty: that of the image",
+        "Which: `20`, `20.11.1`, `>=18`, `lts/*`, `lts/iron`, `lts/-1` (the one before the newest), `latest`; empty: that of the image",
     ),
     input("node-version-file", "", "File that says which: .nvmrc, .node-version, .tool-versions or package.json"),
     input("architecture", "", "Not used: it is that of the job"),
@@ -50,9 +52,24 @@ for one in /__e/*/bin/node; do say kept "$one"; done
     image: "node:%",
 };
 
-/// Long-term releases by their names, see <https://github.com/nodejs/Release#release-schedule>.
-const NAMED: [(&str, u64); 6] =
-    [("fermium", 14), ("gallium", 16), ("hydrogen", 18), ("iron", 20), ("jod", 22), ("krypton", 24)];
+/// Long-term releases by their names, see <https://github.com/nodejs/Release/blob/main/CODENAMES.md>.
+const NAMED: [(&str, u64); 12] = [
+    ("argon", 4),
+    ("boron", 6),
+    ("carbon", 8),
+    ("dubnium", 10),
+    ("erbium", 12),
+    ("fermium", 14),
+    ("gallium", 16),
+    ("hydrogen", 18),
+    ("iron", 20),
+    ("jod", 22),
+    ("krypton", 24),
+    ("lithium", 26),
+];
+
+/// From this one on each release becomes a long-term one; before, those with an even number did.
+const EACH_FROM: u64 = 27;
 
 /// What may be read of it by all.
 const MODE: u32 = 0o600;
@@ -109,18 +126,40 @@ fn chosen(found: &[Found], input: &str, text: &str) -> Result<Found, ActionError
         return TOOL.chosen(found, text, |_| true);
     }
     if let Some(name) = plain.strip_prefix("lts/") {
-        if name == "*" {
-            return TOOL.chosen(found, text, |(major, ..)| major % 2 == 0);
-        }
-        let major = NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, major)| *major);
-        let major = major.ok_or_else(|| {
-            let known = NAMED.map(|(known, _)| format!("`lts/{known}`")).join(", ");
-            failed(format!("`{input}`: no long-term release is called `{name}`; write {known} or `lts/*`"))
-        })?;
-        return TOOL.chosen(found, &major.to_string(), |version| version.0 == major);
+        return long_term(found, input, name);
     }
     let range = TOOL.range(input, plain)?;
     TOOL.chosen(found, text, |version| range.has(version))
+}
+
+/// The newest of those that are here (`*`), one by its name, or one by how many came after it (`-1`). The last are counted from
+/// the newest that is known or here, since what came out meanwhile is not asked for.
+fn long_term(found: &[Found], input: &str, name: &str) -> Result<Found, ActionError> {
+    if name == "*" {
+        return TOOL.chosen(found, "lts/*", |(major, ..)| is_long_term(major));
+    }
+    let Some(back) = name.strip_prefix('-').and_then(|back| back.parse::<usize>().ok()).filter(|back| *back > 0) else {
+        let major = NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, major)| *major);
+        let major = major.ok_or_else(|| {
+            let known = NAMED.map(|(known, _)| format!("`lts/{known}`")).join(", ");
+            failed(format!("`{input}`: no long-term release is called `{name}`; write {known}, `lts/-1` or `lts/*`"))
+        })?;
+        return TOOL.chosen(found, &major.to_string(), |version| version.0 == major);
+    };
+    let known = NAMED.iter().map(|(_, major)| *major);
+    let here = found.iter().map(|one| one.version.0).filter(|major| is_long_term(*major));
+    let all: BTreeSet<u64> = known.chain(here).collect();
+    let counted = format!("counted from {}, the newest long-term release that is known here", all.last().unwrap_or(&0));
+    let Some(major) = all.iter().rev().nth(back).copied() else {
+        let most = all.len() - 1;
+        return Err(failed(format!("`{input}`: there is no `lts/{name}`: {counted}, it goes back to `lts/-{most}`")));
+    };
+    let chosen = TOOL.chosen(found, &major.to_string(), |version| version.0 == major);
+    chosen.map_err(|error| failed(format!("`lts/{name}` is Node.js {major}, {counted}: {error}")))
+}
+
+fn is_long_term(major: u64) -> bool {
+    major.is_multiple_of(2) || major >= EACH_FROM
 }
 
 /// The version that a file names.

@@ -160,14 +160,12 @@ fn is_freethreaded(text: &str) -> bool {
 
 /// The version that a file names.
 fn version_of(name: &str, text: &str) -> Option<String> {
-    let quoted = |key: &str| {
-        let mut lines = text.lines().filter_map(|line| line.split_once('='));
-        lines.find(|(name, _)| name.trim() == key).and_then(|(_, value)| quoted_text(value))
-    };
     match name {
         ".tool-versions" => of_tool_versions(text, &["python"]),
-        "Pipfile" => quoted("python_full_version").or_else(|| quoted("python_version")),
-        name if name.ends_with(".toml") => quoted("requires-python").or_else(|| quoted("python")),
+        "Pipfile" => of_toml(text, &[&["requires", "python_full_version"], &["requires", "python_version"]]),
+        name if name.ends_with(".toml") => {
+            of_toml(text, &[&["project", "requires-python"], &["tool", "poetry", "dependencies", "python"]])
+        }
         _ => {
             let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
             let wanted: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
@@ -176,11 +174,19 @@ fn version_of(name: &str, text: &str) -> Option<String> {
     }
 }
 
-/// A string of TOML at the beginning of what follows a `=`; what stands behind it is none of it.
-fn quoted_text(value: &str) -> Option<String> {
-    let value = value.trim_start();
-    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
-    value.strip_prefix(quote)?.split_once(quote).map(|(text, _)| text.to_owned())
+/// The first of these that a file of TOML has: a text, or what poetry writes in its place, a table with `version`.
+fn of_toml(text: &str, paths: &[&[&str]]) -> Option<String> {
+    let file: toml::Table = text.parse().ok()?;
+    let found = |path: &&[&str]| {
+        let (last, tables) = path.split_last()?;
+        let mut table = &file;
+        for name in tables {
+            table = table.get(*name)?.as_table()?;
+        }
+        let value = table.get(*last)?;
+        value.as_str().or_else(|| value.get("version")?.as_str()).map(str::to_owned)
+    };
+    paths.iter().find_map(found)
 }
 
 #[cfg(test)]
@@ -195,9 +201,23 @@ mod tests {
             (".tool-versions", "nodejs 20\npython 3.12.1\n", Some("3.12.1")),
             ("pyproject.toml", "[project]\nrequires-python = \">=3.9,<3.13\"\n", Some(">=3.9,<3.13")),
             ("Pipfile", "[requires]\npython_version = \"3.11\"\n", Some("3.11")),
-            ("pyproject.toml", "requires-python = '>=3.9' # \"ours\"\n", Some(">=3.9")),
-            ("pyproject.toml", "python = { version = \"^3.9\" }\n", None),
-            ("pyproject.toml", "requires-python = \n", None),
+            ("Pipfile", "[requires]\npython_version = '3.11'\npython_full_version = '3.11.2'\n", Some("3.11.2")),
+            ("pyproject.toml", "[project]\nrequires-python = '>=3.9' # \"ours\"\n", Some(">=3.9")),
+            ("pyproject.toml", "[tool.poetry.dependencies]\npython = \"^3.9\"\n", Some("^3.9")),
+            ("pyproject.toml", "[tool.poetry.dependencies]\npython = { version = \"^3.11\" }\n", Some("^3.11")),
+            (
+                "pyproject.toml",
+                "[tool.poetry.dependencies.python]\nversion = '~3.11'\noptional = false\n",
+                Some("~3.11"),
+            ),
+            (
+                "pyproject.toml",
+                "[project]\nname = 'a'\n[tool.poetry.dependencies]\npython.version = '3.12.*'\n",
+                Some("3.12.*"),
+            ),
+            ("pyproject.toml", "[tool.poetry.dependencies]\npython = { path = \"../python\" }\n", None),
+            ("pyproject.toml", "[tool.pyright]\npython = \"3.8\"\n", None),
+            ("pyproject.toml", "[project]\nrequires-python = \n", None),
             ("pyproject.toml", "[project]\n", None),
         ] {
             assert_eq!(version_of(name, text).as_deref(), expect, "{name} {text}");

@@ -69,6 +69,8 @@ async fn the_best_node_that_is_there() {
         ("latest", "v22.4.1", "tools/node/22.4.1/x64/bin"),
         ("lts/*", "v22.4.1", "tools/node/22.4.1/x64/bin"),
         ("lts/hydrogen", "v18.2.0", "tools/node/18.2.0/x64/bin"),
+        ("lts/-2", "v22.4.1", "tools/node/22.4.1/x64/bin"),
+        ("lts/-4", "v18.2.0", "tools/node/18.2.0/x64/bin"),
         ("", "v20.1.0", "bin"),
     ] {
         let tried = world.tried(&SetupNode, &[("node-version", wanted)]).await;
@@ -87,7 +89,16 @@ async fn the_best_node_that_is_there() {
         (("node-version", "21"), "`container: node:21`"),
         (("node-version", "twenty"), "`twenty` is no version"),
         (("node-version", "18446744073709551615"), "no Node.js 18446744073709551615 is here"),
-        (("node-version", "lts/tungsten"), "no long-term release is called `tungsten`; write `lts/fermium`"),
+        (("node-version", "lts/tungsten"), "no long-term release is called `tungsten`; write `lts/argon`"),
+        (("node-version", "lts/-0"), "no long-term release is called `-0`"),
+        (
+            ("node-version", "lts/-1"),
+            "`lts/-1` is Node.js 24, counted from 26, the newest long-term release that is known here: no Node.js 24 is here; there are \
+             22.4.1 (tool cache), 20.1.0 (image), 18.2.0 (tool cache). Write one of those, let the job run in an image that has it \
+             (`container: node:24`)",
+        ),
+        (("node-version", "lts/-12"), "there is no `lts/-12`: counted from 26"),
+        (("node-version", "lts/-12"), "it goes back to `lts/-11`"),
         (("node-version-file", "none"), "does not exist"),
         (("registry-url", "npm"), "is no address of a registry"),
     ] {
@@ -96,6 +107,12 @@ async fn the_best_node_that_is_there() {
     }
     let tried = world.tried(&SetupNode, &[("node-versoin", "20")]).await;
     assert!(tried.result.is_ok());
+    // A later one that is here counts, and from 27 on the odd ones do.
+    world.program("tools/node/27.1.0/x64/bin/node", "v27.1.0").program("tools/node/25.1.0/x64/bin/node", "v25.1.0");
+    for (wanted, version) in [("lts/*", "v27.1.0"), ("lts/-3", "v22.4.1")] {
+        let tried = world.tried(&SetupNode, &[("node-version", wanted)]).await;
+        assert_eq!(tried.outputs["node-version"], version, "{}", tried.log);
+    }
 }
 
 #[tokio::test]
