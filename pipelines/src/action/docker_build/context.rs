@@ -38,7 +38,15 @@ const GO_STICKY: u32 = 1 << 20;
 
 /// Serves folders by name.
 #[derive(Debug, Clone)]
-pub(super) struct Folders(pub(super) HashMap<&'static str, Inside>);
+pub(super) struct Folders {
+    pub(super) by_name: HashMap<&'static str, Inside>,
+    /// Whether nothing is left out: BuildKit obeys `.dockerignore` for what a client sends, and not for a repository that it
+    /// fetches itself, see <https://github.com/docker/cli/issues/2827>.
+    pub(super) are_whole: bool,
+}
+
+/// How files are called that say what to leave out.
+const IGNORE: &str = ".dockerignore";
 
 type Packets = Pin<Box<dyn Stream<Item = Result<Packet, Status>> + Send>>;
 
@@ -49,7 +57,8 @@ impl FileSync for Folders {
 
     async fn diff_copy(&self, request: Request<Streaming<Packet>>) -> Result<Response<Packets>, Status> {
         let asked = Asked::of(request.metadata())?;
-        let folder = self.0.get(asked.folder.as_str()).cloned();
+        let hides_ignore = self.are_whole && asked.is_about_ignore();
+        let folder = self.by_name.get(asked.folder.as_str()).cloned();
         let folder = folder.ok_or_else(|| Status::not_found(format!("no folder is called {}", asked.folder)))?;
         let (packets, receiver) = mpsc::channel(PACKETS_WAITING_MAX);
         let (wanted, wanted_by) = std::sync::mpsc::channel();
@@ -64,7 +73,9 @@ impl FileSync for Folders {
             }
         });
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = (Sender { folder, asked, packets, files: Vec::new(), count: 0 }).run(&wanted_by) {
+            if let Err(error) =
+                (Sender { folder, asked, hides_ignore, packets, files: Vec::new(), count: 0 }).run(&wanted_by)
+            {
                 let _gone = errors.blocking_send(Err(Status::internal(error)));
             }
         });
@@ -102,6 +113,12 @@ impl Asked {
         let folder = list("dir-name").into_iter().next().unwrap_or_default();
         Ok(Self { folder, excludes, includes: list("include-patterns"), follows: list("followpaths") })
     }
+
+    /// Whether it looks for what to leave out: beside the Dockerfile, or for nothing else in the context.
+    fn is_about_ignore(&self) -> bool {
+        let mut paths = self.includes.iter().chain(&self.follows).peekable();
+        self.folder == "dockerfile" || (paths.peek().is_some() && paths.all(|path| path.ends_with(IGNORE)))
+    }
 }
 
 /// `%2F` and the like.
@@ -127,6 +144,8 @@ fn decode(text: &str) -> String {
 struct Sender {
     folder: Inside,
     asked: Asked,
+    /// Whether files that say what to leave out are as if they were not there.
+    hides_ignore: bool,
     packets: mpsc::Sender<Result<Packet, Status>>,
     /// Plain files by their number.
     files: Vec<Option<PathBuf>>,
@@ -173,7 +192,7 @@ impl Sender {
             let below = path.join(&name);
             let text = below.to_string_lossy().into_owned();
             let Ok(facts) = folder.facts(&name) else { continue };
-            if !self.includes(&text) {
+            if !self.includes(&text) || (self.hides_ignore && text.ends_with(IGNORE)) {
                 continue;
             }
             let left_out = self.asked.excludes.leaves_out(&text);

@@ -47,8 +47,14 @@ pub const OUTPUTS: &[OutputFacts] = &[
 
 /// A build to do.
 pub(super) struct Order {
+    /// Whether it is of the repository's files and not of the workspace's.
+    pub(super) of_repository: bool,
+    /// A folder of those.
     pub(super) context: PathBuf,
+    /// The Dockerfile among those.
     pub(super) file: PathBuf,
+    /// Whether the Dockerfile is one of the workspace all the same.
+    pub(super) file_of_workspace: bool,
     pub(super) tags: Vec<String>,
     pub(super) build_args: HashMap<String, String>,
     pub(super) target: String,
@@ -72,11 +78,8 @@ impl Order {
     /// `official`: by the inputs of docker/build-push-action, which may push.
     pub(super) fn of(call: &ActionCall<'_>, official: bool) -> Result<Self, String> {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
-        let context = inside("context", text("context"), &call.workspace.inside)?;
-        let file = match text("file") {
-            "" => context.join("Dockerfile"),
-            file => inside("file", file, &call.workspace.inside)?,
-        };
+        let Place { of_repository, context, file, file_of_workspace } =
+            Place::of(text("context"), text("file"), &call.workspace.inside, official)?;
         let platforms = list(text("platforms"));
         if platforms.len() > 1 {
             return Err(format!(
@@ -117,8 +120,10 @@ impl Order {
             return Err(format!("`tags`: `{bad}` is no name of an image: names are in lower case and have no spaces"));
         }
         Ok(Self {
+            of_repository,
             context,
             file,
+            file_of_workspace,
             tags,
             build_args,
             target: text("target").to_owned(),
@@ -134,6 +139,32 @@ impl Order {
             push,
             warnings,
         })
+    }
+}
+
+/// Where a build's files are; as in [`Order`].
+struct Place {
+    of_repository: bool,
+    context: PathBuf,
+    file: PathBuf,
+    file_of_workspace: bool,
+}
+
+impl Place {
+    fn of(context: &str, file: &str, workspace: &str, official: bool) -> Result<Self, String> {
+        let below_repository = if official { of_repository(context) } else { None };
+        let context = match below_repository {
+            Some(folder) => in_repository("context", folder)?,
+            None => inside("context", context, workspace)?,
+        };
+        let of_repository = below_repository.is_some();
+        let file_of_workspace = of_repository && file.starts_with('/');
+        let file = match file {
+            "" => context.join("Dockerfile"),
+            file if of_repository && !file_of_workspace => context.join(in_repository("file", file)?),
+            file => inside("file", file, workspace)?,
+        };
+        Ok(Self { of_repository, context, file, file_of_workspace })
     }
 }
 
@@ -216,6 +247,22 @@ fn boolean(name: &str, text: &str) -> Result<bool, String> {
     }
 }
 
+/// The folder of the repository that a context is: nothing, or what docker/build-push-action puts the repository's address in the
+/// place of (`{{defaultContext}}:docker`). `None`: it is one of the workspace.
+fn of_repository(context: &str) -> Option<&str> {
+    if context.is_empty() {
+        return Some("");
+    }
+    let (name, rest) = context.strip_prefix("{{")?.split_once("}}")?;
+    let folder = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
+    folder.filter(|_| name.trim() == "defaultContext")
+}
+
+/// A path relative to the repository, or to a folder of it.
+fn in_repository(input: &str, text: &str) -> Result<PathBuf, String> {
+    below(input, text, "").map_err(|_| format!("`{input}: {text}` leads out of the repository"))
+}
+
 /// A path relative to the workspace.
 pub(super) fn inside(input: &str, text: &str, workspace: &str) -> Result<PathBuf, String> {
     if text.contains("://") || text.starts_with("git@") {
@@ -242,6 +289,23 @@ mod tests {
         check("key=\"one\ntwo\"", &[("key", "one\ntwo")]);
         assert!(secrets("nothing").unwrap_err().contains("not ID=value"));
         assert!(!secrets("hush").unwrap_err().contains("hush"));
+    }
+
+    #[test]
+    fn contexts_of_the_repository() {
+        for (context, expect) in [
+            ("", Some("")),
+            ("{{defaultContext}}", Some("")),
+            ("{{ defaultContext }}:docker/app", Some("docker/app")),
+            (".", None),
+            ("app", None),
+            ("{{other}}", None),
+            ("{{defaultContext}}#main", None),
+        ] {
+            assert_eq!(of_repository(context), expect, "{context}");
+        }
+        assert_eq!(in_repository("file", "./a/../b"), Ok(PathBuf::from("b")));
+        assert!(in_repository("file", "../b").unwrap_err().contains("leads out of the repository"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `pipe/docker-build`: an image from a Dockerfile of the workspace, by the engine's BuildKit.
+//! `pipe/docker-build`: an image from a Dockerfile of the workspace (of the repository too, for [`push`]), by the engine's BuildKit.
 //!
 //! Builds for this machine's Docker and pushes nothing. Base images that are here are used as they are, no registry is
 //! asked for them. See [`inputs`] for what it takes, [`session`] for how BuildKit gets files and secrets.
@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, TagImageOptionsBuilder};
 use engine::inside::Inside;
+use engine::step::checkout::{SourceFiles, source_files};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use futures_util::StreamExt as _;
 
@@ -65,12 +66,14 @@ impl DockerBuild {
         for warning in &order.warnings {
             call.log.warning(warning).await;
         }
-        if !call.workspace.shared {
+        let of_workspace = !order.of_repository || order.file_of_workspace || !order.secret_files.is_empty();
+        if of_workspace && !call.workspace.shared {
             return Err(failed(
                 "the workspace is on another machine than this one, so its files cannot be given to the build",
             ));
         }
-        let sources = Sources::open(call, &mut order).map_err(ActionError::Failed)?;
+        let repository = if order.of_repository { Some(of_repository(call).await?) } else { None };
+        let sources = Sources::open(call, &mut order, repository).map_err(ActionError::Failed)?;
         let docker = Docker::connect().await.map_err(ActionError::Failed)?;
         let image = build(call, &docker, &order, &sources).await?;
         tag(&docker, &order, &image).await?;
@@ -91,6 +94,18 @@ fn failed(text: impl Into<String>) -> ActionError {
     ActionError::Failed(text.into())
 }
 
+/// The repository's own files, which the log tells of.
+async fn of_repository(call: &mut ActionCall<'_>) -> Result<SourceFiles, ActionError> {
+    let files = source_files(call).await?;
+    let text = "The context is the repository as actions/checkout gives it, not what steps made of the workspace (`context: .`): ";
+    call.log.line(&format!("{text}{}", files.lines.join(", "))).await;
+    if files.has_submodules {
+        let text = "submodules of the repository are left out: check them out (`submodules: recursive`) and write `context: .`";
+        call.log.warning(text).await;
+    }
+    Ok(files)
+}
+
 /// What the build reads.
 struct Sources {
     context: Inside,
@@ -98,25 +113,33 @@ struct Sources {
     /// Name of the Dockerfile in its folder.
     name: String,
     text: String,
+    /// The repository's files, where the context is among them.
+    repository: Option<SourceFiles>,
 }
 
 impl Sources {
-    fn open(call: &ActionCall<'_>, order: &mut Order) -> Result<Self, String> {
+    fn open(call: &ActionCall<'_>, order: &mut Order, repository: Option<SourceFiles>) -> Result<Self, String> {
         let workspace =
-            Inside::workspace(&call.workspace.host).map_err(|error| format!("cannot open the workspace: {error}"))?;
-        let context = workspace
+            || Inside::workspace(&call.workspace.host).map_err(|error| format!("cannot open the workspace: {error}"));
+        let root = match &repository {
+            Some(files) => Inside::workspace(&files.folder)
+                .map_err(|error| format!("cannot open the files of the repository: {error}"))?,
+            None => workspace()?,
+        };
+        let context = root
             .folder(&order.context)
             .map_err(|error| format!("`context: {}` cannot be opened: {error}", shown(&order.context)))?;
+        let beside = if order.file_of_workspace { workspace()? } else { root };
         let parent = order.file.parent().unwrap_or(Path::new(""));
         let name = order.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = read(&workspace, &order.file).map_err(|error| no_dockerfile(&workspace, &order.file, &error))?;
+        let text = read(&beside, &order.file).map_err(|error| no_dockerfile(&beside, order, &error))?;
         for (id, path) in &order.secret_files {
             let text =
-                read(&workspace, path).map_err(|error| format!("`secret-files`: {}: {error}", path.display()))?;
+                read(&workspace()?, path).map_err(|error| format!("`secret-files`: {}: {error}", path.display()))?;
             order.secrets.insert(id.clone(), text);
         }
-        let dockerfile = workspace.folder(parent).map_err(|error| error.to_string())?;
-        Ok(Self { context, dockerfile, name, text: String::from_utf8_lossy(&text).into_owned() })
+        let dockerfile = beside.folder(parent).map_err(|error| error.to_string())?;
+        Ok(Self { context, dockerfile, name, text: String::from_utf8_lossy(&text).into_owned(), repository })
     }
 }
 
@@ -133,9 +156,10 @@ fn shown(path: &Path) -> String {
     if path.as_os_str().is_empty() { ".".to_owned() } else { path.display().to_string() }
 }
 
-fn no_dockerfile(workspace: &Inside, path: &Path, error: &std::io::Error) -> String {
+fn no_dockerfile(root: &Inside, order: &Order, error: &std::io::Error) -> String {
+    let path = &order.file;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let names: Vec<String> = workspace
+    let names: Vec<String> = root
         .folder(folder)
         .and_then(|folder| folder.names())
         .unwrap_or_default()
@@ -152,9 +176,11 @@ fn no_dockerfile(workspace: &Inside, path: &Path, error: &std::io::Error) -> Str
         })
         .map(String::as_str)
         .or_else(|| workflow::diagnostic::suggest(&wanted, names.iter().map(String::as_str)));
-    let is_empty = || workspace.names().is_ok_and(|names| names.is_empty());
+    let is_empty = || !order.of_repository && root.names().is_ok_and(|names| names.is_empty());
+    // In the repository it is said from the context on.
+    let below = if order.of_repository { folder.strip_prefix(&order.context).unwrap_or(folder) } else { folder };
     let hint = match near {
-        Some(near) => format!("; did you mean `file: {}`?", folder.join(near).display()),
+        Some(near) => format!("; did you mean `file: {}`?", below.join(near).display()),
         None if is_empty() => {
             "; the workspace is empty: check the repository out first (`uses: actions/checkout`)".into()
         }
@@ -170,8 +196,10 @@ async fn build(
     sources: &Sources,
 ) -> Result<String, ActionError> {
     let id = session_id(call);
-    let folders =
-        Folders(HashMap::from([("context", sources.context.clone()), ("dockerfile", sources.dockerfile.clone())]));
+    let folders = Folders {
+        by_name: HashMap::from([("context", sources.context.clone()), ("dockerfile", sources.dockerfile.clone())]),
+        are_whole: sources.repository.is_some(),
+    };
     let session = Session { id: id.clone(), folders, secrets: Arc::new(order.secrets.clone()) };
     let _open = session.open(docker).await.map_err(ActionError::Failed)?;
     // Bollard opens a session of its own for version 2, which carries no files; ours is named in the request.

@@ -1,8 +1,8 @@
 //! `docker/build-push-action` natively: the build of `pipe/docker-build`, and the image into registries under its tags.
 //!
-//! The context is the workspace, also where the official action would take the repository from its server: a local run is of
-//! commits that no server has. Registries are those that the job has logged in to. Follows
-//! <https://github.com/docker/build-push-action#inputs>.
+//! Without `context:` it builds the repository as the official action does, whatever steps have made of the workspace. It takes what
+//! the checkout gives, since a local run is of files and commits that no server has. Registries are those that the job has logged
+//! in to. Follows <https://github.com/docker/build-push-action#inputs>.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,16 @@ use crate::registry::Reference;
 
 /// Its inputs, by the names of the official action.
 pub const INPUTS: &[InputFacts] = &[
-    input("context", ".", "Folder of the files for the build, in the workspace"),
-    input("file", "", "Path of the Dockerfile in the workspace; `Dockerfile` in the context where it is empty"),
+    input(
+        "context",
+        "",
+        "Folder of the workspace; empty: the repository as actions/checkout gives it, `{{defaultContext}}:folder`: a folder of that",
+    ),
+    input(
+        "file",
+        "",
+        "Path of the Dockerfile in the workspace, in the context where that is the repository; empty: `Dockerfile` in the context",
+    ),
     input("tags", "", "Names of the image, with commas or one a line"),
     input("push", "false", "Whether it goes into the registries of its tags").form(SWITCH),
     input("load", "false", "The image is always there for `docker run` afterwards").form(SWITCH),

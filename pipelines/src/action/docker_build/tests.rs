@@ -46,10 +46,14 @@ impl World {
     }
 
     fn build(&self, inputs: &[(&str, &str)]) -> Tried {
+        self.build_by(&DockerBuild::default(), inputs)
+    }
+
+    fn build_by(&self, action: &dyn BuiltInAction, inputs: &[(&str, &str)]) -> Tried {
         let mut all = vec![("tags", self.tag.as_str())];
         all.extend(inputs);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(self.trial.run(&DockerBuild::default(), &all))
+        runtime.block_on(self.trial.run(action, &all))
     }
 
     fn built(&self, inputs: &[(&str, &str)]) -> Tried {
@@ -164,6 +168,77 @@ fn failures_say_where() {
     world.fails(&[("context", "planted")], "cannot be opened");
     world.write("Dockerfile", "FROM pipe-tests.invalid/not-here:1\n");
     world.fails(&[], "the build failed");
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main"]);
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").current_dir(folder);
+    let output = git.args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn without_a_context_the_repository_is_built() {
+    let mut world = World::new("repository");
+    let repository = world.scratch.path().join("repository");
+    world.trial.repository.folder = repository.clone();
+    let write = |path: &str, text: &str| {
+        let path = repository.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let dockerfile = format!("FROM {BASE}\nCOPY . /all\n");
+    for (path, text) in [
+        ("Dockerfile", dockerfile.as_str()),
+        ("file", "committed"),
+        (".dockerignore", "kept\n"),
+        ("kept", "k"),
+        (".gitignore", "ignored\n"),
+        ("app/My.Dockerfile", &dockerfile),
+        ("app/My.Dockerfile.dockerignore", "*\n"),
+        ("app/inner", "i"),
+        ("ignored", "of the machine"),
+    ] {
+        write(path, text);
+    }
+    git(&repository, &["init", "--quiet"]);
+    git(&repository, &["add", "--all"]);
+    git(&repository, &["commit", "--quiet", "--message", "all"]);
+    world.trial.run.sha = git(&repository, &["rev-parse", "HEAD"]);
+    write("file", "as it lies there");
+    // What steps made of the workspace is none of it.
+    world.write("file", "of the workspace").write("made", "by a step").write("Dockerfile", &dockerfile);
+    let action = push::BuildPush::default();
+    let list = "cd /all; cat file 2> /dev/null; find . -type f | sort | tr '\\n' ' '";
+    let all = "./.dockerignore ./.gitignore ./Dockerfile ./app/My.Dockerfile ./app/My.Dockerfile.dockerignore ./app/inner ./file ./kept";
+    for (working_tree, inputs, expect) in [
+        (true, &[][..], &*format!("as it lies there{all}")),
+        (false, &[], &format!("committed{all}")),
+        (
+            false,
+            &[("context", "{{defaultContext}}:app"), ("file", "./My.Dockerfile")],
+            "./My.Dockerfile ./My.Dockerfile.dockerignore ./inner",
+        ),
+        (false, &[("context", ".")], "of the workspace./Dockerfile ./file ./made"),
+    ] {
+        world.trial.repository.working_tree = working_tree;
+        let tried = world.build_by(&action, inputs);
+        assert!(tried.result.is_ok(), "{inputs:?}: {}", tried.log);
+        assert_eq!(world.in_image(list), expect, "{inputs:?}: {}", tried.log);
+    }
+    assert_eq!(std::fs::read_dir(world.root()).unwrap().count(), 3, "the workspace is as it was");
+    let left = std::fs::read_dir(world.scratch.path().join("work")).unwrap().count();
+    assert_eq!(left, 1, "nothing is left beside the job");
+    for (inputs, words) in [
+        (&[("file", "dockerfile")][..], "did you mean `file: Dockerfile`?"),
+        (&[("context", "{{defaultContext}}:app"), ("file", "Dockerfile")], "did you mean `file: My.Dockerfile`?"),
+        (&[("context", "{{defaultContext}}:../x")], "leads out of the repository"),
+    ] {
+        let error = world.build_by(&action, inputs).result.unwrap_err().to_string();
+        assert!(error.contains(words), "{words}\n{error}");
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn a_job_is_logged_in_alone_and_pushes() {
     let name = format!("{host}/shop/pushed");
     std::fs::write(world.trial.workspace.host.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n").unwrap();
     let tags = format!("{name}:1,{name}:2");
-    let build = [("push", "true"), ("tags", tags.as_str())];
+    let build = [("push", "true"), ("tags", tags.as_str()), ("context", ".")];
     let refused = world.trial.run(&BuildPush::default(), &build).await.result.unwrap_err().to_string();
     assert!(refused.contains(&host), "{refused}");
 

@@ -74,6 +74,21 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// Those of a step that writes none.
+    pub(super) const fn none() -> Self {
+        Self {
+            reference: None,
+            path: PathBuf::new(),
+            clean: true,
+            depth: Depth::Commits(1),
+            tags: false,
+            lfs: false,
+            submodules: Submodules::None,
+            sparse: None,
+            warnings: Vec::new(),
+        }
+    }
+
     pub(super) fn of(call: &ActionCall<'_>) -> Result<Self, String> {
         let text = |name: &str| call.inputs.get(name).map_or("", |value| value.trim());
         let repository = text("repository");

@@ -8,6 +8,7 @@
 mod inputs;
 mod prepare;
 mod send;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use super::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use crate::git::is_same_folder;
 
 pub use inputs::{INPUTS, OUTPUTS};
+pub use source::{SourceFiles, source_files};
 
 /// The action.
 #[derive(Debug, Clone, Copy, Default)]

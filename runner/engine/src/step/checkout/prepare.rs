@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::inputs::{Inputs, Submodules};
 use crate::git::{
     self, CloneOrder, CopyJob, FileKind, GitError, SnapshotFile, Target, copy_files, folder_files, install,
-    make_git_folder, working_files,
+    is_same_folder, make_git_folder, working_files,
 };
 use crate::step::{ActionCall, RepositoryFacts, RunFactsForAction};
 
@@ -29,6 +29,8 @@ pub(super) struct Prepare {
     run: RunFactsForAction,
     workspace: PathBuf,
     shared: bool,
+    /// Whether `.git` is wanted too.
+    pub(super) keeps_git: bool,
 }
 
 /// What came of it.
@@ -52,22 +54,15 @@ impl Prepare {
             run: call.run.clone(),
             workspace: call.workspace.host.clone(),
             shared: call.workspace.shared,
+            keeps_git: true,
         }
     }
 
     pub(super) fn run(&self, stop: &AtomicBool) -> Result<CheckedOut, String> {
         let scratch = scratch(&self.workspace)?;
-        let stage = scratch.path().join("stage");
-        let trash = scratch.path().join("trash");
-        for folder in [&stage, &trash] {
-            std::fs::create_dir(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
-        }
-        let mut done = match git::open(&self.repository.folder) {
-            Ok(repository) => self.repository_into(&repository, &stage, stop),
-            Err(GitError::NotARepository(_)) => self.folder_into(&stage, stop),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| error.to_string())?;
+        let stage = made(&scratch, "stage")?;
+        let trash = made(&scratch, "trash")?;
+        let mut done = self.stage(&stage, stop)?;
         if self.shared {
             install(&stage, &trash, &self.workspace, &self.inputs.path, self.inputs.clean)
                 .map_err(|error| error.to_string())?;
@@ -75,6 +70,33 @@ impl Prepare {
             done.stage = Some(scratch);
         }
         Ok(done)
+    }
+
+    /// The files in the folder `stage` of one that is not the job's.
+    pub(super) fn aside(&self, stop: &AtomicBool) -> Result<(CheckedOut, TempDir), String> {
+        let scratch = if is_same_folder(&self.workspace, &self.repository.folder) {
+            // Beside it are the user's own folders.
+            tempfile::tempdir().map_err(|error| format!("no place to prepare the files: {error}"))?
+        } else {
+            scratch(&self.workspace)?
+        };
+        let stage = made(&scratch, "stage")?;
+        let done = self.stage(&stage, stop)?;
+        match std::fs::remove_dir_all(stage.join(".git")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("cannot remove {}/.git: {error}", stage.display()))
+            }
+            Ok(()) | Err(_) => Ok((done, scratch)),
+        }
+    }
+
+    fn stage(&self, stage: &Path, stop: &AtomicBool) -> Result<CheckedOut, String> {
+        let done = match git::open(&self.repository.folder) {
+            Ok(repository) => self.repository_into(&repository, stage, stop),
+            Err(GitError::NotARepository(_)) => self.folder_into(stage, stop),
+            Err(error) => Err(error),
+        };
+        done.map_err(|error| error.to_string())
     }
 
     /// A folder without git: all that is in it.
@@ -124,7 +146,10 @@ impl Prepare {
             keeps: &|path| self.inputs.keeps(path),
             stop,
         };
-        make_git_folder(&order, stage, &files)?;
+        // Files of a commit are written from the clone.
+        if self.keeps_git || !working {
+            make_git_folder(&order, stage, &files)?;
+        }
         if !working {
             self.commit(&target, stage, &mut lines)?;
         }
@@ -253,6 +278,12 @@ fn head_line(repository: &Repository, id: git2::Oid) -> Result<String, GitError>
     let commit = repository.find_commit(id).map_err(GitError::library("read a commit"))?;
     let summary = String::from_utf8_lossy(commit.message_bytes()).lines().next().unwrap_or_default().to_owned();
     Ok(format!("HEAD is now at {} {summary}", &id.to_string()[..7]))
+}
+
+fn made(scratch: &TempDir, name: &str) -> Result<PathBuf, String> {
+    let folder = scratch.path().join(name);
+    std::fs::create_dir(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    Ok(folder)
 }
 
 /// A folder that no job sees, on the file system of the workspace: beside the folder that is mounted into the job.
