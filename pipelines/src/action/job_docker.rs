@@ -2,8 +2,10 @@
 //!
 //! Jobs on one machine would share `~/.docker` of the user, so that the login of one were another one's, and a logout would
 //! take it from both. So whoever logs in gives the steps behind it a `DOCKER_CONFIG` below the job's temporary folder,
-//! unless the workflow names one itself. Plugins of the user stay where Docker finds them. Follows
-//! <https://docs.docker.com/reference/cli/docker/#configuration-files>.
+//! unless the workflow names one itself. One that keeps passwords in a store of this machine is not written to: the store is
+//! the user's, Docker would ask it and not the file, and a logout would take from it what was there before. Plugins of the user
+//! stay where Docker finds them. Follows <https://docs.docker.com/reference/cli/docker/#configuration-files> and
+//! <https://docs.docker.com/reference/cli/docker/login/#credential-stores>.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +25,8 @@ const MODE: u32 = 0o600;
 const VARIABLE: &str = "DOCKER_CONFIG";
 /// Under which state the folder and the hosts are kept for the end of the job.
 const STATE: [&str; 2] = ["folder", "hosts"];
+/// A host that there is never.
+const NO_HOST: &str = "pipe.invalid";
 /// As which Docker keeps the login of its own hub.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// Names of the hub.
@@ -46,23 +50,7 @@ pub(super) fn is_hub(host: &str) -> bool {
 /// # Errors
 /// The file cannot be written.
 pub(super) async fn log_in(call: &mut ActionCall<'_>, logins: &[HostLogin], logout: bool) -> Result<(), ActionError> {
-    let folder = match named(call) {
-        Some(folder) => folder,
-        None => {
-            let temporary = call.env.get("RUNNER_TEMP").filter(|folder| !folder.is_empty());
-            let folder = match temporary {
-                Some(folder) => format!("{folder}/_docker"),
-                None => format!("{}/_docker", call.job.facts().run_directory.trim_end_matches('/')),
-            };
-            call.exports.push((VARIABLE.to_owned(), folder.clone()));
-            folder
-        }
-    };
-    let plugins = format!("{}/.docker/cli-plugins", call.run.home);
-    let mut config = configuration(call, &folder).await.unwrap_or_else(|| match named(call) {
-        Some(_) => json!({}),
-        None => json!({ "cliPluginsExtraDirs": [plugins] }),
-    });
+    let (folder, mut config) = place(call).await;
     // Whoever wrote the file may have left anything there.
     if !config.get("auths").is_some_and(Value::is_object) {
         config["auths"] = json!({});
@@ -84,6 +72,59 @@ pub(super) async fn log_in(call: &mut ActionCall<'_>, logins: &[HostLogin], logo
         call.post = Some(PostWhen::Always);
     }
     Ok(())
+}
+
+/// The folder that the job's logins go to, and what stands there.
+async fn place(call: &mut ActionCall<'_>) -> (String, Value) {
+    let home = format!("{}/.docker", call.run.home);
+    let (from, named) = match named(call) {
+        None => (home, json!({})),
+        Some(folder) => {
+            let config = configuration(call, &folder).await.unwrap_or_else(|| json!({}));
+            if !has_store(&config) {
+                return (folder, config);
+            }
+            let text = format!(
+                "{folder} keeps passwords in a store of this machine, which is the user's: the job gets a {VARIABLE} of its own"
+            );
+            call.log.line(&text).await;
+            (folder, config)
+        }
+    };
+    let temporary = call.env.get("RUNNER_TEMP").filter(|folder| !folder.is_empty());
+    let own = match temporary {
+        Some(folder) => format!("{folder}/_docker"),
+        None => format!("{}/_docker", call.job.facts().run_directory.trim_end_matches('/')),
+    };
+    call.exports.push((VARIABLE.to_owned(), own.clone()));
+    let config = configuration(call, &own).await.filter(|config| !has_store(config));
+    (own, config.unwrap_or_else(|| without_store(named, &from)))
+}
+
+/// Whether passwords are kept outside of the file.
+fn has_store(config: &Value) -> bool {
+    let is_one = |name: &Value| name.as_str().is_some_and(|name| !name.is_empty());
+    let of_hosts = config.get("credHelpers").and_then(Value::as_object);
+    config.get("credsStore").is_some_and(is_one) || of_hosts.is_some_and(|hosts| hosts.values().any(is_one))
+}
+
+/// What of a configuration in the folder `from` is for a job, too.
+fn without_store(mut config: Value, from: &str) -> Value {
+    let extra = config.get("cliPluginsExtraDirs").and_then(Value::as_array).cloned().unwrap_or_default();
+    let plugins: Vec<_> = std::iter::once(json!(format!("{from}/cli-plugins"))).chain(extra).collect();
+    config["cliPluginsExtraDirs"] = json!(plugins);
+    if let Some(config) = config.as_object_mut() {
+        // Contexts lie beside the file that names one.
+        for name in ["credsStore", "credHelpers", "currentContext"] {
+            config.remove(name);
+        }
+        if let Some(auths) = config.get_mut("auths").and_then(Value::as_object_mut) {
+            auths.retain(|_, login| login.get("auth").is_some());
+        }
+    }
+    // Where no login stands, Docker takes the store that it finds installed: this says that there is none.
+    config["credHelpers"] = json!({ NO_HOST: "" });
+    config
 }
 
 /// Takes the logins of this step back.

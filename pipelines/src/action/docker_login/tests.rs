@@ -150,3 +150,95 @@ async fn inputs_are_checked() {
         assert_eq!(host(written).unwrap(), expect, "{written}");
     }
 }
+
+/// Logs in without asking the registry.
+#[derive(Debug)]
+struct In(&'static str);
+
+#[async_trait]
+impl BuiltInAction for In {
+    fn name(&self) -> &'static str {
+        "in"
+    }
+
+    fn inputs(&self) -> &'static [InputFacts] {
+        &[]
+    }
+
+    async fn run(&self, call: &mut ActionCall<'_>) -> Result<(), ActionError> {
+        let login = Login { user: "mona".to_owned(), password: Secret::new("opens-it") };
+        job_docker::log_in(call, &[HostLogin { host: self.0.to_owned(), login }], true).await
+    }
+}
+
+/// Nothing listens there.
+const NOBODY: &str = "127.0.0.1:1";
+
+/// Docker with a configuration, and with stores of passwords that write down how they are called. Gives what they were asked.
+fn asked_of_stores(world: &World, config: &str, arguments: &[&str]) -> String {
+    let root = world.scratch.path();
+    let asked = root.join("asked");
+    std::fs::create_dir_all(root.join("bin")).unwrap();
+    // `pass` is what Docker looks for to take its store by itself.
+    for name in ["docker-credential-users", "docker-credential-pass", "docker-credential-secretservice", "pass"] {
+        let path = root.join("bin").join(name);
+        let text = format!("#!/bin/sh\necho \"{name} $1\" >> {}\necho '{{}}'\n", asked.display());
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    let mut docker = std::process::Command::new("docker");
+    docker.args(["--config", config]).args(arguments).env("PATH", path).env("HOME", root.join("home"));
+    let output = docker.output().expect("these tests need Docker's command line");
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!told.contains("error getting credentials"), "{told}");
+    let asked_for = std::fs::read_to_string(&asked).unwrap_or_default();
+    let _gone = std::fs::remove_file(asked);
+    asked_for
+}
+
+#[tokio::test]
+async fn a_store_of_the_user_is_neither_asked_nor_changed() {
+    let mut world = World::new();
+    let users = world.scratch.path().join("home/.docker");
+    std::fs::create_dir_all(&users).unwrap();
+    let kept = r#"{ "auths": { "127.0.0.1:1": {}, "other.example": { "auth": "bTpu" } }, "credsStore": "users",
+        "credHelpers": { "127.0.0.1:1": "users" }, "currentContext": "desktop", "psFormat": "table" }"#;
+    world.trial.run.home = world.scratch.path().join("home").display().to_string();
+    let users_config = users.display().to_string();
+    let pull = ["pull", "--quiet", "127.0.0.1:1/x"];
+    let plain = kept.replace(r#""currentContext": "desktop", "#, "");
+    std::fs::write(users.join("config.json"), &plain).unwrap();
+    let control = asked_of_stores(&world, &users_config, &pull);
+    assert!(control.contains("docker-credential-users get"), "{control}");
+    std::fs::write(users.join("config.json"), kept).unwrap();
+    let own = world.scratch.path().join("temp/_docker").display().to_string();
+    for named in [None, Some(users_config.clone())] {
+        let _none_yet = std::fs::remove_file(format!("{own}/config.json"));
+        if let Some(named) = &named {
+            world.trial.env.insert("DOCKER_CONFIG".to_owned(), named.clone());
+        }
+        let tried = world.trial.run(&In(NOBODY), &[]).await;
+        assert!(tried.result.is_ok(), "{}", tried.log);
+        assert_eq!(tried.exports, [("DOCKER_CONFIG".to_owned(), own.clone())], "{named:?}");
+        let config = world.config();
+        assert!(config["auths"][NOBODY]["auth"].is_string(), "{config}");
+        assert_eq!(config["psFormat"], if named.is_some() { "table".into() } else { Value::Null });
+        assert_eq!(config["auths"].get("other.example").is_some(), named.is_some());
+        assert_eq!(config["cliPluginsExtraDirs"], serde_json::json!([format!("{users_config}/cli-plugins")]));
+        assert!(config["credsStore"].is_null() && config["currentContext"].is_null(), "{config}");
+        // A step behind it has the exported variable, and a second login goes to the same place.
+        world.trial.env.insert("DOCKER_CONFIG".to_owned(), own.clone());
+        let again = world.trial.run(&In("second.example"), &[]).await;
+        assert!(again.exports.is_empty() && world.config()["auths"]["second.example"].is_object(), "{}", again.log);
+        world.trial.env.clear();
+        world.trial.env.insert("RUNNER_TEMP".to_owned(), world.scratch.path().join("temp").display().to_string());
+        for arguments in
+            [&pull[..], &["logout", NOBODY], &["logout", "second.example"], &["logout", "other.example"], &pull]
+        {
+            assert_eq!(asked_of_stores(&world, &own, arguments), "", "{named:?} {arguments:?}");
+        }
+        assert_eq!(world.config()["auths"].as_object().map_or(0, serde_json::Map::len), 0, "all are out");
+        assert_eq!(std::fs::read_to_string(users.join("config.json")).unwrap(), kept, "{named:?}");
+    }
+}
