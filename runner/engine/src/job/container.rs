@@ -26,7 +26,7 @@ use super::log::StepLog;
 use super::perform::StepTask;
 use super::recording::Performed;
 use crate::image::ImageFacts;
-use crate::placement::{Exec, ExecId, ExecOutcome, ExecRequest, ImageOrder, split_words};
+use crate::placement::{Exec, ExecId, ExecOutcome, ExecRequest, split_words};
 use crate::step::{PostAction, PostPart, PostScript, StepEnd};
 
 /// Where the image of an action without an `action.yml` is.
@@ -159,7 +159,7 @@ impl StepTask {
             }
             ActionPlace::Image(_) => return Err("an image has no Dockerfile".to_owned()),
         };
-        let order = ImageOrder { folder, below: below.join(below_action), dockerfile: dockerfile.to_owned(), key };
+        let order = self.tools.containers.image_order((folder, below.join(below_action)), dockerfile, key);
         let (said, mut lines) = mpsc::unbounded_channel();
         let mut building = Box::pin(self.tools.containers.build(order, said));
         let mut is_told = false;

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
@@ -30,6 +31,10 @@ const HOME: &str = "/github/home";
 const TEMP: &str = "/github/runner_temp";
 const WORKFLOW: &str = "/github/workflow";
 const FILE_COMMANDS: &str = "/github/file_commands";
+
+/// The build of an action's image takes no longer; nor than its job may. The time limit of a step is that of what runs in the
+/// image, since GitHub builds it before the first step.
+const BUILD_TIME_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Where actions of a job get containers.
 #[derive(Debug)]
@@ -103,6 +108,17 @@ impl JobContainers {
     pub(super) fn in_workspace(&self, folder: &str) -> Option<(PathBuf, PathBuf)> {
         let below = Path::new(folder).strip_prefix(&self.paths.workspace).ok()?;
         Some((self.workspace.clone(), below.to_owned()))
+    }
+
+    /// An image to build, with the limits of this job.
+    pub(super) fn image_order(
+        &self,
+        (folder, below): (PathBuf, PathBuf),
+        dockerfile: &str,
+        key: Option<String>,
+    ) -> ImageOrder {
+        let JobSettings { limits, trust, .. } = *self.settings;
+        ImageOrder { folder, below, dockerfile: dockerfile.to_owned(), key, limits, time: BUILD_TIME_MAX, trust }
     }
 
     /// Builds an image; gives its id.

@@ -3,6 +3,7 @@
 //! Not the workflow model: see crate `workflow`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ pub struct Beside {
 }
 
 /// An image to build from a Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageOrder {
     /// The folder of this machine that it is built of; a job's steps may have changed it.
     pub folder: PathBuf,
@@ -65,6 +66,12 @@ pub struct ImageOrder {
     pub dockerfile: String,
     /// Says what the folder holds; absent: its content does.
     pub key: Option<String>,
+    /// What each of its steps may use; their processes are not counted, since the engine counts none in builds.
+    pub limits: Limits,
+    /// How long it may take.
+    pub time: Duration,
+    /// In whose network its steps are: that of jobs of the same word. Absent: in the engine's own.
+    pub trust: Option<&'static str>,
 }
 
 impl std::fmt::Debug for JobSpec {

@@ -9,16 +9,18 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 
+use bollard::Docker;
 use bollard::query_parameters::BuildImageOptionsBuilder;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
-use super::connection::{Connection, message, refused, status};
+use super::connection::{Connection, message, refused, status, url_safe_credentials};
+use super::words;
 use crate::inside::{EntryKind, Inside};
 use crate::placement::owner::Owner;
-use crate::placement::{ImageOrder, PlacementError};
+use crate::placement::{ImageOrder, Limits, PlacementError};
 
 /// What such images are called before the `:`.
 const REPOSITORY: &str = "pipe-action";
@@ -31,14 +33,34 @@ const DEPTH_MAX: usize = 256;
 /// Bytes of a digest that a name has.
 const NAME_BYTES: usize = 16;
 
-/// Builds it, unless it is there. Gives its id.
+/// What a share of processor time is of, in microseconds.
+const PERIOD: f64 = 100_000.0;
+
+/// Builds it, unless it is there: in this network, telling what the engine says. Gives its id.
 pub(super) async fn build(
     connection: &Connection,
     owner: &Owner,
     order: ImageOrder,
-    said: mpsc::UnboundedSender<String>,
+    (network, said): (Option<String>, mpsc::UnboundedSender<String>),
 ) -> Result<String, PlacementError> {
-    let failed = |reason: String| PlacementError::Engine { action: "build the action's image".to_owned(), reason };
+    let time = order.time;
+    // Hanging up ends the build.
+    match tokio::time::timeout(time, built(connection, owner, order, (network, said))).await {
+        Ok(built) => built,
+        Err(_elapsed) => Err(failed(format!("it took longer than {} seconds", time.as_secs()))),
+    }
+}
+
+fn failed(reason: String) -> PlacementError {
+    PlacementError::Engine { action: "build the action's image".to_owned(), reason }
+}
+
+async fn built(
+    connection: &Connection,
+    owner: &Owner,
+    order: ImageOrder,
+    (network, said): (Option<String>, mpsc::UnboundedSender<String>),
+) -> Result<String, PlacementError> {
     let known = order.key.as_ref().map(|key| name(&[key, &order.dockerfile]));
     if let Some(id) = find(connection, known.as_deref()).await? {
         return Ok(id);
@@ -55,9 +77,11 @@ pub(super) async fn build(
     let labels = owner.own_labels().into_iter().filter(|(name, _)| Owner::lasts(name));
     let labels: HashMap<String, String> = labels.collect();
     let options = BuildImageOptionsBuilder::default().dockerfile(&order.dockerfile).t(&name).labels(&labels);
+    let options = network.iter().fold(options, |options, network| options.networkmode(network));
     let options = options.rm(true).forcerm(true).build();
     let body = bollard::body_try_stream(ReaderStream::new(tokio::fs::File::from_std(context)));
-    let mut events = Box::pin(connection.docker.build_image(options, None, Some(body)));
+    let docker = limited(&connection.docker, order.limits);
+    let mut events = Box::pin(docker.build_image(options, None, Some(body)));
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| failed(message(&error)))?;
         if let Some(problem) = event.error_detail.and_then(|detail| detail.message) {
@@ -70,6 +94,29 @@ pub(super) async fn build(
     }
     let built = find(connection, Some(&name)).await?;
     built.ok_or_else(|| failed("Docker ended the build without an image".to_owned()))
+}
+
+/// A client whose builds have limits, as <https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageBuild>
+/// names them. Bollard has 32 bits for each of them, which is too little for memory.
+fn limited(docker: &Docker, limits: Limits) -> Docker {
+    let asked = asked(limits);
+    docker.clone().with_request_modifier(move |request| {
+        let mut request = url_safe_credentials(request);
+        if let Ok(uri) = format!("{}{asked}", request.uri()).parse() {
+            *request.uri_mut() = uri;
+        }
+        request
+    })
+}
+
+/// Limits as they stand behind other parameters. Equal to memory: no swap on top of it.
+fn asked(limits: Limits) -> String {
+    let memory = limits.memory_bytes.map(|bytes| format!("&memory={bytes}&memswap={bytes}"));
+    let cpus = limits.cpus.map(|cpus| {
+        let (period, quota) = (words::truncate(PERIOD), words::truncate(cpus * PERIOD));
+        format!("&cpuperiod={period}&cpuquota={quota}")
+    });
+    memory.unwrap_or_default() + &cpus.unwrap_or_default()
 }
 
 /// Not names of layers, which say nothing to a person, nor our own label, which is the last of the steps.
@@ -167,6 +214,14 @@ fn pack(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_a_build() {
+        let limits = |memory_bytes, cpus| Limits { memory_bytes, cpus, ..Limits::default() };
+        assert_eq!(asked(limits(None, None)), "");
+        assert_eq!(asked(limits(Some(8 << 30), None)), "&memory=8589934592&memswap=8589934592");
+        assert_eq!(asked(limits(None, Some(1.5))), "&cpuperiod=100000&cpuquota=150000");
+    }
 
     #[test]
     fn what_is_shown_of_a_build() {

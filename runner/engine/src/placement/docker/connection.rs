@@ -103,7 +103,7 @@ fn client(address: &Address) -> Result<Docker, PlacementError> {
 }
 
 /// The engine decodes credentials as URL-safe base64, bollard sends plain base64.
-fn url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
+pub(super) fn url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
     for name in ["X-Registry-Auth", "X-Registry-Config"] {
         let Some(value) = request.headers_mut().get_mut(name) else { continue };
         let Ok(text) = value.to_str().map(|text| text.replace('+', "-").replace('/', "_")) else { continue };
@@ -114,7 +114,7 @@ fn url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
     request
 }
 
-type BollardRequest = bollard::BollardRequest;
+pub(super) type BollardRequest = bollard::BollardRequest;
 
 fn connect_error(address: &Address, error: &Error) -> PlacementError {
     unreached(address, io_kind(error), innermost(error))

@@ -47,8 +47,8 @@ use self::prepared::Prepared;
 use self::resources::Resources;
 use self::start::Start;
 use super::{
-    Disposable, ImageOrder, JobHandle, JobSpec, LeftoverFilter, Owner, Placement, PlacementError, ProgressSink,
-    Removed, Resource, ResourceKind,
+    Disposable, ImageOrder, JobHandle, JobSpec, LeftoverFilter, NetworkAccess, Owner, Placement, PlacementError,
+    ProgressSink, Removed, Resource, ResourceKind,
 };
 use crate::image::{ImageFacts, Images};
 
@@ -276,7 +276,12 @@ impl Placement for DockerPlacement {
     }
 
     async fn build(&self, order: ImageOrder, said: mpsc::UnboundedSender<String>) -> Result<String, PlacementError> {
-        build::build(&self.connection, &self.settings.owner, order, said).await
+        let docker = &self.connection.docker;
+        let network = match network::Plan::of(false, NetworkAccess::Internet, self.settings.isolate, order.trust) {
+            network::Plan::Apart { trust } => self.apart.ensure(docker, trust).await,
+            network::Plan::Shared | network::Plan::None | network::Plan::Own { .. } => None,
+        };
+        build::build(&self.connection, &self.settings.owner, order, (network, said)).await
     }
 
     async fn close(&self) {
