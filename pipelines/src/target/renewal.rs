@@ -33,6 +33,9 @@ pub(crate) struct Renewal {
     git_ref: String,
     /// `github.event_name`.
     event: String,
+    /// All that the job's token said; none in a plan of an older `pipe`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    claims: BTreeMap<String, String>,
     /// Variables of addresses that were set in place of AWS's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     addresses: BTreeMap<String, String>,
@@ -48,6 +51,7 @@ impl Renewal {
             environment: call.run.environment.clone(),
             git_ref: call.run.git_ref.clone(),
             event: call.run.event.clone(),
+            claims: call.run.claims.clone(),
             addresses: addresses.map(|(name, address)| (name.clone(), address.clone())).collect(),
         };
         settings[MEMBER] = json!(this);
@@ -69,12 +73,19 @@ impl Renewal {
             .map_err(|error| error.to_string())
     }
 
+    /// What the job's token was made of. A plan's own words count before what it kept of the job's.
+    fn github(&self, plan: &Plan) -> Value {
+        let mut github = json!(self.claims);
+        github["repository"] = json!(plan.repository);
+        github["repository_owner"] = json!(plan.repository.split('/').next());
+        (github["ref"], github["event_name"]) = (json!(self.git_ref), json!(self.event));
+        github["sha"] = json!(plan.commit);
+        github
+    }
+
     /// The role's keys, for a token that says what the job's own said.
     pub(crate) async fn take(&self, plan: &Plan, region: &str, issuer: &Issuer, name: &str) -> Result<Cloud, String> {
-        let github = json!({
-            "repository": plan.repository, "repository_owner": plan.repository.split('/').next(), "ref": self.git_ref,
-            "event_name": self.event, "sha": plan.commit,
-        });
+        let github = self.github(plan);
         let (issuer, name, environment) = (issuer.clone(), name.to_owned(), self.environment.clone());
         let token = tokio::task::spawn_blocking(move || {
             issuer.token(&name, TokenFor { github: &github, environment: environment.as_deref(), audience: AUDIENCE })

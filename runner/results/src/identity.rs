@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::issuer::{Issuer, TokenFor};
+use engine::issuer::{Issuer, TokenError, TokenFor};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
@@ -91,7 +91,10 @@ pub(crate) async fn token(job: &Arc<Job>, given: Option<&str>, request: &Request
         let identity = job.identity.as_ref().ok_or_else(|| Fault::denied("identity tokens are not issued here"))?;
         let whose =
             TokenFor { github: &job.facts.github, environment: job.facts.environment.as_deref(), audience: &audience };
-        let token = identity.issuer.token(&identity.name(&job), whose).map_err(Fault::internal)?;
+        let token = identity.issuer.token(&identity.name(&job), whose).map_err(|error| match error {
+            TokenError::Lacking(lacking) => Fault::denied(lacking.to_string()),
+            TokenError::Keys(error) => Fault::internal(error),
+        })?;
         // A process that takes the job up hides it too.
         let _long_enough = job.facts.masker.add_found(token.expose());
         Ok(token)

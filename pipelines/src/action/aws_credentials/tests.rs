@@ -96,6 +96,15 @@ fn a_role_is_taken_for_a_token() {
 }
 
 #[test]
+fn who_refuses_a_token_says_why() {
+    let (issuer, _asked) = answers(vec![("403 Forbidden", "{\"msg\":\"this job has no `environment`\"}".to_owned())]);
+    let env = [("ACTIONS_ID_TOKEN_REQUEST_URL", issuer.as_str()), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "bearer")];
+    let tried = run("pipe/aws-credentials", &[("role-to-assume", ROLE), ("aws-region", "eu-central-1")], &env);
+    let error = tried.result.unwrap_err().to_string();
+    assert!(error.contains("the job's token was refused (status 403): this job has no `environment`"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let check = |inputs: &[(&str, &str)], env: &[(&str, &str)], words: &str| {
         let error = run("pipe/aws-credentials", inputs, env).result.unwrap_err().to_string();

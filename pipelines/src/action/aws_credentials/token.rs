@@ -45,7 +45,10 @@ pub(super) async fn of_job(call: &ActionCall<'_>, audience: &str) -> Result<Stri
     let answer = answer.map_err(|error| failed(format!("the job's token cannot be asked for: {error}")))?;
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let token = json.get("value").and_then(Value::as_str).filter(|_| answer.status == 200);
-    let refused = || failed(format!("the job's token was refused: status {}", answer.status));
+    let refused = || {
+        let said = json.get("msg").and_then(Value::as_str).map(|said| format!(": {said}")).unwrap_or_default();
+        failed(format!("the job's token was refused (status {}){said}", answer.status))
+    };
     let token = token.ok_or_else(refused)?.to_owned();
     let _too_short = call.masker.add_found(&token);
     Ok(token)

@@ -1,19 +1,24 @@
-//! What an identity token says of its job: GitHub's claims and forms of `sub`.
+//! What an identity token says of its job: GitHub's claims.
 //! See <https://docs.github.com/en/actions/reference/security/oidc>.
 
 use serde_json::{Map, Value as Json, json};
+
+use super::subject::{Lacking, Subjects, subject};
 
 /// How long a token is good, in seconds.
 const TOKEN_SECONDS: u64 = 5 * 60;
 /// How far clocks may differ.
 const SKEW_SECONDS: u64 = 60;
-/// Claims that are texts of the `github` context under the same name.
-const OF_GITHUB: [&str; 18] = [
+/// Claims that are texts of the `github` context under the same name. They and the environment are all that a token says of its job, so
+/// that whoever keeps them can have the same token again when the job is over.
+pub const OF_GITHUB: [&str; 22] = [
     "actor",
     "actor_id",
     "base_ref",
     "event_name",
     "head_ref",
+    "job_workflow_ref",
+    "job_workflow_sha",
     "ref",
     "ref_protected",
     "ref_type",
@@ -21,12 +26,14 @@ const OF_GITHUB: [&str; 18] = [
     "repository_id",
     "repository_owner",
     "repository_owner_id",
+    "repository_visibility",
+    "run_attempt",
     "run_id",
     "run_number",
-    "run_attempt",
     "sha",
     "workflow",
     "workflow_ref",
+    "workflow_sha",
 ];
 
 /// Whose token it is.
@@ -40,8 +47,23 @@ pub struct TokenFor<'a> {
     pub audience: &'a str,
 }
 
-/// The claims of a token. `template`: which claims make `sub`, as GitHub's `include_claim_keys`; none: GitHub's own form.
-pub(super) fn claims(issuer: &str, whose: TokenFor<'_>, template: &[String], id: &str, now: u64) -> Json {
+/// The names of the claims.
+pub(super) fn supported() -> Vec<&'static str> {
+    let standard = ["sub", "aud", "exp", "iat", "iss", "jti", "nbf"];
+    [&standard[..], &OF_GITHUB, &["environment", "runner_environment"]].concat()
+}
+
+/// The claims of a token.
+///
+/// # Errors
+/// The job has not what `sub` is made of.
+pub(super) fn claims(
+    issuer: &str,
+    whose: TokenFor<'_>,
+    subjects: &Subjects,
+    id: &str,
+    now: u64,
+) -> Result<Json, Lacking> {
     let text = |name: &str| match &whose.github[name] {
         Json::String(text) => text.clone(),
         Json::Number(number) => number.to_string(),
@@ -49,19 +71,14 @@ pub(super) fn claims(issuer: &str, whose: TokenFor<'_>, template: &[String], id:
         Json::Null | Json::Array(_) | Json::Object(_) => String::new(),
     };
     let mut claims: Map<String, Json> = OF_GITHUB.iter().map(|name| ((*name).to_owned(), text(name).into())).collect();
-    let private = &whose.github["event"]["repository"]["private"];
-    let visibility = if private.as_bool() == Some(false) { "public" } else { "private" };
-    let own =
-        [("job_workflow_ref", "workflow_ref"), ("workflow_sha", "workflow_sha"), ("job_workflow_sha", "workflow_sha")];
-    for (claim, key) in own {
-        claims.insert(claim.to_owned(), text(key).into());
+    if text("repository_visibility").is_empty() {
+        claims.insert("repository_visibility".to_owned(), "private".into());
     }
-    claims.insert("repository_visibility".to_owned(), visibility.into());
     claims.insert("runner_environment".to_owned(), "self-hosted".into());
     if let Some(environment) = whose.environment {
         claims.insert("environment".to_owned(), environment.into());
     }
-    let sub = subject(&claims, template);
+    let sub = subject(&claims, subjects.of(&text("repository")))?;
     for (name, value) in [
         ("iss", json!(issuer)),
         ("aud", json!(whose.audience)),
@@ -73,64 +90,84 @@ pub(super) fn claims(issuer: &str, whose: TokenFor<'_>, template: &[String], id:
     ] {
         claims.insert(name.to_owned(), value);
     }
-    Json::Object(claims)
-}
-
-/// Who the job is. What a trust policy separates by, or means anything else by, is written otherwise.
-fn subject(claims: &Map<String, Json>, template: &[String]) -> String {
-    let claim = |name: &str| plain(claims.get(name).and_then(Json::as_str).unwrap_or_default());
-    let context = || {
-        if claims.contains_key("environment") {
-            format!("environment:{}", claim("environment"))
-        } else if claim("event_name") == "pull_request" {
-            "pull_request".to_owned()
-        } else {
-            format!("ref:{}", claim("ref"))
-        }
-    };
-    if template.is_empty() {
-        return format!("repo:{}:{}", claim("repository"), context());
-    }
-    let parts = template.iter().map(|key| match key.as_str() {
-        "repo" => format!("repo:{}", claim("repository")),
-        "context" => context(),
-        key => format!("{key}:{}", claim(key)),
-    });
-    parts.collect::<Vec<_>>().join(":")
-}
-
-/// As GitHub writes a `:` of an environment's name; a `*` would be one of a policy's.
-fn plain(text: &str) -> String {
-    text.replace('%', "%25").replace(':', "%3A").replace('*', "%2A").replace('?', "%3F")
+    Ok(Json::Object(claims))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::subject::SubjectKey;
     use super::*;
 
-    fn sub(event: &str, git_ref: &str, environment: Option<&str>, template: &[&str]) -> String {
-        let github = json!({ "repository": "o/r", "event_name": event, "ref": git_ref, "actor": "a", "run_id": 7 });
+    /// The `sub` of a job of `O/r`, where `keys` are those of that repository.
+    fn sub(event: &str, git_ref: &str, environment: Option<&str>, keys: &[&str]) -> Result<String, Lacking> {
+        let called = "o/auto/.github/workflows/oidc.yml@refs/heads/main";
+        let github = json!({
+            "repository": "O/r", "event_name": event, "ref": git_ref, "actor": "a", "run_id": 7, "head_ref": "",
+            "job_workflow_ref": called, "workflow_ref": "O/r/.github/workflows/ci.yml@refs/heads/main",
+            "repository_owner": "O", "repository_id": "", "repository_visibility": "public",
+        });
         let whose = TokenFor { github: &github, environment, audience: "x" };
-        let template: Vec<_> = template.iter().map(|key| (*key).to_owned()).collect();
-        let claims = claims("https://ci.example", whose, &template, "id", 1_000);
+        let keys = keys.iter().map(|key| SubjectKey::parse(key).unwrap()).collect();
+        // Whatever others have.
+        let all = vec![SubjectKey::parse("sha").unwrap()];
+        let subjects = Subjects { all, repositories: BTreeMap::from([("o/r".to_owned(), keys)]) };
+        let claims = claims("https://ci.example", whose, &subjects, "id", 1_000)?;
         assert_eq!((&claims["exp"], &claims["aud"], &claims["run_id"]), (&json!(1_300), &json!("x"), &json!("7")));
-        claims["sub"].as_str().unwrap().to_owned()
+        assert_eq!(claims["job_workflow_ref"], json!(called));
+        Ok(claims["sub"].as_str().unwrap().to_owned())
     }
 
     #[test]
     fn d10_subjects_are_those_of_github_and_cannot_be_forged_by_names() {
-        for (event, git_ref, environment, template, expect) in [
-            ("push", "refs/heads/main", None, &[][..], "repo:o/r:ref:refs/heads/main"),
-            ("push", "refs/tags/v1", None, &[], "repo:o/r:ref:refs/tags/v1"),
-            ("pull_request", "refs/pull/1/merge", None, &[], "repo:o/r:pull_request"),
-            ("pull_request_target", "refs/heads/main", None, &[], "repo:o/r:ref:refs/heads/main"),
-            ("push", "refs/heads/main", Some("production"), &[], "repo:o/r:environment:production"),
-            ("pull_request", "x", Some("a:b*"), &[], "repo:o/r:environment:a%3Ab%2A"),
-            ("push", "refs/heads/x:environment:prod", None, &[], "repo:o/r:ref:refs/heads/x%3Aenvironment%3Aprod"),
-            ("push", "refs/heads/main", None, &["repo", "context", "actor"], "repo:o/r:ref:refs/heads/main:actor:a"),
+        for (event, git_ref, environment, keys, expect) in [
+            ("push", "refs/heads/main", None, &[][..], "repo:O/r:ref:refs/heads/main"),
+            ("push", "refs/tags/v1", None, &[], "repo:O/r:ref:refs/tags/v1"),
+            ("pull_request", "refs/pull/1/merge", None, &[], "repo:O/r:pull_request"),
+            ("pull_request_target", "refs/heads/main", None, &[], "repo:O/r:ref:refs/heads/main"),
+            ("push", "refs/heads/main", Some("production"), &[], "repo:O/r:environment:production"),
+            ("pull_request", "x", Some("a:b*"), &[], "repo:O/r:environment:a%3Ab%2A"),
+            ("push", "refs/heads/x:environment:prod", None, &[], "repo:O/r:ref:refs/heads/x%3Aenvironment%3Aprod"),
+            ("push", "refs/heads/main", None, &["repo", "context", "actor"], "repo:O/r:ref:refs/heads/main:actor:a"),
             ("push", "refs/heads/main", Some("p"), &["run_id", "environment"], "run_id:7:environment:p"),
+            ("push", "r", None, &["repo"], "repo:O/r"),
+            (
+                "push",
+                "r",
+                Some("prod"),
+                &["repo", "context", "job_workflow_ref"],
+                "repo:O/r:environment:prod:job_workflow_ref:o/auto/.github/workflows/oidc.yml@refs/heads/main",
+            ),
+            (
+                "push",
+                "r",
+                None,
+                &["repository_owner", "repository_visibility"],
+                "repository_owner:O:repository_visibility:public",
+            ),
+            ("push", "r", None, &["event_name", "head_ref"], "event_name:push:head_ref:"),
+            ("push", "r", Some("a:repo:x/y"), &["environment"], "environment:a%3Arepo%3Ax/y"),
         ] {
-            assert_eq!(sub(event, git_ref, environment, template), expect);
+            assert_eq!(sub(event, git_ref, environment, keys).as_deref(), Ok(expect));
+        }
+    }
+
+    #[test]
+    fn what_subjects_are_made_of_is_supported() {
+        let known: Vec<_> =
+            super::super::subject::KEYS.iter().filter(|key| !matches!(**key, "repo" | "context")).collect();
+        assert!(known.iter().all(|key| supported().contains(*key)) && known.len() + 8 == supported().len());
+    }
+
+    #[test]
+    fn d10_what_a_job_has_not_makes_no_subject() {
+        for (keys, claim) in [
+            (&["repo", "environment"][..], "environment"),
+            (&["repository_id"], "repository_id"),
+            (&["repo", "sha", "environment"], "sha"),
+        ] {
+            assert_eq!(sub("push", "refs/heads/main", None, keys), Err(Lacking { claim }));
         }
     }
 }

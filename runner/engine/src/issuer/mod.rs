@@ -7,8 +7,10 @@
 
 mod claims;
 mod rsa;
+mod subject;
 
-pub use claims::TokenFor;
+pub use claims::{OF_GITHUB, TokenFor};
+pub use subject::{Lacking, SubjectKey, Subjects};
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -56,7 +58,7 @@ struct Inner {
     sealer: Arc<dyn Sealer>,
     /// As the file was read last, so that a token costs no reading of keys.
     known: Mutex<Vec<Arc<Key>>>,
-    subject: Vec<String>,
+    subjects: Subjects,
 }
 
 /// A key as it lies on the disk.
@@ -81,6 +83,17 @@ impl std::fmt::Debug for Key {
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// There is nothing to sign it with.
+    #[error(transparent)]
+    Keys(#[from] IssuerError),
+    /// The job has not what `sub` is made of.
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
+}
+
+/// Why keys cannot be used.
+#[derive(Debug, thiserror::Error)]
 #[error("the keys of identity tokens ({path}): {reason}")]
 pub struct IssuerError {
     path: String,
@@ -88,24 +101,24 @@ pub struct IssuerError {
 }
 
 impl Issuer {
-    /// With keys in a folder, sealed. `subject`: the claims that make `sub`; none: as GitHub has it.
+    /// With keys in a folder, sealed.
     #[must_use]
-    pub fn new(folder: &Path, sealer: Arc<dyn Sealer>, subject: Vec<String>) -> Self {
-        Self(Arc::new(Inner { file: folder.join(FILE), sealer, known: Mutex::default(), subject }))
+    pub fn new(folder: &Path, sealer: Arc<dyn Sealer>, subjects: Subjects) -> Self {
+        Self(Arc::new(Inner { file: folder.join(FILE), sealer, known: Mutex::default(), subjects }))
     }
 
     /// A token. May block: it reads keys, and makes one where there is none.
     ///
     /// # Errors
-    /// The keys cannot be read or written.
-    pub fn token(&self, issuer: &str, whose: TokenFor<'_>) -> Result<Secret, IssuerError> {
+    /// The job has not what `sub` is made of, or the keys cannot be read or written.
+    pub fn token(&self, issuer: &str, whose: TokenFor<'_>) -> Result<Secret, TokenError> {
         let now = now();
         let keys = self.keys(now)?;
         let key = signing(&keys, now).ok_or_else(|| self.failed("there is none"))?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| self.failed(error))?;
         let id = URL_SAFE_NO_PAD.encode(id);
-        let claims = claims::claims(issuer, whose, &self.0.subject, &id, now);
+        let claims = claims::claims(issuer, whose, &self.0.subjects, &id, now)?;
         let head = json!({ "alg": "RS256", "typ": "JWT", "kid": key.id });
         let message = [head, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let mut signature = vec![0; key.pair.public().modulus_len()];
@@ -125,11 +138,7 @@ impl Issuer {
             "response_types_supported": ["id_token"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "scopes_supported": ["openid"],
-            "claims_supported": ["sub", "aud", "exp", "iat", "iss", "jti", "nbf", "ref", "sha", "repository",
-                "repository_id", "repository_owner", "repository_owner_id", "repository_visibility", "run_id",
-                "run_number", "run_attempt", "actor", "actor_id", "workflow", "workflow_ref", "workflow_sha", "head_ref",
-                "base_ref", "event_name", "ref_type", "ref_protected", "environment", "job_workflow_ref",
-                "job_workflow_sha", "runner_environment"],
+            "claims_supported": claims::supported(),
         })
     }
 
@@ -270,7 +279,7 @@ mod tests {
     #[test]
     fn tokens_are_checked_by_the_published_keys_and_keys_are_exchanged() {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = Issuer::new(folder.path(), vault(1), Vec::new());
+        let issuer = Issuer::new(folder.path(), vault(1), Subjects::default());
         let github = json!({ "repository": "o/r", "ref": "refs/heads/main", "event_name": "push" });
         let whose = TokenFor { github: &github, environment: None, audience: "sts.amazonaws.com" };
         let token = |issuer: &Issuer| issuer.token("https://ci.example", whose).unwrap().expose().to_owned();
@@ -278,13 +287,13 @@ mod tests {
         let claims = checked(&first, &issuer.jwks().unwrap()).unwrap();
         assert_eq!((&claims["iss"], &claims["aud"]), (&json!("https://ci.example"), &json!("sts.amazonaws.com")));
         // Another process has the same key; nothing of it is in clear.
-        let again = Issuer::new(folder.path(), vault(1), Vec::new());
+        let again = Issuer::new(folder.path(), vault(1), Subjects::default());
         assert!(checked(&token(&again), &issuer.jwks().unwrap()).is_some());
-        assert!(Issuer::new(folder.path(), vault(2), Vec::new()).jwks().is_err());
+        assert!(Issuer::new(folder.path(), vault(2), Subjects::default()).jwks().is_err());
         // A changed byte, another's key.
         let forged = format!("{}A", &first[..first.len() - 1]);
         let other = tempfile::tempdir().unwrap();
-        let other = Issuer::new(other.path(), vault(1), Vec::new());
+        let other = Issuer::new(other.path(), vault(1), Subjects::default());
         assert!(forged == first || checked(&forged, &issuer.jwks().unwrap()).is_none());
         assert!(checked(&token(&other), &issuer.jwks().unwrap()).is_none());
         // When the key is old a new one is published, which signs only a day later.
@@ -294,7 +303,7 @@ mod tests {
                 key.made -= days * DAY;
             }
             issuer.write(&stored).unwrap();
-            Issuer::new(folder.path(), vault(1), Vec::new())
+            Issuer::new(folder.path(), vault(1), Subjects::default())
         };
         let kid = |token: &str| token.split('.').next().unwrap().to_owned();
         let due = age(90);

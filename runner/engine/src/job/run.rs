@@ -236,7 +236,7 @@ impl PlacedJobs {
             let token = token.as_ref().map_or("", Secret::expose);
             job.github.insert("token", Value::String(Arc::from(token)));
         }
-        self.workflow_facts(order, &job.github).add_to(&mut job.job);
+        self.workflow_facts(order, &job.github).add_to(&mut job.job, &mut job.github);
         job.github.insert("job", Value::String(Arc::from(order.job.id.value.as_str())));
         for token in [&order.workflow_env, &order.steps_job().env].into_iter().flatten() {
             let scope = job.scope(order, &job.env, Status::Success, None, None);

@@ -5,6 +5,7 @@ use workflow::expression::Value;
 use super::JobOrder;
 use super::placed::PlacedRecord;
 use super::run::PlacedJobs;
+use crate::issuer::OF_GITHUB;
 use crate::step::RunFactsForAction;
 
 impl PlacedJobs {
@@ -30,6 +31,11 @@ impl PlacedJobs {
             fork: path(&["event", "pull_request", "head", "repo", "fork"]) == "true",
             home: placed.paths.home.clone().or_else(|| std::env::var("HOME").ok()).unwrap_or_default(),
             state: settings.state.clone(),
+            claims: OF_GITHUB
+                .iter()
+                .map(|name| ((*name).to_owned(), text(name)))
+                .filter(|(_, text)| !text.is_empty())
+                .collect(),
             kept: settings.kept.clone(),
             keeper: settings.keeper.clone(),
             reports: settings.reports.clone(),

@@ -36,7 +36,7 @@ impl PlacedJobs {
         let runner = RunnerFacts::here("pipe".into(), debug);
         job.job = job_context(Some(handle.facts()));
         let standing = self.workflow_facts(order, &job.github);
-        standing.add_to(&mut job.job);
+        standing.add_to(&mut job.job, &mut job.github);
         job.runner = runner.context(&placed.paths);
         job.github.insert("workspace", Value::String(Arc::from(placed.paths.workspace.as_str())));
         job.github.insert("event_path", Value::String(Arc::from(placed.paths.event.as_str())));

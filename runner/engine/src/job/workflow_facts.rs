@@ -60,15 +60,19 @@ impl WorkflowFacts {
         }
     }
 
-    /// Adds them to a `job` context.
-    pub(super) fn add_to(&self, job: &mut Object) {
+    /// Adds them to a `job` context, and to `github` what it has of them: identity tokens say it too.
+    pub(super) fn add_to(&self, job: &mut Object, github: &mut Object) {
+        let text = |text: &str| Value::String(Arc::from(text));
         for (name, value) in [
             ("workflow_ref", &self.full),
             ("workflow_sha", &self.commit),
             ("workflow_repository", &self.repository),
             ("workflow_file_path", &self.path),
         ] {
-            job.insert(name, Value::String(Arc::from(value.as_str())));
+            job.insert(name, text(value));
+        }
+        for (name, value) in [("job_workflow_ref", &self.full), ("job_workflow_sha", &self.commit)] {
+            github.insert(name, text(value));
         }
     }
 }
@@ -92,7 +96,12 @@ mod tests {
             .with("workflow_sha", text("abc"));
         let check = |called: Option<&str>, expect: [&str; 4]| {
             let known = |repository: &str, reference: &str| Some(format!("{repository} at {reference}"));
-            let WorkflowFacts { repository, path, full, commit } = WorkflowFacts::at(called, &github, known);
+            let facts = WorkflowFacts::at(called, &github, known);
+            let mut told = github.clone();
+            facts.add_to(&mut Object::default(), &mut told);
+            let told = ["job_workflow_ref", "job_workflow_sha"].map(|name| told.get(name).unwrap().to_display_string());
+            assert_eq!(told.each_ref().map(|value| &**value), [expect[0], expect[1]]);
+            let WorkflowFacts { repository, path, full, commit } = facts;
             assert_eq!([full, commit, repository, path], expect);
         };
         let ci = ".github/workflows/ci.yml";

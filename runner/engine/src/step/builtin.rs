@@ -164,6 +164,8 @@ pub struct RunFactsForAction {
     pub home: String,
     /// Folder for what runs leave to later runs of the same repository (state, not cache).
     pub state: PathBuf,
+    /// What an identity token of the job says ([`crate::issuer::OF_GITHUB`]), where it is not empty.
+    pub claims: BTreeMap<String, String>,
     /// Artifacts and caches.
     pub kept: Kept,
     /// For whom they are kept.

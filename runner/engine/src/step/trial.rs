@@ -92,6 +92,7 @@ impl Trial {
                 default_branch: "main".into(),
                 fork: false,
                 home: "/root".into(),
+                claims: BTreeMap::new(),
                 kept: Kept::new(&scratch.join("state"), KeptRules::default()),
                 keeper: Keeper { repository: "o/r".into(), run: 1, attempt: 1, trusted: true },
                 reports: None,

@@ -10,7 +10,7 @@ use workflow::check::audits::{Level, Levels};
 use workflow::diagnostic::{Code, Diagnostic};
 use workflow::source::{FileId, SourceFile, SourceMap, Span};
 
-use super::{EnvironmentTable, Settings, environments, size};
+use super::{EnvironmentTable, IdentityTable, Settings, environments, meant, size};
 
 const WRONG: Code = Code("P0901");
 const NOT_TRUSTED: Code = Code("P0902");
@@ -33,6 +33,7 @@ pub struct File {
     limits: LimitsFile,
     audits: IndexMap<Spanned<String>, Level>,
     environments: IndexMap<String, EnvironmentTable>,
+    identity: Option<Spanned<IdentityTable>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,11 +84,16 @@ pub fn parse(name: &str, text: &str, trust: Trust) -> Result<File, (SourceMap, B
     };
     let file: File = toml::from_str(text).map_err(|error| {
         let message = error.message().lines().next().unwrap_or_default();
-        refuse(Diagnostic::error(WRONG, error.span().map(span), message).help("see docs/configuration.md"))
+        let help = meant(message).map(|meant| format!("did you mean `{meant}`?"));
+        let help = help.unwrap_or_else(|| "see docs/configuration.md".to_owned());
+        refuse(Diagnostic::error(WRONG, error.span().map(span), message).help(help))
     })?;
     if let Some((key, message)) = environments::problem(&file.environments) {
         let at = text.find(key).map(|at| span(at..at + key.len()));
         return Err(refuse(Diagnostic::error(WRONG, at, message)));
+    }
+    if let Some(diagnostic) = file.identity.as_ref().and_then(|identity| identity_problem(identity, trust)) {
+        return Err(refuse(diagnostic));
     }
     for name in file.audits.keys() {
         if let Err(unknown) = Levels::default().set(name.get_ref(), Level::Warn) {
@@ -125,6 +131,21 @@ pub fn parse(name: &str, text: &str, trust: Trust) -> Result<File, (SourceMap, B
     }
 }
 
+/// Whoever writes workflows would say whom a cloud takes their jobs for.
+fn identity_problem(identity: &Spanned<IdentityTable>, trust: Trust) -> Option<Diagnostic> {
+    match (trust, identity.get_ref().problem()) {
+        (Trust::Repository, _) => {
+            let message = "a repository cannot say what identity tokens of its jobs are made of";
+            let diagnostic = Diagnostic::error(NOT_TRUSTED, span(identity.span()), message);
+            Some(diagnostic.help("put `[identity]` into your own settings, or into the `pipe.toml` of the server"))
+        }
+        (Trust::User, problem) => problem.map(|(place, message, help)| {
+            let diagnostic = Diagnostic::error(WRONG, span(place), message);
+            diagnostic.help(help.unwrap_or_else(|| "see docs/services.md".to_owned()))
+        }),
+    }
+}
+
 fn is_host(image: &str) -> bool {
     matches!(image, "host" | "-self-hosted")
 }
@@ -148,6 +169,9 @@ impl File {
             let _is_known = settings.audits.set(name.get_ref(), level);
         }
         settings.environments.extend(self.environments);
+        if let Some(identity) = self.identity {
+            settings.identity = identity.into_inner();
+        }
         let limits = &mut settings.limits;
         limits.parallel = self.limits.parallel.map(std::num::NonZeroUsize::get).or(limits.parallel);
         limits.memory_bytes = self.limits.memory.map(|Size(bytes)| bytes).or(limits.memory_bytes);
@@ -164,7 +188,8 @@ mod tests {
     fn check(text: &str, trust: Trust, expected: Result<(), &str>) {
         let result = parse("a.toml", text, trust).map(drop).map_err(|(sources, diagnostic)| {
             let (_, start, _) = sources.locate(diagnostic.span.unwrap()).unwrap();
-            format!("{}:{}: {}", start.line, start.column, diagnostic.message)
+            let help = diagnostic.help.filter(|help| help.starts_with("did")).unwrap_or_default();
+            format!("{}:{}: {} {help}", start.line, start.column, diagnostic.message).trim_end().to_owned()
         });
         assert_eq!(result, expected.map_err(str::to_owned), "{text}");
     }
@@ -181,7 +206,8 @@ mod tests {
         check(
             "[limits]\nparalel = 2",
             User,
-            Err("2:1: unknown field `paralel`, expected one of `parallel`, `memory`, `cpus`, `log`, `workflow-file`"),
+            Err("2:1: unknown field `paralel`, expected one of `parallel`, `memory`, `cpus`, `log`, `workflow-file` \
+                 did you mean `parallel`?"),
         );
         check("[limits]\nmemory = 'much'", User, Err("2:10: expected a size such as 512 or \"64MiB\""));
         check("workflows = ['ci', 'more/ci']", Repository, Ok(()));
@@ -189,7 +215,11 @@ mod tests {
         check("workflows = ['/ci']", Repository, Err("1:14: `/ci` is no folder in this repository"));
         check("workflows = ['ci']", User, Err("1:14: `workflows` belongs into a repository's own file"));
         check("[audits]\nunpinned-uses = 'deny'\nP0618 = 'allow'", Repository, Ok(()));
-        check("[audits]\nunpined-uses = 'deny'", Repository, Err("2:1: there is no audit `unpined-uses`"));
+        check(
+            "[audits]\nunpined-uses = 'deny'",
+            Repository,
+            Err("2:1: there is no audit `unpined-uses` did you mean `unpinned-uses`?"),
+        );
         check(
             "[audits]\nunpinned-uses = 'forbid'",
             User,
@@ -197,5 +227,38 @@ mod tests {
         );
         check("[labels]\na = 'host'", User, Ok(()));
         check("[labels]\na = 'host'", Repository, Err("2:5: a repository cannot put the jobs of `a` on this machine"));
+    }
+
+    #[test]
+    fn who_writes_workflows_does_not_say_what_tokens_are_made_of() {
+        use Trust::{Repository, User};
+        for (text, expected) in [
+            (
+                "include-claim-keys = ['repo', 'actr']",
+                "2:31: `actr` is no claim that `sub` can be made of did you mean `actor`?",
+            ),
+            ("include-claim-keys = ['repository']", "2:23: `repository` is called `repo` in `sub`, as on GitHub"),
+            ("include-claim-keys = []", "2:22: `include-claim-keys` names no claim; without it `sub` is as on GitHub"),
+            ("include-claim-keys = ['repo', 'repo']", "2:31: `repo` is there twice"),
+            ("repositories.shop.use-default = true", "2:14: `shop` is no repository: write `owner/name`"),
+            (
+                "repositories.'o/a'.use-default = true\nrepositories.'O/a'.use-default = true",
+                "3:14: `O/a` is there already",
+            ),
+            (
+                "[identity.repositories.'o/a']\nuse-default = true\ninclude-claim-keys = ['repo']",
+                "3:15: GitHub's own form has no `include-claim-keys`: leave one of both out",
+            ),
+        ] {
+            check(&format!("[identity]\n{text}"), User, Err(expected));
+        }
+        let good = "[identity]\ninclude-claim-keys = ['repo', 'context', 'job_workflow_ref']";
+        check(good, User, Ok(()));
+        check(good, Repository, Err("1:1: a repository cannot say what identity tokens of its jobs are made of"));
+        check(
+            "[identity]",
+            Repository,
+            Err("1:1: a repository cannot say what identity tokens of its jobs are made of"),
+        );
     }
 }

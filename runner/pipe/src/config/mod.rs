@@ -1,21 +1,25 @@
 //! Settings: what the user's and the repository's files say, with flags and variables above them.
 //!
 //! A later source wins: the user's `$XDG_CONFIG_HOME/pipe/config.toml`, the repository's `.pipe.toml`, variables, flags.
-//! A repository is not trusted with everything: it cannot put jobs on this machine. See docs/configuration.md.
+//! A repository is not trusted with everything: it cannot put jobs on this machine, nor say whom clouds take them for. See
+//! docs/configuration.md.
 
 mod environments;
 mod file;
+mod identity;
 mod paths;
 mod size;
 
 pub use environments::{EnvironmentTable, local_rules, problem as environments_problem, require_scan, rules};
 pub use file::Size;
+pub use identity::IdentityTable;
 pub use paths::Paths;
 
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use workflow::check::audits::Levels;
+use workflow::diagnostic::suggest;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -39,6 +43,8 @@ pub struct Settings {
     pub audits: Levels,
     /// Rules of environments.
     pub environments: IndexMap<String, EnvironmentTable>,
+    /// Which claims make `sub` of identity tokens.
+    pub identity: IdentityTable,
     /// Folders of ours.
     pub paths: Paths,
     /// The files that were read.
@@ -80,6 +86,7 @@ impl Settings {
             limits,
             audits: Levels::default(),
             environments: IndexMap::new(),
+            identity: IdentityTable::default(),
             paths,
             files: Vec::new(),
         };
@@ -109,4 +116,12 @@ impl Settings {
         self.files.push(path.to_path_buf());
         Ok(())
     }
+}
+
+/// "unknown field `x`, expected one of `a`, `b`", or a variant: which one is near.
+pub fn meant(message: &str) -> Option<String> {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown =
+        (message.starts_with("unknown field") || message.starts_with("unknown variant")).then(|| words.next())??;
+    suggest(unknown, words).map(str::to_owned)
 }

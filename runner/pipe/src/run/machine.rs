@@ -70,7 +70,7 @@ pub async fn open(settings: &Settings, parallel: usize, orphans: Option<Orphans>
         slots: Slots::new(parallel),
         groups: SharedGroups::across(paths.state.join("groups"), waits),
         actions,
-        services: Some(Arc::new(services(&paths.state))),
+        services: Some(Arc::new(services(settings))),
         standing: standing(settings).ok(),
     })
 }
@@ -87,10 +87,11 @@ pub fn standing(settings: &Settings) -> Result<Standing, Failure> {
 }
 
 /// What serves actions. Identity tokens are signed with a key of this user's own; where that cannot be used there are none.
-fn services(state: &Path) -> Results {
+fn services(settings: &Settings) -> Results {
+    let state = &settings.paths.state;
     let identity = match KeySource::choose(&terminal::variable, state).read(true) {
         Ok(keys) => {
-            let issuer = Issuer::new(state, Arc::new(Vault::new(keys)), Vec::new());
+            let issuer = Issuer::new(state, Arc::new(Vault::new(keys)), settings.identity.subjects());
             Some(Identity { issuer, name: None })
         }
         Err(error) => {

@@ -153,7 +153,7 @@ fn serving(
     vault: &Arc<dyn Sealer>,
     (config, address, deploying): (&ServerConfig, SocketAddr, &Deploying),
 ) -> Identity {
-    let issuer = Issuer::new(data, Arc::clone(vault), Vec::new());
+    let issuer = Issuer::new(data, Arc::clone(vault), config.identity.subjects());
     let name = config.server.url.clone().unwrap_or_else(|| format!("http://{address}"));
     let name = name.trim_end_matches('/').to_owned();
     // Rollouts outlive their jobs, and the keys that those gave.

@@ -13,10 +13,10 @@ use engine::service::ServiceParts;
 use engine::triggering::TrustPolicy;
 use indexmap::IndexMap;
 use serde::Deserialize;
-use workflow::diagnostic::{Code, Diagnostic, suggest};
+use workflow::diagnostic::{Code, Diagnostic};
 use workflow::source::{FileId, SourceFile, SourceMap, Span};
 
-use crate::config::{EnvironmentTable, Size, environments_problem, rules};
+use crate::config::{EnvironmentTable, IdentityTable, Size, environments_problem, meant, rules};
 use crate::exit::Failure;
 use crate::render;
 use crate::serve::actions::ActionsTable;
@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub retention: RetentionTable,
     /// Where people sign in.
     pub oidc: Option<OidcTable>,
+    /// Which claims make `sub` of identity tokens.
+    pub identity: IdentityTable,
     /// News for people.
     pub notify: IndexMap<String, NotifyTable>,
     /// What is trusted beyond the defaults.
@@ -168,6 +170,10 @@ impl ServerConfig {
                 return wrong(&word, message);
             }
         }
+        if let Some((place, message, help)) = self.identity.problem() {
+            let diagnostic = Diagnostic::error(WRONG, span(place), message);
+            return Err(Box::new(diagnostic.help(help.unwrap_or_else(|| "see docs/services.md".to_owned()))));
+        }
         if let Some((word, message)) = self.costs.problem().or_else(|| self.actions.problem()) {
             return wrong(&word, message);
         }
@@ -225,14 +231,6 @@ impl ServerConfig {
             parts.server_url.clone_from(url);
         }
     }
-}
-
-/// "unknown field `x`, expected one of `a`, `b`", or a variant: which one is near.
-fn meant(message: &str) -> Option<String> {
-    let mut words = message.split('`').skip(1).step_by(2);
-    let unknown =
-        (message.starts_with("unknown field") || message.starts_with("unknown variant")).then(|| words.next())??;
-    suggest(unknown, words).map(str::to_owned)
 }
 
 fn span(range: std::ops::Range<usize>) -> Span {
@@ -316,6 +314,10 @@ mod tests {
             check(&text, Err(&format!("4:1: {alerts}")));
         }
         check("[actions]\nbuiltin-actions = 'always'", Err("2:20: `always` is none of usual, prefer, fallback, never"));
+        check(
+            "[identity]\ninclude-claim-keys = ['repo', 'actr']",
+            Err("2:31: `actr` is no claim that `sub` can be made of did you mean `actor`?"),
+        );
         check("[server]\ntrusted-proxies = ['all']", Err("2:21: `all` is no network such as `10.0.0.0/8`"));
     }
 

@@ -57,16 +57,18 @@ impl Account {
         let push = ("push".to_owned(), format!("repo:{NAME}:ref:refs/heads/main"));
         let of = |name: &&str| (format!("deploy-{name}"), format!("repo:{NAME}:environment:{name}"));
         for (role, subject) in std::iter::once(push).chain(environments.iter().map(of)) {
-            let trust = json!({ "Version": "2012-10-17", "Statement": [{
-                "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": { "Federated": provider },
-                "Condition": { "StringEquals": {
-                    format!("{server}:aud"): "sts.amazonaws.com", format!("{server}:sub"): subject,
-                }},
-            }]});
+            let trust = trust(server, &provider, &subject);
             // Below a path, as companies have them.
             let input = json!({ "RoleName": role, "Path": "/ci/", "AssumeRolePolicyDocument": trust.to_string() });
             self.call("IAM", "CreateRole", &input);
         }
+    }
+
+    /// Trusts jobs of this `sub` for a role that is there, and no others.
+    pub(crate) fn trust_only(&self, server: &str, role: &str, subject: &str) {
+        let provider = json!(format!("arn:aws:iam::{NUMBER}:oidc-provider/{server}"));
+        let policy = trust(server, &provider, subject).to_string();
+        self.call("IAM", "UpdateAssumeRolePolicy", &json!({ "RoleName": role, "PolicyDocument": policy }));
     }
 
     /// An environment with these apps, in which nothing runs but `stands`, an image, where there is one.
@@ -174,6 +176,14 @@ impl Account {
             found.and_then(|tuple| tuple["Weight"].as_i64()).unwrap_or(0)
         })
     }
+}
+
+/// A policy that lets jobs with this `sub` take its role.
+pub(crate) fn trust(server: &str, provider: &Json, subject: &str) -> Json {
+    json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": { "Federated": provider },
+        "Condition": { "StringEquals": { format!("{server}:aud"): "sts.amazonaws.com", format!("{server}:sub"): subject } },
+    }]})
 }
 
 /// What an address answers.

@@ -11,15 +11,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fake_aws::{Fake, Options};
 use serde_json::{Value as Json, json};
 
+use crate::account::trust;
 use crate::serve::{Server, pipe};
 use crate::world::{CI, World};
 
 const NAME: &str = "acme/shop";
 const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
+/// A role that trusts what [`KEYS`] make of a job of `main`.
+const CUSTOM_ROLE: &str = "arn:aws:iam::123456789012:role/custom";
+/// A list of a server's own.
+const KEYS: &str = "include-claim-keys = ['repository_owner', 'job_workflow_ref', 'ref']\n";
 /// Tokens of jobs end before this has passed.
 const LATER: Duration = Duration::from_mins(10);
 
-/// A repository with the branches `main` and `dev`, registered at a server, and an account whose role trusts jobs of `main` only.
+/// A repository with the branches `main` and `dev`, registered at a server, and an account whose roles trust jobs of `main` only: one
+/// in GitHub's own form, and one as [`KEYS`] have it.
 struct Scene {
     world: World,
     server: Server,
@@ -27,7 +33,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
+    /// `settings`: of the server, beside its labels. `role`: which one the job takes.
+    fn new(settings: &str, role: &str) -> Self {
         let fake = Fake::start(Options::default()).unwrap();
         let world = World::new(&[]);
         let token = world.root().join("token");
@@ -36,13 +43,13 @@ impl Scene {
              \x20   env: {{ AWS_ENDPOINT_URL: '{}' }}\n    steps:\n\
              \x20     - run: |\n          curl -fsS -H \"Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\" \
              \"$ACTIONS_ID_TOKEN_REQUEST_URL&audience=sts.amazonaws.com\" > '{}'\n\
-             \x20     - uses: pipe/aws-credentials\n        id: aws\n        with: {{ aws-region: eu-central-1, role-to-assume: '{ROLE}' }}\n\
+             \x20     - uses: pipe/aws-credentials\n        id: aws\n        with: {{ aws-region: eu-central-1, role-to-assume: '{role}' }}\n\
              \x20     - run: echo \"account ${{{{ steps.aws.outputs.aws-account-id }}}}, key ${{AWS_ACCESS_KEY_ID:0:4}}\"\n",
             fake.endpoint(),
             token.display(),
         );
         let world = world.committed(&[(CI, &workflow)], &["dev"]);
-        world.write("data/pipe.toml", b"[labels]\nubuntu-latest = 'host'\n");
+        world.write("data/pipe.toml", format!("[labels]\nubuntu-latest = 'host'\n{settings}").as_bytes());
         let server = Server::start(&world);
         let url = world.root().display().to_string();
         pipe(&world, &["repo", "add", &url, "--name", NAME, "--forge", "push", "--data", "data"]);
@@ -62,14 +69,12 @@ impl Scene {
             self.fake.call("IAM", "CreateOpenIDConnectProvider", &provider).unwrap()["OpenIDConnectProviderArn"]
                 .clone();
         let host = self.server.address();
-        let trust = json!({ "Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": { "Federated": provider },
-            "Condition": { "StringEquals": {
-                format!("{host}:aud"): "sts.amazonaws.com", format!("{host}:sub"): format!("repo:{NAME}:ref:refs/heads/main"),
-            }},
-        }]});
-        let role = json!({ "RoleName": "deploy", "AssumeRolePolicyDocument": trust.to_string() });
-        self.fake.call("IAM", "CreateRole", &role).unwrap();
+        let custom = format!("repository_owner:acme:job_workflow_ref:{NAME}/{CI}@refs/heads/main:ref:refs/heads/main");
+        for (role, subject) in [("deploy", format!("repo:{NAME}:ref:refs/heads/main")), ("custom", custom)] {
+            let trust = trust(host, &provider, &subject).to_string();
+            let role = json!({ "RoleName": role, "AssumeRolePolicyDocument": trust });
+            self.fake.call("IAM", "CreateRole", &role).unwrap();
+        }
     }
 
     /// Runs the workflow on a branch, to its end.
@@ -87,9 +92,13 @@ impl Scene {
 
     /// What STS answers to who has this token, without a job.
     fn assume(&self, token: &str) -> String {
+        self.assume_as(ROLE, token)
+    }
+
+    fn assume_as(&self, role: &str, token: &str) -> String {
         let address = self.fake.endpoint().trim_start_matches("http://").to_owned();
         let form = format!(
-            "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={ROLE}&RoleSessionName=by-hand&WebIdentityToken={token}"
+            "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={role}&RoleSessionName=by-hand&WebIdentityToken={token}"
         );
         let mut stream = TcpStream::connect(&address).unwrap();
         write!(
@@ -105,6 +114,10 @@ impl Scene {
     }
 }
 
+fn told(done: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+}
+
 /// The token with another part of it changed by a hand that has not the key.
 fn altered(token: &str, part: usize, change: impl Fn(&mut Json)) -> String {
     let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
@@ -116,15 +129,19 @@ fn altered(token: &str, part: usize, change: impl Fn(&mut Json)) -> String {
 
 #[test]
 fn keys_of_a_cloud_are_had_for_a_jobs_own_token_only() {
-    let scene = Scene::new();
+    let scene = Scene::new("", ROLE);
     let done = scene.run("main");
-    let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let told = told(&done);
     assert!(done.status.success() && told.contains("account 123456789012, key ASIA"), "{told}");
 
     let good = scene.token();
     let taken = scene.assume(&good);
     assert!(taken.contains("<AssumedRoleUser>"), "the job's own token is one that STS takes: {taken}");
     assert!(!told.contains(&good), "{told}");
+    assert!(
+        scene.assume_as(CUSTOM_ROLE, &good).contains("<Code>AccessDenied</Code>"),
+        "it wants another form of `sub`"
+    );
     let signature = good.rfind('.').unwrap();
     let mut bent = good.clone();
     let other = if good[signature + 1..].starts_with('A') { "B" } else { "A" };
@@ -149,7 +166,7 @@ fn keys_of_a_cloud_are_had_for_a_jobs_own_token_only() {
 
     // A job of another branch has a good token, of somebody whom the role does not trust; its error says who it is.
     let done = scene.run("dev");
-    let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let told = self::told(&done);
     assert_eq!(done.status.code(), Some(1), "{told}");
     let words = ["AssumeRoleWithWebIdentity", &format!("repo:{NAME}:ref:refs/heads/dev"), "trust policy"];
     assert!(words.iter().all(|word| told.contains(word)), "{told}");
@@ -160,5 +177,33 @@ fn keys_of_a_cloud_are_had_for_a_jobs_own_token_only() {
 
     scene.fake.put_verifier_ahead(LATER);
     assert!(scene.assume(&good).contains("<Code>ExpiredTokenException</Code>"), "it is over");
+    scene.server.stop();
+}
+
+#[test]
+fn a_subject_of_the_servers_own_opens_what_trusts_it_and_nothing_else() {
+    // Also for a repository that has it by itself, in whatever case.
+    for settings in [format!("[identity]\n{KEYS}"), format!("[identity.repositories.'Acme/Shop']\n{KEYS}")] {
+        let scene = Scene::new(&settings, CUSTOM_ROLE);
+        let done = scene.run("main");
+        assert!(done.status.success() && told(&done).contains("account 123456789012, key ASIA"), "{}", told(&done));
+        let own = scene.token();
+        assert!(scene.assume_as(CUSTOM_ROLE, &own).contains("<AssumedRoleUser>"));
+        assert!(scene.assume(&own).contains("<Code>AccessDenied</Code>"), "it wants `repo:…:ref:…`");
+        let done = scene.run("dev");
+        let words =
+            ["AssumeRoleWithWebIdentity", &format!("job_workflow_ref:{NAME}/{CI}@refs/heads/dev"), "trust policy"];
+        assert!(!done.status.success() && words.iter().all(|word| told(&done).contains(word)), "{}", told(&done));
+        scene.server.stop();
+    }
+    // One that is as on GitHub among others.
+    let scene = Scene::new(&format!("[identity]\n{KEYS}[identity.repositories.'{NAME}']\nuse-default = true\n"), ROLE);
+    let done = scene.run("main");
+    assert!(done.status.success(), "{}", told(&done));
+    scene.server.stop();
+    // What a job has not makes no token, and the job is told what it lacks.
+    let scene = Scene::new("[identity]\ninclude-claim-keys = ['repo', 'environment']\n", ROLE);
+    let done = scene.run("main");
+    assert!(!done.status.success() && told(&done).contains("403"), "{}", told(&done));
     scene.server.stop();
 }

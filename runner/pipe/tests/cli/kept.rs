@@ -11,7 +11,11 @@ use crate::aws::{command, pipe, role, told, variables};
 use crate::serve::Server;
 use crate::world::World;
 
-const SETTINGS: &str = "[labels]\nubuntu-latest = 'host'\nself-hosted = 'host'\n[environments.production]\n";
+const SETTINGS: &str = "[labels]\nubuntu-latest = 'host'\nself-hosted = 'host'\n[environments.production]\n\
+                        [identity]\ninclude-claim-keys = ['repo', 'context', 'job_workflow_ref', 'event_name']\n";
+/// What they make of the job: a token that is issued when the job is over has the same.
+const SUBJECT: &str = "repo:acme/shop:environment:production:job_workflow_ref:acme/shop/.github/workflows/deploy.yml@refs/heads/main:\
+                       event_name:workflow_dispatch";
 const DEPLOY: &str = r#"on:
   workflow_dispatch:
     inputs: { digest: { type: string, required: true }, keep: { type: string, default: 1h } }
@@ -88,6 +92,7 @@ impl Scene {
         let url = self.world.root().display().to_string();
         pipe(&self.world, &["repo", "add", &url, "--name", NAME, "--forge", "push"]);
         self.account.trust(server.address(), &["production"]);
+        self.account.trust_only(server.address(), "deploy-production", SUBJECT);
         let (role, services) = (role("deploy-production"), self.place.services.to_string());
         variables(
             &self.world,

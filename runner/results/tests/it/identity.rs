@@ -52,6 +52,18 @@ async fn a_client_gets_a_token_that_a_cloud_can_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d10_a_subject_is_made_of_what_the_repository_lists_or_is_none() {
+    let world = World::new();
+    let facts = Facts { permissions: write(), repository: "O/Deployed", ..Facts::default() };
+    let job = world.job(Facts { environment: Some("prod"), ..facts.clone() }).await;
+    let token = job.drive("id-token", json!({ "audience": "x" })).await.unwrap();
+    assert_eq!(claims(&job, token.as_str().unwrap()).await["sub"], json!("repo:O/Deployed:environment:prod"));
+    let job = world.job(Facts { run: 2, ..facts }).await;
+    let error = job.drive("id-token", json!({ "audience": "x" })).await.unwrap_err();
+    assert!(error.contains("403") && error.contains("`environment` in `sub`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn d10_tokens_are_for_jobs_that_may_and_while_they_go_on() {
     let world = World::new();
     let asked = "/oidc/token?api-version=2.0&audience=x";

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use engine::issuer::Issuer;
+use engine::issuer::{Issuer, SubjectKey, Subjects};
 use engine::kept::{CacheScopes, Keeper, Kept, KeptRules, RunOfCaches};
 use engine::sealing::{MasterKey, MasterKeys, Vault};
 use engine::serving::{Served, ServedJob};
@@ -34,6 +34,7 @@ pub(crate) struct Facts {
     pub(crate) base_ref: &'static str,
     pub(crate) trusted: bool,
     pub(crate) fork: bool,
+    pub(crate) environment: Option<&'static str>,
     pub(crate) permissions: Option<Permissions>,
     pub(crate) record: Option<String>,
     /// The port of the process before.
@@ -56,6 +57,7 @@ impl Default for Facts {
             base_ref: "",
             trusted: true,
             fork: false,
+            environment: None,
             permissions: None,
             record: None,
             port: 0,
@@ -111,7 +113,7 @@ impl World {
                 "run_id": facts.run.to_string(), "workflow": "CI", "event": facts.payload,
             }),
             token: Some(facts.token.into()),
-            environment: None,
+            environment: facts.environment.map(str::to_owned),
             permissions: facts.permissions,
             trusted: facts.trusted,
             repository: RepositoryFacts {
@@ -136,7 +138,10 @@ impl World {
 /// What serves the jobs of a world.
 fn results(root: &Path) -> Results {
     let keys = MasterKeys::of(vec![MasterKey::from_bytes([7; 32])]).unwrap();
-    let issuer = Issuer::new(root, Arc::new(Vault::new(keys)), Vec::new());
+    // Others have GitHub's own form.
+    let claims = ["repo", "environment"].map(|name| SubjectKey::parse(name).unwrap()).to_vec();
+    let subjects = Subjects { repositories: [("o/deployed".to_owned(), claims)].into(), ..Subjects::default() };
+    let issuer = Issuer::new(root, Arc::new(Vault::new(keys)), subjects);
     Results { identity: Some(Identity { issuer, name: None }), ..Results::default() }
 }
 

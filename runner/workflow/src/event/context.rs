@@ -24,8 +24,6 @@ pub struct GithubFacts {
     pub run_attempt: u32,
     /// `github.job`: the job's own id; empty outside a job.
     pub job: String,
-    /// Path of the called workflow that the job comes from, for `github.job_workflow_ref`; empty: as `workflow_path`.
-    pub job_workflow_path: String,
     /// Who started this attempt; empty: the actor.
     pub triggering_actor: String,
     /// `github.workspace` as the job sees it.
@@ -56,7 +54,8 @@ pub struct GithubFacts {
     pub token: Option<Secret>,
 }
 
-/// The `github` context. A step adds `action`, `action_path`, `action_ref`, `action_repository` and `action_status`.
+/// The `github` context. A step adds `action`, `action_path`, `action_ref`, `action_repository` and `action_status`; a job of a
+/// called workflow has another `job_workflow_ref` and `job_workflow_sha`.
 /// Ids are texts, as on GitHub.
 #[must_use]
 pub fn github_context(event: &Event, facts: &GithubFacts) -> Map<String, Json> {
@@ -64,7 +63,6 @@ pub fn github_context(event: &Event, facts: &GithubFacts) -> Map<String, Json> {
     let sha = event.sha.as_deref().unwrap_or("");
     let git_ref = event.git_ref.as_str();
     let located = |path: &str| format!("{}/{path}@{git_ref}", event.repository.full_name);
-    let job_path = if facts.job_workflow_path.is_empty() { &facts.workflow_path } else { &facts.job_workflow_path };
     let triggering = if facts.triggering_actor.is_empty() { &event.actor.login } else { &facts.triggering_actor };
     let mut context = object(json!({
         "ref": git_ref,
@@ -96,7 +94,7 @@ pub fn github_context(event: &Event, facts: &GithubFacts) -> Map<String, Json> {
         "event": *event.payload,
         "workflow_ref": located(&facts.workflow_path),
         "workflow_sha": sha,
-        "job_workflow_ref": located(job_path),
+        "job_workflow_ref": located(&facts.workflow_path),
         "job_workflow_sha": sha,
     }));
     for (key, text) in [
