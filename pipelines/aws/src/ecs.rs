@@ -1,6 +1,7 @@
 //! ECS: task definitions, services and tasks, as far as a rollout moves them.
 
 mod native;
+mod pauses;
 mod rolling;
 mod task_sets;
 
@@ -12,8 +13,9 @@ use aws_sdk_ecs::types::{
 };
 
 pub use native::{
-    NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish, PauseAt,
+    NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy, NativeWish,
 };
+pub use pauses::{NativePause, PauseAt};
 pub use rolling::{RollingService, RollingWish, TaskFacts};
 pub use task_sets::{TaskSetFacts, TaskSetStatus, TaskSetWish};
 

@@ -42,9 +42,9 @@ pub use codedeploy::{
 };
 pub use ecr::{Ecr, RegistryKey, Replica, Replicated, Repository};
 pub use ecs::{
-    Controller, Ecs, Ended, NativeDeployment, NativeRevision, NativeService, NativeSide, NativeStatus, NativeStrategy,
-    NativeWish, PauseAt, Registered, RollingService, RollingWish, ServiceFacts, TaskFacts, TaskSetFacts, TaskSetStatus,
-    TaskSetWish,
+    Controller, Ecs, Ended, NativeDeployment, NativePause, NativeRevision, NativeService, NativeSide, NativeStatus,
+    NativeStrategy, NativeWish, PauseAt, Registered, RollingService, RollingWish, ServiceFacts, TaskFacts,
+    TaskSetFacts, TaskSetStatus, TaskSetWish,
 };
 pub use identity::{AllowedAccounts, Identity, RoleWish};
 pub use keys::{KEYS_END, KEYS_ROLE, Keys};

@@ -46,12 +46,14 @@ impl Renewal {
     pub(crate) fn note(settings: &mut Value, call: &ActionCall<'_>, identity: &Identity) {
         let may_ask = call.env.get(TOKEN_URL).is_some_and(|url| !url.is_empty());
         let addresses = call.env.iter().filter(|(name, _)| name.contains("ENDPOINT_URL") && name.starts_with("AWS_"));
+        let role = role_of(&identity.arn, taken(|name| call.env.get(name))).filter(|_| may_ask);
+        let claims = role.as_ref().map(|_| call.run.claims.clone()).unwrap_or_default();
         let this = Self {
-            role: role_of(&identity.arn, taken(|name| call.env.get(name))).filter(|_| may_ask),
+            role,
+            claims,
             environment: call.run.environment.clone(),
             git_ref: call.run.git_ref.clone(),
             event: call.run.event.clone(),
-            claims: call.run.claims.clone(),
             addresses: addresses.map(|(name, address)| (name.clone(), address.clone())).collect(),
         };
         settings[MEMBER] = json!(this);

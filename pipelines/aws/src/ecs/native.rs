@@ -4,20 +4,18 @@
 //! `UpdateService` knows no token; a deployment is known by the task definition of the revision that it leads to.
 
 use aws_sdk_ecs::types::{
-    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentLifecycleHook,
-    DeploymentLifecycleHookAction, DeploymentLifecycleHookStage, DeploymentLifecycleHookStatus,
-    DeploymentLifecycleHookTargetType, DeploymentLifecycleHookTimeoutConfiguration, DeploymentStrategy,
+    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentLifecycleHookAction, DeploymentStrategy,
     LinearConfiguration, ServiceDeployment, ServiceDeploymentLifecycleStage, ServiceDeploymentStatus,
     ServiceRevisionSummary, StopServiceDeploymentStopType,
 };
 
 use super::Ecs;
+use super::pauses::{self, NativePause, PauseAt};
 use crate::patience::{changing, reading};
 use crate::{Fault, Problem};
 
 /// Deployments of a service that are looked through.
 const DEPLOYMENTS_MAX: i32 = 10;
-
 /// How ECS shifts requests; shares are in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NativeStrategy {
@@ -27,18 +25,6 @@ pub enum NativeStrategy {
     Canary(u16, u32),
     /// Equal parts, so many minutes apart.
     Linear(u16, u32),
-}
-
-/// Where a deployment may wait, once in its life: the stage before a share comes again with each.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PauseAt {
-    /// The new tasks run, and nobody reaches them.
-    Tasks,
-    /// Tests reach them, and no user does.
-    Tests,
-    /// They have all users, and the old ones are there.
-    Users,
 }
 
 /// How a service is to be deployed.
@@ -72,7 +58,7 @@ pub struct NativeDeployment {
     /// What was there.
     pub blue: Option<NativeSide>,
     /// The pause that waits to be told, if one does.
-    pub waiting: Option<String>,
+    pub waiting: Option<NativePause>,
     /// Whether users have left the old tasks, which are kept.
     pub is_baking: bool,
     /// Alarms that ended it.
@@ -129,8 +115,16 @@ pub struct NativeService {
     pub has_test_rule: bool,
     /// Alarms that it has.
     pub alarms: Vec<String>,
-    /// Functions that are called at stages before users come.
-    pub functions: usize,
+    /// Stages at which it has pauses of its own, as AWS calls them.
+    pub pauses: Vec<String>,
+}
+
+impl NativeService {
+    /// The stage of a pause of its own that could not be told from one that waits here.
+    #[must_use]
+    pub fn in_the_way(&self, at: PauseAt) -> Option<&str> {
+        self.pauses.iter().map(String::as_str).find(|stage| pauses::is_alike(at, stage))
+    }
 }
 
 impl Ecs {
@@ -158,14 +152,11 @@ impl Ecs {
         }
         let config = found.deployment_configuration();
         let alarms = config.and_then(|config| config.alarms()).filter(|alarms| alarms.enable());
-        let hooks = config.map(|config| config.lifecycle_hooks()).unwrap_or_default();
-        let is_function =
-            |hook: &&DeploymentLifecycleHook| hook.target_type() != Some(&DeploymentLifecycleHookTargetType::Pause);
         Ok(NativeService {
             rule,
             has_test_rule,
             alarms: alarms.map(|alarms| alarms.alarm_names().to_vec()).unwrap_or_default(),
-            functions: hooks.iter().filter(is_function).count(),
+            pauses: pauses::stages(config, false),
         })
     }
 
@@ -280,7 +271,7 @@ impl Ecs {
     }
 }
 
-/// What the service has, with the wish in it. Functions stay; pauses are ours.
+/// What the service has, with the wish in it. Its functions and its own pauses stay; those of an earlier wish go.
 fn config(of: Option<&DeploymentConfiguration>, wish: &NativeWish) -> DeploymentConfiguration {
     let whole = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let percent = |thousandths: u16| f64::from(thousandths) / 10.0;
@@ -296,8 +287,8 @@ fn config(of: Option<&DeploymentConfiguration>, wish: &NativeWish) -> Deployment
         }
     };
     let hooks = of.map(|of| of.lifecycle_hooks()).unwrap_or_default().iter();
-    let hooks = hooks.filter(|hook| hook.target_type() != Some(&DeploymentLifecycleHookTargetType::Pause)).cloned();
-    let hooks: Vec<_> = hooks.chain(wish.pauses.iter().map(|(at, minutes)| pause(*at, *minutes))).collect();
+    let hooks = hooks.filter(|hook| !pauses::is_ours(hook)).cloned();
+    let hooks: Vec<_> = hooks.chain(wish.pauses.iter().map(|(at, minutes)| pauses::pause(*at, *minutes))).collect();
     let alarms = match wish.alarms.as_slice() {
         [] => of.and_then(|of| of.alarms().cloned()),
         names => {
@@ -318,22 +309,6 @@ fn config(of: Option<&DeploymentConfiguration>, wish: &NativeWish) -> Deployment
         .build()
 }
 
-fn pause(at: PauseAt, minutes: u32) -> DeploymentLifecycleHook {
-    let stage = match at {
-        PauseAt::Tasks => DeploymentLifecycleHookStage::PostScaleUp,
-        PauseAt::Tests => DeploymentLifecycleHookStage::PostTestTrafficShift,
-        PauseAt::Users => DeploymentLifecycleHookStage::PostProductionTrafficShift,
-    };
-    let limit = DeploymentLifecycleHookTimeoutConfiguration::builder()
-        .timeout_in_minutes(i32::try_from(minutes).unwrap_or(i32::MAX))
-        .action(DeploymentLifecycleHookAction::Rollback);
-    DeploymentLifecycleHook::builder()
-        .target_type(DeploymentLifecycleHookTargetType::Pause)
-        .lifecycle_stages(stage)
-        .timeout_configuration(limit.build())
-        .build()
-}
-
 fn deployment(of: &ServiceDeployment) -> NativeDeployment {
     let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
     let status = match of.status() {
@@ -348,10 +323,6 @@ fn deployment(of: &ServiceDeployment) -> NativeDeployment {
         Some(ServiceDeploymentStatus::RollbackFailed) => NativeStatus::Failed,
         Some(_) | None => NativeStatus::InProgress,
     };
-    let waits = of.lifecycle_hook_details().iter().find(|hook| {
-        hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction)
-            && hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
-    });
     let back = of.rollback().and_then(|back| back.reason());
     NativeDeployment {
         arn: text(of.service_deployment_arn()),
@@ -359,7 +330,7 @@ fn deployment(of: &ServiceDeployment) -> NativeDeployment {
         reason: text(back.or(of.status_reason())),
         green: of.target_service_revision().map(side).unwrap_or_default(),
         blue: of.source_service_revisions().first().map(side),
-        waiting: waits.and_then(|hook| hook.hook_id()).map(str::to_owned),
+        waiting: pauses::waiting(of),
         is_baking: matches!(
             of.lifecycle_stage(),
             Some(ServiceDeploymentLifecycleStage::BakeTime | ServiceDeploymentLifecycleStage::CleanUp)

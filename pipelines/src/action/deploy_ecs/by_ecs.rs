@@ -94,10 +94,16 @@ impl Way for ByEcs {
                 wish.service
             ))
         })?;
-        let lines = vec![
+        let mut lines = vec![
             format!("service      {} in cluster {}", wish.service, wish.cluster),
             format!("ECS shifts   {}: {}", rule, parts.words()),
         ];
+        if !native.pauses.is_empty() {
+            lines.push(format!(
+                "ECS waits    at the service's own pauses until somebody ends them: {}",
+                native.pauses.join(", ")
+            ));
+        }
         let settings = Settings {
             account: made.account.clone(),
             region: made.cloud.region().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use aws::{NativeDeployment, NativeStatus, NativeStrategy, NativeWish};
+use aws::{NativeDeployment, NativePause, NativeStatus, NativeStrategy, NativeWish};
 use rollout::Weight;
 use serde_json::{Value, json};
 
@@ -73,6 +73,7 @@ impl Inner {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
         let arn = self.found(&clients, subject, &settings).await?;
+        let is_back = subject.plan.rollback_of.is_some();
         let mut pauses = Pauses::new(&self.clock);
         loop {
             let seen = self.see(&clients, &arn).await?;
@@ -82,8 +83,10 @@ impl Inner {
             if is_so(&seen) {
                 return Ok(seen);
             }
-            if let Some(hook) = seen.waiting.as_ref().filter(|_| goes_on) {
-                match clients.ecs.go_on(&arn, hook).await {
+            // The service's own wait for whoever looks after it; what goes back has none of ours, and waits for nobody.
+            let ends = |pause: &&NativePause| if pause.is_ours { goes_on } else { is_back };
+            if let Some(pause) = seen.waiting.as_ref().filter(ends) {
+                match clients.ecs.go_on(&arn, &pause.id).await {
                     // It was told before, or is told now and nobody heard the answer: the next look says.
                     Err(problem) if problem.is("InvalidParameterException") || problem.is_uncertain => {}
                     told => told.map_err(refused)?,
@@ -101,7 +104,8 @@ impl Inner {
         let has_tests = Settings::of(&subject.plan)?.has_tests;
         let is_open = |seen: &NativeDeployment| {
             let runs = seen.green.desired > 0 && seen.green.running >= seen.green.desired;
-            seen.waiting.is_some() || seen.green.weight > 0 || if has_tests { seen.green.test_weight > 0 } else { runs }
+            let is_held = seen.waiting.as_ref().is_some_and(|pause| pause.is_ours);
+            is_held || seen.green.weight > 0 || if has_tests { seen.green.test_weight > 0 } else { runs }
         };
         self.until(subject, is_open, false).await?;
         Ok(json!({}))

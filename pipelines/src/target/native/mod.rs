@@ -34,8 +34,8 @@ use super::Clouds;
 use super::ecs::Counted;
 use crate::rollout::{CallError, CallOrder, Subject, Target};
 
-/// How long functions of the service may take, and more.
-const FUNCTIONS_MAX: SignedDuration = SignedDuration::from_mins(65);
+/// How long pauses of the service may take, and more; its functions take an hour at most. `timeout` of the step ends it before.
+const WAITS_MAX: SignedDuration = SignedDuration::from_hours(15 * 24);
 /// How long going back, and the rest of the bake, may take.
 const BACK_MAX: SignedDuration = SignedDuration::from_mins(30);
 
@@ -130,7 +130,7 @@ impl Target for Native {
     fn patience(&self, call: &Call) -> Option<SignedDuration> {
         match call {
             Call::SetWeight { weight: Weight::NONE } | Call::StopGreen | Call::StopBlue => Some(BACK_MAX),
-            Call::SetWeight { .. } | Call::TestTraffic { .. } | Call::MakePrimary => Some(FUNCTIONS_MAX),
+            Call::SetWeight { .. } | Call::TestTraffic { .. } | Call::MakePrimary => Some(WAITS_MAX),
             Call::Preflight | Call::StartGreen | Call::Hook { .. } => None,
         }
     }

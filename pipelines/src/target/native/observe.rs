@@ -35,7 +35,16 @@ impl Inner {
         if subject.green.id != subject.rollout {
             (green, blue, weight, given_up) = (blue, green, Weight(1_000 - weight.0.min(1_000)), None);
         }
-        let (green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
+        let (mut green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
+        if let Some(pause) = seen.waiting.filter(|pause| !pause.is_ours) {
+            let words = format!(
+                "ECS waits at a pause of the service until somebody ends it (`aws ecs continue-service-deployment \
+                 --service-deployment-arn {arn} --hook-id {}`)",
+                pause.id
+            );
+            let before = green.trouble.take().map(|trouble| format!("{trouble}; ")).unwrap_or_default();
+            green.trouble = Some(before + &words);
+        }
         let (blue, given_up) = (subject.blue.as_ref().and(blue), given_up.map(Box::new));
         Ok(Observation { at: self.clock.now(), weight: Some(weight), blue, green, alarms, given_up })
     }

@@ -1,6 +1,6 @@
 //! Whether it can be done at all: the service and its controller, what goes on there, alarms.
 
-use aws::{Controller, ServiceFacts};
+use aws::{Controller, NativeService, ServiceFacts};
 use rollout::Stage;
 use rollout::fact::Found;
 use rollout::plan::Plan;
@@ -26,6 +26,9 @@ impl Inner {
                  nobody: was it changed meanwhile?",
                 settings.service, settings.rule
             )));
+        }
+        if plan.rollback_of.is_none() {
+            has_room_for_pauses(&native, &settings)?;
         }
         self.quiet(&clients, subject, &settings).await?;
         let warm = match plan.rollback_of {
@@ -72,6 +75,17 @@ impl Inner {
             firing.join(", ")
         )))
     }
+}
+
+/// Two pauses at one stage look the same while they wait, and only ours is ended by `pipe`.
+fn has_room_for_pauses(native: &NativeService, settings: &Settings) -> Result<(), CallError> {
+    let other = settings.pauses().into_iter().find_map(|(at, _)| native.in_the_way(at));
+    let Some(stage) = other else { return Ok(()) };
+    Err(CallError::last(format!(
+        "service {} has a pause of its own at {stage}, and scripts of `hooks` need one of `pipe` there, which could not be told from it: \
+         move it to PRE_SCALE_UP, or leave those scripts out",
+        settings.service
+    )))
 }
 
 /// Scripts that have to end before something happens need a pause of ECS.

@@ -168,6 +168,85 @@ async fn scripts_hold_what_they_need_before_users_come_and_once_they_have() {
     }
 }
 
+fn service(world: &Stage) -> Value {
+    let input = json!({ "cluster": "shop", "services": ["orders"] });
+    world.fake.call("ECS", "DescribeServices", &input).unwrap()["services"][0].clone()
+}
+
+/// Lets the service have these hooks beside what it has.
+fn set_hooks(world: &Stage, hooks: Value) {
+    let mut config = service(world)["deploymentConfiguration"].clone();
+    config["lifecycleHooks"] = hooks;
+    let input = json!({ "cluster": "shop", "service": "orders", "deploymentConfiguration": config });
+    world.fake.call("ECS", "UpdateService", &input).unwrap();
+}
+
+/// Ends the pause that the newest deployment waits at, as somebody at the console does.
+fn end_pause(world: &Stage) {
+    let list = json!({ "cluster": "shop", "service": "orders" });
+    let call = |name: &str, input: &Value| world.fake.call("ECS", name, input).unwrap();
+    let arn = call("ListServiceDeployments", &list)["serviceDeployments"][0]["serviceDeploymentArn"].clone();
+    let found = call("DescribeServiceDeployments", &json!({ "serviceDeploymentArns": [arn] }));
+    let hooks = found["serviceDeployments"][0]["lifecycleHookDetails"].as_array().unwrap().clone();
+    let waiting: Vec<_> = hooks.iter().filter(|hook| hook["status"] == "AWAITING_ACTION").collect();
+    assert_eq!(waiting.len(), 1, "{hooks:?}");
+    call("ContinueServiceDeployment", &json!({ "serviceDeploymentArn": arn, "hookId": waiting[0]["hookId"] }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hooks_of_the_service_stay_and_its_pauses_are_ended_by_others() {
+    let mut world = stage();
+    world.fake.set_function("arn:aws:lambda:eu-central-1:123456789012:function:check", Some(true));
+    let own = json!([
+        { "targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"], "timeoutConfiguration": { "timeoutInMinutes": 120, "action": "ROLLBACK" } },
+        {
+            "hookTargetArn": "arn:aws:lambda:eu-central-1:123456789012:function:check", "roleArn": "arn:aws:iam::123456789012:role/ecs",
+            "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
+        },
+    ]);
+    set_hooks(&world, own.clone());
+    for rollout in 1..=2 {
+        // Another plan is another deployment.
+        world.plan.version = format!("v{rollout}");
+        let world = &world;
+        let standing = world.preflight().await;
+        let blue = Some(&standing);
+        world.perform(blue, Call::StartGreen).await.unwrap();
+        let hooks = service(world)["deploymentConfiguration"]["lifecycleHooks"].as_array().unwrap().clone();
+        assert_eq!(hooks[..2], own.as_array().unwrap()[..], "rollout {rollout}");
+        assert_eq!(
+            (hooks.len(), &hooks[2]["lifecycleStages"]),
+            (3, &json!(["POST_TEST_TRAFFIC_SHIFT"])),
+            "one of ours"
+        );
+        // Nothing runs as long as nobody ends the pause, which is said.
+        world.fake.advance(Duration::from_secs(600));
+        let seen = world.seen(&standing, |_| true).await;
+        let trouble = seen.green.trouble.unwrap_or_default();
+        assert!(seen.green.healthy == 0 && trouble.contains("until somebody ends it"), "{trouble}");
+        assert_eq!(world.fake.effects("ECS.ContinueServiceDeployment"), rollout - 1, "it is not ended");
+        end_pause(world);
+        world.seen(&standing, |seen| seen.green.healthy == 2).await;
+        world.perform(blue, Call::TestTraffic { on: true }).await.unwrap();
+        world.once(blue, Call::SetWeight { weight: Weight(100) }, "ECS.ContinueServiceDeployment").await;
+        world.perform(blue, Call::SetWeight { weight: Weight::NONE }).await.unwrap();
+        world.perform(blue, Call::StopGreen).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_would_look_as_ours_is_refused_before_anything() {
+    for stage_of in ["POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT"] {
+        let mut world = stage();
+        set_hooks(&world, json!([{ "targetType": "PAUSE", "lifecycleStages": [stage_of] }]));
+        let error = world.refusal(|_| {}).await;
+        assert!(error.words.contains(&format!("has a pause of its own at {stage_of}")), "{error}");
+        // Without scripts there is none of ours.
+        world.plan.settings["waits"] = Value::Null;
+        world.preflight().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_controller_and_another_deployment() {
     let world = stage();
