@@ -79,6 +79,8 @@ pub struct World {
     pub alarms: Vec<String>,
     /// Whether the target goes back by itself.
     pub given_up: Option<GivenUp>,
+    /// What ends just when it is to get users.
+    pub vanishes: Option<u64>,
     /// Each effect that was had: rollout, number, call.
     pub effects: Vec<(u64, u32, Call)>,
     /// Calls that were refused because of traffic.
@@ -104,6 +106,7 @@ impl World {
             next: Behaviour::default(),
             alarms: Vec::new(),
             given_up: None,
+            vanishes: None,
             effects: Vec::new(),
             refused: Vec::new(),
             due: 0,
@@ -160,6 +163,12 @@ impl World {
         }
     }
 
+    /// A colour is not there any more.
+    pub fn vanish(&mut self, id: u64) {
+        self.running.remove(&id);
+        self.green = self.green.filter(|green| *green != id);
+    }
+
     /// A colour behaves otherwise from now on.
     pub fn behave(&mut self, id: u64, change: impl FnOnce(&mut Behaviour)) {
         if let Some(running) = self.running.get_mut(&id) {
@@ -211,6 +220,10 @@ impl World {
             }
             Call::Hook { .. } => json!({}),
             Call::SetWeight { weight } => {
+                if self.vanishes.take_if(|id| *id == green.id).is_some() {
+                    self.vanish(green.id);
+                    return Ok(json!({ "gone": true }));
+                }
                 self.weight = *weight;
                 json!({ "weight": weight })
             }

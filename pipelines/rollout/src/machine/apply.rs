@@ -137,6 +137,9 @@ impl Rollout {
 
     fn done(&mut self, at: Timestamp, result: &serde_json::Value) {
         let Some(Effect { call, .. }) = self.pending.take() else { return };
+        if self.could_not_shift(&call, result) {
+            return self.look_again(at);
+        }
         let (is_bad, said) = words::done(self, &call, result);
         match &call {
             Call::Preflight => {
@@ -200,6 +203,9 @@ impl Rollout {
         self.looked_at = Some(at);
         self.looks += 1;
         (self.unseen, self.unseen_since) = (None, None);
+        if self.has_lost_green(seen) {
+            return self.look_again(at);
+        }
         if let Some(weight) = seen.weight
             && !matches!(self.pending, Some(Effect { call: Call::SetWeight { .. }, .. }))
         {

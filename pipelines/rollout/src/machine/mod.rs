@@ -4,6 +4,7 @@
 //! same facts and time always give the same answer and a rollout can be replayed from any prefix of its log. The way forward is
 //! a row of stations (`station.rs`), the way back a shorter one: the traffic first, green afterwards.
 
+mod again;
 mod apply;
 mod decide;
 mod decision;
@@ -110,6 +111,7 @@ pub struct Rollout {
     has_started_green: bool,
     has_test_traffic: bool,
     is_primary: bool,
+    has_looked_again: bool,
     steps: Vec<Course>,
     judge: Judge,
     seen: Option<Observation>,
@@ -183,6 +185,7 @@ impl Rollout {
             has_started_green: false,
             has_test_traffic: false,
             is_primary: false,
+            has_looked_again: false,
             seen: None,
             looked_at: None,
             unseen: None,

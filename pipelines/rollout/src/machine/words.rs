@@ -14,6 +14,7 @@ use crate::plan::{Stage, Weight};
 /// Lines of a log that are shown.
 const LOG_LINES_MAX: usize = 20;
 
+pub(super) const GONE: &str = "what was to be used again has ended meanwhile";
 pub(super) const TAKEN_UP: &str = "taken up again by another process";
 
 pub(super) const fn kind(fact: &Fact) -> &'static str {

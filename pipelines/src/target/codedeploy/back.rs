@@ -19,6 +19,8 @@ enum Back {
     Waits,
     /// It goes on, and nobody has said stop.
     GoesOn,
+    /// It has ended well, and what stood before it is gone.
+    EndedWell(String),
     Stuck(String),
 }
 
@@ -40,15 +42,21 @@ impl Inner {
 
     /// A deployment that goes on is stopped, and users are where they were before it.
     pub(super) async fn back(&self, subject: &Subject) -> Result<Value, CallError> {
+        self.went_back(subject).await?.map_err(CallError::last)
+    }
+
+    /// The same; what it says of one that has ended well before it could be stopped.
+    pub(super) async fn went_back(&self, subject: &Subject) -> Result<Result<Value, String>, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
-        let Some(id) = self.find(&clients, subject, &settings).await? else { return Ok(json!({ "weight": 0 })) };
+        let Some(id) = self.find(&clients, subject, &settings).await? else { return Ok(Ok(json!({ "weight": 0 }))) };
         let (mut pauses, mut looks) = (Pauses::new(&self.clock), 0);
         loop {
             let seen = self.see(&clients, &settings, &id).await?;
             looks += u32::from(seen.0.status.is_over());
             match self.how_far(&clients, &seen, looks).await? {
-                Back::Done => return Ok(json!({ "weight": 0 })),
+                Back::Done => return Ok(Ok(json!({ "weight": 0 }))),
+                Back::EndedWell(words) => return Ok(Err(words)),
                 Back::Waits => {}
                 Back::Stuck(words) => return Err(CallError::last(words)),
                 Back::GoesOn => match clients.deploys.stop(&id).await {
@@ -79,7 +87,7 @@ impl Inner {
         let (deployment, target) = seen;
         let is_over = match deployment.status {
             Status::Succeeded => {
-                return Ok(Back::Stuck(format!(
+                return Ok(Back::EndedWell(format!(
                     "deployment {} has ended well and its old tasks are gone: deploy what stood before anew (`pipe rollback`)",
                     deployment.id
                 )));

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use aws::{SetFacts, explained};
+use aws::{SetFacts, Status, explained};
 use rollout::{Observation, Side, Weight};
 
 use super::super::revisions::{mark, registered};
@@ -33,10 +33,15 @@ impl Inner {
         let is_taken_back = subject.green.id != subject.rollout;
         // Of one that is taken back the colours have changed places.
         let (mut green, mut blue, mut weight) = (target.green, target.blue, share);
+        let has_ended = is_taken_back && seen.0.status == Status::Succeeded;
         if is_taken_back {
             (green, blue, weight, given_up) = (blue, green, Weight(1_000 - share.0.min(1_000)), None);
         }
-        let (green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
+        let (mut green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
+        if has_ended {
+            // Nothing is left of what stood before.
+            green = Side::default();
+        }
         let blue = subject.blue.as_ref().and(blue);
         Ok(Observation {
             at: self.clock.now(),

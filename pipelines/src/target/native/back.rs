@@ -16,17 +16,22 @@ const LOOKS_MAX: u32 = 10;
 impl Inner {
     /// See [`rollout::Call::SetWeight`] of none: users are where they were.
     pub(super) async fn back(&self, subject: &Subject) -> Result<Value, CallError> {
+        self.went_back(subject).await?.map_err(CallError::last)
+    }
+
+    /// The same; what it says of one that has ended well before it could be stopped.
+    pub(super) async fn went_back(&self, subject: &Subject) -> Result<Result<Value, String>, CallError> {
         let settings = Settings::of(&subject.plan)?;
         let clients = self.clients(&settings)?;
-        let Some(arn) = self.find(&clients, subject, &settings).await? else { return Ok(json!({ "weight": 0 })) };
+        let Some(arn) = self.find(&clients, subject, &settings).await? else { return Ok(Ok(json!({ "weight": 0 }))) };
         let mut pauses = Pauses::new(&self.clock);
         let stuck = |words: String| Err(CallError::last(words));
         loop {
             let seen = self.see(&clients, &arn).await?;
             match seen.status {
-                NativeStatus::WentBack => return Ok(json!({ "weight": 0 })),
+                NativeStatus::WentBack => return Ok(Ok(json!({ "weight": 0 }))),
                 NativeStatus::GoingBack => {}
-                NativeStatus::Stopped if share(&seen) == Weight::NONE => return Ok(json!({ "weight": 0 })),
+                NativeStatus::Stopped if share(&seen) == Weight::NONE => return Ok(Ok(json!({ "weight": 0 }))),
                 NativeStatus::Stopped | NativeStatus::Failed => {
                     return stuck(format!(
                         "deployment {arn} has not gone back: {}; look at the service, and deploy what stood before anew",
@@ -34,9 +39,9 @@ impl Inner {
                     ));
                 }
                 NativeStatus::Successful => {
-                    return stuck(format!(
+                    return Ok(Err(format!(
                         "deployment {arn} has ended well and its old tasks are gone: deploy what stood before anew (`pipe rollback`)"
-                    ));
+                    )));
                 }
                 NativeStatus::InProgress => match clients.ecs.stop(&arn).await {
                     // It goes back already, or has ended meanwhile.

@@ -114,9 +114,11 @@ impl Inner {
     /// See [`rollout::Call::SetWeight`]: ECS is let go on where it waits for that, and green has this share at least.
     pub(super) async fn forward(&self, subject: &Subject, weight: Weight) -> Result<Value, CallError> {
         if subject.green.id != subject.rollout {
-            // What is taken back still has its tasks.
-            self.back(subject).await?;
-            return Ok(json!({ "weight": weight }));
+            // What is taken back still has its tasks, unless ECS has ended them meanwhile.
+            return Ok(match self.went_back(subject).await? {
+                Ok(_) => json!({ "weight": weight }),
+                Err(_ended_well) => json!({ "gone": true }),
+            });
         }
         let seen = self.until(subject, |seen| share(seen) >= weight, true).await?;
         Ok(json!({ "weight": share(&seen) }))

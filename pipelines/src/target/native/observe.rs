@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use aws::{NativeSide, explained};
+use aws::{NativeSide, NativeStatus, explained};
 use rollout::{Observation, Side, Weight};
 
 use super::super::revisions::{mark, registered};
@@ -32,10 +32,16 @@ impl Inner {
         let (mut given_up, mut weight) = (given_up(&seen), share(&seen));
         let (mut green, mut blue) = (Some(seen.green), seen.blue);
         // Of one that is taken back the colours have changed places.
-        if subject.green.id != subject.rollout {
+        let is_taken_back = subject.green.id != subject.rollout;
+        let has_ended = is_taken_back && seen.status == NativeStatus::Successful;
+        if is_taken_back {
             (green, blue, weight, given_up) = (blue, green, Weight(1_000 - weight.0.min(1_000)), None);
         }
         let (mut green, blue) = self.sides(&clients, subject, &settings, green, blue).await?;
+        if has_ended {
+            // Nothing is left of what stood before.
+            green = Side::default();
+        }
         if let Some(pause) = seen.waiting.filter(|pause| !pause.is_ours) {
             let words = format!(
                 "ECS waits at a pause of the service until somebody ends it (`aws ecs continue-service-deployment \

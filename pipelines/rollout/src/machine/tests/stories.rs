@@ -203,6 +203,40 @@ fn rollback_after_success_with_blue_warm() {
 }
 
 #[test]
+fn what_was_warm_and_ends_before_users_come_is_started_anew() {
+    let warm = |plan: &mut Plan| {
+        plan.rollback_of = Some(BLUE);
+        plan.reuse = Some(revision(7, "v0"));
+    };
+    let story = || {
+        let mut story = Story::new(with(warm));
+        story.world.perform((0, 0), &Call::StartGreen, None, &revision(7, "v0"), None).unwrap();
+        story.world.effects.clear();
+        story.world.green = None;
+        story
+    };
+    // Just when it is to get users.
+    let mut at_users = story();
+    at_users.now = at_users.now.saturating_add(SignedDuration::from_secs(60)).unwrap();
+    at_users.world.advance(at_users.now);
+    at_users.world.vanishes = Some(7);
+    at_users.play(Vec::new());
+    // Before anybody has looked at it.
+    let mut unseen = story();
+    unseen.slowness = |call| if *call == Call::Preflight { 10 } else { 0 };
+    unseen.play(vec![(5, does(|story| story.world.vanish(7)))]);
+    for (name, story) in [("at users", at_users), ("unseen", unseen)] {
+        check(name, &story, Outcome::Succeeded, None, "look look start 1000 primary stop-blue");
+        assert_eq!(
+            (story.world.primary, story.world.alive(), story.world.lost),
+            (Some(GREEN), vec![GREEN], 0),
+            "{name}"
+        );
+        assert_eq!(story.told().matches("has ended meanwhile").count(), 1, "{}", story.told());
+    }
+}
+
+#[test]
 fn a_failing_rollback_is_stuck_shown_and_holds_the_lock() {
     let mut story = Story::new(plan());
     story.world.next.errors = 300;

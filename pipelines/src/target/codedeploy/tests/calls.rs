@@ -140,3 +140,46 @@ async fn what_is_still_warm_comes_back_and_a_new_one_ends_the_wait() {
     assert_eq!(world.fake.effects("CodeDeploy.CreateDeployment"), 2);
     assert_eq!(world.fake.effects("CodeDeploy.ContinueDeployment"), 2, "the gate, then the wait for the end");
 }
+
+/// What is taken back is kept for an hour; the wait ends while somebody goes back, before and after they have looked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_just_when_the_wait_ends_is_deployed_anew_by_the_same_rollout() {
+    for is_seen in [true, false] {
+        let world = stage(json!({}));
+        let standing = world.preflight().await;
+        let blue = Some(&standing);
+        world.perform(blue, Call::StartGreen).await.unwrap();
+        world.seen(&standing, |seen| seen.green.healthy == 2).await;
+        world.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
+        world.fake.advance(Duration::from_secs(301));
+        world.perform(blue, Call::MakePrimary).await.unwrap();
+
+        let plan = Plan { rollback_of: Some(ROLLOUT), reuse: Some(standing.clone()), ..world.plan.clone() };
+        let mut subject = Subject { rollout: 8, plan: Arc::new(plan), ..world.subject(None) };
+        let perform = async |subject: &Subject, call| world.target.perform(&Stage::order(subject.clone(), call)).await;
+        let found: Found = serde_json::from_value(perform(&subject, Call::Preflight).await.unwrap()).unwrap();
+        assert!(found.green_is_warm, "it is there now");
+        let back = Subject { blue: found.blue, green: standing.clone(), ..subject.clone() };
+        if is_seen {
+            assert_eq!(world.target.observe(&back).await.unwrap().green.healthy, 2);
+        }
+        world.fake.advance(Duration::from_secs(3_600));
+        assert_eq!(deployment(&world)["status"], "Succeeded");
+        if !is_seen {
+            let green = world.target.observe(&back).await.unwrap().green;
+            assert_eq!((green.wanted, green.healthy), (0, 0), "nothing is left of it");
+        }
+        let gone = perform(&back, Call::SetWeight { weight: Weight::ALL }).await.unwrap();
+        assert_eq!((&gone["gone"], world.users()), (&json!(true), (100, 0)), "nothing was done");
+
+        // The same rollout looks again, and begins a deployment of its own.
+        let found: Found = serde_json::from_value(perform(&subject, Call::Preflight).await.unwrap()).unwrap();
+        assert!(!found.green_is_warm && found.blue.as_ref().is_some_and(|blue| blue.id == ROLLOUT));
+        (subject.blue, subject.green.id) = (found.blue, 8);
+        perform(&subject, Call::StartGreen).await.unwrap();
+        assert_eq!(world.fake.effects("CodeDeploy.CreateDeployment"), 2);
+        perform(&subject, Call::SetWeight { weight: Weight::ALL }).await.unwrap();
+        perform(&subject, Call::MakePrimary).await.unwrap();
+        assert_eq!((world.users(), world.fake.effects("CodeDeploy.StopDeployment")), ((0, 100), 0));
+    }
+}
