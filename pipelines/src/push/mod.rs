@@ -4,6 +4,7 @@
 //! whether anything has to be sent is known by asking for a manifest, and a tag beside the first is a manifest that is put once
 //! more. Docker looks at each layer before it sends it. What comes out is a digest that the registry itself was asked for.
 
+mod name;
 mod tags;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
+use bollard::query_parameters::PushImageOptionsBuilder;
 use engine::outbound::{Asker, Proxies};
 use futures_util::StreamExt as _;
 use scanners::attest::{Manifest, Registry as _};
@@ -22,6 +23,7 @@ use tokio::runtime::Handle;
 use crate::docker::{Docker, words};
 use crate::registry::{Login, Reference, RegistryError, Remote};
 
+use self::name::Name;
 pub use self::tags::tags;
 
 /// Attempts of sending; Docker tries each layer five times by itself.
@@ -46,6 +48,8 @@ pub struct Push {
     pub may_move: bool,
     /// Who pushes.
     pub login: Option<Login>,
+    /// Whether the engine has the image under the registry's name from now on; else its names are those that it had before.
+    pub keeps_name: bool,
 }
 
 /// What is there now.
@@ -146,7 +150,7 @@ impl Push {
         let found = found?;
         let (was_there, digest) = match found.digest {
             Some(digest) => (true, digest),
-            None => (false, self.send(docker, &mut say).await?),
+            None => (false, self.send(docker, &id, &mut say).await?),
         };
         let push = self.clone();
         let (wanted, put) = (digest.clone(), found.tags_missing);
@@ -218,22 +222,35 @@ impl Push {
     }
 
     /// Sends it under its first tag; what the engine says that its digest is.
-    async fn send(&self, docker: &Docker, say: &mut impl FnMut(&str)) -> Result<String, PushError> {
+    async fn send(&self, docker: &Docker, id: &str, say: &mut impl FnMut(&str)) -> Result<String, PushError> {
         let (name, tag) = (self.name(), self.tags.first().cloned().unwrap_or_default());
-        let options = TagImageOptionsBuilder::default().repo(&name).tag(&tag).build();
-        let tagged = docker.client.tag_image(&self.image, Some(options)).await;
-        tagged.map_err(|error| {
-            PushError::Engine(format!("the image cannot be tagged {name}:{tag}: {}", words(&error)))
-        })?;
+        let place = (name.clone(), tag.clone());
+        let given = Name::give(docker, (&self.image, id), place, self.keeps_name).await?;
+        let sent = self.send_until(docker, &given, (&name, &tag), say).await;
+        if let Some(words) = given.take_back().await {
+            say(&words);
+        }
+        sent
+    }
+
+    async fn send_until(
+        &self,
+        docker: &Docker,
+        given: &Name,
+        (name, tag): (&str, &str),
+        say: &mut impl FnMut(&str),
+    ) -> Result<String, PushError> {
         let mut attempt = 1;
         loop {
-            match self.send_once(docker, &name, &tag, say).await {
+            match self.send_once(docker, name, tag, say).await {
                 Err(said) if attempt < ATTEMPTS && may_pass(&said) => {
                     say(&format!("The push broke off ({said}); trying again"));
                     tokio::time::sleep(PAUSE * attempt).await;
+                    // Whoever sent the same one may have taken the name away; if it cannot be given the next attempt says why.
+                    let _said_then = given.tag(&self.image).await;
                     attempt += 1;
                 }
-                Err(said) => return Err(PushError::Engine(explained(&name, &tag, &said))),
+                Err(said) => return Err(PushError::Engine(explained(name, tag, &said))),
                 Ok(digest) => return Ok(digest),
             }
         }
@@ -306,9 +323,19 @@ async fn asked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 fn may_pass(said: &str) -> bool {
-    ["EOF", "connection reset", "i/o timeout", "TLS handshake timeout", " 500", " 502", " 503", "toomanyrequests"]
-        .iter()
-        .any(|part| said.contains(part))
+    [
+        "does not exist locally",
+        "EOF",
+        "connection reset",
+        "i/o timeout",
+        "TLS handshake timeout",
+        " 500",
+        " 502",
+        " 503",
+        "toomanyrequests",
+    ]
+    .iter()
+    .any(|part| said.contains(part))
 }
 
 /// What the engine says, with what to do.

@@ -72,6 +72,7 @@ fn push(image: &str, host: &str, tags: &[&str]) -> Push {
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         may_move: false,
         login: None,
+        keeps_name: true,
     }
 }
 
@@ -111,6 +112,46 @@ async fn an_image_is_pushed_once_and_its_tags_stay() {
     assert!(moved.to_string().contains("the tag was moved in between. Nothing was pushed"), "{moved}");
     let missing = push("pipe-push-none:1", &host, &["v1"]).run(&docker, |_| {}).await.unwrap_err();
     assert_eq!(missing, PushError::NoImage("pipe-push-none:1".into()));
+    one.remove().await;
+    two.remove().await;
+}
+
+/// Names in the engine are those that were there before the push, whatever they meant.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_do_not_stay_mean_again_what_they_did() {
+    let Some(registry) = Program::start() else {
+        println!("skipped: docker-registry is not installed");
+        return;
+    };
+    let (docker, host) = (Docker::connect().await.expect("Docker runs"), registry.host.clone());
+    let mut one = Small::build("pipe-push-name-one", "one").await;
+    let two = Small::build("pipe-push-name-two", "two").await;
+    let id = async |name: &str| docker.client.inspect_image(name).await.ok().and_then(|found| found.id);
+    let (of_one, of_two) = (id(&one.name).await, id(&two.name).await);
+    let names = ["a", "b", "c"].map(|name| format!("{host}/shop/{name}"));
+    one.more = names.each_ref().map(|name| format!("{name}:v1")).to_vec();
+    // The first means nothing, the second another image, the third this one.
+    for (image, name) in [(&two.name, &names[1]), (&one.name, &names[2])] {
+        let options = bollard::query_parameters::TagImageOptionsBuilder::default().repo(name).tag("v1").build();
+        docker.client.tag_image(image, Some(options)).await.unwrap();
+    }
+    for name in ["a", "b", "c"] {
+        let one = push(&one.name, &host, &["v1"]);
+        let push = Push { keeps_name: false, repository: format!("shop/{name}"), ..one };
+        assert!(!push.run(&docker, |_| {}).await.unwrap().was_there, "{name}");
+    }
+    let means = [id(&one.more[0]).await, id(&one.more[1]).await, id(&one.more[2]).await];
+    assert_eq!(means, [None, of_two, of_one.clone()]);
+    // An image that has no other name would be gone with it.
+    let options = || Some(RemoveImageOptionsBuilder::default().noprune(true).build());
+    docker.client.remove_image(&one.more[2], options(), None).await.unwrap();
+    let newer = Small::build("pipe-push-name-one", "newer").await;
+    let alone = of_one.clone().unwrap();
+    let push = Push { keeps_name: false, repository: "shop/d".to_owned(), ..push(&alone, &host, &["v1"]) };
+    push.run(&docker, |_| {}).await.unwrap();
+    assert_eq!(id(&alone).await, of_one, "it is there");
+    newer.remove().await;
+    one.more.push(format!("{host}/shop/d:v1"));
     one.remove().await;
     two.remove().await;
 }

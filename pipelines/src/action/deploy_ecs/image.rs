@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::super::Deploying;
 use super::super::aws_step::{failed, read_file, text};
 use super::inputs::{Wish, is_pinned};
-use crate::registry::{Platform, Reference, Remote};
+use crate::registry::{Platform, Reference, RegistryError, Remote};
 use crate::target::keeping::Kept;
 use crate::target::local;
 
@@ -98,6 +98,15 @@ pub(super) async fn check(
 
 /// What the image is for, as its registry says; `None`: it has no such image.
 async fn platforms(cloud: &Cloud, image: &str) -> Result<Option<Vec<Platform>>, String> {
+    asked(cloud, image, |there, reference| there.platforms(reference)).await
+}
+
+/// Asks the registry of an image, with the key that this cloud has for it.
+async fn asked<T: Send + 'static>(
+    cloud: &Cloud,
+    image: &str,
+    ask: impl FnOnce(&mut Remote, &str) -> Result<T, RegistryError> + Send + 'static,
+) -> Result<T, String> {
     let named = Reference::parse(image).map_err(|error| error.to_string())?;
     let login = match Kept::of(cloud, image) {
         Some(kept) => Some(kept.login(cloud).await.map_err(|problem| problem.words)?),
@@ -105,17 +114,38 @@ async fn platforms(cloud: &Cloud, image: &str) -> Result<Option<Vec<Platform>>, 
     };
     let asker = Asker::by(Proxies::default()).map_err(|error| error.to_string())?;
     let mut there = Remote::new(asker, Handle::current(), &named, login);
-    let asked = tokio::task::spawn_blocking(move || there.platforms(&named.reference)).await;
+    let asked = tokio::task::spawn_blocking(move || ask(&mut there, &named.reference)).await;
     asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
-/// The id under which verdicts about an image are kept.
-pub(super) async fn id(deploying: &Deploying, image: &str) -> Result<String, ActionError> {
-    let docker = deploying.local.docker().await.map_err(|error| failed(error.words))?;
-    local::id(docker, image).await.map_err(|_| {
-        failed(format!(
-            "the environment takes only images that a scan has let pass, and image {image} is not on this machine: let the job that \
-             deploys pull it or build it, so that its verdict is found"
-        ))
-    })
+/// The ids under which verdicts about an image may be kept: by this machine's Docker if it has the image, else by its registry. There
+/// they are its configuration and its manifest, of which an engine takes the one or the other; both are what its digest names.
+pub(super) async fn ids(deploying: &Deploying, cloud: &Cloud, image: &str) -> Result<Vec<String>, ActionError> {
+    if let Ok(docker) = deploying.local.docker().await
+        && let Ok(id) = local::id(docker, image).await
+    {
+        return Ok(vec![id]);
+    }
+    let there = tokio::time::timeout(REGISTRY_TIME_MAX, ids_there(cloud, image)).await;
+    let why = match there {
+        Ok(Ok(ids)) => return Ok(ids),
+        Ok(Err(why)) => why,
+        Err(_) => format!("no answer within {} s", REGISTRY_TIME_MAX.as_secs()),
+    };
+    Err(failed(format!(
+        "the environment takes only images that a scan has let pass, and image {image} is not on this machine, nor says its registry \
+         what it is ({why}): let the job that deploys pull it or build it, so that its verdict is found"
+    )))
+}
+
+async fn ids_there(cloud: &Cloud, image: &str) -> Result<Vec<String>, String> {
+    let bytes = asked(cloud, image, scanners::attest::Registry::manifest).await?;
+    let bytes = bytes.ok_or("it has no such image")?;
+    let digest = crate::registry::digest(&bytes);
+    if !image.ends_with(&format!("@{digest}")) {
+        return Err(format!("it has {digest} there"));
+    }
+    let manifest: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let configuration = manifest.pointer("/config/digest").and_then(Value::as_str).map(str::to_owned);
+    Ok(configuration.into_iter().chain([digest]).collect())
 }

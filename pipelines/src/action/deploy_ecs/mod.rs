@@ -97,7 +97,7 @@ impl BuiltInAction for DeployEcs {
         let made = Made { wish: &wish, cloud, account, definition, container, appspec };
         let pinned = made.definition.image(&made.container).unwrap_or_default().to_owned();
         image::check(call, deploying, &made.cloud, &made.definition, &pinned).await?;
-        self.ask_for_scan(call, &environment, &pinned, deploying).await?;
+        self.ask_for_scan(call, &environment, (&made.cloud, &pinned), deploying).await?;
         let way = wish.strategy.way();
         let mut own = way.own(&made).await?;
         Renewal::note(&mut own.settings, call, &identity);
@@ -129,17 +129,21 @@ impl DeployEcs {
         &self,
         call: &ActionCall<'_>,
         environment: &str,
-        image: &str,
+        (cloud, image): (&Cloud, &str),
         deploying: &Deploying,
     ) -> Result<(), ActionError> {
         if self.require.rule(environment).is_none() {
             return Ok(());
         }
-        let id = image::id(deploying, image).await?;
-        match self.require.refusal(call, environment, &id).await {
-            Some(refusal) => Err(ActionError::Failed(refusal)),
-            None => Ok(()),
+        let mut refusal = None;
+        for id in image::ids(deploying, cloud, image).await? {
+            match self.require.refusal(call, environment, &id).await {
+                None => return Ok(()),
+                // That of the first id is the one that people know it by.
+                Some(refused) => refusal = refusal.or(Some(refused)),
+            }
         }
+        Err(ActionError::Failed(refusal.unwrap_or_else(|| format!("image {image} has no id"))))
     }
 }
 

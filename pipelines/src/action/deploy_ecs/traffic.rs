@@ -76,6 +76,7 @@ impl Shop {
             tags: vec!["v2".to_owned()],
             may_move: false,
             login: Some(Login { user: key.user, password: Secret::new(&*key.password) }),
+            keeps_name: true,
         };
         let pushed = push.run(&Docker::connect().await.unwrap(), |_| {}).await.unwrap();
         let address = stage.fake.wait_for(PATIENCE, |fake| fake.listener_address(&stage.listener)).unwrap().to_string();

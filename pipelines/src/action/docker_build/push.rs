@@ -126,7 +126,16 @@ impl BuiltInAction for BuildPush {
             let login = login_at(call, &host).await;
             let host = if is_hub(&host) { "registry-1.docker.io".to_owned() } else { host };
             // A tag of a build is moved, as `docker push` does.
-            let push = Push { image: image.clone(), must_be: None, host, repository, tags, may_move: true, login };
+            let push = Push {
+                image: image.clone(),
+                must_be: None,
+                host,
+                repository,
+                tags,
+                may_move: true,
+                login,
+                keeps_name: true,
+            };
             digest = Some(carry(call, &push).await?.digest);
         }
         if let Some(digest) = digest {

@@ -160,6 +160,7 @@ async fn push(
         tags: tags(text(call, "tags")).map_err(failed)?,
         may_move: may_move && !is_immutable,
         login: Some(Login { user: key.user, password: Secret::new(&*key.password) }),
+        keeps_name: false,
     })
 }
 

@@ -60,6 +60,9 @@ async fn a_push_sets_rules_and_waits_for_copies() {
         ("require-scan", "pass"),
     ];
     let (tried, got) = run(answer, &inputs).await;
+    let docker = crate::docker::Docker::connect().await.unwrap();
+    let left = docker.client.inspect_image(&image.name).await.unwrap().repo_tags.unwrap();
+    assert_eq!(left, [image.name.clone()], "it has the names that it had");
     image.remove().await;
     assert!(tried.result.is_ok(), "{}", tried.log);
     assert_eq!((tried.outputs["replicated"].as_str(), tried.outputs["pushed"].as_str()), ("us-west-2", "true"));
@@ -144,6 +147,10 @@ async fn copies_that_never_come_and_tags_of_others_are_said() {
         trial.run(&PushEcr, &[&least[..], more].concat()).await
     };
     let late = push(&one.name, &[("replicate-to", "us-west-2"), ("replication-timeout", "1s")]).await;
+    // Here it has the names that it had.
+    let docker = crate::docker::Docker::connect().await.unwrap();
+    let left = docker.client.inspect_image(&one.name).await.unwrap().repo_tags.unwrap();
+    assert_eq!(left, [one.name.clone()]);
     let error = late.result.unwrap_err().to_string();
     for part in
         ["after 1 s there is no copy in us-west-2", "The push itself is done; running the step again goes on waiting"]

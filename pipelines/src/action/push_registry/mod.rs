@@ -70,6 +70,8 @@ impl BuiltInAction for PushRegistry {
             must_be: given(call, "scanned-image").map(str::to_owned),
             tags: tags(text(call, "tags")).map_err(failed)?,
             may_move: switch(call, "move-tags").map_err(failed)?,
+            // What is deployed on this machine is found by it.
+            keeps_name: true,
             repository: name,
             host,
             login,
