@@ -26,14 +26,19 @@ const BAKE: SignedDuration = SignedDuration::from_mins(5);
 /// The strategy.
 pub(super) struct ByCodeDeploy;
 
-/// Names as `aws-actions/amazon-ecs-deploy-task-definition` has them if nobody gives others.
-fn names(wish: &Wish) -> (String, String) {
-    let cluster = wish.cluster.rsplit('/').next().unwrap_or_default();
-    let usual = |name: &str, prefix: &str| match wish.text(name) {
-        "" => format!("{prefix}-{cluster}-{}", wish.service),
+/// Application and group: as written, else as `aws-actions/amazon-ecs-deploy-task-definition` calls them.
+pub(in crate::action) fn names(cluster: &str, service: &str, [application, group]: [&str; 2]) -> (String, String) {
+    let cluster = cluster.rsplit('/').next().unwrap_or_default();
+    let usual = |written: &str, prefix: &str| match written {
+        "" => format!("{prefix}-{cluster}-{service}"),
         written => written.to_owned(),
     };
-    (usual("codedeploy-application", "AppECS"), usual("codedeploy-deployment-group", "DgpECS"))
+    (usual(application, "AppECS"), usual(group, "DgpECS"))
+}
+
+fn names_of(wish: &Wish) -> (String, String) {
+    let written = ["codedeploy-application", "codedeploy-deployment-group"].map(|name| wish.text(name));
+    names(&wish.cluster, &wish.service, written)
 }
 
 /// Steps, if they are written.
@@ -75,11 +80,16 @@ fn port(made: &Made<'_>) -> Result<u16, ActionError> {
 
 fn app_spec(made: &Made<'_>) -> Result<AppSpec, ActionError> {
     let Some(text) = &made.appspec else { return Ok(AppSpec::of_container(&made.container, port(made)?)) };
-    AppSpec::parse(text).map_err(|flaws| {
-        let flaws: Vec<String> =
-            flaws.iter().map(|flaw| format!("{}: {flaw}", made.wish.text("codedeploy-appspec"))).collect();
-        failed(flaws.join("\n"))
-    })
+    let path = made.wish.text("codedeploy-appspec");
+    let spec = AppSpec::parse(text)
+        .map_err(|flaws| failed(flaws.iter().map(|flaw| format!("{path}: {flaw}")).collect::<Vec<_>>().join("\n")))?;
+    match spec.container().filter(|name| made.definition.image(name).is_none()) {
+        None => Ok(spec),
+        Some(name) => Err(failed(format!(
+            "{path}: requests go to container `{name}`, which the task definition does not have; there are {}",
+            made.definition.containers().collect::<Vec<_>>().join(", ")
+        ))),
+    }
 }
 
 impl ByCodeDeploy {
@@ -113,7 +123,7 @@ impl Way for ByCodeDeploy {
 
     async fn own(&self, made: &Made<'_>) -> Result<Own, ActionError> {
         let wish = made.wish;
-        let (application, group_name) = names(wish);
+        let (application, group_name) = names_of(wish);
         let deploys = made.cloud.codedeploy();
         let group = deploys.group(&application, &group_name).await.map_err(failed)?;
         let written = Some(wish.text("codedeploy-deployment-config")).filter(|name| !name.is_empty());
@@ -167,7 +177,7 @@ impl Way for ByCodeDeploy {
     }
 
     async fn outputs(&self, made: &Made<'_>, view: &View) -> Vec<(&'static str, String)> {
-        let (application, group) = names(made.wish);
+        let (application, group) = names_of(made.wish);
         let mark = mark_of(view.id, &view.plan_hash);
         // What was rejected began none; outputs are for people, and their absence is no failure.
         let deploys = made.cloud.codedeploy();

@@ -12,7 +12,7 @@ mod facts;
 mod image;
 mod inputs;
 #[cfg(test)]
-mod paced;
+pub(in crate::action) mod paced;
 mod place;
 #[cfg(test)]
 mod registries;
@@ -36,6 +36,7 @@ use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use rollout::plan::Plan;
 use rollout::{Outcome, View};
 
+pub(in crate::action) use self::by_codedeploy::names;
 pub use self::facts::{INPUTS, OUTPUTS};
 
 use self::inputs::Wish;

@@ -24,6 +24,16 @@ const CHANGES: [&str; 6] = [
 
 /// A cluster with a service that CodeDeploy deploys and one that ECS shifts, `by-codedeploy` and `by-ecs`.
 pub(super) fn place() -> Place {
+    // AWS's clock is fast; rollouts ask once a second of everybody's, so they go by that.
+    Place::by(stage(), Arc::new(SystemClock))
+}
+
+/// The same, where minutes pass as fast for rollouts as they do for AWS.
+pub(in crate::action) fn fast_place() -> Place {
+    Place::on(stage())
+}
+
+fn stage() -> Stage {
     let stage = Stage::of(Options { speed: 60.0, ..Options::default() }, &definition(STANDS));
     let call = |service: &str, name: &str, input: Value| stage.fake.call(service, name, &input).unwrap();
     let balancer = text(&call("ELBv2", "DescribeLoadBalancers", json!({})), "/LoadBalancers/0/LoadBalancerArn");
@@ -65,8 +75,7 @@ pub(super) fn place() -> Place {
         }
     }
     stage.fake.advance(Duration::from_secs(600));
-    // AWS's clock is fast; rollouts ask once a second of everybody's, so they go by that.
-    Place::by(stage, Arc::new(SystemClock))
+    stage
 }
 
 /// Application and group by the names that nobody has to write.

@@ -221,7 +221,7 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
 }
 
 /// Puts an image of this configuration, or a list of platforms, into the fake's registry; its name by digest.
-async fn stored(place: &Place, manifest: impl FnOnce(&Blob) -> Value, config: Value) -> String {
+pub(in crate::action) async fn stored(place: &Place, manifest: impl FnOnce(&Blob) -> Value, config: Value) -> String {
     let fake = &place.stage.fake;
     let host = fake.endpoint().trim_start_matches("http://").to_owned();
     let variables = fake.environment();

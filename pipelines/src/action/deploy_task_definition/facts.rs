@@ -7,7 +7,7 @@ use workflow::catalogue::{Form, Wrong};
 use crate::action::{OutputFacts, input, required};
 
 /// Longest wait, in minutes, as the official action has it.
-const MINUTES_MAX: u32 = 360;
+pub(super) const MINUTES_MAX: u32 = 360;
 /// Why no stand-alone task is run.
 const RUN_TASK: &str = "a stand-alone task is no deployment, and nothing could go back from it: run it in a step of its own \
                         (`aws ecs run-task`), or a migration by `pipe/migrate`";
@@ -21,11 +21,12 @@ const TAGS: &str = "how tasks are tagged is the service's own and would stay whe
 /// Its inputs.
 pub const INPUTS: &[InputFacts] = &[
     required("task-definition", "Path of the task definition's JSON"),
-    input("desired-count", "", "Tasks of the service; empty: as many as it has").form(TAKES),
+    input("desired-count", "", "Tasks of a service of ECS; empty: as many as it has").form(TAKES),
     input("service", "", "The service; empty: the task definition is only registered"),
     input("cluster", "default", "The cluster's name or ARN"),
     input("wait-for-service-stability", "", "The step always waits for the end").form(TAKES),
-    input("wait-for-minutes", "", "How long, 360 at most; then it goes back").form(TAKES),
+    input("wait-for-minutes", "", "How long, 360 at most, without the waits of a deployment group; then it goes back")
+        .form(TAKES),
     input("wait-max-delay-seconds", "", "Taken, and of no effect: it looks at its own pace"),
     input("codedeploy-appspec", "", "For CodeDeploy: path of the AppSpec; empty: appspec.yaml, or one is made"),
     input("codedeploy-application", "", "For CodeDeploy: its application; empty: AppECS-<cluster>-<service>"),

@@ -3,6 +3,8 @@
 //!
 //! What is more than there: it waits for the end, knows its deployment again after a crash, and goes back.
 
+#[cfg(test)]
+mod codedeploy_tests;
 mod facts;
 #[cfg(test)]
 mod tests;
@@ -10,7 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws::{Cloud, Controller, TaskDefinition};
+use aws::{Cloud, Controller, Group, TaskDefinition};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 use serde_json::json;
 
@@ -18,8 +20,9 @@ pub use self::facts::{INPUTS, OUTPUTS};
 
 use super::aws_step::{cloud, failed, given, read_file, text};
 use super::deploy::GRACE;
-use super::deploy_ecs::{self, DeployEcs};
+use super::deploy_ecs::{self, DeployEcs, names};
 use super::plan_hash;
+use crate::target::codedeploy::AppSpec;
 use crate::target::keeping::pinned;
 
 /// The action's name.
@@ -28,6 +31,8 @@ pub const NAME: &str = "aws-actions/amazon-ecs-deploy-task-definition";
 const APPSPEC: &str = "appspec.yaml";
 /// The tag of a task definition that was only registered, by which a step that runs again finds it.
 const STEP_TAG: &str = "pipe:step";
+/// How services of CodeDeploy are deployed.
+const CODEDEPLOY: &str = "codedeploy";
 /// Users are not watched any longer when ECS has completed a deployment.
 const ROLLING_STEPS: &str = "[{ weight: 100 }]";
 
@@ -70,6 +75,9 @@ impl BuiltInAction for DeployTaskDefinition {
         };
         let strategy = strategy(&cloud, text(call, "cluster"), &service).await?;
         let inputs = inputs(call, &cloud, &definition, strategy).await?;
+        if strategy == CODEDEPLOY && given(call, "desired-count").is_some() {
+            call.log.line("`desired-count` has no effect: CodeDeploy makes as many tasks as the service wants").await;
+        }
         if text(call, "wait-for-service-stability") != "true" {
             call.log
                 .line("It waits for the end, also without `wait-for-service-stability`, so that it can go back")
@@ -97,7 +105,7 @@ async fn strategy(cloud: &Cloud, cluster: &str, service: &str) -> Result<&'stati
     })?;
     match found.controller {
         Controller::Ecs => Ok("rolling"),
-        Controller::CodeDeploy => Ok("codedeploy"),
+        Controller::CodeDeploy => Ok(CODEDEPLOY),
         Controller::External => Err(failed(format!(
             "service {service} has the deployment controller EXTERNAL: neither the official action nor this one deploys such"
         ))),
@@ -111,7 +119,11 @@ async fn inputs(
     definition: &TaskDefinition,
     strategy: &str,
 ) -> Result<Vec<(&'static str, String)>, ActionError> {
-    let container = serving(definition).ok_or_else(|| failed("the task definition has no containers"))?;
+    let appspec = if strategy == CODEDEPLOY { appspec(call).await? } else { None };
+    let named = appspec.as_ref().and_then(|(_, spec)| spec.as_ref()?.container().map(str::to_owned));
+    // What the AppSpec leads users to; one that is not there is told of where the file is read.
+    let container = named.filter(|name| definition.image(name).is_some()).or_else(|| serving(definition));
+    let container = container.ok_or_else(|| failed("the task definition has no containers"))?;
     let image = definition.image(&container).unwrap_or_default();
     let copied = |name: &'static str| (name, text(call, name).to_owned());
     let mut all: Vec<(&'static str, String)> = [
@@ -138,12 +150,36 @@ async fn inputs(
         all.push(("steps", ROLLING_STEPS.to_owned()));
         return Ok(all);
     }
-    let appspec = match given(call, "codedeploy-appspec") {
-        Some(path) => Some(path.to_owned()),
-        None => read_file(call, "codedeploy-appspec", APPSPEC).await.ok().map(|_| APPSPEC.to_owned()),
-    };
-    all.extend(appspec.map(|path| ("codedeploy-appspec", path)));
+    all.retain(|(name, _)| *name != "desired-count");
+    if let Ok(minutes) = text(call, "wait-for-minutes").trim().parse() {
+        let written = ["codedeploy-application", "codedeploy-deployment-group"].map(|name| text(call, name));
+        let (application, group) = names(text(call, "cluster"), text(call, "service"), written);
+        let group = cloud.codedeploy().group(&application, &group).await.map_err(failed)?;
+        all.retain(|(name, _)| *name != "wait-for-minutes");
+        all.push(("wait-for-minutes", waits(minutes, &group).to_string()));
+    }
+    all.extend(appspec.map(|(path, _)| ("codedeploy-appspec", path)));
     Ok(all)
+}
+
+/// The AppSpec's path, and the file if it is one.
+async fn appspec(call: &ActionCall<'_>) -> Result<Option<(String, Option<AppSpec>)>, ActionError> {
+    let (path, read) = match given(call, "codedeploy-appspec") {
+        Some(path) => (path, read_file(call, "codedeploy-appspec", path).await?),
+        None => match read_file(call, "codedeploy-appspec", APPSPEC).await {
+            Ok(read) => (APPSPEC, read),
+            Err(_) => return Ok(None),
+        },
+    };
+    // What is wrong with it is told where it is used.
+    Ok(Some((path.to_owned(), AppSpec::parse(&read).ok())))
+}
+
+/// How long it may take: to `wait-for-minutes` the official action adds the times for which the group waits before and behind users'
+/// shift.
+fn waits(minutes: u32, group: &Group) -> u32 {
+    let more = group.waits.unwrap_or(0).saturating_add(group.keeps.unwrap_or(0));
+    minutes.saturating_add(more).min(facts::MINUTES_MAX)
 }
 
 /// The image by its digest, as it is now.

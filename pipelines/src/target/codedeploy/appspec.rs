@@ -9,6 +9,28 @@ use serde_json::{Map, Value, json};
 const HOOKS: [&str; 5] =
     ["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"];
 
+/// Members as AWS spells them. The official action takes any case, and nothing says that CodeDeploy does.
+const MEMBERS: [&str; 18] = [
+    "AssignPublicIp",
+    "AwsvpcConfiguration",
+    "Base",
+    "CapacityProvider",
+    "CapacityProviderStrategy",
+    "ContainerName",
+    "ContainerPort",
+    "Hooks",
+    "LoadBalancerInfo",
+    "NetworkConfiguration",
+    "PlatformVersion",
+    "Properties",
+    "Resources",
+    "SecurityGroups",
+    "Subnets",
+    "TaskDefinition",
+    "Type",
+    "Weight",
+];
+
 /// An `AppSpec`, in which the task definition is still to be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSpec(Value);
@@ -48,7 +70,7 @@ impl AppSpec {
     /// All that is wrong, with paths.
     pub fn of(json: Value) -> Result<Self, Vec<AppSpecFlaw>> {
         let flaws = flaws(&json);
-        if flaws.is_empty() { Ok(Self(json)) } else { Err(flaws) }
+        if flaws.is_empty() { Ok(Self(spelled(json))) } else { Err(flaws) }
     }
 
     /// The least one: this container gets the requests.
@@ -58,6 +80,14 @@ impl AppSpec {
         let properties = json!({ "TaskDefinition": "", "LoadBalancerInfo": balanced });
         let service = json!({ "Type": "AWS::ECS::Service", "Properties": properties });
         Self(json!({ "version": 0.0, "Resources": [{ "TargetService": service }] }))
+    }
+
+    /// The container that gets the requests.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        let resource = member(&self.0, "Resources")?.as_array()?.first()?.as_object()?.values().next()?;
+        let balanced = member(member(resource, "Properties")?, "LoadBalancerInfo")?;
+        member(balanced, "ContainerName")?.as_str()
     }
 
     /// As JSON.
@@ -75,6 +105,19 @@ impl AppSpec {
             properties[key.as_str()] = json!(task_definition);
         }
         json.to_string()
+    }
+}
+
+/// The same with members as AWS spells them.
+fn spelled(value: Value) -> Value {
+    let member = |(key, value): (String, Value)| {
+        let known = MEMBERS.iter().find(|known| known.eq_ignore_ascii_case(&key));
+        (known.map_or(key, |known| (*known).to_owned()), spelled(value))
+    };
+    match value {
+        Value::Object(of) => Value::Object(of.into_iter().map(member).collect()),
+        Value::Array(all) => Value::Array(all.into_iter().map(spelled).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
 
@@ -156,7 +199,10 @@ mod tests {
         assert_eq!(spec.with("arn:td:8"), AppSpec::parse(FILE).unwrap().with("arn:td:8"), "the same each time");
         let small = r#"{"resources":[{"TargetService":{"properties":{"taskDefinition":"x","loadBalancerInfo":{"containerName":"a","containerPort":1}}}}]}"#;
         let with = AppSpec::parse(small).unwrap().with("arn:td:9");
-        assert!(with.contains(r#""taskDefinition":"arn:td:9""#), "{with}");
+        let spelled = r#"{"Resources":[{"TargetService":{"Properties":{"TaskDefinition":"arn:td:9","LoadBalancerInfo":{"ContainerName":"a","ContainerPort":1}}}}]}"#;
+        let [with, spelled] = [&*with, spelled].map(|text| serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(with, spelled);
+        assert_eq!((spec.container(), AppSpec::parse(small).unwrap().container()), (Some("app"), Some("a")));
         let made: Value = serde_json::from_str(&AppSpec::of_container("app", 80).with("arn")).unwrap();
         assert_eq!(AppSpec::of(made.clone()).unwrap().json(), &made);
     }
