@@ -93,7 +93,8 @@ fn every_row_has_its_tests() {
     assert!(rows.len() >= ROWS_MIN, "{} rows", rows.len());
     let mut problems = Vec::new();
     for Row { id, tests } in &rows {
-        let numbered = id.strip_prefix(['F', 'I', 'M', 'P', 'Y']).is_some_and(|number| number.parse::<u8>().is_ok());
+        let numbered =
+            id.strip_prefix(['F', 'I', 'M', 'P', 'Y', 'D']).is_some_and(|number| number.parse::<u8>().is_ok());
         if !numbered {
             problems.push(format!("{id} is no id"));
         }
