@@ -12,24 +12,25 @@ use serde_json::Value as Json;
 use crate::world::{CI, World};
 
 mod deployed;
-mod docker;
+pub(crate) mod docker;
+mod image_action;
 mod kept;
 
 /// A run that goes on in a process, followed by its facts.
-struct Going {
+pub(crate) struct Going {
     child: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Going {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
 
     /// Until this is told; the first such fact.
-    fn until(&mut self, is_it: impl Fn(&Json) -> bool) -> Json {
+    pub(crate) fn until(&mut self, is_it: impl Fn(&Json) -> bool) -> Json {
         let fact = |line: std::io::Result<String>| serde_json::from_str::<Json>(&line.unwrap()).unwrap();
         self.lines.by_ref().map(fact).find(is_it).expect("the run ended before that")
     }
@@ -57,12 +58,12 @@ fn text(output: &Output) -> String {
 }
 
 /// Exit code and all that was said.
-fn said(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn said(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let output = world.output(arguments, "");
     (output.status.code(), text(&output))
 }
 
-fn shown(world: &World, run: &str) -> Json {
+pub(crate) fn shown(world: &World, run: &str) -> Json {
     let output = world.output(&["show", run, "--json"], "");
     assert!(output.status.success(), "{}", text(&output));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -87,7 +88,7 @@ fn processes(marked: &str) -> Vec<String> {
 }
 
 /// Nothing of any run is left on this machine.
-fn nothing_is_left(world: &World) {
+pub(crate) fn nothing_is_left(world: &World) {
     let root = world.root().canonicalize().unwrap().parent().unwrap().to_owned();
     let left: Vec<_> = processes(root.to_str().unwrap());
     assert!(left.is_empty(), "processes are left: {left:?}");
@@ -112,7 +113,7 @@ thread_local! {
     static KILLED: std::cell::RefCell<Vec<u32>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-fn killed(going: Going) {
+pub(crate) fn killed(going: Going) {
     KILLED.with_borrow_mut(|killed| killed.push(going.child.id()));
     going.kill();
 }
@@ -318,12 +319,13 @@ fn bytes_below(folder: &Path) -> u64 {
         .sum()
 }
 
-const RELEASE: &str = "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps: [{ run: echo built }]\n  \
+pub(crate) const RELEASE: &str = "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps: [{ run: echo built }]\n  \
     release:\n    needs: build\n    runs-on: ubuntu-latest\n    environment: production\n    steps: [{ run: echo released }]\n  \
     stage:\n    needs: release\n    runs-on: ubuntu-latest\n    environment: staging\n    steps: [{ run: echo staged }]\n";
-const RULES: &[u8] = b"[environments.production]\nreviewers = ['ada']\n[environments.staging]\nreviewers = ['ada']\n";
+pub(crate) const RULES: &[u8] =
+    b"[environments.production]\nreviewers = ['ada']\n[environments.staging]\nreviewers = ['ada']\n";
 
-fn waits_for(fact: &Json, environment: &str) -> bool {
+pub(crate) fn waits_for(fact: &Json, environment: &str) -> bool {
     fact["type"] == "review_requested" && fact["environment"] == environment
 }
 

@@ -5,9 +5,9 @@ use std::process::Command;
 use super::{Going, killed, nothing_is_left, state, text};
 use crate::world::{CI, World};
 
-pub(super) const IMAGE: &str = "pipe-test/resume:1";
+pub(crate) const IMAGE: &str = "pipe-test/resume:1";
 
-fn docker(arguments: &[&str]) -> String {
+pub(super) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
     assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -29,7 +29,7 @@ fn image() {
 }
 
 /// Containers, networks and volumes of an installation.
-pub(super) fn left(world: &World) -> Vec<String> {
+pub(crate) fn left(world: &World) -> Vec<String> {
     let state = state(world).canonicalize().unwrap();
     let owner = engine::placement::Owner::new(&state).installation().to_owned();
     let label = format!("label=dev.pipe.owner={owner}");
@@ -40,7 +40,7 @@ pub(super) fn left(world: &World) -> Vec<String> {
     left
 }
 
-pub(super) fn command(world: &World, arguments: &[&str]) -> Command {
+pub(crate) fn command(world: &World, arguments: &[&str]) -> Command {
     image();
     let mut command = world.command(arguments);
     command
