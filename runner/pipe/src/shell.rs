@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::args::{Global, ShellArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::run::machine;
+use crate::run::{Signals, machine};
 use crate::terminal;
 
 /// Runs the command.
@@ -90,9 +90,13 @@ pub async fn open(settings: &Settings, stand: &Stand) -> Result<Exit, Failure> {
     };
     let code = match &stand.container {
         Some(container) => in_container(settings, container, &inside).await?,
-        None => here(&inside)?,
+        None => Some(here(&inside)?),
     };
-    Ok(if code == 0 { Exit::Success } else { Exit::Failure })
+    Ok(match code {
+        Some(0) => Exit::Success,
+        Some(_) => Exit::Failure,
+        None => Exit::Cancelled,
+    })
 }
 
 /// On this machine.
@@ -111,12 +115,18 @@ fn here(inside: &Inside) -> Result<i64, Failure> {
     Ok(i64::from(status.code().unwrap_or(1)))
 }
 
-async fn in_container(settings: &Settings, container: &str, inside: &Inside) -> Result<i64, Failure> {
+/// `None`: a signal ended it. The keys of the terminal send none, they are the shell's.
+async fn in_container(settings: &Settings, container: &str, inside: &Inside) -> Result<Option<i64>, Failure> {
     let docker = machine::docker(settings).await?;
+    let mut signals =
+        Signals::take().map_err(|error| Failure::environment(format!("cannot listen to signals: {error}")))?;
     let raw = Raw::set();
     let sizes = raw.as_ref().map(|_| sizes());
     let ends = ShellEnds { input: tokio::io::stdin(), output: tokio::io::stdout(), sizes };
-    let code = docker.shell(container, inside, ends).await;
+    let code = tokio::select! {
+        code = docker.shell(container, inside, ends) => code.map(Some),
+        _name = signals.next() => Ok(None),
+    };
     drop(raw);
     code.map_err(|error| Failure::environment(error.to_string()).help("`pipe gc` removes what is kept of it"))
 }

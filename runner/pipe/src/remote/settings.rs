@@ -25,7 +25,7 @@ const VALUE_BYTES_MAX: u64 = 64 * 1_024;
 pub(super) async fn secret(command: SecretCommand, global: &Global) -> Result<Exit, Failure> {
     match command {
         SecretCommand::Set { name, place, notify, connect } => {
-            let value = typed(&name)?;
+            let value = typed(&format!("secret {name}"))?;
             set("secret", &name, &value, &of_channels(place, notify), &connect).await
         }
         SecretCommand::Ls { repo, connect } => list("secrets", repo.as_deref(), &connect, global).await,
@@ -60,8 +60,7 @@ pub(super) fn typed(name: &str) -> Result<Secret, Failure> {
     if !std::io::stdin().is_terminal() {
         return read_input();
     }
-    let value = ask::type_unseen(name);
-    value.map(Secret::new).map_err(|error| Failure::environment(format!("cannot ask for `{name}`: {error}")))
+    ask::type_unseen(name).map(Secret::new)
 }
 
 fn read_input() -> Result<Secret, Failure> {

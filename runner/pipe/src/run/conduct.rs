@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use workflow::run::RunEvent;
+use workflow::run::{JobRunKey, RunEvent};
 
 use super::environments::Reviewer;
 use super::signal::Signals;
@@ -169,6 +169,26 @@ fn review_of(notice: &Notice, last: u64) -> Option<&str> {
     (!reviewers.is_empty()).then_some(environment.as_str())
 }
 
+/// Jobs of a run that wait for a review, with their environments.
+#[derive(Debug, Default)]
+struct Waiting(Vec<(JobRunKey, String)>);
+
+impl Waiting {
+    /// The environment that no job waits for any more.
+    fn settled(&mut self, notice: &Notice) -> Option<String> {
+        let Notice::Recorded(fact) = notice else { return None };
+        if let RunEvent::ReviewRequested { key, environment, .. } = &fact.event {
+            self.0.push((key.clone(), environment.to_lowercase()));
+        }
+        let RunEvent::Reviewed { key: reviewed, .. } = &fact.event else { return None };
+        let (settled, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|(key, _)| key == reviewed);
+        self.0 = waiting;
+        let (_, environment) = settled.into_iter().next()?;
+        self.0.iter().all(|(_, other)| *other != environment).then_some(environment)
+    }
+}
+
 /// Begins a run. One that is `alone` has a task of its own: the workers that perform its jobs then carry it too, and no
 /// step waits until the thread that waits for signals has been woken. Several are carried and watched by that thread, so
 /// that what one does after another is shown after it.
@@ -197,11 +217,14 @@ fn begin(
     };
     let watch = async move {
         let Ok(run) = numbered.await else { return };
-        let ask = |watcher: &mut Watcher, environment: &str| {
-            if let Some(question) = reviewer.answer(environment, run, answering.clone()) {
-                watcher.view.say(&question);
+        let ask = |watching: &mut Watcher, environment: &str| {
+            let shown = Arc::clone(&watcher);
+            let say = move |question: &str| shown.lock().unwrap_or_else(PoisonError::into_inner).view.say(question);
+            if let Some(said) = reviewer.answer(environment, run, &answering, say) {
+                watching.view.say(&said);
             }
         };
+        let mut waiting = Waiting::default();
         for environment in &waits {
             ask(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner), environment);
         }
@@ -210,10 +233,14 @@ fn begin(
             let Watcher { view, record, .. } = &mut *watcher;
             record.add(&notice);
             view.notice(&notice, record);
+            if let Some(settled) = waiting.settled(&notice) {
+                reviewer.questions.withdraw(|about| *about == (run, settled.clone()));
+            }
             if let Some(environment) = review_of(&notice, last) {
                 ask(&mut watcher, environment);
             }
         }
+        reviewer.questions.withdraw(|(of, _)| *of == run);
     };
     let machine = machine.clone();
     let run = async move { machine.run(request, notices, orders, begun).await };

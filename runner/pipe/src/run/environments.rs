@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use workflow::secret::Secret;
 
-use super::ask;
+use super::question::Questions;
 use crate::args::OnReview;
 use crate::values::{OfEnvironments, Values};
 
@@ -60,17 +60,27 @@ pub struct Reviewer {
     pub on_review: OnReview,
     /// Whether somebody can be asked.
     pub can_ask: bool,
+    /// What is asked.
+    pub questions: Questions,
 }
 
 impl Reviewer {
     /// As the command line says.
     pub fn new(approved: &[String], on_review: OnReview, json: bool) -> Self {
         let can_ask = !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        Self { approved: approved.iter().map(|name| name.to_lowercase()).collect(), on_review, can_ask }
+        let approved = approved.iter().map(|name| name.to_lowercase()).collect();
+        Self { approved, on_review, can_ask, questions: Questions::default() }
     }
 
-    /// Answers for an environment that a run waits for; gives what is said of it at once, if anything.
-    pub fn answer(&self, environment: &str, run: u64, control: mpsc::UnboundedSender<Control>) -> Option<String> {
+    /// Answers for an environment that a run waits for; gives what is said of it at once, if anything. `say` shows a question when it
+    /// is its turn.
+    pub fn answer(
+        &self,
+        environment: &str,
+        run: u64,
+        control: &mpsc::UnboundedSender<Control>,
+        say: impl FnOnce(&str) + Send + 'static,
+    ) -> Option<String> {
         let answer = |environment: &str, approved: bool, comment: &str| Control::Review {
             environment: environment.to_owned(),
             approved,
@@ -92,13 +102,13 @@ impl Reviewer {
                     "A job waits for a review of {environment}. Let it go on? [y/N] (`pipe approve {run} {environment}` \
                      elsewhere does as well)"
                 );
-                let environment = environment.to_owned();
-                // The thread stays behind when the run ends meanwhile: reading a terminal cannot be broken off.
-                std::thread::spawn(move || {
-                    let approved = ask::yes();
+                let about = (run, environment.to_lowercase());
+                let (environment, control) = (environment.to_owned(), control.clone());
+                let answered = move |approved| {
                     let _over = control.send(answer(&environment, approved, ""));
-                });
-                Some(question)
+                };
+                let asked = self.questions.ask(about, move || say(&question), answered);
+                asked.err().map(|error| format!("You cannot be asked: {error}."))
             }
             (OnReview::Reject, _) | (OnReview::Ask, false) => {
                 let comment = format!(
@@ -119,10 +129,11 @@ mod tests {
     #[test]
     fn who_was_not_asked_before_has_not_approved() {
         let on_review = OnReview::Ask;
-        let reviewer = Reviewer { approved: vec!["production".into()], on_review, can_ask: false };
+        let (approved, questions) = (vec!["production".into()], Questions::default());
+        let reviewer = Reviewer { approved, on_review, can_ask: false, questions };
         for (environment, expected) in [("Production", true), ("staging", false)] {
             let (control, mut orders) = mpsc::unbounded_channel();
-            assert_eq!(reviewer.answer(environment, 7, control), None);
+            assert_eq!(reviewer.answer(environment, 7, &control, |_| {}), None);
             let order = orders.try_recv();
             assert!(
                 matches!(order, Ok(Control::Review { approved, .. }) if approved == expected),
@@ -131,7 +142,7 @@ mod tests {
         }
         let (control, mut orders) = mpsc::unbounded_channel();
         let waits = Reviewer { on_review: OnReview::Wait, ..reviewer };
-        let said = waits.answer("staging", 7, control).unwrap();
+        let said = waits.answer("staging", 7, &control, |_| {}).unwrap();
         assert!(said.contains("`pipe approve 7 staging`") && orders.try_recv().is_err(), "{said}");
     }
 }

@@ -11,6 +11,7 @@ mod environments;
 pub mod leftovers;
 pub mod machine;
 mod order;
+mod question;
 mod resume;
 pub mod signal;
 

@@ -1,6 +1,7 @@
 //! The binary from outside: files, arguments and standard input against exit code, stdout and stderr, kept as snapshots.
 //!
-//! But for `again` nothing here needs Docker or a network; runs are on the host placement.
+//! But for `again`, `resume::{docker, image_action, kept}` and shells of `terminal` nothing here needs Docker or a network; runs are on
+//! the host placement.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its own world is not as it made it")]
 
@@ -31,4 +32,5 @@ mod resume;
 mod run;
 mod scan;
 mod serve;
+mod terminal;
 mod world;
