@@ -22,7 +22,10 @@ pub(super) async fn another_method() -> Problem {
 /// Whether a browser asks.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|one| one.trim().starts_with("text/html"))
+    let accepted: Vec<_> = accepted.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let takes = |kind: &str| accepted.iter().any(|one| one.starts_with(kind));
+    // What asks for a stream is a page already, and would follow to another one without showing it.
+    takes("text/html") && !takes("text/event-stream")
 }
 
 /// A layer: a [`Problem`] becomes a page, with its status and its headers.

@@ -29,6 +29,11 @@ macro_rules! files {
     };
 }
 
+/// htmx and its extension as one script: htmx looks at a page as soon as it has run, and what it does not know by then, because
+/// another script came a moment later, never begins.
+const LIVE: &str =
+    concat!(include_str!("../../static/vendor/htmx.min.js"), ";\n", include_str!("../../static/vendor/hx-sse.min.js"));
+
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     let all = files! {
         "app.css" "text/css; charset=utf-8"
@@ -37,10 +42,9 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "approve.js" "text/javascript; charset=utf-8"
         "icons.svg" "image/svg+xml"
         "favicon.svg" "image/svg+xml"
-        "vendor/htmx.min.js" "text/javascript; charset=utf-8"
-        "vendor/hx-sse.min.js" "text/javascript; charset=utf-8"
     };
-    all.into_iter().map(|(name, kind, bytes)| File::new(name, kind, bytes)).collect()
+    let live = ("live.js", "text/javascript; charset=utf-8", LIVE.as_bytes());
+    all.into_iter().chain([live]).map(|(name, kind, bytes)| File::new(name, kind, bytes)).collect()
 });
 
 impl File {

@@ -113,12 +113,18 @@ pub(crate) fn stream(place: OwnedSemaphorePermit, watch: impl Watch, stop: Cance
     as_stream(Body::from_stream(bytes))
 }
 
-/// An event without a name.
+/// Whether a page comes back to a stream of which it has had an event, so that it may have more than its address says.
+pub(crate) fn is_again(headers: &HeaderMap) -> bool {
+    headers.get("last-event-id").is_some_and(|id| !id.is_empty())
+}
+
+/// An event without a name. It has an id, so that a page says that it had one.
 pub(crate) fn event(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
     let mut event = String::with_capacity(text.len() + 64);
+    event.push_str("id: 1\n");
     for line in text.lines() {
         event.push_str("data: ");
         event.push_str(line);

@@ -32,6 +32,8 @@ use crate::site::Site;
 const EVENT_LINES: u64 = 200;
 /// Bytes of lines that are read at once.
 const EVENT_BYTES: u64 = 256 * 1_024;
+/// After so many milliseconds a browser comes back; by itself it waits for several seconds.
+const RETRY: &str = "retry: 1000\n\n";
 /// Steps of a place.
 const STEPS_MAX: usize = 2_000;
 
@@ -93,7 +95,7 @@ pub(in crate::pages) async fn follow(
         news,
         known,
         told: HashMap::new(),
-        events: VecDeque::new(),
+        events: VecDeque::from([RETRY.to_owned()]),
         is_over: false,
         _place: permit,
     };

@@ -175,8 +175,12 @@ fn follow_it(site: Arc<Site>, holder: Holder, of: Of, known: &Known, headers: &H
     let place = live::place(&site, headers)?;
     let stop = site.follow.stop().clone();
     let changed = site.rollouts.changed();
-    let marks = known.all();
+    let mut marks = known.all();
     let ids = marks.iter().map(|(id, _)| *id).collect();
+    if live::is_again(headers) {
+        // Its buttons may have been others since.
+        marks.clear();
+    }
     let look = Look { site, holder, of, ids, marks, is_first: true, changed, sent: Parts::default() };
     Ok(live::stream(place, look, stop))
 }

@@ -120,6 +120,7 @@ async fn a_log_is_followed_from_where_the_page_ended() {
     let stream = world.browse(&format!("/runs/{run}/jobs/build/live?after=s=1.s0=2")).await;
     let text = stream.text();
     assert_eq!(stream.header("content-type"), "text/event-stream");
+    assert!(text.starts_with("retry: 1000\n\n"), "{text}");
     assert!(text.contains("three") && text.contains("four") && !text.contains("two<"), "{text}");
     assert!(text.contains("id: s=1.s0=3.s1=1\n"), "{text}");
     assert!(text.trim_end().ends_with("event: end\ndata: end"), "{text}");
@@ -130,4 +131,18 @@ async fn a_log_is_followed_from_where_the_page_ended() {
     let foreign = [("sec-fetch-site", "cross-site")];
     let refused = world.get_of(&world.admin, &format!("/runs/{run}/jobs/build/live"), &foreign).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn streams_lead_nobody_to_another_page() {
+    let world = World::new().await;
+    let run = world.run("octo/shop", "main").await;
+    for path in [format!("/runs/{run}/live"), format!("/runs/{run}/jobs/build/live"), "/live".to_owned()] {
+        for accept in ["text/html, text/event-stream", "text/event-stream"] {
+            let refused = world.get_of("", &path, &[("accept", accept)]).await;
+            assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path} {accept}");
+        }
+        let page = world.get_of("", &path, &[("accept", "text/html")]).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{path}");
+    }
 }
