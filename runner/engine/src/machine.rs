@@ -98,6 +98,8 @@ pub struct RunRequest {
     pub server_url: String,
     /// What it goes on from.
     pub continues: Continues,
+    /// The workflow of the attempt that failed, where what has not run was mended since.
+    pub before: Option<Arc<Workflow>>,
     /// What another process needs to go on with it, in the words of whoever asks; `None`: nobody will.
     pub asked: Option<Json>,
     /// The right to carry what it goes on from.

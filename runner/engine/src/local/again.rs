@@ -137,6 +137,11 @@ impl Machine {
                 Before::killed(&self.store, facts, numbers, (&self.folders, self.clock.now())).await
             }
             Continues::Failed(run) => {
+                // Its facts are those of its own workflow.
+                let facts = match &request.before {
+                    Some(before) => &Arc::new(RunFacts { workflow: Arc::clone(before), ..RunFacts::clone(facts) }),
+                    None => facts,
+                };
                 let mut before = Before::failed(&self.store, facts, run).await?;
                 let (from, to) = (self.folders.logs(run), self.folders.logs(numbers.id));
                 if let Err(error) = link_logs(&from, &to, &before.kept) {

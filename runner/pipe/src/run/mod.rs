@@ -6,6 +6,7 @@
 mod act;
 pub mod ask;
 mod asked;
+mod changed;
 mod conduct;
 mod environments;
 pub mod leftovers;
@@ -70,7 +71,7 @@ fn perform(args: &RunArgs, global: &Global, resumed: Option<Resumed>) -> Result<
     let values = Values::read(&args.values, &|name| ask::secret(name, terminal))?;
     let event = match &resumed {
         Some(resumed) => {
-            resumed.check(&workflows.readings, &values)?;
+            resumed.check(&workflows.readings, &values, args.from.as_deref())?;
             Arc::clone(&resumed.event)
         }
         None => {

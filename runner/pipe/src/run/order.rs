@@ -227,6 +227,7 @@ impl Order<'_> {
             log_bytes_max: settings.limits.log_bytes,
             server_url: self.repository.facts.server_url.clone(),
             continues: self.resumed.as_ref().map_or(Continues::Nothing, |resumed| resumed.continues),
+            before: self.resumed.as_ref().and_then(|resumed| resumed.mended.get().cloned()),
             asked: asked::of(self, one),
             carrier: self.resumed.as_ref().and_then(|resumed| resumed.carrier.take()),
             keep: self.args.on_fail != OnFail::Clean,

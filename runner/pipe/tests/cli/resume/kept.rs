@@ -119,6 +119,73 @@ fn from_an_earlier_step_and_thrown_away() {
     assert!(code == Some(2) && text.contains("no place of run 3 is kept"), "{code:?} {text}");
 }
 
+#[test]
+fn what_has_not_run_may_be_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = workflow(folder.path());
+    let world = World::repository(&[(CI, &text)]);
+    let keep = [&["run", "--host", "--on-fail", "keep"][..], &SECRET].concat();
+    failed(&world, &mut world.command(&keep));
+    let again = |more: &[&str]| said(&world, &[&["run", "--resume", "1"], &SECRET[..], more].concat());
+    let first = text.replace("echo made > mark", "echo other > mark");
+    for (mended, expect) in [
+        (first.clone(), "step 1 (`First`) of job `one`, which has run,"),
+        (
+            text.replace("  before:\n", "  before:\n    timeout-minutes: 3\n"),
+            "job `before`, of which results are kept,",
+        ),
+        (
+            text.replace("    needs: before\n", "    needs: before\n    env: { A: 1 }\n"),
+            "`env` of job `one`, which has begun,",
+        ),
+        (
+            text.replace("- name: Use\n        run: |\n", "- uses: octo/say@v1\n      - run: |\n"),
+            "what step 3 (`Use`) of job `one` uses",
+        ),
+    ] {
+        assert_ne!(mended, text);
+        world.write(CI, mended.as_bytes());
+        let (code, said) = again(&[]);
+        let expect = format!("run 1 cannot go on: `.github/workflows/ci.yml` has changed since: {expect}");
+        assert!(code == Some(3) && said.contains(&expect), "{expect}: {code:?} {said}");
+    }
+    // From the changed step on it may be another one.
+    world.write(CI, first.as_bytes());
+    let (code, said_of_it) = again(&["--from", "first", "--on-fail", "keep"]);
+    assert!(code == Some(1) && said_of_it.contains("`pipe shell 2/one`"), "{code:?} {said_of_it}");
+    let mended = first
+        .replace(&format!("test -e {}/go", folder.path().display()), "true")
+        .replace("      - name: Use\n", "      - run: echo between >> tries\n      - name: Use\n")
+        .replace("= made", "= other");
+    let more = "  after:\n    needs: one\n    runs-on: ubuntu-latest\n    steps: [{ run: echo after }]\n";
+    world.write(CI, format!("{mended}{more}").as_bytes());
+    let (code, text) = said(&world, &[&["run", "--resume", "2"], &SECRET[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    let runs = ["before", "first", "always"].map(|name| count(&folder, name));
+    assert_eq!(runs, [1, 2, 3], "only what was changed, what failed, and what always runs");
+    let run = shown(&world, "3");
+    let job = |key: &str| run["jobs"].as_array().unwrap().iter().find(|job| job["key"] == key).unwrap();
+    assert_eq!(job("after")["conclusion"], "success", "{run}");
+    assert_eq!(job("one")["steps"].as_array().unwrap().len(), 5, "{run}");
+    nothing_is_left(&world);
+}
+
+#[test]
+fn a_job_that_begins_again_may_be_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = workflow(folder.path());
+    let world = World::repository(&[(CI, &text)]);
+    assert_eq!(said(&world, &[&["run", "--host"], &SECRET[..]].concat()).0, Some(1));
+    let mended = text
+        .replace(&format!("test -e {}/go", folder.path().display()), "true")
+        .replace("echo made > mark", "echo made >mark");
+    world.write(CI, mended.as_bytes());
+    let (code, text) = said(&world, &[&["run", "--resume", "1"], &SECRET[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!((count(&folder, "before"), count(&folder, "first")), (1, 2));
+    nothing_is_left(&world);
+}
+
 const IN_A_CONTAINER: &str = "on: push
 defaults: { run: { shell: sh } }
 jobs:
