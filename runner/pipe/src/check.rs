@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
 use engine::actions::lock::{LOCK_FILE, Lock};
+use workflow::diagnostic::Diagnostic;
+use workflow::source::SourceMap;
 
 use crate::args::{CheckArgs, CheckFormat, Global};
 use crate::config::Settings;
@@ -63,16 +65,25 @@ fn locked(root: Option<&Path>) -> Result<HashSet<String>, Failure> {
 /// first of them.
 fn tell_once(readings: &mut [Reading]) {
     let read: HashSet<String> = readings.iter().map(|reading| reading.name.clone()).collect();
-    let mut told = HashSet::new();
+    let place = |found: &Diagnostic, sources: &SourceMap| {
+        let (file, start, end) = found.span.and_then(|span| sources.locate(span))?;
+        Some((file.to_owned(), start, end, found.code, found.message.clone()))
+    };
+    // Of an action all is told with the action itself, but for what only a certain use brings about.
+    let actions = readings.iter().filter(|reading| files::is_action(Path::new(&reading.name)));
+    let mut told: HashSet<_> = actions
+        .flat_map(|reading| reading.diagnostics.iter().map(|found| (&reading.name, place(found, &reading.sources))))
+        .filter_map(|(name, place)| place.filter(|(file, ..)| file == name))
+        .collect();
     for reading in readings {
         let Reading { name, sources, diagnostics, .. } = reading;
         diagnostics.retain(|found| {
-            let Some((file, start, end)) = found.span.and_then(|span| sources.locate(span)) else { return true };
-            if file == name {
+            let Some(place) = place(found, sources) else { return true };
+            if place.0 == *name {
                 return true;
             }
-            let is_new = told.insert((file.to_owned(), start, end, found.code, found.message.clone()));
-            is_new && !(read.contains(file) && ABOUT_ACTIONS.contains(&found.code.0))
+            let is_elsewhere = read.contains(&place.0) && ABOUT_ACTIONS.contains(&found.code.0);
+            told.insert(place) && !is_elsewhere
         });
     }
 }
@@ -85,8 +96,9 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>, settings: &Settings) -> Result
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let found = files::search(path, true)
-                .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", path.display())))?;
+            let failed = |error| Failure::environment(format!("cannot read `{}`: {error}", path.display()));
+            let mut found = files::search(path, true).map_err(failed)?;
+            found.extend(files::search_actions(path).map_err(failed)?);
             if found.is_empty() {
                 return Err(Failure::new(
                     Exit::Nothing,
@@ -101,7 +113,9 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>, settings: &Settings) -> Result
     if paths.is_empty() {
         let top = root.unwrap_or(Path::new("."));
         let folders = files::folders(top, settings.workflows.as_deref());
-        if folders.is_empty() {
+        let failed = |error| Failure::environment(format!("cannot read `{}`: {error}", top.display()));
+        let actions = files::search_actions(top).map_err(failed)?;
+        if folders.is_empty() && actions.is_empty() {
             return Err(select::no_folder(top));
         }
         for folder in folders {
@@ -110,6 +124,7 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>, settings: &Settings) -> Result
                     .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", folder.display())))?,
             );
         }
+        files.extend(actions);
     }
     // What the user named keeps that name; what was found is named from the root.
     let from = if paths.is_empty() { root } else { None };
@@ -190,8 +205,8 @@ fn summary(tally: Tally, wrong: usize, all: usize, time: Duration, terminal: Ter
 
 #[cfg(test)]
 mod tests {
-    use workflow::diagnostic::{Code, Diagnostic};
-    use workflow::source::{FileId, SourceFile, SourceMap, Span};
+    use workflow::diagnostic::Code;
+    use workflow::source::{FileId, SourceFile, Span};
 
     use super::*;
 

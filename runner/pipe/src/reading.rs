@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use workflow::catalogue::Catalogue;
 use workflow::check::audits::{self, Beside, Levels};
-use workflow::check::{Checked, check};
+use workflow::check::{Checked, check, check_action};
 use workflow::diagnostic::Diagnostic;
 use workflow::model::Workflow;
 use workflow::read::{ReadOptions, read_workflow};
-use workflow::source::{SourceFile, SourceMap};
+use workflow::source::{FileId, SourceFile, SourceMap, Span};
 
 use crate::files::{self, Elsewhere, FOLDERS, LocalFiles};
 use crate::render::Finding;
@@ -73,14 +73,40 @@ impl Reader {
         let called =
             LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max, elsewhere: self.elsewhere.clone() };
         let options = ReadOptions::default();
+        if files::is_action(path) {
+            return self.read_action(path, name, &called);
+        }
         let read = read_workflow(SourceFile::new(name.clone(), text), &called, &options);
         let Checked { mut sources, mut diagnostics } = check(&read, &called, &options, &self.actions);
-        if let (Some(Audits { levels, locked }), Some(workflow)) = (&self.audits, &read.workflow) {
-            let beside = Beside { files: &called, options: &options, locked };
-            let found = audits::audit(workflow, &mut sources, beside);
-            levels.settle(&mut diagnostics, found, &sources);
-        }
+        self.audit(read.workflow.as_ref(), &called, (&mut sources, &mut diagnostics));
         Reading { name, sources, workflow: read.workflow, diagnostics }
+    }
+
+    /// The same of an action's file, with the actions that it uses.
+    fn read_action(&self, path: &Path, name: String, files: &LocalFiles) -> Reading {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let folder = path.parent().and_then(|folder| folder.strip_prefix(&files.root).ok()).unwrap_or(Path::new(""));
+        let read = check_action(&folder.to_string_lossy(), files, &ReadOptions::default(), &self.actions);
+        let Checked { mut sources, mut diagnostics } = read.checked;
+        self.audit(read.user.as_ref(), files, (&mut sources, &mut diagnostics));
+        // What is about the workflow that uses it is about nobody's.
+        let is_there = |span: &Span| span.file != FileId(0);
+        diagnostics.retain(|found| found.span.as_ref().is_some_and(is_there));
+        diagnostics.iter_mut().for_each(|found| found.related.retain(|(span, _)| is_there(span)));
+        Reading { name, sources, workflow: None, diagnostics }
+    }
+
+    fn audit(
+        &self,
+        workflow: Option<&Workflow>,
+        files: &LocalFiles,
+        (sources, diagnostics): (&mut SourceMap, &mut Vec<Diagnostic>),
+    ) {
+        if let (Some(Audits { levels, locked }), Some(workflow)) = (&self.audits, workflow) {
+            let beside = Beside { files, options: &ReadOptions::default(), locked };
+            let found = audits::audit(workflow, sources, beside);
+            levels.settle(diagnostics, found, sources);
+        }
     }
 
     /// Reads files, each under its name, by several threads; the readings come in the order of the files.

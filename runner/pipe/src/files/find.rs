@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Folders that hold workflows, the first that exists counts.
 pub const FOLDERS: [&str; 3] = [".github/workflows", ".gitea/workflows", ".forgejo/workflows"];
 
+/// Where a repository keeps actions of its own.
+const ACTIONS: &str = ".github/actions";
+
 /// How deep folders are searched.
 const DEPTH_MAX: usize = 32;
 
@@ -39,12 +42,33 @@ pub fn folders(root: &Path, configured: Option<&[PathBuf]>) -> Vec<PathBuf> {
 pub fn search(folder: &Path, recurse: bool) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let start = default_folder(folder);
-    walk(start.as_deref().unwrap_or(folder), recurse, DEPTH_MAX, &mut found)?;
+    walk(start.as_deref().unwrap_or(folder), (recurse, is_workflow), DEPTH_MAX, &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn walk(folder: &Path, recurse: bool, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+/// The files of actions of a folder, sorted: of a repository that in its root and those below `.github/actions`, else all.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn search_actions(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if default_folder(folder).is_none() && !folder.join(".git").exists() {
+        walk(folder, (true, is_action), DEPTH_MAX, &mut found)?;
+    } else {
+        walk(folder, (false, is_action), DEPTH_MAX, &mut found)?;
+        let below = folder.join(ACTIONS);
+        if below.is_dir() {
+            walk(&below, (true, is_action), DEPTH_MAX, &mut found)?;
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+type Kind = fn(&Path) -> bool;
+
+fn walk(folder: &Path, (recurse, kind): (bool, Kind), depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -52,9 +76,9 @@ fn walk(folder: &Path, recurse: bool, depth: usize, found: &mut Vec<PathBuf>) ->
             let name = entry.file_name();
             let skipped = SKIPPED.iter().any(|skipped| name == *skipped);
             if recurse && depth > 0 && !skipped {
-                walk(&path, recurse, depth - 1, found)?;
+                walk(&path, (recurse, kind), depth - 1, found)?;
             }
-        } else if is_workflow(&path) {
+        } else if kind(&path) {
             found.push(path);
         }
     }
@@ -65,6 +89,12 @@ fn walk(folder: &Path, recurse: bool, depth: usize, found: &mut Vec<PathBuf>) ->
 fn is_workflow(path: &Path) -> bool {
     let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
     yaml && path.file_stem().is_some_and(|stem| stem != "action" && stem != "docker-compose" && stem != "compose")
+}
+
+/// Whether a file is that of an action, wherever it lies but among workflows.
+pub fn is_action(path: &Path) -> bool {
+    let named = ["action.yml", "action.yaml"].iter().any(|name| path.file_name().is_some_and(|own| own == *name));
+    named && !path.parent().is_some_and(|folder| FOLDERS.iter().any(|workflows| folder.ends_with(workflows)))
 }
 
 #[cfg(test)]
@@ -91,5 +121,26 @@ mod tests {
         check(&["b.yml", "x/a.yml"], false, &["b.yml"]);
         check(&["b.yml", ".github/workflows/ci.yml", ".gitea/workflows/g.yml"], true, &[".github/workflows/ci.yml"]);
         check(&["b.yml", ".forgejo/workflows/ci.yml"], true, &[".forgejo/workflows/ci.yml"]);
+    }
+
+    fn check_actions(files: &[&str], expected: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let found = search_actions(folder.path()).unwrap();
+        let names: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn actions_of_a_repository_or_a_folder() {
+        let all =
+            ["action.yml", ".github/actions/a/action.yaml", ".github/workflows/action.yml", "x/action.yml", "b.yml"];
+        check_actions(&all, &[".github/actions/a/action.yaml", "action.yml"]);
+        check_actions(&["b.yml", "x/action.yml", "node_modules/y/action.yml"], &["x/action.yml"]);
     }
 }

@@ -10,7 +10,7 @@ mod text;
 
 pub use called::LocalFiles;
 pub use elsewhere::Elsewhere;
-pub use find::{FOLDERS, default_folder, folders, repository_root, search};
+pub use find::{FOLDERS, default_folder, folders, is_action, repository_root, search, search_actions};
 pub use problem::Problem;
 pub use text::{WORKFLOW_BYTES_MAX, read};
 

@@ -93,3 +93,27 @@ fn codes_are_explained() {
     let world = World::new(&[]);
     insta::assert_snapshot!(world.told(&[&["explain", "P0003"], &["explain", "x9"]]));
 }
+
+#[test]
+fn actions_are_checked_with_the_workflows_that_use_them_and_alone() {
+    let broken = "name: a\nruns:\n  using: composite\n  steps:\n    - run: echo ${{ github.event.issue.title }}\n      shel: bash\n";
+    let fine = "name: b\nruns:\n  using: composite\n  steps:\n    - run: echo ${{ github.event.issue.title }}\n      shell: bash\n";
+    let workflow = "on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: ./tools/a\n      - uses: ./.github/actions/b\n";
+    let world = World::repository(&[
+        (CI, workflow),
+        (".github/workflows/more.yml", workflow),
+        ("tools/a/action.yml", broken),
+        (".github/actions/b/action.yaml", fine),
+    ]);
+    insta::assert_snapshot!(world.told(&[
+        &["check"],
+        &["check", "tools/a/action.yml"],
+        &["check", "tools"],
+        &["check", ".github/actions/b/action.yaml"],
+        &["check", "--format", "json", ".github/actions/b/action.yaml"],
+        &["check", "tools/action.yml"],
+    ]));
+    // A repository of nothing but an action.
+    let alone = World::repository(&[("action.yml", broken)]);
+    insta::assert_snapshot!(alone.told(&[&["check"]]));
+}

@@ -35,7 +35,7 @@ use std::collections::{HashMap, HashSet};
 use crate::catalogue::Catalogue;
 use crate::diagnostic::Diagnostic;
 use crate::model::Workflow;
-use crate::read::{ReadOptions, Reading, WorkflowFiles, explore};
+use crate::read::{ReadOptions, Reading, WorkflowFiles, explore, read_workflow};
 use crate::source::{FileId, SourceFile, SourceMap, Span};
 use crate::template::{Cause, Place, ReadError, Repairs};
 
@@ -75,6 +75,33 @@ pub fn check(reading: &Reading, files: &dyn WorkflowFiles, options: &ReadOptions
     checked.diagnostics.sort_by(|a, b| place(a).cmp(&place(b)).then(a.code.cmp(&b.code)));
     checked.diagnostics.dedup_by(|later, first| place(later) == place(first) && later.code == first.code);
     checked
+}
+
+/// Everything that is wrong with an action of the repository and those that it uses, given its folder from the root (empty: the root
+/// itself) and what it can be read with: what a workflow that uses it would be told of it.
+#[must_use]
+pub fn check_action(
+    folder: &str,
+    files: &dyn WorkflowFiles,
+    options: &ReadOptions,
+    catalogue: &Catalogue,
+) -> ActionChecked {
+    let uses = serde_json::Value::from(format!("./{folder}"));
+    let text = format!(
+        "on: push\npermissions: {{}}\njobs: {{ a: {{ runs-on: ubuntu-latest, steps: [{{ uses: {uses} }}] }} }}\n"
+    );
+    let reading = read_workflow(SourceFile::new("", text), files, options);
+    let checked = check(&reading, files, options, catalogue);
+    ActionChecked { user: reading.workflow, checked }
+}
+
+/// What a check of an action gave.
+#[derive(Debug, Clone)]
+pub struct ActionChecked {
+    /// A workflow that does nothing but use it; it has no name.
+    pub user: Option<Workflow>,
+    /// What was found, also in the workflow.
+    pub checked: Checked,
 }
 
 fn check_refused(source: &SourceFile, around: &actions::Around<'_>) -> Checked {

@@ -26,12 +26,14 @@ pub(super) struct Slip {
     github: String,
 }
 
-/// The slip that an error comes from, if it is one.
+/// The slip that an error comes from, if it is one, of the workflow's own file: only that is read again.
 pub(super) fn find(error: &ReadError, source: &SourceFile) -> Option<Slip> {
+    error.file().filter(|file| file.0 == 0).and_then(|_| find_in(error, source))
+}
+
+/// The same of any file.
+pub(super) fn find_in(error: &ReadError, source: &SourceFile) -> Option<Slip> {
     let Place::At(span) = error.place else { return None };
-    if span.file.0 != 0 {
-        return None;
-    }
     let slip = |written: &str, meant, is_key| {
         Some(Slip { span, meant, written: written.to_owned(), is_key, github: error.message.clone() })
     };

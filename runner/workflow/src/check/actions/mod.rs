@@ -8,21 +8,23 @@ mod place;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::lines;
+use super::slips::{self, Slip};
 use super::visit::flatten;
+use super::{lines, structure};
 use crate::action::{Action, ActionRuns};
 use crate::catalogue::{ActionFacts, Catalogue, InputFacts, Wrong};
 use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
 use crate::model::{Job, JobKind, Step, StepKind, Uses, Workflow};
 use crate::read::{ReadOptions, WorkflowFiles, read_action_among};
 use crate::source::{SourceFile, SourceMap, Span, Spanned};
-use crate::template::{Token, TokenKind};
+use crate::template::{Cause, ReadError, Token, TokenKind};
 
 const UNKNOWN_ACTION: Code = Code("P0418");
 const UNKNOWN_INPUT: Code = Code("P0419");
 const MISSING_INPUT: Code = Code("P0420");
 const WRONG_INPUT: Code = Code("P0421");
 const ONLY_HERE: Code = Code("P0422");
+const OF_ITSELF: Code = Code("P0423");
 
 /// Whether a diagnostic tells that a step would fail for what is written in the workflow: nothing of such a workflow is run.
 #[must_use]
@@ -56,7 +58,7 @@ pub(super) fn check(
     if around.catalogue.is_empty() {
         return;
     }
-    let mut walk = Walk { around, sources, diagnostics, local: HashMap::new() };
+    let mut walk = Walk { around, sources, diagnostics, local: HashMap::new(), open: Vec::new() };
     walk.jobs(workflow.jobs.values());
 }
 
@@ -66,6 +68,8 @@ struct Walk<'a> {
     diagnostics: &'a mut Vec<Diagnostic>,
     /// Actions of the repository by path, gone into once; `None`: it cannot be had or read.
     local: HashMap<String, Option<Rc<Action>>>,
+    /// Those whose steps are being looked at, each used by the one before it.
+    open: Vec<String>,
 }
 
 impl Walk<'_> {
@@ -88,7 +92,8 @@ impl Walk<'_> {
             let name = match &uses.value {
                 Uses::Docker { .. } => continue,
                 Uses::Local { path } => {
-                    self.local(path, uses.span, with.as_ref());
+                    let always = step.condition_span.is_none();
+                    self.local(path, (uses.span, always), with.as_ref());
                     continue;
                 }
                 Uses::BuiltIn { name, .. } => format!("{OWN}{name}"),
@@ -204,11 +209,18 @@ impl Walk<'_> {
     }
 
     /// An action of the repository: `./path`, and `$/path` for the root of the repository that the workflow is in.
-    fn local(&mut self, path: &str, span: Span, with: Option<&Token>) {
+    fn local(&mut self, path: &str, (span, always): (Span, bool), with: Option<&Token>) {
         let from = path.strip_prefix("./").or_else(|| path.strip_prefix("$/"));
         let Some(folder) = from.map(|path| path.trim_matches('/')) else { return };
         // What another repository's workflow names is not to be had here.
         if self.sources.get(span.file).is_none_or(|source| source.name().contains('@')) {
+            return;
+        }
+        // With a condition it may come to an end.
+        if always && self.open.iter().any(|open| open == folder) {
+            let message = format!("`{path}` uses itself, so that its steps never come to an end");
+            let help = "take it out of its own steps, and out of those of the actions that it uses";
+            self.diagnostics.push(Diagnostic::error(OF_ITSELF, span, message).help(help));
             return;
         }
         let action = match self.local.get(folder) {
@@ -223,6 +235,7 @@ impl Walk<'_> {
                 self.unknown_input(path, name, key.span, Severity::Warning, known);
             }
         }
+        self.missing(path, &action, span, with);
     }
 
     /// Tells of what steps of an action have here and not on GitHub, which refuses the action for it.
@@ -238,20 +251,44 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads an action and goes into its steps. One that cannot be had may be made by a step before; one that cannot be read is
-    /// told when it is used.
+    /// Warns of inputs that an action calls required: GitHub does not insist on them, and they are empty then.
+    fn missing(&mut self, path: &str, action: &Action, span: Span, with: Option<&Token>) {
+        let is_open = with.is_some_and(|with| !matches!(with.kind, TokenKind::Mapping(_) | TokenKind::Null));
+        let pairs = with.and_then(Token::as_mapping).unwrap_or_default();
+        let names: Option<Vec<&str>> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+        let Some(names) = names.filter(|_| !is_open) else { return };
+        let given = |name: &str| names.iter().any(|given| given.eq_ignore_ascii_case(name));
+        let lacks = |name: &str| names.iter().any(|given| suggest(given, [name]).is_some());
+        let wanted = action.inputs.iter().filter(|(_, input)| input.required && input.default.is_none());
+        // The misspelt one is the missing one.
+        let missing = wanted.filter(|(name, _)| !given(name) && !lacks(name));
+        let missing: Vec<String> = missing.map(|(name, _)| format!("`{name}`")).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let (list, plural) = (missing.join(", "), if missing.len() == 1 { "" } else { "s" });
+        let message = format!("`{path}` needs the input{plural} {list}");
+        let found = Diagnostic::new(MISSING_INPUT, Severity::Warning, span, message);
+        self.diagnostics.push(found.help(format!("write {list} below `with:`; what is missing is empty")));
+    }
+
+    /// Reads an action and goes into its steps. One that cannot be had may be made by a step before; one that is there and cannot be
+    /// read fails whatever uses it.
     fn load(&mut self, folder: &str) -> Option<Rc<Action>> {
         self.local.insert(folder.to_owned(), None);
         let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let file = ["action.yml", "action.yaml"]
             .iter()
             .find_map(|name| self.around.files.read(&format!("./{below}{name}"))?.ok())?;
-        let (action, _) = read_action_among(file, self.sources, self.around.options);
+        let (action, errors) = read_action_among(file, self.sources, self.around.options);
+        self.unreadable(&errors);
         let action = Rc::new(action?);
         self.local.insert(folder.to_owned(), Some(Rc::clone(&action)));
         if let ActionRuns::Composite(steps) = &action.runs {
             self.only_here(steps);
+            self.open.push(folder.to_owned());
             self.steps(steps);
+            self.open.pop();
         }
         Some(action)
     }
@@ -263,6 +300,23 @@ fn key_of(source: &SourceFile, step: Span, value: Span, key: &str) -> Span {
     match lines::raw(source, before).rfind(key) {
         Some(at) => before.part(at, at + key.len()),
         None => value,
+    }
+}
+
+impl Walk<'_> {
+    /// Tells what is wrong with the file of an action; what only follows from a slip of the pen is not told beside it.
+    fn unreadable(&mut self, errors: &[ReadError]) {
+        let slip = |error: &ReadError| slips::find_in(error, self.sources.get(error.file()?)?);
+        let slips: Vec<Option<Slip>> = errors.iter().map(slip).collect();
+        for (error, slip) in errors.iter().zip(&slips) {
+            let follows = matches!(&error.cause, Cause::MissingProperty { name }
+                if slips.iter().flatten().any(|slip| slip.meant == *name));
+            match slip.as_ref().zip(error.file().and_then(|file| self.sources.get(file))) {
+                Some((slip, source)) => self.diagnostics.push(slip.diagnostic(source)),
+                None if follows => {}
+                None => structure::tell(error, self.sources, self.diagnostics),
+            }
+        }
     }
 }
 
