@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Puts tools of others into a folder, which tests hold our reports and attestations against: the schemas of SARIF and
 # CycloneDX, the validator of SPDX, Python's cryptography; checkov, which reads our Terraform; zizmor, whose findings ours are
-# compared with; boto3, whose models of AWS all calls of tests are compared with, and ministack, whose registry stands for ECR.
+# compared with; boto3, whose models of AWS all calls of tests are compared with, and ministack, whose registry stands for ECR;
+# docker-registry, which images are pushed to.
 # Tests install nothing; without this they say that they skip.
 # usage: scripts/validators.sh FOLDER
 set -euo pipefail
@@ -17,6 +18,18 @@ sarif_package='@microsoft/jest-sarif@1.0.0-beta.0'
 stamp=$folder/complete-4
 
 say() { printf 'validators: %s\n' "$*"; }
+
+# A registry that images are really pushed to: unpacked only, since Debian's package starts a service where it is installed.
+registry() {
+  local there=$folder/registry
+  [[ ! -x $there/usr/bin/docker-registry ]] || return 0
+  ! command -v docker-registry >/dev/null || return 0
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+  mkdir -p "$there"
+  fetch() { (cd "$there" && apt-get download -qq docker-registry && dpkg-deb -x docker-registry_*.deb . && rm docker-registry_*.deb); }
+  fetch || { [[ $(id -u) == 0 ]] && apt-get update -qq && fetch; }
+}
+registry >/dev/null 2>&1 || say "docker-registry could not be had (Debian's package of that name): tests of pushes to it are skipped"
 [[ ! -e $stamp ]] || exit 0
 command -v python3 >/dev/null || { say "python3 is missing, so reports are not held against schemas"; exit 0; }
 command -v npm >/dev/null || { say "npm is missing, so reports are not held against schemas"; exit 0; }

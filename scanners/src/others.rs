@@ -25,7 +25,7 @@ fn check(test: &str, mode: &str, folder: &Path) {
     let tools = validators();
     let python = tools.join("python/bin/python3");
     if !python.exists() {
-        eprintln!("skipped {test}: there are no validators; run scripts/validators.sh {}", tools.display());
+        eprintln!("SKIPPED {test}: there are no validators; run scripts/validators.sh {}", tools.display());
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/others.py");

@@ -79,7 +79,7 @@ fn push(image: &str, host: &str, tags: &[&str]) -> Push {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_is_pushed_once_and_its_tags_stay() {
     let Some(registry) = Program::start() else {
-        println!("skipped: docker-registry is not installed");
+        println!("SKIPPED: docker-registry is not installed");
         return;
     };
     let (docker, host) = (Docker::connect().await.expect("Docker runs"), registry.host.clone());
@@ -120,7 +120,7 @@ async fn an_image_is_pushed_once_and_its_tags_stay() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_do_not_stay_mean_again_what_they_did() {
     let Some(registry) = Program::start() else {
-        println!("skipped: docker-registry is not installed");
+        println!("SKIPPED: docker-registry is not installed");
         return;
     };
     let (docker, host) = (Docker::connect().await.expect("Docker runs"), registry.host.clone());

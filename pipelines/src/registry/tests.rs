@@ -71,7 +71,9 @@ impl Program {
             root.display()
         );
         std::fs::write(&config, text).unwrap();
-        let mut command = Command::new("docker-registry");
+        let unpacked = validators().join("registry/usr/bin/docker-registry");
+        let program = if unpacked.exists() { unpacked } else { "docker-registry".into() };
+        let mut command = Command::new(program);
         command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null());
         let mut process = command.spawn().ok()?;
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -92,6 +94,12 @@ impl Drop for Program {
     }
 }
 
+/// Where `scripts/validators.sh` puts programs of others.
+fn validators() -> std::path::PathBuf {
+    let built = || std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("validators");
+    std::env::var_os("PIPE_VALIDATORS").map_or_else(built, std::path::PathBuf::from)
+}
+
 /// ECR as ministack has it: its calls, and a registry. Gone with this value.
 pub(crate) struct Ministack {
     process: Child,
@@ -103,11 +111,9 @@ pub(crate) struct Ministack {
 impl Ministack {
     /// `None`: it is not installed (`scripts/validators.sh`).
     pub(crate) fn start() -> Option<Self> {
-        let built = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("validators");
-        let validators = std::env::var_os("PIPE_VALIDATORS").map_or(built, std::path::PathBuf::from);
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(validators.join("ministack/bin/ministack"));
+        let mut command = Command::new(validators().join("ministack/bin/ministack"));
         let variables = [("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "127.0.0.1"), ("PYTHONUNBUFFERED", "1")];
         command
             .envs(variables)
@@ -141,7 +147,7 @@ fn blob(bytes: &[u8]) -> Blob {
 #[test]
 fn statements_are_attached_to_an_image_of_a_real_registry_and_found_again() {
     let Some(program) = Program::start() else {
-        eprintln!("skipped: docker-registry is not installed (Debian's package docker-registry)");
+        eprintln!("SKIPPED: docker-registry is not installed (Debian's package docker-registry)");
         return;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -22,7 +22,7 @@ fn folder(group: &str) -> PathBuf {
 fn check(group: &str, name: &str) {
     let case = Case::read(&folder(group).join(name.replace('_', "-")));
     if let Some(reason) = case.obstacle() {
-        return eprintln!("skipped {group}/{name}: {reason}");
+        return eprintln!("SKIPPED {group}/{name}: {reason}");
     }
     let mut failures = Vec::new();
     if case.host {
@@ -30,7 +30,7 @@ fn check(group: &str, name: &str) {
     } else if world::docker_answers() {
         failures.extend(check_on(&case, Placement::Docker));
     } else {
-        eprintln!("skipped {group}/{name} in Docker: no engine with the image of the cases (`make images`)");
+        eprintln!("SKIPPED {group}/{name} in Docker: no engine with the image of the cases (`make images`)");
     }
     if case.both {
         failures.extend(check_on(&case, Placement::Host));

@@ -180,7 +180,7 @@ impl World {
                 assert!(!shown.stdout.is_empty(), "nothing on the terminal");
                 look("the terminal", &[shown.stdout, shown.stderr].concat());
             }
-            Err(error) => eprintln!("skipped {} on a terminal: script: {error}", case.name),
+            Err(error) => eprintln!("SKIPPED {} on a terminal: script: {error}", case.name),
         }
         for kept in ["state", "cache", "config", "r", "home"] {
             for entry in walkdir::WalkDir::new(self.path(kept)).into_iter().filter_map(Result::ok) {

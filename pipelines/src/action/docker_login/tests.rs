@@ -45,7 +45,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_logged_in_alone_and_pushes() {
     let Some(registry) = Program::with_users(USERS) else {
-        println!("skipped: docker-registry is not installed");
+        println!("SKIPPED: docker-registry is not installed");
         return;
     };
     let mut world = World::new();

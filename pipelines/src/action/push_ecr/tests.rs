@@ -34,7 +34,7 @@ const LEAST: [(&str, &str); 3] = [("image", "a:1"), ("repository", "shop/orders"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_sets_rules_and_waits_for_copies() {
     let Some(registry) = Program::start() else {
-        println!("skipped: docker-registry is not installed");
+        println!("SKIPPED: docker-registry is not installed");
         return;
     };
     let mut image = Small::build("pipe-push-ecr", "ecr").await;

@@ -15,7 +15,7 @@ async fn run(inputs: &[(&str, &str)]) -> Tried {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_out_is_a_digest() {
     let Some(registry) = Program::start() else {
-        println!("skipped: docker-registry is not installed");
+        println!("SKIPPED: docker-registry is not installed");
         return;
     };
     let mut image = Small::build("pipe-push-action", "action").await;

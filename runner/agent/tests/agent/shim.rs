@@ -9,7 +9,7 @@ use crate::world::{BINARY, agent_and_client, shell};
 #[test]
 fn sudo_runs_its_command() {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped sudo_runs_its_command: only root may");
+        eprintln!("SKIPPED sudo_runs_its_command: only root may");
         return;
     }
     let (agent, mut world) = agent_and_client();

@@ -129,7 +129,7 @@ fn why_not() {
 #[test]
 fn another_user() {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped another_user: only root can become someone else");
+        eprintln!("SKIPPED another_user: only root can become someone else");
         return;
     }
     let (_agent, mut world) = agent_and_client();
