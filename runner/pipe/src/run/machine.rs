@@ -26,7 +26,7 @@ use crate::exit::Failure;
 use crate::terminal::{self, ColorChoice, Terminal};
 
 /// Longest folder for sockets: what follows must fit into the 108 bytes of a socket's path.
-const RUNTIME_BYTES_MAX: usize = 48;
+const RUNTIME_BYTES_MAX: usize = 39;
 
 /// Puts it together, with room for so many jobs at once. That Docker cannot be reached is no failure yet: a run may not need it.
 /// Rollouts of killed processes are carried as `orphans` says, or left alone.
@@ -140,15 +140,15 @@ pub async fn docker(settings: &Settings) -> Result<DockerPlacement, Failure> {
 
 /// Where things are kept.
 pub fn folders(settings: &Settings) -> Folders {
-    Folders { state: settings.paths.state.clone(), runtime: runtime_folder() }
+    Folders { state: settings.paths.state.clone(), runtime: runtime_folder(&settings.paths.state) }
 }
 
-/// A short folder of this user's own.
-fn runtime_folder() -> PathBuf {
+/// A short folder of this user's own, and of this state's: what lies there is known nowhere else, and whoever looks for what killed
+/// processes left would take it for that.
+fn runtime_folder(state: &Path) -> PathBuf {
     let given = terminal::variable("XDG_RUNTIME_DIR").map(PathBuf::from);
     let own = given.filter(|folder| folder.is_dir() && folder.as_os_str().len() <= RUNTIME_BYTES_MAX);
-    match own {
-        Some(folder) => folder.join("pipe"),
-        None => PathBuf::from(format!("/tmp/pipe-{}", nix::unistd::getuid())),
-    }
+    let all =
+        own.map_or_else(|| PathBuf::from(format!("/tmp/pipe-{}", nix::unistd::getuid())), |folder| folder.join("pipe"));
+    all.join(&Owner::new(state).installation()[..8])
 }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use engine::placement::Owner;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value as Json;
@@ -40,7 +41,7 @@ impl Going {
         self.until(|fact| fact["type"] == "step_started" && fact["name"] == name);
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGKILL).unwrap();
         self.child.wait().unwrap();
     }
@@ -92,30 +93,16 @@ pub(crate) fn nothing_is_left(world: &World) {
     let root = world.root().canonicalize().unwrap().parent().unwrap().to_owned();
     let left: Vec<_> = processes(root.to_str().unwrap());
     assert!(left.is_empty(), "processes are left: {left:?}");
-    let runtime = PathBuf::from(format!("/tmp/pipe-{}", nix::unistd::getuid()));
-    for folder in [state(world).join("work"), state(world).join("agents"), state(world).join("kept/uploads")] {
+    let of_state = Owner::new(&state(world).canonicalize().unwrap());
+    let runtime = PathBuf::from(format!("/tmp/pipe-{}/{}", nix::unistd::getuid(), &of_state.installation()[..8]));
+    assert!(runtime.is_dir(), "sockets of runs lie in {}", runtime.display());
+    let folders = ["work", "agents", "kept/uploads"].map(|name| state(world).join(name));
+    for folder in folders.into_iter().chain([runtime]) {
         let entries: Vec<_> = std::fs::read_dir(&folder).into_iter().flatten().flatten().collect();
         assert!(entries.is_empty(), "left in {}: {entries:?}", folder.display());
     }
-    // Others use that folder at the same time; those of processes that are gone may not be there.
-    let dead = |name: &str| name.split_once('-').is_some_and(|(pid, _)| !Path::new("/proc").join(pid).exists());
-    let of_dead = |entry: std::fs::DirEntry| entry.file_name().into_string().ok().filter(|name| dead(name));
-    let sockets: Vec<_> = std::fs::read_dir(runtime).into_iter().flatten().flatten().filter_map(of_dead).collect();
-    let ours =
-        |name: &String| KILLED.with_borrow(|killed| killed.iter().any(|pid| name.starts_with(&format!("{pid}-"))));
-    assert!(!sockets.iter().any(ours), "left: {sockets:?}");
     let fetches = find(&root.join("home"), ".of-");
     assert!(fetches.is_empty(), "left: {fetches:?}");
-}
-
-thread_local! {
-    /// Processes that this test has killed.
-    static KILLED: std::cell::RefCell<Vec<u32>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-pub(crate) fn killed(going: Going) {
-    KILLED.with_borrow_mut(|killed| killed.push(going.child.id()));
-    going.kill();
 }
 
 fn find(folder: &Path, prefix: &str) -> Vec<PathBuf> {
@@ -186,13 +173,13 @@ fn killed_in_a_step_on_this_machine() {
     going.until_step("Wait");
     let (code, text) = said(&world, &["run", "--resume", "1"]);
     assert!(code == Some(6) && text.contains("run 1 is going on in another process"), "{code:?} {text}");
-    killed(going);
+    going.kill();
     assert_eq!(shown(&world, "1")["status"], "in_progress");
     // The second process is killed as well.
     let mut again = Going::start(&mut world.command(&["run", "--resume", "latest", "--json"]));
     again.until(|fact| fact["type"] == "job_run_reset" && fact["job"] == "second");
     again.until_step("Wait");
-    killed(again);
+    again.kill();
     std::fs::write(folder.path().join("go"), "").unwrap();
     let (code, text) = said(&world, &["run", "--resume", "1"]);
     assert_eq!(code, Some(0), "{text}");
@@ -212,7 +199,7 @@ fn what_cannot_go_on_says_why() {
     assert!(code == Some(4) && text.contains("there are no runs"), "{code:?} {text}");
     let mut going = Going::start(&mut world.command(&["run", "--host", "--json"]));
     going.until_step("Wait");
-    killed(going);
+    going.kill();
     for (arguments, code, expect) in [
         (&["run", "--resume", "7"][..], 4, "there is no run 7"),
         (&["run", "--resume", "seven"], 2, "`seven` is no run"),
@@ -277,7 +264,7 @@ fn killed_while_it_fetches_an_action() {
     world.write("../say/action.yml", b"runs: { using: composite, steps: [{ run: echo said, shell: sh }] }");
     let going = Going::start(&mut world.command(&["run", "--host", "--json", "--actions-server", &server]));
     let (_connection, _) = silent.accept().unwrap();
-    killed(going);
+    going.kill();
     let local = format!("octo/say@v1={}", world.root().join("../say").display());
     let (code, text) = said(&world, &["run", "--resume", "1", "--local-repository", &local]);
     assert!(code == Some(0) && text.contains("said"), "{code:?} {text}");
@@ -297,7 +284,7 @@ fn killed_while_it_uploads() {
     while find(&kept, "").iter().all(|path| !path.is_file()) && bytes_below(&kept) < 1_000_000 {
         std::thread::yield_now();
     }
-    killed(going);
+    going.kill();
     let (code, text) = said(&world, &["run", "--resume", "1"]);
     assert_eq!(code, Some(0), "{text}");
     let listed = world.output(&["artifacts", "ls", "1", "--json"], "");
@@ -337,7 +324,7 @@ fn answers_of_another_process_count_whenever_they_are_given() {
     going.until(|fact| waits_for(fact, "production"));
     let (code, text) = said(&world, &["approve", "1", "nowhere"]);
     assert!(code != Some(0) && text.contains("no job of run 1 waits for a review of `nowhere`"), "{code:?} {text}");
-    killed(going);
+    going.kill();
     // Nobody carries it: the answer waits for who does.
     let (code, text) = said(&world, &["approve", "1", "production", "-m", "looks well"]);
     assert!(code == Some(0) && text.contains("`pipe run --resume 1`"), "{code:?} {text}");
@@ -369,7 +356,7 @@ fn a_group_that_another_run_took_meanwhile_is_waited_for() {
     let world = World::repository(&[(CI, &text)]);
     let mut first = Going::start(&mut world.command(&["run", "--host", "--json"]));
     first.until_step("Wait");
-    killed(first);
+    first.kill();
     let mut second = Going::start(&mut world.command(&["run", "--host", "--json"]));
     second.until_step("Wait");
     let mut again = world.command(&["run", "--resume", "1"]);

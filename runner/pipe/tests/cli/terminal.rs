@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::resume::{Going, RELEASE, RULES, docker, killed, nothing_is_left, said, shown, waits_for};
+use crate::resume::{Going, RELEASE, RULES, docker, nothing_is_left, said, shown, waits_for};
 use crate::world::{CI, World};
 
 /// Longest that anything may take.
@@ -143,7 +143,7 @@ fn a_run_that_was_killed_while_it_asked_asks_again() {
     let world = release();
     let mut going = Going::start(&mut world.command(&["run", "--host", "--json", "--on-review", "wait"]));
     going.until(|fact| waits_for(fact, "production"));
-    killed(going);
+    going.kill();
     // At a terminal it is killed as well.
     let mut terminal = Terminal::of(&world.command(&["run", "--resume", "1"]));
     terminal.until(ASKS);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fake_aws::{ACCESS_KEY, Options, SECRET_KEY};
 use serde_json::json;
 
-use super::{Going, killed, said};
+use super::{Going, said};
 use crate::account::{Account, Place};
 use crate::world::World;
 
@@ -104,7 +104,7 @@ fn killed_while_it_deploys() {
     let mut going = scene.deploy();
     until_said(&mut going, "10 %");
     scene.until_share(10);
-    killed(going);
+    going.kill();
 
     // Any other command removes what was left behind, but not what can be gone on with.
     assert_eq!(said(&scene.world, &["runs"]).0, Some(0));
@@ -126,7 +126,7 @@ fn killed_while_it_deploys_and_given_up() {
     let mut going = scene.deploy();
     until_said(&mut going, "10 %");
     scene.until_share(10);
-    killed(going);
+    going.kill();
     let stop = scene.world.root().join("stop");
     let set = format!("STOP={}", stop.display());
     // The keys of the job ended with its process: they are the machine's that it goes back with.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Going, killed, nothing_is_left, state, text};
+use super::{Going, nothing_is_left, state, text};
 use crate::world::{CI, World};
 
 pub(crate) const IMAGE: &str = "pipe-test/resume:1";
@@ -62,7 +62,7 @@ fn killed_in_a_step_in_a_container() {
     let mut going = Going::start(&mut command(&world, &run));
     going.until_step("Wait");
     assert!(left(&world).len() >= 3, "a container, a service and their network: {:?}", left(&world));
-    killed(going);
+    going.kill();
     let output = command(&world, &["run", "--resume", "1", "--env", "GO=1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert_eq!(left(&world), Vec::<String>::new());

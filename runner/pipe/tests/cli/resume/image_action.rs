@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::docker::{IMAGE, command, docker, left};
-use super::{Going, killed, nothing_is_left, text};
+use super::{Going, nothing_is_left, text};
 use crate::world::{CI, World};
 
 /// The image of the action, gone with this value.
@@ -37,7 +37,7 @@ impl Scene {
         let mut going = Going::start(&mut command(&self.world, &["run", "--json", "--pull=never", "-P", &platform]));
         going.until(|fact| fact["type"] == "log" && fact["text"] == said);
         then();
-        killed(going);
+        going.kill();
     }
 
     /// Its run goes on, or another one is begun; nothing of either is left.

@@ -226,3 +226,19 @@ fn a_job_goes_on_in_its_own_container() {
     assert_eq!(docker::left(&world), Vec::<String>::new());
     nothing_is_left(&world);
 }
+
+#[test]
+fn a_place_is_left_alone_by_those_whose_state_lies_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::repository(&[(CI, &workflow(folder.path()))]);
+    failed(&world, &mut world.command(&[&["run", "--host", "--on-fail", "keep"][..], &SECRET].concat()));
+    // What killed processes left is looked for when a run begins, and by hand.
+    let other =
+        World::repository(&[(CI, "on: push\njobs: { a: { runs-on: ubuntu-latest, steps: [{ run: 'true' }] } }\n")]);
+    assert_eq!(said(&other, &["run", "--host"]).0, Some(0));
+    assert_eq!(said(&other, &["gc"]).0, Some(0));
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    let (code, text) = said(&world, &[&["run", "--resume", "1"], &SECRET[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    nothing_is_left(&world);
+}
