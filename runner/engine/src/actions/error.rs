@@ -7,13 +7,13 @@ use crate::mirror::{MirrorError, UrlError};
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is no such repository, or it is not for everybody.
-    #[error("Unable to resolve action `{action}`, repository not found (or it is private): {url}; {hint}")]
+    #[error("Unable to resolve action `{action}`, repository not found (or it is private): {url}{hint}")]
     NoRepository {
         /// The action.
         action: String,
         /// Where it was looked for.
         url: String,
-        /// What may open it.
+        /// What may open it; empty, or behind a semicolon.
         hint: &'static str,
     },
     /// It has no such branch, tag or commit.

@@ -21,9 +21,9 @@ const FETCH_BYTES_MAX: u64 = 2 << 30;
 const NAMES_BYTES_MAX: u64 = 16 << 20;
 /// What opens a private repository.
 const NO_TOKEN: &str =
-    "a private one needs a token that may read it: `PIPE_ACTIONS_TOKEN`, or `token-file` of a server's `[actions]`";
+    "; a private one needs a token that may read it: `PIPE_ACTIONS_TOKEN`, or `token-file` of a server's `[actions]`";
 /// It was shown one already.
-const NOT_OPENED: &str = "the token that is given for actions does not open it";
+const NOT_OPENED: &str = "; the token that is given for actions does not open it";
 /// The ref that a fetch brings.
 const WANTED: &str = "refs/pipe/wanted";
 
@@ -41,8 +41,8 @@ pub(super) struct Asked<'a> {
     pub(super) action: &'a str,
     /// What stands behind the `@`.
     pub(super) reference: &'a str,
-    /// Whether we say who we are.
-    pub(super) has_token: bool,
+    /// Whether we say who we are, to another machine.
+    pub(super) has_token: Option<bool>,
 }
 
 impl Source<'_> {
@@ -139,7 +139,7 @@ impl Asked<'_> {
         let action = self.action.to_owned();
         match reason {
             MirrorError::NotFound(_) | MirrorError::Denied(_) => {
-                let hint = if self.has_token { NOT_OPENED } else { NO_TOKEN };
+                let hint = self.has_token.map_or("", |has_token| if has_token { NOT_OPENED } else { NO_TOKEN });
                 FetchError::NoRepository { action, url: url.to_owned(), hint }
             }
             MirrorError::NoSuchRef(_) | MirrorError::Gone(_) => {

@@ -264,7 +264,7 @@ impl ActionStore {
         let remote = RemoteUrl::parse(url).map_err(|reason| FetchError::Url { action: action.to_owned(), reason })?;
         // A repository on this machine is nobody's to whom a token is sent.
         let token = self.options.token.clone().filter(|_| remote.local_path().is_none());
-        let has_token = token.is_some();
+        let has_token = remote.local_path().is_none().then_some(token.is_some());
         let credential =
             token.map_or(GitCredential::None, |token| GitCredential::Token { user: TOKEN_USER.to_owned(), token });
         let asked = Asked { action, reference, has_token };
