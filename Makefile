@@ -23,7 +23,7 @@ demo-stop: ## end and remove all that `make demo` left: server, proxies, contain
 test: setup images lint ## run all tests and checks
 	@scripts/validators.sh $(CARGO_TARGET_DIR)/validators
 	cargo $(TEST) --workspace --locked; code=$$?; \
-	  scripts/skipped.sh $(CARGO_TARGET_DIR)/nextest/$(if $(CI),ci,default)/junit.xml; exit $$code
+	  scripts/skipped.sh target/nextest/$(if $(CI),ci,default)/junit.xml; exit $$code
 	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe
 
 browser: setup ## run the tests of the pages in Chromium

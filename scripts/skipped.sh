@@ -22,5 +22,8 @@ awk '
     print "  " test ": " line
     count++
   }
-  END { print "skipped: " (count ? count : "no") " test" (count == 1 ? "" : "s") " could not run here" }
+  END {
+    if (count) print "skipped: " count " test" (count == 1 ? "" : "s") " could not run here, by name above"
+    else print "skipped: no test; each could run here"
+  }
 ' "$report"
