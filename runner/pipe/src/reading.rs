@@ -74,7 +74,7 @@ impl Reader {
             LocalFiles { root: self.root_of(path), bytes_max: self.bytes_max, elsewhere: self.elsewhere.clone() };
         let options = ReadOptions::default();
         if files::is_action(path) {
-            return self.read_action(path, name, &called);
+            return self.read_action(path, name, called);
         }
         let read = read_workflow(SourceFile::new(name.clone(), text), &called, &options);
         let Checked { mut sources, mut diagnostics } = check(&read, &called, &options, &self.actions);
@@ -83,12 +83,19 @@ impl Reader {
     }
 
     /// The same of an action's file, with the actions that it uses.
-    fn read_action(&self, path: &Path, name: String, files: &LocalFiles) -> Reading {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        let folder = path.parent().and_then(|folder| folder.strip_prefix(&files.root).ok()).unwrap_or(Path::new(""));
-        let read = check_action(&folder.to_string_lossy(), files, &ReadOptions::default(), &self.actions);
+    fn read_action(&self, path: &Path, name: String, mut files: LocalFiles) -> Reading {
+        // Without `..` and links: it is found again by the path that leads to it from the root.
+        let whole = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        let own =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| whole(Path::new(".")), whole);
+        files.root = whole(&files.root);
+        if !own.starts_with(&files.root) {
+            files.root.clone_from(&own);
+        }
+        let folder = own.strip_prefix(&files.root).unwrap_or(Path::new(""));
+        let read = check_action(&folder.to_string_lossy(), &files, &ReadOptions::default(), &self.actions);
         let Checked { mut sources, mut diagnostics } = read.checked;
-        self.audit(read.user.as_ref(), files, (&mut sources, &mut diagnostics));
+        self.audit(read.user.as_ref(), &files, (&mut sources, &mut diagnostics));
         // What is about the workflow that uses it is about nobody's.
         let is_there = |span: &Span| span.file != FileId(0);
         diagnostics.retain(|found| found.span.as_ref().is_some_and(is_there));

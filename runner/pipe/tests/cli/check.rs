@@ -113,6 +113,14 @@ fn actions_are_checked_with_the_workflows_that_use_them_and_alone() {
         &["check", "--format", "json", ".github/actions/b/action.yaml"],
         &["check", "tools/action.yml"],
     ]));
+    // By another way than from the root.
+    let way = |from: &str, path: &str| {
+        let output = world.command(&["check", path]).current_dir(world.root().join(from)).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap().contains("unknown key `shel`"))
+    };
+    for (from, path) in [(".github", "../tools/a/action.yml"), ("tools/a", "action.yml"), ("tools/a", "./action.yml")] {
+        assert_eq!(way(from, path), (Some(3), true), "{from}: {path}");
+    }
     // A repository of nothing but an action.
     let alone = World::repository(&[("action.yml", broken)]);
     insta::assert_snapshot!(alone.told(&[&["check"]]));
