@@ -4,6 +4,8 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 PIPE := $(CARGO_TARGET_DIR)/release/pipe
 # nextest where it is installed: it runs tests in parallel, each in a process of its own
 TEST := $(if $(shell command -v cargo-nextest),nextest run $(if $(CI),--profile ci),test)
+# what nextest writes of the tests of one run
+REPORT := target/nextest/$(if $(CI),ci,default)/junit.xml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test browser screenshots lint images setup torture bench order release
@@ -22,8 +24,8 @@ demo-stop: ## end and remove all that `make demo` left: server, proxies, contain
 
 test: setup images lint ## run all tests and checks
 	@scripts/validators.sh $(CARGO_TARGET_DIR)/validators
-	cargo $(TEST) --workspace --locked; code=$$?; \
-	  scripts/skipped.sh target/nextest/$(if $(CI),ci,default)/junit.xml; exit $$code
+	@rm -f $(REPORT)
+	cargo $(TEST) --workspace --locked; code=$$?; scripts/skipped.sh $(REPORT); exit $$code
 	scripts/browser.sh $(CARGO_TARGET_DIR)/debug/pipe
 
 browser: setup ## run the tests of the pages in Chromium
