@@ -74,6 +74,8 @@ pub struct Served {
     pub github: IndexMap<&'static str, String>,
     /// What must not be shown.
     pub secrets: Vec<Secret>,
+    /// Signed tokens, which must not be shown either.
+    pub signed: Vec<Secret>,
     /// What a process needs that takes the job up. It holds keys.
     pub record: String,
     /// Ends it.
@@ -135,6 +137,7 @@ mod tests {
             steps: IndexMap::new(),
             github: IndexMap::new(),
             secrets: Vec::new(),
+            signed: Vec::new(),
             record: String::new(),
             lease: Box::new(Nobody),
         };

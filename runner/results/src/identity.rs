@@ -96,7 +96,7 @@ pub(crate) async fn token(job: &Arc<Job>, given: Option<&str>, request: &Request
             TokenError::Keys(error) => Fault::internal(error),
         })?;
         // A process that takes the job up hides it too.
-        let _long_enough = job.facts.masker.add_found(token.expose());
+        let _long_enough = job.facts.masker.add_signed(token.expose());
         Ok(token)
     });
     let token = token.await?;

@@ -76,9 +76,10 @@ impl Results {
             github.insert("graphql_url", format!("{origin}{}", api::GRAPHQL));
         }
         let record = job.keys.record();
-        let secrets = vec![job.keys.token.as_str().into(), job.keys.request.as_str().into()];
+        let secrets = vec![job.keys.request.as_str().into()];
+        let signed = vec![job.keys.token.as_str().into()];
         let steps = identity::variables(&job).into_iter().collect();
         let lease = Box::new(listen::listen(way, job));
-        Ok(Served { actions, steps, github, secrets, record, lease })
+        Ok(Served { actions, steps, github, secrets, signed, record, lease })
     }
 }

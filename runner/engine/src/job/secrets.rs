@@ -126,10 +126,7 @@ impl SharedMasker {
     /// # Errors
     /// [`TooShort`]: hiding it would hide half of the log.
     pub fn add(&self, value: &str) -> Result<(), TooShort> {
-        let mut masker = self.masker.write().unwrap_or_else(PoisonError::into_inner);
-        masker.add(value)?;
-        self.generation.fetch_add(1, Ordering::Release);
-        Ok(())
+        self.change(|masker| masker.add(value))
     }
 
     /// Keeps what [`Self::add_found`] hides in a file that only this user may read, and hides what is in it already. It
@@ -159,14 +156,36 @@ impl SharedMasker {
     /// # Errors
     /// See [`Self::add`].
     pub fn add_found(&self, value: &str) -> Result<(), TooShort> {
+        self.keep(value);
+        self.add(value)?;
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).push(value.to_owned());
+        Ok(())
+    }
+
+    /// Hides a token that was issued here, see [`Masker::add_signed`]; also in a process that takes the run up.
+    ///
+    /// # Errors
+    /// See [`Self::add`].
+    pub fn add_signed(&self, token: &str) -> Result<(), TooShort> {
+        self.keep(token);
+        self.change(|masker| masker.add_signed(token))?;
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).push(token.to_owned());
+        Ok(())
+    }
+
+    /// Writes a value down for a process that takes the run up.
+    fn keep(&self, value: &str) {
         if let (Some(file), Ok(mut line)) = (&self.found, serde_json::to_vec(value)) {
             line.push(b'\n');
             if let Err(error) = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line) {
                 tracing::warn!(%error, "should this process be killed, a value that a step hid is shown by the next");
             }
         }
-        self.add(value)?;
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).push(value.to_owned());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Masker) -> Result<(), TooShort>) -> Result<(), TooShort> {
+        change(&mut self.masker.write().unwrap_or_else(PoisonError::into_inner))?;
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }
 

@@ -60,6 +60,9 @@ impl PlacedJobs {
                     // A process that takes the job up hides them too.
                     let _long_enough = self.0.masker.add_found(secret.expose());
                 }
+                for token in &served.signed {
+                    let _long_enough = self.0.masker.add_signed(token.expose());
+                }
                 placed.record.serving = Some(ServingRecord { port, given: served.record.clone() });
                 for (name, value) in &served.github {
                     job.github.insert(*name, Value::String(Arc::from(value.as_str())));

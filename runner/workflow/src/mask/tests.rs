@@ -232,6 +232,16 @@ fn lines_of_a_secret_are_secrets() {
 }
 
 #[test]
+fn of_a_signed_token_the_signature_is_hidden_in_every_form() {
+    let mut masker = Masker::new();
+    masker.add_signed("eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2lnbmF0dXJl-aGVyZQ").unwrap();
+    let check = |text: &str, expect: &str| assert_eq!(masker.mask_str(text), expect);
+    check("token=eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2lnbmF0dXJl-aGVyZQ!", "token=***!");
+    check("eyJhIjoxfQ c2lnbmF0dXJl%2DaGVyZQ", "eyJhIjoxfQ ***");
+    check("63326c6e626d463064584a6c2d614756795a51", "***");
+}
+
+#[test]
 fn short_values_are_refused_by_length() {
     let mut masker = Masker::new();
     for (value, characters) in [("", 0), ("  ", 0), ("abc", 3), (" abc\n", 3), ("éé", 2)] {
