@@ -5,13 +5,26 @@ use std::time::Duration;
 
 use rollout::cause::Cause;
 use rollout::fact::Found;
-use rollout::plan::Plan;
+use rollout::plan::{Plan, Revision};
 use rollout::{Call, Weight};
 use serde_json::json;
 
 use super::world::{deployment, stage};
 use crate::rollout::Subject;
 use crate::target::live::{IMAGE, ROLLOUT, Stage};
+
+/// A rollout that all users have come over to, while the old tasks are kept; with it what stood before.
+async fn gone_over() -> (Stage, Revision) {
+    let world = stage(json!({}));
+    let standing = world.preflight().await;
+    let blue = Some(&standing);
+    world.perform(blue, Call::StartGreen).await.unwrap();
+    world.seen(&standing, |seen| seen.green.healthy == 2).await;
+    world.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
+    world.fake.advance(Duration::from_secs(301));
+    world.perform(blue, Call::MakePrimary).await.unwrap();
+    (world, standing)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_rollout_has_each_effect_once_though_answers_are_lost() {
@@ -101,14 +114,7 @@ async fn what_codedeploy_takes_back_is_seen_and_said() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_still_warm_comes_back_and_a_new_one_ends_the_wait() {
-    let world = stage(json!({}));
-    let standing = world.preflight().await;
-    let blue = Some(&standing);
-    world.perform(blue, Call::StartGreen).await.unwrap();
-    world.seen(&standing, |seen| seen.green.healthy == 2).await;
-    world.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
-    world.fake.advance(Duration::from_secs(301));
-    world.perform(blue, Call::MakePrimary).await.unwrap();
+    let (world, standing) = gone_over().await;
     // A rollout that takes it back, while the old tasks are kept.
     let plan = Plan { rollback_of: Some(ROLLOUT), reuse: Some(standing.clone()), ..world.plan.clone() };
     let subject = Subject { rollout: 8, plan: Arc::new(plan), ..world.subject(None) };
@@ -127,12 +133,7 @@ async fn what_is_still_warm_comes_back_and_a_new_one_ends_the_wait() {
     world.target.perform(&Stage::order(back, Call::MakePrimary)).await.unwrap();
 
     // A new one finds the group free.
-    let world = stage(json!({}));
-    let standing = world.preflight().await;
-    world.perform(Some(&standing), Call::StartGreen).await.unwrap();
-    world.seen(&standing, |seen| seen.green.healthy == 2).await;
-    world.perform(Some(&standing), Call::SetWeight { weight: Weight(100) }).await.unwrap();
-    world.fake.advance(Duration::from_secs(301));
+    let (world, standing) = gone_over().await;
     let mut next = world.subject(Some(standing));
     (next.rollout, next.green.id) = (9, 9);
     world.target.perform(&Stage::order(next.clone(), Call::Preflight)).await.unwrap();
@@ -145,14 +146,7 @@ async fn what_is_still_warm_comes_back_and_a_new_one_ends_the_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_back_just_when_the_wait_ends_is_deployed_anew_by_the_same_rollout() {
     for is_seen in [true, false] {
-        let world = stage(json!({}));
-        let standing = world.preflight().await;
-        let blue = Some(&standing);
-        world.perform(blue, Call::StartGreen).await.unwrap();
-        world.seen(&standing, |seen| seen.green.healthy == 2).await;
-        world.perform(blue, Call::SetWeight { weight: Weight(100) }).await.unwrap();
-        world.fake.advance(Duration::from_secs(301));
-        world.perform(blue, Call::MakePrimary).await.unwrap();
+        let (world, standing) = gone_over().await;
 
         let plan = Plan { rollback_of: Some(ROLLOUT), reuse: Some(standing.clone()), ..world.plan.clone() };
         let mut subject = Subject { rollout: 8, plan: Arc::new(plan), ..world.subject(None) };
