@@ -75,18 +75,21 @@ for (const [how, refuse] of [
 
 test("a page whose scripts come late, one long after another, follows all the same", async () => {
   const { run, lines } = await begin("late");
-  const page = await open(held.browser, world);
-  let scripts = 0;
-  await page.route("**/static/**/*.js", async (route) => {
-    const late = ++scripts * 300;
-    await new Promise((done) => setTimeout(done, late));
-    await route.continue();
-  });
-  await page.goto(`/runs/${run.id}`);
-  assert.ok(scripts >= 3, `${scripts}`);
+  const [page, log] = [await open(held.browser, world), await open(held.browser, world)];
+  for (const [one, path] of [[page, `/runs/${run.id}`], [log, `/runs/${run.id}/jobs/go`]]) {
+    let scripts = 0;
+    await one.route("**/static/**/*.js", async (route) => {
+      const late = ++scripts * 300;
+      await new Promise((done) => setTimeout(done, late));
+      await route.continue();
+    });
+    await one.goto(path);
+    assert.ok(scripts >= 4, `${scripts}`);
+  }
   await lines.end();
   await isOver(page);
-  await close(page);
+  await log.locator("#job-head", { hasText: "Success" }).waitFor(SOON);
+  for (const one of [page, log]) await close(one);
 });
 
 test("a page that lost its server is right soon after it is there again, however long it was away", async () => {

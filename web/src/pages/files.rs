@@ -39,6 +39,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "app.css" "text/css; charset=utf-8"
         "theme.js" "text/javascript; charset=utf-8"
         "app.js" "text/javascript; charset=utf-8"
+        "streams.js" "text/javascript; charset=utf-8"
+        "log.js" "text/javascript; charset=utf-8"
         "approve.js" "text/javascript; charset=utf-8"
         "icons.svg" "image/svg+xml"
         "favicon.svg" "image/svg+xml"
