@@ -1,7 +1,9 @@
 // Pages that are live go on when what they follow could not begin, broke off or was away, and show what they missed.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { after, before, test } from "node:test";
-import { close, open, shared, signIn } from "./chromium.mjs";
+import { close, open, shared, signIn, violations } from "./chromium.mjs";
 import { Lines, World } from "./world.mjs";
 
 const held = shared();
@@ -44,6 +46,33 @@ function away(page) {
 /** The page of a run, as soon as it has its stream. */
 const follows = (page, run) => Promise.all([page.waitForResponse((answer) => answer.url().endsWith("/live") && answer.ok()), page.goto(`/runs/${run.id}`)]);
 const isOver = (page) => page.locator("#run-head", { hasText: "Success" }).waitFor(SOON);
+
+/** A way to the server that can end in nothing: what has come through stays open, and nobody says that it leads nowhere. */
+class Way {
+  static async open(world) {
+    const way = new Way();
+    [way.isOut, way.ends] = [false, new Set()];
+    way.server = createServer((near) => {
+      const far = connect(Number(world.address.split(":").at(-1)), "127.0.0.1");
+      // What lost something, or began while it was out, never comes to life again.
+      let isLost = way.isOut;
+      for (const [from, to] of [[near, far], [far, near]]) {
+        way.ends.add(from);
+        from.on("data", (bytes) => { if (!(isLost ||= way.isOut)) to.write(bytes); });
+        from.on("close", () => { if (!(isLost ||= way.isOut)) to.destroy(); });
+        from.on("error", () => {});
+      }
+    });
+    way.server.listen(0, "127.0.0.1");
+    await once(way.server, "listening");
+    way.url = `http://127.0.0.1:${way.server.address().port}`;
+    return way;
+  }
+  close() {
+    for (const end of this.ends) end.destroy();
+    this.server.close();
+  }
+}
 
 for (const [how, refuse] of [
   ["no answer", (route) => route.abort("internetdisconnected")],
@@ -114,6 +143,45 @@ test("a page that lost its server is right soon after it is there again, however
   await isOver(page);
   away(page);
   await close(page);
+});
+
+test("a page whose server vanishes without a word says so, and follows again when it is back", async () => {
+  const { run, lines } = await begin("vanished");
+  const way = await Way.open(world);
+  const through = { url: way.url, cookies: world.cookies };
+  const [page, log] = [await open(held.browser, through), await open(held.browser, through)];
+  const isLost = (one) => one.getByRole("status").filter({ hasText: "connection to the server is lost" });
+  for (const one of [page, log]) await one.clock.install();
+  await follows(page, run);
+  await log.goto(`/runs/${run.id}/jobs/go`);
+  const seen = (text) => log.locator(".chunk > div", { hasText: text }).first().waitFor({ state: "attached", timeout: 30_000 });
+  await seen("it begins");
+  way.isOut = true;
+  await lines.write("nobody hears this");
+  for (const one of [page, log]) {
+    await one.clock.runFor(30_000);
+    assert.equal(await isLost(one).count(), 0, "two heartbeats may be late");
+    await one.clock.runFor(12_000);
+    await isLost(one).waitFor();
+    assert.deepEqual(await violations(one), []);
+  }
+  way.isOut = false;
+  // What they ask for meanwhile gets no answer either; by their clock they have soon waited long enough for it.
+  for (const one of [page, log]) await one.clock.runFor(12_000);
+  await seen("nobody hears this");
+  await lines.write("it goes on");
+  await seen("it goes on");
+  for (const one of [page, log]) await isLost(one).waitFor({ state: "detached" });
+  await lines.end();
+  await page.locator("#run-head", { hasText: "Success" }).waitFor({ timeout: 30_000 });
+  await log.locator("#job-head", { hasText: "Success" }).waitFor(SOON);
+  const numbers = await log.locator("#s0 .chunk > div").evaluateAll((all) => all.map((line) => line.id));
+  assert.equal(new Set(numbers).size, numbers.length, "each line once");
+  for (const one of [page, log]) {
+    away(one);
+    await close(one);
+  }
+  way.close();
 });
 
 test("who is signed out is led to where one signs in, and asks no more", async () => {

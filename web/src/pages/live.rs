@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::Problem;
 use crate::site::Site;
 
-/// A silent stream says that it lives.
+/// A silent stream says that it lives. A page that hears nothing for much longer takes the server for lost (`streams.js`).
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How it says so: an event, since scripts of pages do not see comments.
+pub(crate) const ALIVE: &str = "event: alive\ndata: alive\n\n";
 
 /// What was sent of a page so far, by digest.
 #[derive(Debug, Default)]
@@ -93,7 +95,7 @@ pub(crate) fn stream(place: OwnedSemaphorePermit, watch: impl Watch, stop: Cance
                 () = stop.cancelled() => return None,
             };
             match waited {
-                Err(_) => break ": alive\n\n".to_owned(),
+                Err(_) => break ALIVE.to_owned(),
                 Ok(false) => return None,
                 Ok(true) => {}
             }

@@ -127,7 +127,7 @@ impl Client {
                 return Some(("event: end\ndata: end\n\n".to_owned(), true));
             }
             match tokio::time::timeout(live::HEARTBEAT, self.news.changed()).await {
-                Err(_) => return Some((": alive\n\n".to_owned(), false)),
+                Err(_) => return Some((live::ALIVE.to_owned(), false)),
                 Ok(Err(_)) => return None,
                 Ok(Ok(())) => {}
             }
