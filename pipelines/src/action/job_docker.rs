@@ -3,8 +3,10 @@
 //! Jobs on one machine would share `~/.docker` of the user, so that the login of one were another one's, and a logout would
 //! take it from both. So whoever logs in gives the steps behind it a `DOCKER_CONFIG` below the job's temporary folder,
 //! unless the workflow names one itself. One that keeps passwords in a store of this machine is not written to: the store is
-//! the user's, Docker would ask it and not the file, and a logout would take from it what was there before. Plugins of the user
-//! stay where Docker finds them. Follows <https://docs.docker.com/reference/cli/docker/#configuration-files> and
+//! the user's, Docker would ask it and not the file, and a logout would take from it what was there before. What is no secret of
+//! the configuration before it goes on: contexts and builders of Buildx stay where they are, plugins where Docker finds them. Follows
+//! <https://docs.docker.com/reference/cli/docker/#configuration-files>, <https://docs.docker.com/engine/manage-resources/contexts/>,
+//! <https://docs.docker.com/build/building/variables/#buildx_config> and
 //! <https://docs.docker.com/reference/cli/docker/login/#credential-stores>.
 
 use base64::Engine as _;
@@ -23,6 +25,31 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const MODE: u32 = 0o600;
 /// The variable that names its folder.
 const VARIABLE: &str = "DOCKER_CONFIG";
+/// The variable that names the folder of Buildx, which lies in that of Docker otherwise.
+const BUILDX_VARIABLE: &str = "BUILDX_CONFIG";
+/// What a job gets of a configuration that is not the workflow's: all that holds no secret, by
+/// <https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties>.
+const SETTINGS: [&str; 19] = [
+    "aliases",
+    "cliPluginsExtraDirs",
+    "configFormat",
+    "currentContext",
+    "detachKeys",
+    "features",
+    "imagesFormat",
+    "networksFormat",
+    "nodesFormat",
+    "plugins",
+    "pluginsFormat",
+    "proxies",
+    "psFormat",
+    "secretFormat",
+    "serviceInspectFormat",
+    "servicesFormat",
+    "statsFormat",
+    "tasksFormat",
+    "volumesFormat",
+];
 /// Under which state the folder and the hosts are kept for the end of the job.
 const STATE: [&str; 2] = ["folder", "hosts"];
 /// A host that there is never.
@@ -76,9 +103,15 @@ pub(super) async fn log_in(call: &mut ActionCall<'_>, logins: &[HostLogin], logo
 
 /// The folder that the job's logins go to, and what stands there.
 async fn place(call: &mut ActionCall<'_>) -> (String, Value) {
-    let home = format!("{}/.docker", call.run.home);
-    let (from, named) = match named(call) {
-        None => (home, json!({})),
+    let (from, found) = match named(call) {
+        None => {
+            let folder = usual(call);
+            let mut config = configuration(call, &folder).await.unwrap_or_else(|| json!({}));
+            if let Some(config) = config.as_object_mut() {
+                config.retain(|name, _| SETTINGS.contains(&name.as_str()));
+            }
+            (folder, config)
+        }
         Some(folder) => {
             let config = configuration(call, &folder).await.unwrap_or_else(|| json!({}));
             if !has_store(&config) {
@@ -97,8 +130,39 @@ async fn place(call: &mut ActionCall<'_>) -> (String, Value) {
         None => format!("{}/_docker", call.job.facts().run_directory.trim_end_matches('/')),
     };
     call.exports.push((VARIABLE.to_owned(), own.clone()));
+    if !call.env.contains_key(BUILDX_VARIABLE) && of_process(call, BUILDX_VARIABLE).is_none() {
+        call.exports.push((BUILDX_VARIABLE.to_owned(), format!("{from}/buildx")));
+    }
+    let has_contexts = link_contexts(call, &from, &own).await;
     let config = configuration(call, &own).await.filter(|config| !has_store(config));
-    (own, config.unwrap_or_else(|| without_store(named, &from)))
+    (own, config.unwrap_or_else(|| without_store(found, &from, has_contexts)))
+}
+
+/// Where Docker looks in a job whose workflow says nothing.
+fn usual(call: &ActionCall<'_>) -> String {
+    of_process(call, VARIABLE).unwrap_or_else(|| format!("{}/.docker", call.run.home))
+}
+
+/// A variable that a job on this machine has of the process that carries it.
+fn of_process(call: &ActionCall<'_>, name: &str) -> Option<String> {
+    let is_here = call.job.facts().container_id.is_none();
+    std::env::var(name).ok().filter(|value| is_here && !value.is_empty())
+}
+
+/// Contexts lie beside the file that names one, some with keys: those of this machine stay there, and are found from the job's
+/// folder too. Whether they are.
+async fn link_contexts(call: &ActionCall<'_>, from: &str, own: &str) -> bool {
+    let contexts = format!("{from}/contexts");
+    let is_there = tokio::fs::metadata(&contexts).await.is_ok_and(|found| found.is_dir());
+    if call.job.facts().container_id.is_some() || !is_there {
+        return false;
+    }
+    let link = format!("{own}/contexts");
+    let linked = match tokio::fs::create_dir_all(own).await {
+        Ok(()) => tokio::fs::symlink(&contexts, &link).await,
+        Err(error) => Err(error),
+    };
+    linked.is_ok() || tokio::fs::metadata(&link).await.is_ok()
 }
 
 /// Whether passwords are kept outside of the file.
@@ -109,14 +173,17 @@ fn has_store(config: &Value) -> bool {
 }
 
 /// What of a configuration in the folder `from` is for a job, too.
-fn without_store(mut config: Value, from: &str) -> Value {
+fn without_store(mut config: Value, from: &str, has_contexts: bool) -> Value {
     let extra = config.get("cliPluginsExtraDirs").and_then(Value::as_array).cloned().unwrap_or_default();
     let plugins: Vec<_> = std::iter::once(json!(format!("{from}/cli-plugins"))).chain(extra).collect();
     config["cliPluginsExtraDirs"] = json!(plugins);
     if let Some(config) = config.as_object_mut() {
-        // Contexts lie beside the file that names one.
-        for name in ["credsStore", "credHelpers", "currentContext"] {
+        for name in ["credsStore", "credHelpers"] {
             config.remove(name);
+        }
+        if !has_contexts {
+            // Docker does nothing at all where the one that is named is not there.
+            config.remove("currentContext");
         }
         if let Some(auths) = config.get_mut("auths").and_then(Value::as_object_mut) {
             auths.retain(|_, login| login.get("auth").is_some());

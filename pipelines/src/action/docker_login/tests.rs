@@ -220,10 +220,11 @@ async fn a_store_of_the_user_is_neither_asked_nor_changed() {
         }
         let tried = world.trial.run(&In(NOBODY), &[]).await;
         assert!(tried.result.is_ok(), "{}", tried.log);
-        assert_eq!(tried.exports, [("DOCKER_CONFIG".to_owned(), own.clone())], "{named:?}");
+        let buildx = ("BUILDX_CONFIG".to_owned(), format!("{users_config}/buildx"));
+        assert_eq!(tried.exports, [("DOCKER_CONFIG".to_owned(), own.clone()), buildx], "{named:?}");
         let config = world.config();
         assert!(config["auths"][NOBODY]["auth"].is_string(), "{config}");
-        assert_eq!(config["psFormat"], if named.is_some() { "table".into() } else { Value::Null });
+        assert_eq!(config["psFormat"], "table");
         assert_eq!(config["auths"].get("other.example").is_some(), named.is_some());
         assert_eq!(config["cliPluginsExtraDirs"], serde_json::json!([format!("{users_config}/cli-plugins")]));
         assert!(config["credsStore"].is_null() && config["currentContext"].is_null(), "{config}");
@@ -241,4 +242,50 @@ async fn a_store_of_the_user_is_neither_asked_nor_changed() {
         assert_eq!(world.config()["auths"].as_object().map_or(0, serde_json::Map::len), 0, "all are out");
         assert_eq!(std::fs::read_to_string(users.join("config.json")).unwrap(), kept, "{named:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_secret_of_the_users_configuration_goes_on() {
+    let mut world = World::new();
+    let root = world.scratch.path().to_path_buf();
+    world.trial.run.home = root.join("home").display().to_string();
+    let users = root.join("home/.docker").display().to_string();
+    let own = root.join("temp/_docker").display().to_string();
+    let docker = |config: &str, arguments: &[&str]| {
+        let mut docker = std::process::Command::new("docker");
+        for name in ["DOCKER_HOST", "DOCKER_CONTEXT"] {
+            docker.env_remove(name);
+        }
+        let output = docker.args(["--config", config, "context"]).args(arguments).output();
+        let output = output.expect("these tests need Docker's command line");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::fs::create_dir_all(&users).unwrap();
+    docker(&users, &["create", "far", "--docker", "host=tcp://127.0.0.1:1"]);
+    let settings = serde_json::json!({
+        "auths": { "other.example": { "auth": "bTpu" } }, "credsStore": "users", "HttpHeaders": { "X-Token": "secret" },
+        "currentContext": "far", "psFormat": "table", "cliPluginsExtraDirs": ["/opt/plugins"],
+        "proxies": { "default": { "httpProxy": "http://proxy.example:3128" } },
+    });
+    std::fs::write(format!("{users}/config.json"), settings.to_string()).unwrap();
+    let tried = world.trial.run(&In(NOBODY), &[]).await;
+    assert!(tried.result.is_ok(), "{}", tried.log);
+    let config = world.config();
+    let expected = serde_json::json!({
+        "auths": { NOBODY: config["auths"][NOBODY] }, "credHelpers": { "pipe.invalid": "" },
+        "currentContext": "far", "psFormat": "table", "proxies": settings["proxies"],
+        "cliPluginsExtraDirs": [format!("{users}/cli-plugins"), "/opt/plugins"],
+    });
+    assert_eq!(config, expected);
+    let host = ["inspect", "--format", "{{.Name}} {{.Endpoints.docker.Host}}"];
+    assert_eq!(docker(&own, &host), "far tcp://127.0.0.1:1\n", "the one that was chosen is found");
+    std::fs::remove_dir_all(&own).unwrap();
+    assert_eq!(docker(&users, &host), "far tcp://127.0.0.1:1\n", "the end of a job takes no context from the user");
+
+    // One that is named and not there would stop Docker.
+    std::fs::remove_dir_all(format!("{users}/contexts")).unwrap();
+    std::fs::create_dir_all(&own).unwrap();
+    world.trial.run(&In(NOBODY), &[]).await.result.unwrap();
+    assert_eq!(world.config()["currentContext"], Value::Null);
 }
