@@ -28,12 +28,10 @@ pub struct GoesOn {
 
 /// The first thing that has changed and may not have, in words.
 pub fn differs(old: &str, new: &str, ran: &Ran) -> Option<String> {
-    let read = |text: &str| serde_yaml::from_str::<Mapping>(text).ok();
     let (Some(old), Some(new)) = (read(old), read(new)) else { return Some("it".to_owned()) };
     if let Some(key) = differing(&old, &new, "jobs") {
         return Some(format!("`{key}` of the workflow, which counts for what has run,"));
     }
-    let jobs = |workflow: &Mapping| workflow.get("jobs").and_then(Value::as_mapping).cloned().unwrap_or_default();
     let (old, new) = (jobs(&old), jobs(&new));
     for id in &ran.kept {
         if old.get(id) != new.get(id) {
@@ -43,6 +41,22 @@ pub fn differs(old: &str, new: &str, ran: &Ran) -> Option<String> {
     let none = Mapping::new();
     let job = |jobs: &Mapping, id: &str| jobs.get(id).and_then(Value::as_mapping).unwrap_or(&none).clone();
     ran.goes_on.iter().find_map(|one| of_job(&job(&old, &one.job), &job(&new, &one.job), one))
+}
+
+/// The first thing in which a workflow that has run as a whole is another one, in words.
+pub fn differs_at_all(old: &str, new: &str) -> Option<String> {
+    let (Some(old), Some(new)) = (read(old), read(new)) else { return Some("it".to_owned()) };
+    let key = differing(&old, &new, "jobs").map(|key| format!("`{key}` of the workflow"));
+    // No job is called so.
+    key.or_else(|| differing(&jobs(&old), &jobs(&new), "").map(|id| format!("job `{id}`")))
+}
+
+fn read(text: &str) -> Option<Mapping> {
+    serde_yaml::from_str(text).ok()
+}
+
+fn jobs(workflow: &Mapping) -> Mapping {
+    workflow.get("jobs").and_then(Value::as_mapping).cloned().unwrap_or_default()
 }
 
 /// The first key whose values are not the same; all count but one.
@@ -147,6 +161,21 @@ jobs:
                 _ => format!("what step 4 (`octo/end@v1`) of job `one` uses, {ACTION}"),
             });
             check(from, to, false, expect.as_deref());
+        }
+    }
+
+    #[test]
+    fn of_what_has_run_as_a_whole_all_counts() {
+        for (from, to, expect) in [
+            ("on: push\n", "on: push # every one\n\n", None),
+            ("A: 1", "A: 2", Some("`env` of the workflow")),
+            ("run: b", "run: c", Some("job `one`")),
+            ("  later", "  new: { runs-on: x, steps: [{ run: a }] }\n  later", Some("job `new`")),
+            ("jobs:", "jobs: [", Some("it")),
+        ] {
+            let new = OLD.replacen(from, to, 1);
+            assert_ne!(new, OLD, "{from}");
+            assert_eq!(differs_at_all(OLD, &new).as_deref(), expect, "{from} → {to}");
         }
     }
 

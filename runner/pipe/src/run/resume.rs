@@ -3,9 +3,10 @@
 //! What may go on, and from where, is the engine's ([`engine::local`]); here the command line is put together again, and
 //! what has changed since is refused by name.
 
+mod mended;
+
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser as _;
@@ -16,20 +17,16 @@ use engine::store::{RunId, SqliteStore};
 use serde_json::Value as Json;
 use workflow::diagnostic::suggest;
 use workflow::event::Event;
-use workflow::model::{JobKind, StepKind, Workflow};
-use workflow::read::{ReadOptions, read_workflow};
+use workflow::model::{JobKind, Workflow};
 use workflow::run::steps::flatten;
 use workflow::run::{Conclusion, JobRunKey, Recorded, RunEvent, SkipReason, StepIndex};
 use workflow::secret::Secret;
-use workflow::source::SourceFile;
 
 use super::asked::{self, ASKED_VERSION, Asked};
-use super::changed::{self, GoesOn, Ran};
 use super::{machine, perform};
 use crate::args::{Cli, Command, Global, RunArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::files::LocalFiles;
 use crate::reading::Reading;
 use crate::values::Values;
 
@@ -62,8 +59,10 @@ struct Names {
     steps: Vec<(JobRunKey, StepIndex, String)>,
     /// How many `pre` parts of actions stand before those of the file.
     pres: BTreeMap<JobRunKey, u32>,
-    /// Jobs of the workflow that have succeeded, or were left out by their condition.
+    /// Jobs of the workflow that have succeeded, or were left out by their condition, or of which a part has or was.
     kept: BTreeSet<String>,
+    /// Those that have not succeeded, or of which a leg has not.
+    failed: BTreeSet<String>,
 }
 
 /// Goes on with a run.
@@ -219,6 +218,12 @@ impl Names {
             self.steps.push((key, step, name));
         } else if let RunEvent::JobRunPlaced { key, pre, .. } = event {
             self.pres.insert(key, pre);
+        } else if let RunEvent::JobRunFinished {
+            key, conclusion: Conclusion::Failure | Conclusion::Cancelled, ..
+        } = event
+        {
+            let own = key.job.parent().is_none();
+            self.failed.extend(key.job.ids().next().filter(|_| own).map(str::to_owned));
         } else if let RunEvent::JobRunFinished { key: JobRunKey { job, .. }, conclusion: Conclusion::Success, .. }
         | RunEvent::JobSkipped { job, reason: SkipReason::Condition { .. } } = event
         {
@@ -234,17 +239,7 @@ impl Resumed {
     /// A workflow file has changed, or a secret is missing; each is named. What has not run may change, where an attempt failed.
     pub fn check(&self, readings: &[Reading], values: &Values, from: Option<&str>) -> Result<(), Failure> {
         let run = self.run;
-        for (name, text) in &self.asked.sources {
-            let now = readings.iter().flat_map(|reading| reading.sources.iter()).find(|file| file.name() == name);
-            let problem = match now {
-                Some(file) if file.text() == text => continue,
-                Some(file) => match self.not_mended(readings, (name, text, file.text()), from)? {
-                    None => continue,
-                    Some(problem) => problem,
-                },
-                None if Path::new(name).exists() => "cannot be read as it was".to_owned(),
-                None => "is gone".to_owned(),
-            };
+        if let Some((name, problem)) = self.not_mended(readings, from)? {
             let help = "put it back as it was, or start a new run; a run goes on with the workflow that it began with";
             return Err(Failure::new(Exit::Invalid, format!("run {run} cannot go on: `{name}` {problem}")).help(help));
         }
@@ -257,50 +252,6 @@ impl Resumed {
         let text = format!("run {run} had secrets that nobody gives now: {}", missing.join(", "));
         Err(Failure::usage(text)
             .help(format!("values of secrets are not kept; give them again: `{}`", flags.join(" "))))
-    }
-
-    /// Why it may not go on with another text: something of it has run.
-    fn not_mended(
-        &self,
-        readings: &[Reading],
-        (name, old, new): (&str, &str, &str),
-        from: Option<&str>,
-    ) -> Result<Option<String>, Failure> {
-        let workflow = readings.iter().find(|reading| reading.name == name).map(|reading| &reading.workflow);
-        // One that calls others, or is called, is more than its own text.
-        let (Continues::Failed(_), Some(workflow), 1) = (self.continues, workflow, self.asked.sources.len()) else {
-            return Ok(Some("has changed since".to_owned()));
-        };
-        // What is wrong with it is told with all that is wrong.
-        let Some(workflow) = workflow else { return Ok(None) };
-        let nothing_else = LocalFiles { root: PathBuf::new(), bytes_max: 0, elsewhere: None };
-        let file = SourceFile::new(name.to_owned(), old.to_owned());
-        let Some(before) = read_workflow(file, &nothing_else, &ReadOptions::default()).workflow else {
-            return Ok(Some("has changed since".to_owned()));
-        };
-        let from = from.map(|from| self.from(from, workflow)).transpose()?;
-        let goes_on = self.stands.iter().filter_map(|stand| {
-            let key = JobRunKey::parse(&stand.job);
-            let asked = from.as_ref().filter(|(job, _)| *job == key).map(|(_, step)| step.0);
-            let step = asked.or_else(|| stand.step.as_ref().map(|(step, _)| *step))?;
-            let job = key.job.ids().next()?.to_owned();
-            let pre = self.names.pres.get(&key).copied().unwrap_or(0);
-            let JobKind::Steps(steps) = &before.jobs.iter().find(|(id, _)| id.as_str() == job)?.1.kind else {
-                return None;
-            };
-            let flat = flatten(&steps.steps);
-            let place = flat.get(step.saturating_sub(pre) as usize).and_then(|flat| flat.place);
-            // Steps of a block run at the same time: some of them may have ended.
-            let is_block = |outer: usize| matches!(steps.steps[outer].kind, StepKind::Parallel(_));
-            let from = place.map_or(steps.steps.len(), |(outer, _)| outer + usize::from(is_block(outer)));
-            Some(GoesOn { job, from, has_pre: pre > 0 })
-        });
-        let ran = Ran { kept: self.names.kept.clone(), goes_on: goes_on.collect() };
-        if let Some(what) = changed::differs(old, new, &ran) {
-            return Ok(Some(format!("has changed since: {what} is not as it was")));
-        }
-        let _only_once = self.mended.set(Arc::new(before));
-        Ok(None)
     }
 
     /// The step that a job goes on from, as `--from` names it.

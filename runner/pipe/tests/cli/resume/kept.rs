@@ -171,6 +171,56 @@ fn what_has_not_run_may_be_mended() {
 }
 
 #[test]
+fn a_called_workflow_may_be_mended_where_its_job_begins_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let [good, bad, inner] = ["good", "bad", "inner"].map(|name| format!(".github/workflows/{name}.yml"));
+    let called = |jobs: &str| format!("on: workflow_call\ndefaults: {{ run: {{ shell: sh }} }}\njobs:\n{jobs}");
+    let step = |run: &str| format!("{{ runs-on: ubuntu-latest, steps: [{{ run: '{run}' }}] }}\n");
+    let texts = [
+        (good.as_str(), called(&format!("  deep: {{ uses: ./{inner} }}\n"))),
+        (inner.as_str(), called(&format!("  in: {}", step(&format!("echo x >> {path}/good"))))),
+        (
+            bad.as_str(),
+            called(&format!("  first: {}  test: {}", step(&format!("echo x >> {path}/first")), step("exit 1"))),
+        ),
+    ];
+    let ci = format!("on: push\njobs:\n  kept: {{ uses: ./{good} }}\n  fails: {{ needs: kept, uses: ./{bad} }}\n");
+    let mut files = vec![(CI, ci.as_str())];
+    files.extend(texts.iter().map(|(name, text)| (*name, text.as_str())));
+    let world = World::repository(&files);
+    assert_eq!(said(&world, &["run", "--host"]).0, Some(1));
+    let again = || said(&world, &["run", "--resume", "1"]);
+    for (name, from, to, expect) in [
+        (inner.as_str(), "echo x", "echo y", "job `in`, of which job `kept` has results that are kept,"),
+        (
+            good.as_str(),
+            "on: workflow_call",
+            "on: workflow_call\nenv: { A: 1 }",
+            "`env` of the workflow, of which job `kept`",
+        ),
+    ] {
+        let old = &texts.iter().find(|(other, _)| *other == name).unwrap().1;
+        let new = old.replace(from, to);
+        assert_ne!(new, *old);
+        world.write(name, new.as_bytes());
+        let (code, said) = again();
+        let expect = format!("run 1 cannot go on: `{name}` has changed since: {expect}");
+        assert!(code == Some(3) && said.contains(&expect), "{expect}: {code:?} {said}");
+        world.write(name, format!("# as it was\n{old}").as_bytes());
+    }
+    let mended = texts[2].1.replace("exit 1", "exit 0").replace("  test: ", "  more: ");
+    world.write(&bad, mended.as_bytes());
+    let (code, said_of_it) = again();
+    assert_eq!(code, Some(0), "{said_of_it}");
+    assert_eq!(["good", "first"].map(|name| count(&folder, name)), [1, 2], "what was kept has not run again");
+    let run = shown(&world, "2");
+    let keys: Vec<_> = run["jobs"].as_array().unwrap().iter().filter_map(|job| job["key"].as_str()).collect();
+    assert!(keys.contains(&"fails/more") && !keys.contains(&"fails/test"), "{run}");
+    nothing_is_left(&world);
+}
+
+#[test]
 fn a_job_that_begins_again_may_be_another_one() {
     let folder = tempfile::tempdir().unwrap();
     let text = workflow(folder.path());
