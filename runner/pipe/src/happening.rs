@@ -12,6 +12,7 @@ use workflow::event::{Event, EventName};
 use workflow::model::Workflow;
 
 use crate::exit::Failure;
+use crate::repository::Base;
 
 /// What is known before the event is chosen.
 #[derive(Debug, Default)]
@@ -81,6 +82,12 @@ pub fn payload(path: Option<&Path>) -> Result<Json, Failure> {
         return Ok(payload);
     }
     Err(Failure::usage(format!("the event file `{name}` must hold an object, as GitHub sends it")))
+}
+
+/// What a payload says of the base of its pull request.
+pub fn base(name: EventName, payload: &Json) -> Base {
+    let text = |pointer: &str| payload.pointer(pointer).filter(|_| name.is_pull_request())?.as_str().map(str::to_owned);
+    Base { branch: text("/pull_request/base/ref"), sha: text("/pull_request/base/sha") }
 }
 
 /// The event, completed from local facts.

@@ -20,7 +20,7 @@ use crate::happening::{self, Wish};
 use crate::labels;
 use crate::planning::{self, Outcome, Request};
 use crate::render::{self, Finding, count};
-use crate::repository::{Repository, Wanted};
+use crate::repository::{Base, Repository, Wanted};
 use crate::select::Workflows;
 use crate::terminal::{self, Terminal};
 use crate::values;
@@ -33,8 +33,8 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, Failure> {
     let name = args.event_flag.as_deref().or(args.event.event.as_deref());
     let wish = Wish { name, detect: args.event.detect_event, jobs: &args.jobs, inputs: !args.event.input.is_empty() };
     let name = happening::choose(&wish, &known)?;
-    let repository = Repository::open(Path::new("."), &wanted(&args.event))?;
     let payload = happening::payload(args.event_file.as_deref())?;
+    let repository = Repository::open(Path::new("."), &wanted(&args.event, happening::base(name, &payload)))?;
     let event = happening::build(name, payload, inputs, &repository.facts)?;
     let server_url = &repository.facts.server_url;
     let vars = IndexMap::new();
@@ -43,13 +43,14 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, Failure> {
     show(&outcome, &args.jobs, args.json, &labels::of_settings(&workflows.settings), global)
 }
 
-/// What the flags say about the repository.
-pub fn wanted(args: &EventArgs) -> Wanted {
+/// What the flags, and the event, say about the repository.
+pub fn wanted(args: &EventArgs, base: Base) -> Wanted {
     Wanted {
         actor: args.actor.clone(),
         default_branch: args.defaultbranch.clone(),
         remote: args.remote_name.clone(),
         host: args.github_instance.clone(),
+        base,
     }
 }
 

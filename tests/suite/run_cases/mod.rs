@@ -146,7 +146,7 @@ mod run {
         concurrency_cancel concurrency_queue concurrency_queue_max concurrency_workflow container_job context_values
         continue_on_error_job continue_on_error_step debug debug_variable default_variables defaults dispatch_defaults
         dispatch_inputs env_file env_precedence environments environments_rules event_file event_ids event_types
-        exit_codes file_errors filters filters_pull_request filters_tags functions github_context github_token groups
+        exit_codes file_errors filters filters_pull_request filters_pull_request_base filters_tags functions github_context github_token groups
         hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error matrix_cross matrix_dynamic
         matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
         matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped

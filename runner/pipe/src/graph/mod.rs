@@ -16,15 +16,20 @@ use crate::exit::{Exit, Failure};
 use crate::happening;
 use crate::planning::{self, Request};
 use crate::render;
-use crate::repository::{Repository, Wanted};
+use crate::repository::{Base, Repository, Wanted};
 use crate::select::Workflows;
 use crate::terminal::{self, Terminal};
 
 /// Runs the command.
 pub fn run(args: &GraphArgs, global: &Global) -> Result<Exit, Failure> {
     let workflows = Workflows::load(&args.selection, args.workflow.as_deref(), global)?;
-    let wanted =
-        Wanted { actor: None, default_branch: None, remote: "origin".to_owned(), host: "github.com".to_owned() };
+    let wanted = Wanted {
+        actor: None,
+        default_branch: None,
+        remote: "origin".to_owned(),
+        host: "github.com".to_owned(),
+        base: Base::default(),
+    };
     let repository = Repository::open(Path::new("."), &wanted)?;
     let terminal = Terminal::stdout(global.color);
     let mut output = terminal::results();

@@ -5,6 +5,8 @@
 
 mod changes;
 mod remote;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,17 @@ pub struct Wanted {
     pub remote: String,
     /// The forge's host.
     pub host: String,
+    /// What a pull request is for.
+    pub base: Base,
+}
+
+/// The base of a pull request, as far as an event names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Base {
+    /// `pull_request.base.ref`; absent: the default branch.
+    pub branch: Option<String>,
+    /// `pull_request.base.sha`; absent: the branch's last commit.
+    pub sha: Option<String>,
 }
 
 /// A local repository, or a folder that is none.
@@ -62,6 +75,8 @@ impl Repository {
         let facts = LocalFacts {
             repository: remote::local_name(&root),
             git_ref: branch_ref(&branch),
+            base: wanted.base.branch.clone().unwrap_or_else(|| branch.clone()),
+            base_sha: None,
             default_branch: branch,
             sha: NO_COMMIT.to_owned(),
             before: None,
@@ -97,7 +112,20 @@ impl Repository {
         };
         let parent = head.as_ref().and_then(|head| head.parent(0).ok());
         let changes = head.as_ref().and_then(|head| changes::of(git, parent.as_ref(), head).ok());
-        let proposed = head.as_ref().and_then(|head| proposal(git, &wanted.remote, &default_branch, head));
+        let base = wanted.base.branch.clone().unwrap_or_else(|| default_branch.clone());
+        let tip = tip(git, &wanted.remote, &base, wanted.base.sha.as_deref());
+        if tip.is_none() && wanted.base != Base::default() {
+            remarks.push(format!(
+                "the base `{base}` of the pull request is not in this repository, so nobody can tell which files differ, and \
+                 filters of paths leave nothing out: `git fetch {} {base}:{base}` brings it",
+                wanted.remote
+            ));
+        }
+        let proposed_files = match (&head, &tip) {
+            (Some(head), Some(tip)) => proposal(git, tip, head),
+            (Some(_), None) if wanted.base != Base::default() => Some(ChangedFiles::Unknown),
+            (_, None) | (None, _) => None,
+        };
         let remote_url = git.find_remote(&wanted.remote).ok().and_then(|remote| Some(remote.url().ok()?.to_owned()));
         let repository = remote_url.as_deref().and_then(remote::repository_name);
         let facts = LocalFacts {
@@ -114,21 +142,33 @@ impl Repository {
                 Some(changes) => ChangedFiles::Known(changes.all()),
                 None => ChangedFiles::Unknown,
             },
-            proposed_files: proposed.map(|changes| ChangedFiles::Known(changes.all())),
+            base,
+            base_sha: tip.map(|tip| tip.id().to_string()),
+            proposed_files,
         };
         Ok(Self { root, is_git: true, facts, remarks })
     }
 }
 
-/// What a pull request to a branch would change: all since the two parted, as GitHub's comparison with three dots has it.
-fn proposal(git: &Git, remote: &str, branch: &str, head: &Commit<'_>) -> Option<changes::Changes> {
-    let names = [format!("refs/remotes/{remote}/{branch}"), format!("refs/heads/{branch}")];
-    let tip = names.iter().find_map(|name| git.find_reference(name).ok()?.peel_to_commit().ok())?;
-    let parted = git.find_commit(git.merge_base(tip.id(), head.id()).ok()?).ok()?;
-    if parted.id() == head.id() {
+/// The commit that a pull request is compared with.
+fn tip<'a>(git: &'a Git, remote: &str, branch: &str, sha: Option<&str>) -> Option<Commit<'a>> {
+    let named = sha.and_then(|sha| git.find_commit(git2::Oid::from_str(sha).ok()?).ok());
+    named.or_else(|| {
+        let names = [format!("refs/remotes/{remote}/{branch}"), format!("refs/heads/{branch}")];
+        names.iter().find_map(|name| git.find_reference(name).ok()?.peel_to_commit().ok())
+    })
+}
+
+/// What a pull request would change: all since the two parted, as GitHub's comparison with three dots has it. `None`: it has
+/// nothing of its own.
+fn proposal(git: &Git, tip: &Commit<'_>, head: &Commit<'_>) -> Option<ChangedFiles> {
+    let parted = git.merge_base(tip.id(), head.id()).and_then(|parted| git.find_commit(parted));
+    if parted.as_ref().is_ok_and(|parted| parted.id() == head.id()) {
         return None;
     }
-    changes::of(git, Some(&parted), head).ok()
+    // The history may be cut off before the place where they parted.
+    let changes = parted.and_then(|parted| changes::of(git, Some(&parted), head));
+    Some(changes.map_or(ChangedFiles::Unknown, |changes| ChangedFiles::Known(changes.all())))
 }
 
 fn unreadable(folder: &Path, error: &git2::Error) -> Failure {

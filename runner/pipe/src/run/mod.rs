@@ -63,7 +63,8 @@ fn perform(args: &RunArgs, global: &Global, resumed: Option<Resumed>) -> Result<
         inputs: !args.event.input.is_empty(),
     };
     let name = happening::choose(&wish, &known)?;
-    let repository = Repository::open(Path::new("."), &wanted(&args.event))?;
+    let payload = happening::payload(args.eventpath.as_deref())?;
+    let repository = Repository::open(Path::new("."), &wanted(&args.event, happening::base(name, &payload)))?;
     if !global.quiet {
         let told = repository.remarks.iter().filter(|_| repository.is_git || !args.no_git);
         told.for_each(|remark| terminal::warning(terminal, remark));
@@ -74,10 +75,7 @@ fn perform(args: &RunArgs, global: &Global, resumed: Option<Resumed>) -> Result<
             resumed.check(&workflows.readings, &values, args.from.as_deref())?;
             Arc::clone(&resumed.event)
         }
-        None => {
-            let payload = happening::payload(args.eventpath.as_deref())?;
-            happening::build(name, payload, inputs, &repository.facts)?
-        }
+        None => happening::build(name, payload, inputs, &repository.facts)?,
     };
     let server_url = &repository.facts.server_url;
     let request = Request { event: &event, vars: &values.vars, jobs: &args.jobs, server_url };

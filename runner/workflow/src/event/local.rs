@@ -33,8 +33,12 @@ pub struct LocalFacts {
     pub head_commit: Option<CommitFacts>,
     /// What changed since `before`.
     pub changed_files: ChangedFiles,
-    /// What changed since this commit's line and that of the default branch parted: what a pull request is about.
-    /// `None` where it holds no commit of its own.
+    /// The branch that a pull request is for: the one that the given event names, else the default branch.
+    pub base: String,
+    /// Its last commit; `None` where it is not here.
+    pub base_sha: Option<String>,
+    /// What changed since this commit's line and that of the base parted: what a pull request is about. `None` where it
+    /// holds no commit of its own.
     pub proposed_files: Option<ChangedFiles>,
 }
 
@@ -81,8 +85,8 @@ pub fn event(name: &str, given: Json, facts: &LocalFacts) -> Result<Event, Event
     let mut event = Event::parse(name, payload)?;
     event.sha.get_or_insert_with(|| facts.sha.clone());
     if !files_given || event.changed_files == ChangedFiles::Unknown {
-        let to_default = known.is_pull_request() && event.base_ref() == Some(&*facts.default_branch);
-        let proposed = facts.proposed_files.as_ref().filter(|_| to_default);
+        let to_base = known.is_pull_request() && event.base_ref() == Some(&*facts.base);
+        let proposed = facts.proposed_files.as_ref().filter(|_| to_base);
         event.changed_files = proposed.unwrap_or(&facts.changed_files).clone();
     }
     if event.head_message.is_none() && (known == EventName::Push || known.is_pull_request()) {
@@ -244,7 +248,7 @@ fn pull_request(name: EventName, facts: &LocalFacts) -> Json {
         "labels": [],
         "user": user,
         "head": { "ref": facts.git_ref.short(), "sha": facts.sha, "repo": repository(facts), "user": user },
-        "base": { "ref": facts.default_branch, "sha": facts.before, "repo": repository(facts) },
+        "base": { "ref": facts.base, "sha": facts.base_sha.as_ref().or(facts.before.as_ref()), "repo": repository(facts) },
         "merge_commit_sha": facts.sha,
         "html_url": format!("{}/{}/pull/1", facts.server_url, facts.repository),
     }})

@@ -43,6 +43,8 @@ pub(crate) fn facts(git_ref: &str) -> LocalFacts {
         server_url: "https://github.com".to_owned(),
         head_commit: None,
         changed_files: ChangedFiles::Unknown,
+        base: "main".to_owned(),
+        base_sha: None,
         proposed_files: None,
     }
 }
