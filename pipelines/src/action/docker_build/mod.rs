@@ -99,9 +99,16 @@ async fn of_repository(call: &mut ActionCall<'_>) -> Result<SourceFiles, ActionE
     let files = source_files(call).await?;
     let text = "The context is the repository as actions/checkout gives it, not what steps made of the workspace (`context: .`): ";
     call.log.line(&format!("{text}{}", files.lines.join(", "))).await;
-    if files.has_submodules {
-        let text = "submodules of the repository are left out: check them out (`submodules: recursive`) and write `context: .`";
-        call.log.warning(text).await;
+    if !files.left_out.is_empty() {
+        let names: Vec<_> = files.left_out.iter().map(|path| path.display().to_string()).collect();
+        let help = if call.repository.working_tree {
+            "are not checked out in the repository's folder: `git submodule update --init --recursive`"
+        } else {
+            "are not here: check them out in the workspace by actions/checkout itself (`submodules: recursive`) and write `context: .`"
+        };
+        call.log
+            .warning(&format!("these submodules are left out of the context, since they {help}: {}", names.join(", ")))
+            .await;
     }
     Ok(files)
 }

@@ -242,6 +242,57 @@ fn without_a_context_the_repository_is_built() {
 }
 
 #[test]
+fn submodules_that_are_here_are_part_of_the_repository() {
+    let mut world = World::new("submodules");
+    let folder = |name: &str| world.scratch.path().join(name);
+    let commit = |name: &str, files: &[(&str, &str)]| {
+        std::fs::create_dir_all(folder(name)).unwrap();
+        git(&folder(name), &["init", "--quiet"]);
+        files.iter().for_each(|(file, text)| std::fs::write(folder(name).join(file), text).unwrap());
+        git(&folder(name), &["add", "--all"]);
+        git(&folder(name), &["commit", "--quiet", "--message", "all"]);
+    };
+    let add = |to: &str, what: &str, at: &str| {
+        let url = folder(what).display().to_string();
+        git(&folder(to), &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, at]);
+        git(&folder(to), &["commit", "--quiet", "--message", "submodule"]);
+    };
+    commit("deep", &[("deepest", "d")]);
+    commit("lib", &[("source", "s")]);
+    add("lib", "deep", "deep");
+    commit("whole", &[("Dockerfile", &format!("FROM {BASE}\nCOPY . /all\n"))]);
+    add("whole", "lib", "libs/lib");
+    let whole = folder("whole");
+    let sha = git(&whole, &["rev-parse", "HEAD"]);
+    world.trial.repository.folder.clone_from(&whole);
+    world.trial.run.sha = sha;
+    let action = push::BuildPush::default();
+    let list = "cd /all; find . -type f | sort | tr '\\n' ' '";
+    let update = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init", "--recursive"];
+    for (is_working, is_updated, expect, left_out) in [
+        (true, false, "./.gitmodules ./Dockerfile ./libs/lib/.gitmodules ./libs/lib/source", Some("libs/lib/deep")),
+        (
+            true,
+            true,
+            "./.gitmodules ./Dockerfile ./libs/lib/.gitmodules ./libs/lib/deep/deepest ./libs/lib/source",
+            None,
+        ),
+        (false, true, "./.gitmodules ./Dockerfile", Some("libs/lib")),
+    ] {
+        if is_updated {
+            git(&whole, &update);
+        }
+        world.trial.repository.working_tree = is_working;
+        let tried = world.build_by(&action, &[]);
+        assert!(tried.result.is_ok(), "{}", tried.log);
+        assert_eq!(world.in_image(list), expect, "{}", tried.log);
+        let warned = tried.log.lines().find(|line| line.contains("these submodules are left out"));
+        assert_eq!(warned.is_some(), left_out.is_some(), "{}", tried.log);
+        assert!(left_out.is_none_or(|name| warned.unwrap().ends_with(&format!(": {name}"))), "{}", tried.log);
+    }
+}
+
+#[test]
 fn cancelling_ends_the_build() {
     let world = World::new("cancel");
     world.write("Dockerfile", &format!("FROM {BASE}\nRUN echo {} && sleep 600\n", world.tag));

@@ -56,6 +56,8 @@ pub(super) enum Submodules {
     None,
     Direct,
     Recursive,
+    /// Those that are here, with theirs: for who does not write which.
+    Present,
 }
 
 /// The inputs that change what happens.

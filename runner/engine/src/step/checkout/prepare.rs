@@ -42,6 +42,8 @@ pub(super) struct CheckedOut {
     pub(super) commit: String,
     /// For the log.
     pub(super) lines: Vec<String>,
+    /// Submodules that were wanted where they are here, and are not.
+    pub(super) missing: Vec<PathBuf>,
     /// The files, where they are still to be sent because the workspace is not on this machine.
     pub(super) stage: Option<TempDir>,
 }
@@ -116,7 +118,8 @@ impl Prepare {
             self.repository.folder.display(),
             files.len()
         )];
-        Ok(CheckedOut { name: self.run.git_ref.clone(), commit: self.run.sha.clone(), lines, stage: None })
+        let (name, commit) = (self.run.git_ref.clone(), self.run.sha.clone());
+        Ok(CheckedOut { name, commit, lines, missing: Vec::new(), stage: None })
     }
 
     fn repository_into(
@@ -131,8 +134,14 @@ impl Prepare {
             None if working => git::unborn_or_head(repository),
             None => self.of_run(repository)?,
         };
-        let mut lines = Vec::new();
-        let files = if working { self.working_tree(repository, stage, &mut lines, stop)? } else { Vec::new() };
+        let (mut lines, mut missing) = (Vec::new(), Vec::new());
+        let files = if working {
+            let files = self.working_tree(repository, stage, &mut lines, stop)?;
+            missing = self.submodules(repository, stage, &files, stop)?;
+            files
+        } else {
+            Vec::new()
+        };
         let url = git::origin_url(repository)
             .unwrap_or_else(|| format!("{}/{}", git::server_url(repository), self.repository.name));
         let order = CloneOrder {
@@ -151,7 +160,7 @@ impl Prepare {
             make_git_folder(&order, stage, &files)?;
         }
         if !working {
-            self.commit(&target, stage, &mut lines)?;
+            missing = self.commit(&target, stage, &mut lines)?;
         }
         let commit = target.commit.map(|id| id.to_string()).unwrap_or_default();
         if let Some(id) = target.commit {
@@ -160,7 +169,7 @@ impl Prepare {
         } else {
             lines.push("The repository has no commits yet.".to_owned());
         }
-        Ok(CheckedOut { name: target.name(), commit, lines, stage: None })
+        Ok(CheckedOut { name: target.name(), commit, lines, missing, stage: None })
     }
 
     /// What the run is for: its commit under its ref.
@@ -203,20 +212,45 @@ impl Prepare {
                 listing.nested.iter().take(NAMES_SHOWN_MAX).map(|path| path.display().to_string()).collect();
             lines.push(format!("Repositories inside the folder are left out, as git does: {}", names.join(", ")));
         }
-        if self.inputs.submodules != Submodules::None {
-            let deep = self.inputs.submodules == Submodules::Recursive;
-            submodules(root, stage, &listing.files, if deep { SUBMODULE_DEPTH_MAX } else { 1 }, stop)?;
-        }
         Ok(listing.files)
     }
 
-    /// Files of a commit, written from the clone that was just made: line ends as `.gitattributes` says.
-    fn commit(&self, target: &Target, stage: &Path, lines: &mut Vec<String>) -> Result<(), GitError> {
-        let Some(id) = target.commit else { return Ok(()) };
+    /// Submodules that are checked out in the repository's folder. Gives those that are not, where that is no fault.
+    fn submodules(
+        &self,
+        repository: &Repository,
+        stage: &Path,
+        files: &[SnapshotFile],
+        stop: &AtomicBool,
+    ) -> Result<Vec<PathBuf>, GitError> {
+        let depth = match self.inputs.submodules {
+            Submodules::None => return Ok(Vec::new()),
+            Submodules::Direct => 1,
+            Submodules::Recursive | Submodules::Present => SUBMODULE_DEPTH_MAX,
+        };
+        let root = repository.workdir().unwrap_or(&self.repository.folder);
+        let mut missing = Vec::new();
+        let job = CopyJob { from: root, to: stage, files, stop };
+        submodules(&job, Path::new(""), depth, &mut missing)?;
+        match missing.first().filter(|_| self.inputs.submodules != Submodules::Present) {
+            Some(path) => Err(GitError::NoSuchRef(format!(
+                "the submodule {} is not checked out in the repository's folder; run: git submodule update --init --recursive",
+                path.display()
+            ))),
+            None => Ok(missing),
+        }
+    }
+
+    /// Files of a commit, written from the clone that was just made: line ends as `.gitattributes` says. Gives its submodules,
+    /// which are not there, where that is no fault.
+    fn commit(&self, target: &Target, stage: &Path, lines: &mut Vec<String>) -> Result<Vec<PathBuf>, GitError> {
+        let Some(id) = target.commit else { return Ok(Vec::new()) };
         let refused = |what: &str| {
             Err(GitError::NoSuchRef(format!("`{what}` works only without `ref`, from the files in the folder")))
         };
-        if self.inputs.submodules != Submodules::None && stage_has(stage, ".gitmodules", id)? {
+        let wanted = self.inputs.submodules;
+        let has_submodules = wanted != Submodules::None && stage_has(stage, ".gitmodules", id)?;
+        if has_submodules && wanted != Submodules::Present {
             return refused("submodules");
         }
         if self.inputs.lfs {
@@ -237,7 +271,8 @@ impl Prepare {
         if self.repository.working_tree {
             lines.push("`ref` is written, so changes that are not committed are left out.".to_owned());
         }
-        Ok(())
+        let files = if has_submodules { git::commit_files(&clone, id)? } else { Vec::new() };
+        Ok(files.into_iter().filter(|file| file.kind == FileKind::Submodule).map(|file| file.path).collect())
     }
 }
 
@@ -250,25 +285,19 @@ fn stage_has(stage: &Path, name: &str, commit: git2::Oid) -> Result<bool, GitErr
     Ok(tree.get_name(name).is_some())
 }
 
-fn submodules(
-    root: &Path,
-    stage: &Path,
-    files: &[SnapshotFile],
-    depth: usize,
-    stop: &AtomicBool,
-) -> Result<(), GitError> {
-    for file in files.iter().filter(|file| file.kind == FileKind::Submodule) {
-        let (from, to) = (root.join(&file.path), stage.join(&file.path));
-        let repository = git::open(&from).map_err(|_| {
-            GitError::NoSuchRef(format!(
-                "the submodule {} is not checked out in the repository's folder; run: git submodule update --init --recursive",
-                file.path.display()
-            ))
-        })?;
+/// Copies the submodules among the files of a job, which lie at `below` in the whole; those that are not here are noted.
+fn submodules(job: &CopyJob<'_>, below: &Path, depth: usize, missing: &mut Vec<PathBuf>) -> Result<(), GitError> {
+    for file in job.files.iter().filter(|file| file.kind == FileKind::Submodule) {
+        let (from, to, path) = (job.from.join(&file.path), job.to.join(&file.path), below.join(&file.path));
+        let Ok(repository) = git::open(&from) else {
+            missing.push(path);
+            continue;
+        };
         let listing = working_files(&repository)?;
-        copy_files(&CopyJob { from: &from, to: &to, files: &listing.files, stop })?;
+        let job = CopyJob { from: &from, to: &to, files: &listing.files, stop: job.stop };
+        copy_files(&job)?;
         if depth > 1 {
-            submodules(&from, &to, &listing.files, depth - 1, stop)?;
+            submodules(&job, &path, depth - 1, missing)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, Submodules};
 use super::prepare::Prepare;
 use super::stoppable;
 use crate::step::{ActionCall, ActionError};
@@ -17,20 +17,20 @@ pub struct SourceFiles {
     pub folder: PathBuf,
     /// What they are, for a log.
     pub lines: Vec<String>,
-    /// Whether there are submodules; they are left out.
-    pub has_submodules: bool,
+    /// Submodules that are left out: not checked out in the repository's folder, or of a commit.
+    pub left_out: Vec<PathBuf>,
     _scratch: TempDir,
 }
 
-/// Makes them: of the run's commit, or as they lie in the repository's folder where a local run has its files from there.
+/// Makes them: of the run's commit, or as they lie in the repository's folder where a local run has its files from there; then
+/// with the submodules that are checked out there.
 ///
 /// # Errors
 /// The repository cannot be read, or the action is cancelled.
 pub async fn source_files(call: &ActionCall<'_>) -> Result<SourceFiles, ActionError> {
-    let mut prepare = Prepare::of(call, Inputs::none());
+    let mut prepare = Prepare::of(call, Inputs { submodules: Submodules::Present, ..Inputs::none() });
     prepare.keeps_git = false;
     let (done, scratch) = stoppable(call, move |stop| prepare.aside(stop)).await?;
     let folder = scratch.path().join("stage");
-    let has_submodules = std::fs::symlink_metadata(folder.join(".gitmodules")).is_ok();
-    Ok(SourceFiles { folder, lines: done.lines, has_submodules, _scratch: scratch })
+    Ok(SourceFiles { folder, lines: done.lines, left_out: done.missing, _scratch: scratch })
 }
