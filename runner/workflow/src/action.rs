@@ -168,11 +168,12 @@ pub fn part_condition(text: &str) -> Result<Expression, String> {
     crate::read::part_condition(text).map_err(|error| error.to_string())
 }
 
-/// Whether a path of an `action.yml` stays in the action's folder.
+/// Whether a path of an `action.yml` stays in the repository of the action, in which the action's folder is `folder` (empty: at its
+/// root). `actions/cache/restore` has `main: ../dist/restore-only/index.js`, as many actions of one repository do.
 #[must_use]
-pub fn is_inside(path: &str) -> bool {
+pub fn is_inside(folder: &str, path: &str) -> bool {
     let mut depth = 0_i32;
-    for part in path.split(['/', '\\']) {
+    for part in folder.split(['/', '\\']).chain(path.split(['/', '\\'])) {
         match part {
             "" | "." => {}
             ".." => depth -= 1,
@@ -182,5 +183,5 @@ pub fn is_inside(path: &str) -> bool {
             return false;
         }
     }
-    depth > 0 && !path.starts_with('/')
+    depth > 0 && !path.starts_with(['/', '\\'])
 }

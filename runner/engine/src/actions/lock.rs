@@ -117,7 +117,7 @@ impl Lock {
             match &used {
                 Uses::Local { path } => {
                     let path = path.trim_start_matches("$/").trim_start_matches("./");
-                    open.extend(in_folder(&root.join(path)).into_iter().map(|used| (used, whose.clone())));
+                    open.extend(in_folder(root, path).into_iter().map(|used| (used, whose.clone())));
                 }
                 Uses::Repository { repository, path, reference } => {
                     let name = if path.is_empty() { repository.clone() } else { format!("{repository}/{path}") };
@@ -131,7 +131,7 @@ impl Lock {
                     };
                     this.0.insert(action, Locked { commit, tree });
                     let own = Some((repository.clone(), reference.clone()));
-                    open.extend(in_folder(&fetched.folder.join(path)).into_iter().map(|used| (used, own.clone())));
+                    open.extend(in_folder(&fetched.folder, path).into_iter().map(|used| (used, own.clone())));
                 }
                 Uses::Docker { .. } | Uses::BuiltIn { .. } => {}
             }

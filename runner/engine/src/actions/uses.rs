@@ -20,18 +20,19 @@ pub(crate) fn in_steps<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<Use
     found
 }
 
-/// What the steps of the action in a folder use. What is wrong with it is told by the step that uses it.
-pub(crate) fn in_folder(folder: &Path) -> Vec<Uses> {
-    match runs_in_folder(folder) {
+/// What the steps of the action in a folder of a repository use. What is wrong with it is told by the step that uses it.
+pub(crate) fn in_folder(root: &Path, folder: &str) -> Vec<Uses> {
+    match runs_in_folder(root, folder) {
         Some(ActionRuns::Composite(steps)) => in_steps(&steps),
         Some(ActionRuns::Script(_) | ActionRuns::Container(_)) | None => Vec::new(),
     }
 }
 
-/// How the action in a folder runs, where its file can be read.
-pub(crate) fn runs_in_folder(folder: &Path) -> Option<ActionRuns> {
-    let text = ["action.yml", "action.yaml"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok());
-    let reading = read_action(SourceFile::new("action.yml", text?.as_str()), &ReadOptions::default());
+/// How the action in a folder of a repository runs, where its file can be read.
+pub(crate) fn runs_in_folder(root: &Path, folder: &str) -> Option<ActionRuns> {
+    let own = root.join(folder);
+    let text = ["action.yml", "action.yaml"].iter().find_map(|name| std::fs::read_to_string(own.join(name)).ok());
+    let reading = read_action(SourceFile::new("action.yml", text?.as_str()), folder, &ReadOptions::default());
     reading.action.map(|action| action.runs)
 }
 

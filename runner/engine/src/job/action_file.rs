@@ -106,7 +106,12 @@ impl StepTask {
         if file.rsplit('/').next() == Some(DOCKERFILE) {
             return Ok((place.folder, Action::of_image(ActionImage::Dockerfile(DOCKERFILE.to_owned()))));
         }
-        let reading = read_action(SourceFile::new(file.as_str(), text.as_str()), &ReadOptions::default());
+        let below = match &local.place {
+            ActionPlace::Workspace(_) => &place.shown,
+            ActionPlace::Repository { path, .. } => path,
+            ActionPlace::Image(_) => "",
+        };
+        let reading = read_action(SourceFile::new(file.as_str(), text.as_str()), below, &ReadOptions::default());
         for error in &reading.errors {
             let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
             let message = format!("{}{help}", error.github_text(&reading.sources));

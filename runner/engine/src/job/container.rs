@@ -6,6 +6,7 @@
 //! and, where that is silent, GitHub's runner.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -159,7 +160,7 @@ impl StepTask {
             }
             ActionPlace::Image(_) => return Err("an image has no Dockerfile".to_owned()),
         };
-        let order = self.tools.containers.image_order((folder, below.join(below_action)), dockerfile, key);
+        let order = self.tools.containers.image_order((folder, climbed(&below.join(below_action))), dockerfile, key);
         let (said, mut lines) = mpsc::unbounded_channel();
         let mut building = Box::pin(self.tools.containers.build(order, said));
         let mut is_told = false;
@@ -339,6 +340,18 @@ fn post_of(runs: &ContainerRuns, call: ForeignCall, part: ContainerPart) -> Opti
     Some(call.post(what, condition.text(), part.state))
 }
 
+/// A folder of a repository without `..`; that they do not lead out of it was looked at when the action was read.
+fn climbed(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, part| {
+        if part == Component::ParentDir {
+            path.pop();
+        } else {
+            path.push(part);
+        }
+        path
+    })
+}
+
 /// What selects the second version of caches.
 const CACHE_SERVICE_V2: &str = "ACTIONS_CACHE_SERVICE_V2";
 
@@ -359,6 +372,13 @@ fn argv(image: &ImageFacts, entrypoint: Option<String>, args: Option<Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_of_images() {
+        for (path, expect) in [("a/../docker", "docker"), ("a/b/../../c/", "c"), ("a/", "a"), ("a/..", "")] {
+            assert_eq!(climbed(Path::new(path)), Path::new(expect), "{path}");
+        }
+    }
 
     #[test]
     fn commands_are_put_together_as_docker_does() {

@@ -112,7 +112,7 @@ impl FetchedActions {
             }
             if depth < COMPOSITE_DEPTH_MAX {
                 let below = |used| (depth + 1, of_self(used, Some(&name)));
-                open.extend(in_folder(&fetched.folder.join(path)).into_iter().rev().map(below));
+                open.extend(in_folder(&fetched.folder, path).into_iter().rev().map(below));
             }
             this.0.insert(name, fetched);
         }

@@ -96,7 +96,7 @@ impl Find<'_> {
         }
         let Some(root) = self.fetched.folder(repository, reference) else { return };
         let (paths, condition) = found;
-        let pre = match runs_in_folder(&root.join(folder)) {
+        let pre = match runs_in_folder(root, folder) {
             Some(ActionRuns::Script(runs)) => runs.pre,
             Some(ActionRuns::Container(runs)) => runs.pre,
             Some(ActionRuns::Composite(steps)) => {

@@ -27,20 +27,21 @@ pub struct ActionReading {
     pub errors: Vec<ReadError>,
 }
 
-/// Reads an `action.yml`.
-pub fn read_action(file: SourceFile, options: &ReadOptions) -> ActionReading {
+/// Reads the `action.yml` of the action in a folder of its repository (empty: at its root).
+pub fn read_action(file: SourceFile, folder: &str, options: &ReadOptions) -> ActionReading {
     let mut sources = SourceMap::default();
-    let (action, errors) = read_among(file, &mut sources, options);
+    let (action, errors) = read_among(file, folder, &mut sources, options);
     ActionReading { sources, action, errors }
 }
 
 /// The same among other files, as one of a session; spans are in `sources`.
 pub(crate) fn read_among(
     file: SourceFile,
+    folder: &str,
     sources: &mut SourceMap,
     options: &ReadOptions,
 ) -> (Option<Action>, Vec<ReadError>) {
-    let mut checks = Checks::new(options);
+    let mut checks = Checks { folder, ..Checks::new(options) };
     let id = sources.add(file.clone());
     checks.enter(file.clone());
     let mut budget = Budget::new(options.limits);
@@ -133,13 +134,14 @@ fn script(checks: &mut Checks<'_>, written: &Token, node: NodeVersion, file: &So
     Some(ScriptRuns { node, main, pre, post })
 }
 
-/// A file of the action that is named below a key.
+/// A file of the action that is named below a key. GitHub takes any path, and finds nothing outside of the repository.
 fn stays_inside(checks: &mut Checks<'_>, written: &Token, key: &str) {
     if let Some(token) = written.get(key)
-        && let Some(path) = token.as_str().filter(|path| !is_inside(path))
+        && let Some(path) = token.as_str().filter(|path| !is_inside(checks.folder, path))
     {
-        let message = format!("`{key}: {path}` is outside of the action's folder");
-        checks.error_with_help(token.span, message, Some("name a file below the folder of action.yml".to_owned()));
+        let message = format!("`{key}: {path}` is outside of the action's repository");
+        let help = "name a file of the repository; paths count from the folder of action.yml".to_owned();
+        checks.error_with_help(token.span, message, Some(help));
     }
 }
 
@@ -201,8 +203,12 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
+        check_in("", text, expect);
+    }
+
+    fn check_in(folder: &str, text: &str, expect: &str) {
         let text = text.replace("\n$", "\nruns: { using: composite, steps: [");
-        let reading = read_action(SourceFile::new("action.yml", text.as_str()), &ReadOptions::default());
+        let reading = read_action(SourceFile::new("action.yml", text.as_str()), folder, &ReadOptions::default());
         let got = match &reading.action {
             Some(action) => {
                 let inputs = action.inputs.iter().map(|(name, input)| {
@@ -256,7 +262,7 @@ mod tests {
         check("runs: { using: node16, main: m.js, post: q.js }", "node16 m.js q.js if always() [] []");
         check(
             "runs: { using: node20, main: ../m.js, post: /q.js }",
-            "action.yml (Line: 1, Col: 30): `main: ../m.js` is outside of the action's folder\naction.yml (Line: 1, Col: 45): `post: /q.js` is outside of the action's folder",
+            "action.yml (Line: 1, Col: 30): `main: ../m.js` is outside of the action's repository\naction.yml (Line: 1, Col: 45): `post: /q.js` is outside of the action's repository",
         );
         check(
             "runs: { using: node20, pre: m.js }",
@@ -285,7 +291,7 @@ mod tests {
         );
         check(
             "runs: { using: docker, image: ../Dockerfile }",
-            "action.yml (Line: 1, Col: 31): `image: ../Dockerfile` is outside of the action's folder",
+            "action.yml (Line: 1, Col: 31): `image: ../Dockerfile` is outside of the action's repository",
         );
         check(
             "runs: { using: docker, args: [a] }",
@@ -308,6 +314,31 @@ mod tests {
         check(
             "runs: { using: nodule, main: x }",
             "action.yml (Line: 1, Col: 16): 'using: nodule' is not supported, use 'docker', 'node12', 'node16', 'node20' or 'node24' instead.",
+        );
+    }
+
+    /// Actions of one repository share their files: `actions/cache/restore`, `gradle/actions/setup-gradle`.
+    #[test]
+    fn files_of_other_folders_of_the_repository() {
+        check_in(
+            "restore",
+            "runs: { using: node24, main: ../dist/m.js, post: '..\\dist\\q.js' }",
+            "node24 ../dist/m.js ..\\dist\\q.js if always() [] []",
+        );
+        check_in(
+            "a/b",
+            "runs: { using: docker, image: ../../docker/Dockerfile }",
+            "Dockerfile(\"../../docker/Dockerfile\") None None 0 None None [] []",
+        );
+        check_in(
+            "restore",
+            "runs: { using: node24, main: ../../m.js, pre: ../dist/../../p.js }",
+            "action.yml (Line: 1, Col: 30): `main: ../../m.js` is outside of the action's repository\naction.yml (Line: 1, Col: 47): `pre: ../dist/../../p.js` is outside of the action's repository",
+        );
+        check_in(
+            "restore",
+            "runs: { using: node24, main: /m.js }",
+            "action.yml (Line: 1, Col: 30): `main: /m.js` is outside of the action's repository",
         );
     }
 }

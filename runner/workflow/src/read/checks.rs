@@ -23,6 +23,8 @@ pub(super) struct Checks<'a> {
     pub(super) findings: Vec<Diagnostic>,
     /// Goes on where GitHub stops, to find all that is wrong, with these repairs in the first file.
     pub(super) explore: Option<&'a Repairs>,
+    /// Of an action: its folder below the root of its repository.
+    pub(super) folder: &'a str,
     /// The file that is being read.
     source: Option<SourceFile>,
     /// Jobs of all files.
@@ -35,7 +37,8 @@ impl<'a> Checks<'a> {
     /// Nothing found yet.
     pub(super) fn new(options: &'a ReadOptions) -> Self {
         let success = condition::default_condition();
-        Self { options, errors: Vec::new(), findings: Vec::new(), explore: None, source: None, jobs: 0, success }
+        let (errors, findings) = (Vec::new(), Vec::new());
+        Self { options, errors, findings, explore: None, folder: "", source: None, jobs: 0, success }
     }
 
     /// Whether the next stage is read too.

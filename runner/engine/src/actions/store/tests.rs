@@ -182,7 +182,7 @@ async fn f02_f19_a_branch_called_as_a_tag_or_a_commit_takes_nothing_over() {
 fn uses_of(folder: &Path) -> Vec<workflow::model::Step> {
     let text = std::fs::read_to_string(folder.join("action.yml")).unwrap();
     let file = workflow::source::SourceFile::new("action.yml", text.as_str());
-    match workflow::read::read_action(file, &workflow::read::ReadOptions::default()).action.unwrap().runs {
+    match workflow::read::read_action(file, "", &workflow::read::ReadOptions::default()).action.unwrap().runs {
         workflow::action::ActionRuns::Composite(steps) => steps,
         other @ (workflow::action::ActionRuns::Script(_) | workflow::action::ActionRuns::Container(_)) => {
             panic!("{other:?}")

@@ -280,7 +280,7 @@ impl Walk<'_> {
         let file = ["action.yml", "action.yaml"]
             .iter()
             .find_map(|name| self.around.files.read(&format!("./{below}{name}"))?.ok())?;
-        let (action, errors) = read_action_among(file, self.sources, self.around.options);
+        let (action, errors) = read_action_among(file, folder, self.sources, self.around.options);
         self.unreadable(&errors);
         let action = Rc::new(action?);
         self.local.insert(folder.to_owned(), Some(Rc::clone(&action)));

@@ -22,7 +22,7 @@ pub(super) fn audit(workflow: &Workflow, sources: &mut SourceMap, beside: Beside
         let name = file.name().to_owned();
         let known = sources.iter().position(|source| source.name() == name);
         let mut apart = SourceMap::default();
-        let (action, _) = read_action_among(file, known.map_or(&mut *sources, |_| &mut apart), beside.options);
+        let (action, _) = read_action_among(file, &folder, known.map_or(&mut *sources, |_| &mut apart), beside.options);
         let Some(ActionRuns::Composite(steps)) = action.map(|action| action.runs) else { continue };
         open.extend(folders(&steps));
         // The check has read it already, and its diagnostics are in that reading's file.
