@@ -120,7 +120,7 @@ fn wanted(paths: &[PathBuf], root: Option<&Path>, settings: &Settings) -> Result
         }
         for folder in folders {
             files.extend(
-                files::search(&folder, true)
+                files::search(&folder, false)
                     .map_err(|error| Failure::environment(format!("cannot read `{}`: {error}", folder.display())))?,
             );
         }

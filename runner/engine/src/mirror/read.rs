@@ -120,7 +120,7 @@ impl<'repository> WorkflowSources<'repository> {
             let Some(tree) = self.folder(&folder) else { continue };
             for entry in &tree {
                 let Ok(name) = entry.name() else { continue };
-                if entry.kind() == Some(ObjectType::Blob) && is_workflow(name) {
+                if entry.kind() == Some(ObjectType::Blob) && is_workflow(&folder, name) {
                     paths.push(format!("{folder}/{name}"));
                 }
             }
@@ -233,10 +233,11 @@ fn refused(code: &'static str, message: String, help: &str) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(Code(code), None, message).help(help))
 }
 
-/// Whether a file's name is that of a workflow; `action.yml` is that of an action.
-fn is_workflow(name: &str) -> bool {
+/// Whether a file's name is that of a workflow. In a folder where other files may be too, `action.yml` is that of an action.
+fn is_workflow(folder: &str, name: &str) -> bool {
     let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
-    stem.is_some_and(|stem| !stem.is_empty() && !matches!(stem, "action" | "docker-compose" | "compose"))
+    let is_other = |stem| matches!(stem, "action" | "docker-compose" | "compose") && !WORKFLOW_FOLDERS.contains(&folder);
+    stem.is_some_and(|stem| !stem.is_empty() && !is_other(stem))
 }
 
 fn plain_path(path: &str) -> Option<()> {

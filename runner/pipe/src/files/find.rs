@@ -35,14 +35,17 @@ pub fn folders(root: &Path, configured: Option<&[PathBuf]>) -> Vec<PathBuf> {
 }
 
 /// The workflow files of a folder, sorted: those of its workflow folder where it has one (a repository), else every
-/// `.yml` and `.yaml` in it and, with `recurse`, below it. Symbolic links to folders are not followed.
+/// `.yml` and `.yaml` in it and, with `recurse`, below it. Symbolic links to folders are not followed. Of a workflow folder all
+/// such files are workflows, however they are called, and what lies below it is none, as on GitHub.
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn search(folder: &Path, recurse: bool) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let start = default_folder(folder);
-    walk(start.as_deref().unwrap_or(folder), (recurse, is_workflow), DEPTH_MAX, &mut found)?;
+    let start = start.as_deref().unwrap_or(folder);
+    let kind: (bool, Kind) = if is_usual(start) { (false, is_yaml) } else { (recurse, is_workflow) };
+    walk(start, kind, DEPTH_MAX, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -85,16 +88,24 @@ fn walk(folder: &Path, (recurse, kind): (bool, Kind), depth: usize, found: &mut 
     Ok(())
 }
 
-/// Whether a file's name is that of a workflow; `action.yml` is that of an action.
+/// Whether a folder is one in which nothing but workflows is.
+fn is_usual(folder: &Path) -> bool {
+    FOLDERS.iter().any(|workflows| folder.ends_with(workflows))
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
+}
+
+/// Whether a file's name is that of a workflow where other files are too; `action.yml` is that of an action.
 fn is_workflow(path: &Path) -> bool {
-    let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-    yaml && path.file_stem().is_some_and(|stem| stem != "action" && stem != "docker-compose" && stem != "compose")
+    is_yaml(path) && path.file_stem().is_some_and(|stem| stem != "action" && stem != "docker-compose" && stem != "compose")
 }
 
 /// Whether a file is that of an action, wherever it lies but among workflows.
 pub fn is_action(path: &Path) -> bool {
     let named = ["action.yml", "action.yaml"].iter().any(|name| path.file_name().is_some_and(|own| own == *name));
-    named && !path.parent().is_some_and(|folder| FOLDERS.iter().any(|workflows| folder.ends_with(workflows)))
+    named && !path.parent().is_some_and(is_usual)
 }
 
 #[cfg(test)]
@@ -121,6 +132,8 @@ mod tests {
         check(&["b.yml", "x/a.yml"], false, &["b.yml"]);
         check(&["b.yml", ".github/workflows/ci.yml", ".gitea/workflows/g.yml"], true, &[".github/workflows/ci.yml"]);
         check(&["b.yml", ".forgejo/workflows/ci.yml"], true, &[".forgejo/workflows/ci.yml"]);
+        let names = [".github/workflows/action.yml", ".github/workflows/compose.yaml", ".github/workflows/data/labels.yml"];
+        check(&names, true, &names[..2]);
     }
 
     fn check_actions(files: &[&str], expected: &[&str]) {

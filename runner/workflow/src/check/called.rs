@@ -48,7 +48,7 @@ fn wrong_reference(written: &str) -> Option<(String, String)> {
     }
     let (path, version) = written.split_once('@').map_or((written, None), |(path, version)| (path, Some(version)));
     let is_file = path.ends_with(".yml") || path.ends_with(".yaml");
-    if written.starts_with("./") {
+    if written.starts_with("./") || written.starts_with("$/") {
         if version.is_some() {
             let message =
                 "a workflow of this repository is called at the same commit, so it takes no version".to_owned();

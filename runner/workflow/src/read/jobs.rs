@@ -118,7 +118,10 @@ fn read_kind(written: &Token, steps: Vec<Step>) -> JobKind {
             Some(token) if token.as_str() == Some("inherit") => Secrets::Inherit,
             Some(token) => Secrets::Mapping(token.clone()),
         };
-        let reference = Spanned::new(uses.as_str().unwrap_or_default().to_owned(), uses.span);
+        // `$/path` is of the repository that the workflow is in, at its commit: what `./path` is in a call.
+        let written = uses.as_str().unwrap_or_default();
+        let called = written.strip_prefix("$/").map_or_else(|| written.to_owned(), |path| format!("./{path}"));
+        let reference = Spanned::new(called, uses.span);
         return JobKind::Call(Box::new(ReusableCall { reference, inputs: value("with"), secrets, called: None }));
     }
     JobKind::Steps(Box::new(StepsJob {

@@ -26,15 +26,17 @@ pub(super) fn id_name(uses: &Uses) -> String {
     match uses {
         Uses::Docker { image } if image.is_empty() => "run".to_owned(),
         Uses::Docker { image } => image.clone(),
+        Uses::Local { path } if is_self_repository(path) => "selfRepository".to_owned(),
         Uses::Local { .. } => "self".to_owned(),
         Uses::Repository { repository, .. } => repository.clone(),
         Uses::BuiltIn { name, .. } => format!("{BUILT_IN}/{name}"),
     }
 }
 
-/// `$/path`: from the root of the repository that the workflow itself is in.
+/// `$/path`: from the root of the repository that the workflow itself is in, `$/` that root. See
+/// <https://github.blog/changelog/2026-07-30-reference-same-repository-actions-with-self-repository-syntax/>.
 fn is_self_repository(text: &str) -> bool {
-    text.strip_prefix("$/").is_some_and(|path| !path.trim_start_matches('/').is_empty())
+    text.starts_with("$/")
 }
 
 fn remote(text: &str) -> Option<Uses> {
@@ -70,7 +72,8 @@ mod tests {
             ("docker://", "run"),
             ("./.github/actions/a", "self"),
             (".\\a", "self"),
-            ("$/a", "self"),
+            ("$/a", "selfRepository"),
+            ("$/", "selfRepository"),
             ("actions/aws/ec2@main", "actions/aws"),
             ("actions/checkout@v4", "actions/checkout"),
             ("pipe/docker-build@v1", "pipe/docker-build"),
@@ -80,7 +83,7 @@ mod tests {
             assert_eq!(id_name(&uses), id, "{text}");
             assert_eq!(uses.text(), text);
         }
-        for text in ["$$docker://alpine:3.8", "...docker://a", "badrepo@invalid", "a/b", "a/b@", "a/b@c@d", "", "$/"]
+        for text in ["$$docker://alpine:3.8", "...docker://a", "badrepo@invalid", "a/b", "a/b@", "a/b@c@d", "", "$"]
             .into_iter()
             .chain(["pipe/", "pipe", "pipe/a/b", "pipe/scan@", "Pipe/scan"])
         {

@@ -25,6 +25,7 @@ const MISSING_INPUT: Code = Code("P0420");
 const WRONG_INPUT: Code = Code("P0421");
 const ONLY_HERE: Code = Code("P0422");
 const OF_ITSELF: Code = Code("P0423");
+const USES: Code = Code("P0405");
 
 /// Whether a diagnostic tells that a step would fail for what is written in the workflow: nothing of such a workflow is run.
 #[must_use]
@@ -90,7 +91,13 @@ impl Walk<'_> {
         for (step, _) in flatten(steps) {
             let StepKind::Uses { uses, with } = &step.kind else { continue };
             let name = match &uses.value {
-                Uses::Docker { .. } => continue,
+                Uses::Docker { image } => {
+                    if image.trim().is_empty() {
+                        let found = Diagnostic::error(USES, uses.span, "`docker://` names no image");
+                        self.diagnostics.push(found.help("write the image behind it, such as `docker://alpine:3.22`"));
+                    }
+                    continue;
+                }
                 Uses::Local { path } => {
                     let always = step.condition_span.is_none();
                     self.local(path, (uses.span, always), with.as_ref());
