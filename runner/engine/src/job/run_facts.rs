@@ -29,6 +29,7 @@ impl PlacedJobs {
             base_ref: text("base_ref"),
             default_branch: path(&["event", "repository", "default_branch"]),
             fork: path(&["event", "pull_request", "head", "repo", "fork"]) == "true",
+            cache_mode: order.job.cache_mode,
             home: placed.paths.home.clone().or_else(|| std::env::var("HOME").ok()).unwrap_or_default(),
             state: settings.state.clone(),
             claims: OF_GITHUB

@@ -123,6 +123,7 @@ impl PlacedJobs {
             default_branch: &facts.default_branch,
             trusted: settings.keeper.trusted,
             fork: facts.fork,
+            mode: facts.cache_mode,
         });
         ServedJob {
             socket: placed.record.run_directory.host.join(SOCKET),

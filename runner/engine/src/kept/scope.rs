@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use workflow::model::CacheMode;
+
 /// The scopes of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheScopes {
@@ -31,20 +33,25 @@ pub struct RunOfCaches<'a> {
     pub trusted: bool,
     /// Whether its event is of a fork.
     pub fork: bool,
+    /// `cache-mode:` of the job, where it has one.
+    pub mode: Option<CacheMode>,
 }
 
 impl CacheScopes {
     /// Those of a run.
     #[must_use]
     pub fn of(run: RunOfCaches<'_>) -> Self {
-        let RunOfCaches { event, git_ref, base_ref, default_branch, trusted, fork } = run;
+        let RunOfCaches { event, git_ref, base_ref, default_branch, trusted, fork, mode } = run;
         let own = if trusted { git_ref.to_owned() } else { format!("untrusted {git_ref}") };
         let branch = |name: &str| if name.is_empty() { String::new() } else { format!("refs/heads/{name}") };
         let mut readable = vec![own.clone(), branch(base_ref), branch(default_branch)];
         let mut seen = HashSet::new();
         readable.retain(|scope| !scope.is_empty() && seen.insert(scope.clone()));
+        readable.retain(|_| mode.is_none_or(CacheMode::may_restore));
+        let by_mode = mode.filter(|mode| !mode.may_save());
         let refused = (fork && event != "pull_request")
-            .then(|| format!("an event of a fork (`{event}`) may not write to the caches of this repository"));
+            .then(|| format!("an event of a fork (`{event}`) may not write to the caches of this repository"))
+            .or_else(|| by_mode.map(|mode| format!("`cache-mode: {}` lets this job save no cache", mode.word())));
         Self { own, readable, refused }
     }
 }
@@ -62,6 +69,7 @@ mod tests {
             default_branch: "main",
             trusted: false,
             fork: true,
+            mode: None,
         };
         let fork = CacheScopes::of(run);
         assert_eq!(fork.own, "untrusted refs/pull/1/merge");
@@ -80,5 +88,30 @@ mod tests {
         let posing = CacheScopes::of(RunOfCaches { git_ref: "refs/heads/main", ..run });
         assert!(!main.readable.contains(&posing.own));
         assert!(CacheScopes::of(RunOfCaches { event: "pull_request_target", ..run }).refused.is_some());
+    }
+
+    #[test]
+    fn a_mode_takes_away() {
+        let run = |mode| RunOfCaches {
+            event: "push",
+            git_ref: "refs/heads/main",
+            base_ref: "",
+            default_branch: "main",
+            trusted: true,
+            fork: false,
+            mode: CacheMode::from_name(mode),
+        };
+        for (mode, reads, writes) in [
+            ("", true, true),
+            ("read", true, false),
+            ("write", true, true),
+            ("write-only", false, true),
+            ("none", false, false),
+        ] {
+            let scopes = CacheScopes::of(run(mode));
+            assert_eq!((!scopes.readable.is_empty(), scopes.refused.is_none()), (reads, writes), "{mode}");
+        }
+        let fork = CacheScopes::of(RunOfCaches { event: "pull_request_target", fork: true, ..run("write") });
+        assert!(fork.refused.is_some(), "a mode gives nothing that the run has not");
     }
 }

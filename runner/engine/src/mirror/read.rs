@@ -236,7 +236,8 @@ fn refused(code: &'static str, message: String, help: &str) -> Box<Diagnostic> {
 /// Whether a file's name is that of a workflow. In a folder where other files may be too, `action.yml` is that of an action.
 fn is_workflow(folder: &str, name: &str) -> bool {
     let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
-    let is_other = |stem| matches!(stem, "action" | "docker-compose" | "compose") && !WORKFLOW_FOLDERS.contains(&folder);
+    let is_other =
+        |stem| matches!(stem, "action" | "docker-compose" | "compose") && !WORKFLOW_FOLDERS.contains(&folder);
     stem.is_some_and(|stem| !stem.is_empty() && !is_other(stem))
 }
 

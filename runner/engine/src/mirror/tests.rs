@@ -313,7 +313,11 @@ async fn workflows_are_read_from_a_commit() {
     let world = World::new();
     world.there.write(".github/workflows/b.yml", "on: push").write(".github/workflows/a.yaml", "\u{feff}on: push");
     world.there.write(".github/workflows/deep/c.yml", "on: push").write(".github/workflows/action.yml", "x");
-    world.there.write("shared/action.yml", "x").write(".github/workflows/empty.yml", " \n").write("shared/x.yml", "on: workflow_call");
+    world
+        .there
+        .write("shared/action.yml", "x")
+        .write(".github/workflows/empty.yml", " \n")
+        .write("shared/x.yml", "on: workflow_call");
     world.there.link(".github/workflows/link.yml", "../../shared/x.yml").link("out.yml", "../../etc/passwd");
     world.there.link("loop.yml", "loop.yml");
     let first = world.there.commit("workflows").to_string();
@@ -324,7 +328,8 @@ async fn workflows_are_read_from_a_commit() {
     world.bring("main", &third).await.unwrap();
     let repository = &crate::git::open(&world.mirrors.folder(7)).unwrap();
     let paths = |id: &str| WorkflowSources::of(repository, id).unwrap().paths();
-    let names = ["a.yaml", "action.yml", "b.yml", "empty.yml", "link.yml"].map(|name| format!(".github/workflows/{name}"));
+    let names =
+        ["a.yaml", "action.yml", "b.yml", "empty.yml", "link.yml"].map(|name| format!(".github/workflows/{name}"));
     assert_eq!(paths(&first).unwrap(), names);
     assert_eq!(paths(&second).unwrap(), ["shared/x.yml"]);
     let wrong = paths(&third).unwrap_err().message;

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 pub use workflow::catalogue::InputFacts;
 use workflow::catalogue::{ActionFacts, Catalogue};
+use workflow::model::CacheMode;
 use workflow::secret::{Names, Secret};
 
 use crate::job::{SharedMasker, StepLog};
@@ -160,6 +161,8 @@ pub struct RunFactsForAction {
     pub default_branch: String,
     /// Whether a fork's commit is what the event is about.
     pub fork: bool,
+    /// What the job may do with caches, where its workflow says so.
+    pub cache_mode: Option<CacheMode>,
     /// `HOME` of the job.
     pub home: String,
     /// Folder for what runs leave to later runs of the same repository (state, not cache).

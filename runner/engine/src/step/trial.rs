@@ -91,6 +91,7 @@ impl Trial {
                 base_ref: String::new(),
                 default_branch: "main".into(),
                 fork: false,
+                cache_mode: None,
                 home: "/root".into(),
                 claims: BTreeMap::new(),
                 kept: Kept::new(&scratch.join("state"), KeptRules::default()),

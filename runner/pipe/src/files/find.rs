@@ -99,7 +99,8 @@ fn is_yaml(path: &Path) -> bool {
 
 /// Whether a file's name is that of a workflow where other files are too; `action.yml` is that of an action.
 fn is_workflow(path: &Path) -> bool {
-    is_yaml(path) && path.file_stem().is_some_and(|stem| stem != "action" && stem != "docker-compose" && stem != "compose")
+    is_yaml(path)
+        && path.file_stem().is_some_and(|stem| stem != "action" && stem != "docker-compose" && stem != "compose")
 }
 
 /// Whether a file is that of an action, wherever it lies but among workflows.
@@ -132,7 +133,8 @@ mod tests {
         check(&["b.yml", "x/a.yml"], false, &["b.yml"]);
         check(&["b.yml", ".github/workflows/ci.yml", ".gitea/workflows/g.yml"], true, &[".github/workflows/ci.yml"]);
         check(&["b.yml", ".forgejo/workflows/ci.yml"], true, &[".forgejo/workflows/ci.yml"]);
-        let names = [".github/workflows/action.yml", ".github/workflows/compose.yaml", ".github/workflows/data/labels.yml"];
+        let names =
+            [".github/workflows/action.yml", ".github/workflows/compose.yaml", ".github/workflows/data/labels.yml"];
         check(&names, true, &names[..2]);
     }
 

@@ -101,6 +101,7 @@ impl World {
             default_branch: "main",
             trusted: facts.trusted,
             fork: facts.fork,
+            mode: None,
         });
         let served = ServedJob {
             socket: work.join("unused"),

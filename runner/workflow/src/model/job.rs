@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{CallInput, CallOutput, CallSecret, JobId, Permissions, Step};
+use super::{CacheMode, CallInput, CallOutput, CallSecret, JobId, Permissions, Step};
 use crate::expression::Expression;
 use crate::source::{FileId, Span, Spanned};
 use crate::template::Token;
@@ -27,6 +27,8 @@ pub struct Job {
     /// `permissions:`, or where absent those of its workflow, or else those that its caller was given. `None` means the
     /// repository's default.
     pub permissions: Option<Permissions>,
+    /// `cache-mode:`, or that of its workflow, within what its caller may do. `None` means GitHub's default.
+    pub cache_mode: Option<CacheMode>,
     /// `strategy:`.
     pub strategy: Option<Strategy>,
     /// `concurrency:`.

@@ -4,6 +4,7 @@
 //! whatever is settled when the file is read has a type. See
 //! <https://docs.github.com/en/actions/writing-workflows/workflow-syntax-for-github-actions>.
 
+mod cache_mode;
 mod id;
 mod job;
 mod permissions;
@@ -11,6 +12,7 @@ mod step;
 mod triggers;
 mod workflow;
 
+pub use cache_mode::CacheMode;
 pub use id::{JobId, StepId};
 pub use job::{CallDefinitions, CalledWorkflow, Job, JobKind, ReusableCall, Secrets, StepsJob, Strategy};
 pub use permissions::{PermissionLevel, Permissions, SCOPES, SHORTHAND_SCOPES};

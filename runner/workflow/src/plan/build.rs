@@ -295,6 +295,7 @@ fn without_called(job: &Job) -> Job {
         condition: job.condition.clone(),
         condition_span: job.condition_span,
         permissions: job.permissions.clone(),
+        cache_mode: job.cache_mode,
         strategy: job.strategy.clone(),
         concurrency: job.concurrency.clone(),
         continue_on_error: job.continue_on_error.clone(),

@@ -91,6 +91,7 @@ fn job(id: &str, json: &Json) -> Job {
         condition: condition(json),
         condition_span: json.get("if").map(|_| Span::default()),
         permissions: None,
+        cache_mode: None,
         strategy: json.get("strategy").map(strategy),
         concurrency: json.get("concurrency").map(token),
         continue_on_error: None,

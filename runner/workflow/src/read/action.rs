@@ -41,7 +41,8 @@ pub(crate) fn read_among(
     sources: &mut SourceMap,
     options: &ReadOptions,
 ) -> (Option<Action>, Vec<ReadError>) {
-    let mut checks = Checks { folder, ..Checks::new(options) };
+    let mut checks = Checks::new(options);
+    checks.folder = folder;
     let id = sources.add(file.clone());
     checks.enter(file.clone());
     let mut budget = Budget::new(options.limits);

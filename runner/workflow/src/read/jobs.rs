@@ -11,7 +11,7 @@ use super::checks::Checks;
 use super::condition::{self, Owner};
 use super::identifiers::Identifiers;
 use super::needs::{self, Waiting};
-use super::{permissions, settings, steps, strategy};
+use super::{cache_mode, permissions, settings, steps, strategy};
 use crate::model::{Job, JobId, JobKind, ReusableCall, Secrets, Step, StepsJob, Strategy};
 use crate::source::{Span, Spanned};
 use crate::template::Token;
@@ -97,6 +97,7 @@ fn read_job(checks: &mut Checks<'_>, key: &Token, written: &Token) -> Job {
         condition: condition.unwrap_or_else(|| checks.success()),
         condition_span: written.get("if").map(|token| token.span),
         permissions: written.get("permissions").map(permissions::read),
+        cache_mode: cache_mode::read(written),
         strategy: parts.strategy,
         concurrency: written.get("concurrency").cloned(),
         continue_on_error: written.get("continue-on-error").cloned(),

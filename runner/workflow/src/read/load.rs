@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::checks::Checks;
 use super::triggers::string;
-use super::{WorkflowFiles, call, jobs, permissions, root, settings, triggers};
+use super::{WorkflowFiles, cache_mode, call, jobs, permissions, root, settings, triggers};
 use crate::model::{CalledWorkflow, Job, JobId, JobKind, Permissions, ReusableCall, Workflow};
 use crate::schema::{Schema, WORKFLOW_ROOT, WORKFLOW_ROOT_RELAXED};
 use crate::source::{FileId, SourceFile, SourceMap, Spanned};
@@ -58,7 +58,7 @@ impl<'a> Loader<'a> {
 
     /// Reads what a job calls, if it calls anything that can be had.
     fn load(&mut self, job: &mut Job, depth: usize) {
-        let Job { id, kind, permissions, .. } = job;
+        let Job { id, kind, permissions, cache_mode, .. } = job;
         let JobKind::Call(call) = kind else { return };
         if depth > self.checks.options.nested_workflows_max {
             let most = self.checks.options.nested_workflows_max;
@@ -72,6 +72,9 @@ impl<'a> Loader<'a> {
             error.come_from_call(reference);
         }
         call.called = called.map(Box::new);
+        if let Some(called) = &mut call.called {
+            cache_mode::limit(*cache_mode, called.jobs.values_mut());
+        }
         if let (Some(called), true) = (&mut call.called, self.checks.may_go_on()) {
             self.load_calls(called.jobs.values_mut(), depth + 1);
         }
@@ -140,6 +143,7 @@ impl<'a> Loader<'a> {
             }
         }
         root::pass_down(own.as_ref().or(allowed), read_jobs.values_mut());
+        cache_mode::pass_down(written, read_jobs.values_mut());
         let trigger = trigger.unwrap_or_default();
         let value = |key: &str| written.get(key).cloned();
         CalledWorkflow {

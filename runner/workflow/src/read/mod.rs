@@ -5,6 +5,7 @@
 //! Follows <https://docs.github.com/en/actions/writing-workflows/workflow-syntax-for-github-actions>.
 
 mod action;
+mod cache_mode;
 mod call;
 mod checks;
 mod condition;

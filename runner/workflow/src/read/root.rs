@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::checks::Checks;
 use super::triggers::string;
-use super::{jobs, permissions, settings, triggers};
+use super::{cache_mode, jobs, permissions, settings, triggers};
 use crate::model::{Job, Permissions, Triggers, Workflow};
 use crate::template::Token;
 
@@ -25,6 +25,7 @@ pub(super) fn read(checks: &mut Checks<'_>, written: &Token, path: &str) -> Work
     let value = |key: &str| written.get(key).cloned();
     let permissions = written.get("permissions").map(permissions::read);
     pass_down(permissions.as_ref(), read_jobs.values_mut());
+    cache_mode::pass_down(written, read_jobs.values_mut());
     Workflow {
         path: path.to_owned(),
         name: written.get("name").and_then(string),

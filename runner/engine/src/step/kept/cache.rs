@@ -283,6 +283,7 @@ fn scopes(call: &ActionCall<'_>) -> CacheScopes {
         default_branch: &run.default_branch,
         trusted: run.keeper.trusted,
         fork: run.fork,
+        mode: run.cache_mode,
     })
 }
 
