@@ -78,7 +78,13 @@ pub(super) fn claims(
     if let Some(environment) = whose.environment {
         claims.insert("environment".to_owned(), environment.into());
     }
-    let sub = subject(&claims, subjects.of(&text("repository")))?;
+    let form = subjects.of(&text("repository"));
+    for (name, id) in [("repository_owner_id", form.owner_id), ("repository_id", form.repository_id)] {
+        if let Some(id) = id.filter(|_| text(name).is_empty()) {
+            claims.insert(name.to_owned(), id.to_string().into());
+        }
+    }
+    let sub = subject(&claims, form)?;
     for (name, value) in [
         ("iss", json!(issuer)),
         ("aud", json!(whose.audience)),
@@ -97,25 +103,37 @@ pub(super) fn claims(
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::subject::SubjectKey;
+    use super::super::subject::{SubjectForm, SubjectKey};
     use super::*;
 
-    /// The `sub` of a job of `O/r`, where `keys` are those of that repository.
-    fn sub(event: &str, git_ref: &str, environment: Option<&str>, keys: &[&str]) -> Result<String, Lacking> {
-        let called = "o/auto/.github/workflows/oidc.yml@refs/heads/main";
-        let github = json!({
+    /// What a job of `O/r` says of itself.
+    fn github(event: &str, git_ref: &str) -> Json {
+        json!({
             "repository": "O/r", "event_name": event, "ref": git_ref, "actor": "a", "run_id": 7, "head_ref": "",
-            "job_workflow_ref": called, "workflow_ref": "O/r/.github/workflows/ci.yml@refs/heads/main",
+            "job_workflow_ref": CALLED, "workflow_ref": "O/r/.github/workflows/ci.yml@refs/heads/main",
             "repository_owner": "O", "repository_id": "", "repository_visibility": "public",
-        });
-        let whose = TokenFor { github: &github, environment, audience: "x" };
-        let keys = keys.iter().map(|key| SubjectKey::parse(key).unwrap()).collect();
+        })
+    }
+
+    const CALLED: &str = "o/auto/.github/workflows/oidc.yml@refs/heads/main";
+
+    fn form(keys: &[&str], immutable: bool) -> SubjectForm {
+        SubjectForm {
+            keys: keys.iter().map(|key| SubjectKey::parse(key).unwrap()).collect(),
+            immutable,
+            ..SubjectForm::default()
+        }
+    }
+
+    /// The `sub` of a job of `O/r`, where `form` is that of this repository.
+    fn sub(github: &Json, environment: Option<&str>, form_of_it: SubjectForm) -> Result<String, Lacking> {
+        let whose = TokenFor { github, environment, audience: "x" };
         // Whatever others have.
-        let all = vec![SubjectKey::parse("sha").unwrap()];
-        let subjects = Subjects { all, repositories: BTreeMap::from([("o/r".to_owned(), keys)]) };
+        let repositories = BTreeMap::from([("o/r".to_owned(), form_of_it)]);
+        let subjects = Subjects { all: form(&["sha"], false), repositories };
         let claims = claims("https://ci.example", whose, &subjects, "id", 1_000)?;
         assert_eq!((&claims["exp"], &claims["aud"], &claims["run_id"]), (&json!(1_300), &json!("x"), &json!("7")));
-        assert_eq!(claims["job_workflow_ref"], json!(called));
+        assert_eq!(claims["job_workflow_ref"], json!(CALLED));
         Ok(claims["sub"].as_str().unwrap().to_owned())
     }
 
@@ -149,15 +167,55 @@ mod tests {
             ("push", "r", None, &["event_name", "head_ref"], "event_name:push:head_ref:"),
             ("push", "r", Some("a:repo:x/y"), &["environment"], "environment:a%3Arepo%3Ax/y"),
         ] {
-            assert_eq!(sub(event, git_ref, environment, keys).as_deref(), Ok(expect));
+            assert_eq!(sub(&github(event, git_ref), environment, form(keys, false)).as_deref(), Ok(expect));
+        }
+    }
+
+    #[test]
+    fn d10_immutable_subjects_have_ids_behind_names_whatever_else_they_are_made_of() {
+        let known = |event: &str, repository: &str| {
+            let mut github = github(event, "refs/heads/main");
+            github["repository"] = json!(repository);
+            github["repository_id"] = json!("456789");
+            github["repository_owner_id"] = json!("123456");
+            github
+        };
+        for (event, environment, keys, expect) in [
+            ("push", None, &[][..], "repo:O@123456/r@456789:ref:refs/heads/main"),
+            ("pull_request", None, &[], "repo:O@123456/r@456789:pull_request"),
+            ("push", Some("prod"), &[], "repo:O@123456/r@456789:environment:prod"),
+            ("push", None, &["repo", "actor"], "repo:O@123456/r@456789:actor:a"),
+            // What has no `repo` is as it was.
+            ("push", None, &["repository_id"], "repository_id:456789"),
+        ] {
+            assert_eq!(sub(&known(event, "O/r"), environment, form(keys, true)).as_deref(), Ok(expect));
+        }
+        // Names of other forges that would read as ids.
+        let subjects = Subjects { all: form(&[], true), ..Subjects::default() };
+        let github_of = known("push", "a@1/b@2");
+        let whose = TokenFor { github: &github_of, environment: None, audience: "x" };
+        let made = claims("https://ci.example", whose, &subjects, "id", 1_000).unwrap();
+        assert_eq!(made["sub"], "repo:a%401@123456/b%402@456789:ref:refs/heads/main");
+        // What the event does not say the settings may, and what it says counts more than they.
+        let set = || SubjectForm { owner_id: Some(1), repository_id: Some(2), ..form(&[], true) };
+        let unknown = github("push", "refs/heads/main");
+        assert_eq!(sub(&unknown, None, set()).as_deref(), Ok("repo:O@1/r@2:ref:refs/heads/main"));
+        let known_too = sub(&known("push", "O/r"), None, set());
+        assert_eq!(known_too.as_deref(), Ok("repo:O@123456/r@456789:ref:refs/heads/main"));
+        // An id that nobody knows is no id that everybody has.
+        for claim in ["repository_owner_id", "repository_id"] {
+            let mut github = known("push", "O/r");
+            github[claim] = json!("");
+            let lacking = Lacking { claim, setting: "use-immutable-subject" };
+            assert_eq!(sub(&github, None, form(&[], true)), Err(lacking));
         }
     }
 
     #[test]
     fn what_subjects_are_made_of_is_supported() {
-        let known: Vec<_> =
-            super::super::subject::KEYS.iter().filter(|key| !matches!(**key, "repo" | "context")).collect();
-        assert!(known.iter().all(|key| supported().contains(*key)) && known.len() + 8 == supported().len());
+        let known: Vec<_> = SubjectKey::names().filter(|key| !matches!(*key, "repo" | "context")).collect();
+        // All but the seven of every token, and `repository`, which is `repo`.
+        assert!(known.iter().all(|key| supported().contains(key)) && known.len() + 8 == supported().len());
     }
 
     #[test]
@@ -167,7 +225,8 @@ mod tests {
             (&["repository_id"], "repository_id"),
             (&["repo", "sha", "environment"], "sha"),
         ] {
-            assert_eq!(sub("push", "refs/heads/main", None, keys), Err(Lacking { claim }));
+            let lacking = Lacking { claim, setting: "include-claim-keys" };
+            assert_eq!(sub(&github("push", "refs/heads/main"), None, form(keys, false)), Err(lacking));
         }
     }
 }

@@ -10,7 +10,7 @@ mod rsa;
 mod subject;
 
 pub use claims::{OF_GITHUB, TokenFor};
-pub use subject::{Lacking, SubjectKey, Subjects};
+pub use subject::{Lacking, SubjectForm, SubjectKey, Subjects};
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -240,6 +240,7 @@ mod tests {
             ("include-claim-keys = ['repository']", "2:23: `repository` is called `repo` in `sub`, as on GitHub"),
             ("include-claim-keys = []", "2:22: `include-claim-keys` names no claim; without it `sub` is as on GitHub"),
             ("include-claim-keys = ['repo', 'repo']", "2:31: `repo` is there twice"),
+            ("use-immutable-subject = 'yes'", "2:25: invalid type: string \"yes\", expected a boolean"),
             ("repositories.shop.use-default = true", "2:14: `shop` is no repository: write `owner/name`"),
             (
                 "repositories.'o/a'.use-default = true\nrepositories.'O/a'.use-default = true",
@@ -255,6 +256,10 @@ mod tests {
         let good = "[identity]\ninclude-claim-keys = ['repo', 'context', 'job_workflow_ref']";
         check(good, User, Ok(()));
         check(good, Repository, Err("1:1: a repository cannot say what identity tokens of its jobs are made of"));
+        let ids =
+            "[identity]\nuse-immutable-subject = true\n[identity.repositories.'o/a']\nowner-id = 1\nrepository-id = 2";
+        check(ids, User, Ok(()));
+        check(ids, Repository, Err("1:1: a repository cannot say what identity tokens of its jobs are made of"));
         check(
             "[identity]",
             Repository,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use engine::issuer::{SubjectKey, Subjects};
+use engine::issuer::{SubjectForm, SubjectKey, Subjects};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use toml::Spanned;
@@ -18,6 +18,8 @@ use workflow::diagnostic::suggest;
 pub struct IdentityTable {
     /// Of all repositories but those below.
     include_claim_keys: Option<Keys>,
+    /// Whether `repo` has ids behind the names, in all repositories but those below that say it.
+    use_immutable_subject: bool,
     /// By `owner/name`.
     repositories: IndexMap<Spanned<String>, RepositoryTable>,
 }
@@ -30,6 +32,12 @@ struct RepositoryTable {
     use_default: Option<Spanned<bool>>,
     /// Its own.
     include_claim_keys: Option<Keys>,
+    /// Its own.
+    use_immutable_subject: Option<bool>,
+    /// The ids that it has at its forge, for jobs whose event does not say them.
+    owner_id: Option<u64>,
+    /// The same.
+    repository_id: Option<u64>,
 }
 
 type Keys = Spanned<Vec<Spanned<String>>>;
@@ -69,17 +77,21 @@ impl IdentityTable {
         let plain = |keys: &Keys| -> Vec<_> {
             keys.get_ref().iter().filter_map(|key| SubjectKey::parse(key.get_ref())).collect()
         };
-        let own = |table: &RepositoryTable| match (&table.use_default, &table.include_claim_keys) {
-            (_, Some(keys)) => Some(plain(keys)),
-            (Some(default), None) if *default.get_ref() => Some(Vec::new()),
-            (Some(_) | None, None) => None,
+        let common = self.include_claim_keys.as_ref().map(plain).unwrap_or_default();
+        let own = |table: &RepositoryTable| SubjectForm {
+            keys: match (&table.use_default, &table.include_claim_keys) {
+                (_, Some(keys)) => plain(keys),
+                (Some(default), None) if *default.get_ref() => Vec::new(),
+                (Some(_) | None, None) => common.clone(),
+            },
+            immutable: table.use_immutable_subject.unwrap_or(self.use_immutable_subject),
+            owner_id: table.owner_id,
+            repository_id: table.repository_id,
         };
-        let repositories: BTreeMap<_, _> = self
-            .repositories
-            .iter()
-            .filter_map(|(name, table)| Some((name.get_ref().to_lowercase(), own(table)?)))
-            .collect();
-        Subjects { all: self.include_claim_keys.as_ref().map(plain).unwrap_or_default(), repositories }
+        let repositories: BTreeMap<_, _> =
+            self.repositories.iter().map(|(name, table)| (name.get_ref().to_lowercase(), own(table))).collect();
+        let all = SubjectForm { keys: common, immutable: self.use_immutable_subject, ..SubjectForm::default() };
+        Subjects { all, repositories }
     }
 }
 
@@ -94,9 +106,9 @@ fn problem_of(keys: &Keys) -> Option<Mistake> {
             return Some((key.span(), "`repository` is called `repo` in `sub`, as on GitHub".to_owned(), None));
         }
         if SubjectKey::parse(name).is_none() {
-            let help =
-                suggest(name, SubjectKey::names().iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
-            let help = help.unwrap_or_else(|| format!("there are {}", SubjectKey::names().join(", ")));
+            let help = suggest(name, SubjectKey::names()).map(|meant| format!("did you mean `{meant}`?"));
+            let all = || SubjectKey::names().collect::<Vec<_>>().join(", ");
+            let help = help.unwrap_or_else(|| format!("there are {}", all()));
             return Some((key.span(), format!("`{name}` is no claim that `sub` can be made of"), Some(help)));
         }
         if keys.get_ref()[..at].iter().any(|one| one.get_ref() == name) {
@@ -112,14 +124,24 @@ mod tests {
 
     #[test]
     fn repositories_have_their_own_the_common_or_githubs_form() {
-        let text = "include-claim-keys = ['repo', 'context', 'actor']\n[repositories.'Octo/Shop']\n\
-                    include-claim-keys = ['job_workflow_ref']\n[repositories.'octo/old']\nuse-default = true\n\
-                    [repositories.'octo/new']\nuse-default = false";
+        let text = "include-claim-keys = ['repo', 'context', 'actor']\nuse-immutable-subject = true\n\
+                    [repositories.'Octo/Shop']\ninclude-claim-keys = ['job_workflow_ref']\n\
+                    [repositories.'octo/old']\nuse-default = true\nuse-immutable-subject = false\n\
+                    [repositories.'octo/new']\nuse-default = false\nowner-id = 1\nrepository-id = 2";
         let table: IdentityTable = toml::from_str(text).unwrap();
         assert_eq!(table.problem(), None);
-        let keys = |names: &[&str]| names.iter().map(|name| SubjectKey::parse(name).unwrap()).collect::<Vec<_>>();
-        let own = [("octo/old", keys(&[])), ("octo/shop", keys(&["job_workflow_ref"]))];
-        let repositories = own.map(|(name, keys)| (name.to_owned(), keys)).into();
-        assert_eq!(table.subjects(), Subjects { all: keys(&["repo", "context", "actor"]), repositories });
+        let form = |names: &[&str], immutable: bool| {
+            let keys = names.iter().map(|name| SubjectKey::parse(name).unwrap()).collect();
+            SubjectForm { keys, immutable, ..SubjectForm::default() }
+        };
+        let common = form(&["repo", "context", "actor"], true);
+        let own = [
+            ("octo/new", SubjectForm { owner_id: Some(1), repository_id: Some(2), ..common.clone() }),
+            ("octo/old", form(&[], false)),
+            ("octo/shop", form(&["job_workflow_ref"], true)),
+        ];
+        let repositories = own.map(|(name, form)| (name.to_owned(), form)).into();
+        assert_eq!(table.subjects(), Subjects { all: common, repositories });
+        assert_eq!(toml::from_str::<IdentityTable>("").unwrap().subjects(), Subjects::default());
     }
 }

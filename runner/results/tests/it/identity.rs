@@ -61,6 +61,17 @@ async fn d10_a_subject_is_made_of_what_the_repository_lists_or_is_none() {
     let job = world.job(Facts { run: 2, ..facts }).await;
     let error = job.drive("id-token", json!({ "audience": "x" })).await.unwrap_err();
     assert!(error.contains("403") && error.contains("`environment` in `sub`"), "{error}");
+    // With the ids of owner and repository, where they are known.
+    let facts = Facts { permissions: write(), repository: "o/numbered", run: 3, ..Facts::default() };
+    let job = world.job(facts.clone()).await;
+    let token = job.drive("id-token", json!({ "audience": "x" })).await.unwrap();
+    assert_eq!(claims(&job, token.as_str().unwrap()).await["sub"], json!("repo:o@1/numbered@2:ref:refs/heads/main"));
+    let job = world.job(Facts { run: 4, repository: "o/new", ..facts }).await;
+    let error = job.drive("id-token", json!({ "audience": "x" })).await.unwrap_err();
+    assert!(
+        error.contains("403") && error.contains("`repository_owner_id` in `sub` (`use-immutable-subject`)"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use engine::issuer::{Issuer, SubjectKey, Subjects};
+use engine::issuer::{Issuer, SubjectForm, SubjectKey, Subjects};
 use engine::kept::{CacheScopes, Keeper, Kept, KeptRules, RunOfCaches};
 use engine::sealing::{MasterKey, MasterKeys, Vault};
 use engine::serving::{Served, ServedJob};
@@ -140,8 +140,17 @@ impl World {
 fn results(root: &Path) -> Results {
     let keys = MasterKeys::of(vec![MasterKey::from_bytes([7; 32])]).unwrap();
     // Others have GitHub's own form.
-    let claims = ["repo", "environment"].map(|name| SubjectKey::parse(name).unwrap()).to_vec();
-    let subjects = Subjects { repositories: [("o/deployed".to_owned(), claims)].into(), ..Subjects::default() };
+    let keys_of = ["repo", "environment"].map(|name| SubjectKey::parse(name).unwrap()).to_vec();
+    let forms = [
+        ("o/deployed", SubjectForm { keys: keys_of, ..SubjectForm::default() }),
+        ("o/new", SubjectForm { immutable: true, ..SubjectForm::default() }),
+        (
+            "o/numbered",
+            SubjectForm { immutable: true, owner_id: Some(1), repository_id: Some(2), ..SubjectForm::default() },
+        ),
+    ];
+    let repositories = forms.map(|(name, form)| (name.to_owned(), form)).into();
+    let subjects = Subjects { repositories, ..Subjects::default() };
     let issuer = Issuer::new(root, Arc::new(Vault::new(keys)), subjects);
     Results { identity: Some(Identity { issuer, name: None }), ..Results::default() }
 }
