@@ -57,17 +57,24 @@ async fn begin(job: &Arc<Job>, request: Request<Incoming>) -> Result<Answer, Fau
 }
 
 async fn part(job: &Arc<Job>, id: u64, request: Request<Incoming>) -> Result<Answer, Fault> {
-    let range = request.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-    let first = range.and_then(|text| text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
-    let first = first.ok_or_else(|| Fault::invalid("`Content-Range: bytes FIRST-LAST/*` is missing"))?;
+    let range = request.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(part_of);
+    let (first, bytes) = range.ok_or_else(|| Fault::invalid("`Content-Range: bytes FIRST-LAST/*` is missing"))?;
     let upload = job.uploads.get(id).ok_or_else(|| Fault::not_found("there is no such upload"))?;
-    let received = receive(&upload, request, |bytes| upload.place_at(first, bytes)).await;
+    // The client sends a stream, which has no `Content-Length`.
+    let received = receive(&upload, request, Some(bytes), |bytes| upload.place_at(first, bytes)).await;
     let done = match received {
         Ok(extent) => wrote(&upload, format!("at {first}"), extent).await,
         Err(refused) => Err(refused),
     };
     done.map_err(|(_, _, message)| Fault::invalid(message))?;
     Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Where a part begins, and its length.
+fn part_of(range: &str) -> Option<(u64, u64)> {
+    let (first, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, rest.split('/').next()?.parse().ok()?);
+    Some((first, last.checked_sub(first)?.checked_add(1)?))
 }
 
 async fn commit(job: &Arc<Job>, id: u64, request: Request<Incoming>) -> Result<Answer, Fault> {
@@ -82,5 +89,22 @@ async fn commit(job: &Arc<Job>, id: u64, request: Request<Incoming>) -> Result<A
     match saved.await? {
         Some(_) => Ok(empty(StatusCode::NO_CONTENT)),
         None => Err(Fault::exists("another job has saved a cache entry with this key")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn parts_say_where_they_begin_and_how_long_they_are() {
+        for (text, expected) in [
+            ("bytes 0-33554431/*", Some((0, 33_554_432))),
+            ("bytes 5-5/6", Some((5, 1))),
+            ("bytes 5-4/*", None),
+            ("bytes 0-18446744073709551615/*", None),
+            ("bytes 0-/*", None),
+            ("0-1/*", None),
+        ] {
+            assert_eq!(super::part_of(text), expected, "{text}");
+        }
     }
 }

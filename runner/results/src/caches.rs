@@ -62,7 +62,8 @@ pub(crate) fn reserve(job: &Job, key: &str, version: &str) -> Result<Result<u64,
         return Ok(Err(format!("there is a cache entry with the key {key} for {scope}; an entry is never changed")));
     }
     let what = What::Cache { key: key.to_owned(), version: version.to_owned() };
-    Ok(Ok(job.uploads.begin(what).map_err(Fault::internal)?))
+    let begun = job.uploads.begin_alone(what).map_err(Fault::internal)?;
+    Ok(begun.ok_or_else(|| format!("this job is saving a cache entry with the key {key} already")))
 }
 
 fn create(job: &Job, request: &Json) -> Result<Json, Fault> {

@@ -47,7 +47,7 @@ async fn take(job: &Arc<Job>, path: &str, query: &str, request: Request<Incoming
             let name = parameter("blockid").filter(|name| !name.is_empty() && name.len() <= BLOCK_NAME_MAX);
             let name = name.ok_or_else(|| invalid("InvalidQueryParameterValue", "`blockid` is missing or too long"))?;
             let place = |bytes| upload.place(&name, bytes);
-            let extent = receive(&upload, request, place).await?;
+            let extent = receive(&upload, request, None, place).await?;
             wrote(&upload, name, extent).await
         }
         Some("blocklist") => {
@@ -58,7 +58,7 @@ async fn take(job: &Arc<Job>, path: &str, query: &str, request: Request<Incoming
         }
         Some(other) => Err(invalid("InvalidQueryParameterValue", &format!("`comp={other}` is not known"))),
         None => {
-            let extent = receive(&upload, request, |bytes| upload.place_at(0, bytes)).await?;
+            let extent = receive(&upload, request, None, |bytes| upload.place_at(0, bytes)).await?;
             wrote(&upload, "whole".to_owned(), extent).await?;
             let commit = move || upload.commit_as_is(extent.bytes, &kind).map_err(|error| failed(&error));
             blocking(commit).await
@@ -93,14 +93,16 @@ fn kind(headers: &HeaderMap) -> String {
     kind.chars().take(KIND_CHARS_MAX).collect()
 }
 
-/// Takes a body to where `place` says. It has to say its length, so that what is too large is refused before it comes.
+/// Takes a body to where `place` says, which has to say its length, so that what is too large is refused before it comes: `said` where the
+/// client has another way to say it than `Content-Length`.
 pub(crate) async fn receive(
     upload: &Arc<Upload>,
     request: Request<Incoming>,
+    said: Option<u64>,
     place: impl FnOnce(u64) -> Result<Extent, String>,
 ) -> Result<Extent, Refused> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let length = length.ok_or_else(|| {
+    let length = length.or(said).ok_or_else(|| {
         (StatusCode::LENGTH_REQUIRED, "MissingContentLengthHeader", "say how long it is: Content-Length".to_owned())
     })?;
     let too_large = |why: String| (StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", why);
@@ -132,7 +134,7 @@ pub(crate) async fn receive(
 async fn write(upload: &Arc<Upload>, extent: Extent, at: u64, parts: Vec<Bytes>) -> Result<u64, Refused> {
     let end = at + parts.iter().map(|part| part.len() as u64).sum::<u64>();
     if end > extent.bytes {
-        return Err(invalid("InvalidHeaderValue", "more came than Content-Length says"));
+        return Err(invalid("InvalidHeaderValue", "more came than was said"));
     }
     let upload = Arc::clone(upload);
     blocking(move || upload.write(extent, at, &parts).map_err(|error| failed(&error))).await?;

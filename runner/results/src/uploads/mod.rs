@@ -109,7 +109,19 @@ impl Uploads {
 
     /// Begins one; gives its number, which is drawn, and safe in JSON of every language.
     pub(crate) fn begin(&self, what: What) -> io::Result<u64> {
+        self.begin_in(&mut lock(&self.open), what)
+    }
+
+    /// The same, if this process has begun none for the same thing that is not finished.
+    pub(crate) fn begin_alone(&self, what: What) -> io::Result<Option<u64>> {
         let mut open = lock(&self.open);
+        if open.values().any(|upload| upload.what == what) {
+            return Ok(None);
+        }
+        self.begin_in(&mut open, what).map(Some)
+    }
+
+    fn begin_in(&self, open: &mut HashMap<u64, Arc<Upload>>, what: What) -> io::Result<u64> {
         if open.len() >= OPEN_MAX {
             return Err(io::Error::other(format!("more than {OPEN_MAX} uploads of this job are not finished")));
         }

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use crate::world::{Facts, Job, World};
 
 pub(crate) const ARTIFACTS: &str = "/twirp/github.actions.results.api.v1.ArtifactService/";
-const CACHES: &str = "/twirp/github.actions.results.api.v1.CacheService/";
+pub(crate) const CACHES: &str = "/twirp/github.actions.results.api.v1.CacheService/";
 
 /// One request as it stands; gives the status, the head and the body. 0: nobody answered.
 pub(crate) async fn ask(job: &Job, method: &str, target: &str, headers: &str, body: &[u8]) -> (u16, String, String) {

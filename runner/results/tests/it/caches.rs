@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::attacks::{CACHES, ask, call, target};
 use crate::world::{Facts, Job, World};
 
 async fn save(job: &Job, key: &str, content: &str) -> Result<Json, String> {
@@ -29,6 +30,39 @@ async fn entries_are_saved_once_and_found_as_on_github() {
     assert_eq!(restore(&job, "k-1", &[]).await, (json!("k-1"), Some("one".into())));
     save(&job, "k-2", "newer").await.unwrap();
     assert_eq!(restore(&job, "k-9", &["z", "k-"]).await, (json!("k-2"), Some("newer".into())));
+}
+
+/// Releases 3 of the package speak the first form only; later ones where the second is not offered. What they send is a stream, which does
+/// not say its length in its head.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_speak_the_first_form_save_and_restore() {
+    let world = World::new();
+    let mut job = world.job(Facts::default()).await;
+    job.served.actions.shift_remove("ACTIONS_CACHE_SERVICE_V2").unwrap();
+    assert_eq!(restore(&job, "k-1", &["k-"]).await, (json!(null), None));
+    assert!(save(&job, "k-1", "one").await.unwrap().as_i64().unwrap() > 0);
+    assert_eq!(save(&job, "k-1", "two").await.unwrap(), json!(-1));
+    assert_eq!(restore(&job, "k-2", &["k-"]).await, (json!("k-1"), Some("one".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_job_saves_a_key_once_at_a_time() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    let create = async |version: &str| {
+        let request = json!({ "key": "k", "version": version });
+        call(&job, job.token(), &format!("{CACHES}CreateCacheEntry"), &request).await.1
+    };
+    let first = create("v").await;
+    assert_eq!(first["ok"], json!(true));
+    let second = create("v").await;
+    assert_eq!(second["ok"], json!(false));
+    assert!(second["message"].as_str().unwrap().contains("already"), "{second}");
+    assert_eq!(create("another").await["ok"], json!(true));
+    assert_eq!(ask(&job, "PUT", &target(&first["signed_upload_url"]), "", b"of it").await.0, 201);
+    let request = json!({ "key": "k", "version": "v", "size_bytes": "5" });
+    let (status, done) = call(&job, job.token(), &format!("{CACHES}FinalizeCacheEntryUpload"), &request).await;
+    assert_eq!((status, &done["ok"]), (200, &json!(true)), "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
