@@ -9,7 +9,7 @@ const verbs = {
   async 'artifact-download'({ name, path, options }) {
     const { DefaultArtifactClient } = await import('@actions/artifact');
     const client = new DefaultArtifactClient();
-    const { artifact } = await client.getArtifact(name);
+    const { artifact } = await client.getArtifact(name, options);
     const got = await client.downloadArtifact(artifact.id, { path, expectedHash: artifact.digest, ...options });
     return { ...got, artifact };
   },
@@ -17,9 +17,9 @@ const verbs = {
     const { DefaultArtifactClient } = await import('@actions/artifact');
     return new DefaultArtifactClient().listArtifacts(options);
   },
-  async 'artifact-delete'({ name }) {
+  async 'artifact-delete'({ name, options }) {
     const { DefaultArtifactClient } = await import('@actions/artifact');
-    return new DefaultArtifactClient().deleteArtifact(name);
+    return new DefaultArtifactClient().deleteArtifact(name, options);
   },
   async 'cache-save'({ paths, key }) {
     const cache = await import('@actions/cache');

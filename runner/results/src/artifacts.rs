@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::kept::{Artifact, Form, Kept, KeptError, now};
+use engine::kept::{Artifact, Form, Kept, KeptError, Zipped, now};
 use engine::step::check_artifact_name;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -161,7 +161,7 @@ fn list(job: &Job, request: &Json) -> Result<Json, Fault> {
 }
 
 fn view(job: &Job, artifact: &Artifact) -> Result<Json, Fault> {
-    let zipped = job.facts.kept.zip_of(artifact).map_err(|error| broken(artifact, &error))?;
+    let zipped = zipped(job, artifact)?;
     let created = i64::try_from(artifact.created).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     Ok(json!({
         "workflow_run_backend_id": job.ids.run,
@@ -174,8 +174,10 @@ fn view(job: &Job, artifact: &Artifact) -> Result<Json, Fault> {
     }))
 }
 
-fn broken(artifact: &Artifact, error: &std::io::Error) -> Fault {
-    Fault::internal(format!("the artifact {} cannot be read: {error}", artifact.name))
+/// What a client gets of an artifact.
+pub(crate) fn zipped(job: &Job, artifact: &Artifact) -> Result<Zipped, Fault> {
+    let zipped = job.facts.kept.zip_of(artifact);
+    zipped.map_err(|error| Fault::internal(format!("the artifact {} cannot be read: {error}", artifact.name)))
 }
 
 fn named(job: &Job, request: &Json) -> Result<Artifact, Fault> {
@@ -185,21 +187,22 @@ fn named(job: &Job, request: &Json) -> Result<Artifact, Fault> {
 }
 
 fn signed_url(job: &Job, request: &Json) -> Result<Json, Fault> {
-    let artifact = named(job, request)?;
-    let zipped = job.facts.kept.zip_of(&artifact).map_err(|error| broken(&artifact, &error))?;
-    let url = match &artifact.form {
+    Ok(json!({ "signed_url": address(job, &named(job, request)?)? }))
+}
+
+/// Where a client gets an artifact.
+pub(crate) fn address(job: &Job, artifact: &Artifact) -> Result<String, Fault> {
+    let zipped = zipped(job, artifact)?;
+    Ok(match &artifact.form {
         // Clients tell by the end of the path whether there is something to unpack.
         Form::Zip | Form::Tar => job.download_url(&zipped.digest, &format!("{}.zip", artifact.name), ZIP),
         Form::File(mime) => job.download_url(&zipped.digest, &artifact.name, mime),
-    };
-    Ok(json!({ "signed_url": url }))
+    })
 }
 
+/// Also one of an earlier attempt: `overwrite: true` of a client deletes what it finds under the name, and fails where it may not.
 fn delete(job: &Job, request: &Json) -> Result<Json, Fault> {
     let artifact = named(job, request)?;
-    if artifact.attempt != job.facts.keeper.attempt {
-        return Err(Fault::denied(format!("the artifact {} is of an earlier attempt", artifact.name)));
-    }
     job.facts.kept.remove_artifact(&artifact).map_err(|error| kept_fault(&error))?;
     Ok(json!({ "ok": true, "artifact_id": artifact.id.to_string() }))
 }

@@ -43,6 +43,10 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn answer(&self) -> Answer {
         answer(self.status, &json!({ "code": self.code, "msg": self.message }))
     }

@@ -85,6 +85,20 @@ impl Kept {
         Ok(all)
     }
 
+    /// The artifacts that all runs of a repository have, of all attempts, newest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn artifacts_of(&self, repository: &str) -> Result<Vec<Artifact>, KeptError> {
+        let mut all: Vec<Artifact> = Vec::new();
+        for group in self.groups(GROUPS)? {
+            all.append(&mut self.list(&group)?);
+        }
+        all.retain(|artifact| artifact.repository == repository && artifact.expires > now());
+        all.sort_by_key(|artifact| std::cmp::Reverse(artifact.id));
+        Ok(all)
+    }
+
     /// Keeps an artifact, whose `id` is chosen here. With `overwrite` one of the same name in the same attempt goes; so does
     /// one that the same job run made, where it begins `again` what a killed process had begun.
     ///
@@ -147,8 +161,11 @@ impl Keeper {
     }
 }
 
+/// The folder of the groups.
+const GROUPS: &str = "artifacts";
+
 fn group(run: u64) -> String {
-    format!("artifacts/{run}")
+    format!("{GROUPS}/{run}")
 }
 
 #[cfg(test)]
@@ -197,5 +214,8 @@ mod tests {
             kept.artifacts(run, attempt).unwrap().iter().map(|artifact| artifact.id).collect()
         };
         assert_eq!((ids(1, 1), ids(1, 2), ids(2, 1), ids(3, 1)), (vec![3, 7], vec![7, 8], vec![4], vec![]));
+        assert_eq!(add(Artifact { repository: "o/other".into(), ..artifact(4, 1, "c", far) }, false, false), Some(9));
+        let all = kept.artifacts_of("o/r").unwrap();
+        assert_eq!(all.iter().map(|artifact| artifact.id).collect::<Vec<_>>(), [8, 7, 4, 3]);
     }
 }

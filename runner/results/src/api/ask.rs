@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, HeaderName, HeaderValue, LINK};
+use hyper::header::{ACCEPT, HeaderName, HeaderValue, LINK, LOCATION};
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Value as Json, json};
 
@@ -40,7 +40,8 @@ impl Ask {
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let raw = accept.contains(".raw");
-        let method = request.method().clone();
+        // What is asked for with HEAD is what GET gives, of which the connection sends the head alone.
+        let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
         let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
         let body = body.map_err(|error| invalid(format!("the body: {error}")))?.to_bytes();
         let body = match &body[..] {
@@ -100,6 +101,8 @@ pub(super) struct Reply {
 enum Body {
     Json(Json),
     Raw(Vec<u8>),
+    /// At another address.
+    Elsewhere(String),
     None,
 }
 
@@ -120,6 +123,10 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, body: Body::None, more: false }
     }
 
+    pub(super) const fn elsewhere(address: String) -> Self {
+        Self { status: StatusCode::FOUND, body: Body::Elsewhere(address), more: false }
+    }
+
     /// The page of a list that is asked for.
     pub(super) fn page(all: impl IntoIterator<Item = Json>, ask: &Ask) -> Self {
         let (before, size) = ask.window();
@@ -136,10 +143,30 @@ impl Reply {
         Self { body: Body::Json(json!({ "total_count": count, name: list })), ..page }
     }
 
+    /// The same, where what is shown of an entry has to be found out.
+    pub(super) fn counted_by<T>(
+        all: &[T],
+        name: &str,
+        ask: &Ask,
+        show: impl FnMut(&T) -> Result<Json, Refusal>,
+    ) -> Result<Self, Refusal> {
+        let (before, size) = ask.window();
+        let page = all.iter().skip(before).take(size).map(show).collect::<Result<Vec<_>, _>>()?;
+        let more = all.len() > before.saturating_add(page.len());
+        Ok(Self { more, ..Self::json(json!({ "total_count": all.len(), name: page })) })
+    }
+
     pub(super) fn answer(self, ask: &Ask, job: &Job) -> Answer {
         let mut answer = match self.body {
             Body::Json(value) => answer_json(self.status, &value),
             Body::Raw(bytes) => whole(self.status, "application/octet-stream", bytes),
+            Body::Elsewhere(address) => {
+                let mut answer = empty(self.status);
+                if let Ok(address) = HeaderValue::from_str(&address) {
+                    answer.headers_mut().insert(LOCATION, address);
+                }
+                answer
+            }
             Body::None => empty(self.status),
         };
         if self.more {

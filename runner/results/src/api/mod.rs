@@ -2,6 +2,7 @@
 //! what a job says to the forge is kept (`told`), so that it finds it again. A token may do what the job's `permissions:` say.
 //! See <https://docs.github.com/en/rest> and <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#permissions>.
 
+mod artifacts;
 mod ask;
 mod commits;
 mod files;
@@ -102,6 +103,7 @@ fn route(job: &Job, ask: &Ask) -> Result<Reply, Refusal> {
         ["contents" | "readme", ..] | ["git", "trees" | "blobs", ..] if get => files::answer(job, ask, rest),
         ["issues" | "labels", ..] | ["pulls", ..] => issues::answer(job, ask, rest),
         ["actions", "runs", id] if get && **id == *text(job, "run_id") => Ok(Reply::json(run(job))),
+        ["actions", of_actions @ ..] => artifacts::answer(job, ask, of_actions),
         _ => Err(Refusal::not_here(&ask.path)),
     }
 }

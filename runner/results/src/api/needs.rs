@@ -12,6 +12,8 @@ use crate::job::Job;
 pub(super) struct Need {
     scopes: &'static [&'static str],
     writes: bool,
+    /// Whether it is the forge that is told, not what lies here.
+    said: bool,
 }
 
 /// `None`: everybody who has a token may.
@@ -27,7 +29,7 @@ pub(super) fn of(method: &Method, rest: &[&str]) -> Option<Need> {
         ["branches" | "tags" | "git" | "commits" | "compare" | "contents" | "readme", ..] => &["contents"],
         _ => return None,
     };
-    Some(Need { scopes, writes })
+    Some(Need { scopes, writes, said: writes && !matches!(rest, ["actions", ..]) })
 }
 
 impl Need {
@@ -46,7 +48,7 @@ impl Need {
         if !self.scopes.iter().any(|scope| level(facts.permissions.as_ref(), scope) >= wanted) {
             return refused(format!("the job needs `permissions: {{ {first}: {word} }}`"));
         }
-        if self.writes && job.writes == Writes::Refused {
+        if self.said && job.writes == Writes::Refused {
             return refused(
                 "this server tells the forge of runs itself and keeps nothing that jobs say; the secret GITHUB_TOKEN with a \
                  token of the forge lets them say it there"

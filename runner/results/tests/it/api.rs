@@ -270,6 +270,12 @@ async fn a_token_does_what_the_permissions_say_and_while_its_job_goes_on() {
     // The token of the API opens no other service.
     let headers = format!("Authorization: Bearer {TOKEN}\r\n");
     assert_eq!(ask(&job, "GET", "/_apis/artifactcache/cache?keys=x&version=y", &headers, b"").await.0, 401);
+    // HEAD asks whether something is there.
+    for (path, expect) in [("README.md", 200), ("none", 404)] {
+        let path = format!("/api/v3/repos/o/r/contents/{path}");
+        let (status, head, body) = ask(&job, "HEAD", &path, &headers, b"").await;
+        assert_eq!((status, body.as_str()), (expect, ""), "{head}");
+    }
 
     let mut facts = scene.facts(Some(Permissions::Scopes([("issues".to_owned(), write)].into_iter().collect())));
     (facts.run, facts.trusted) = (2, false);

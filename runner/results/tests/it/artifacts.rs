@@ -3,7 +3,8 @@
 use std::io::Read as _;
 
 use engine::kept::{Kept, KeptRules};
-use serde_json::json;
+use serde_json::{Value as Json, json};
+use workflow::model::{PermissionLevel, Permissions};
 
 use crate::attacks::{ARTIFACTS, ask, call, create, target};
 use crate::world::{Facts, World};
@@ -137,6 +138,83 @@ async fn a_job_that_is_taken_up_goes_on_with_its_uploads() {
     let to = again.workspace.join("got");
     again.drive("artifact-download", json!({ "name": "a", "path": to })).await.unwrap();
     assert_eq!(std::fs::read(to.join("a")).unwrap(), b"one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_attempt_overwrites_what_an_earlier_one_left() {
+    let world = World::new();
+    for (attempt, content) in [(1, "one"), (2, "two")] {
+        let job = world.job(Facts { attempt, ..Facts::default() }).await;
+        let file = job.write("a", content.as_bytes());
+        if attempt == 2 {
+            // What `overwrite: true` of the action does.
+            job.drive("artifact-delete", json!({ "name": "a" })).await.unwrap();
+        }
+        let upload = json!({ "name": "a", "files": [file], "root": job.workspace });
+        job.drive("artifact-upload", upload).await.unwrap();
+        let to = job.workspace.join("got");
+        job.drive("artifact-download", json!({ "name": "a", "path": to })).await.unwrap();
+        assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), content);
+    }
+    assert_eq!(world.kept.artifacts_of("o/r").unwrap().len(), 1);
+}
+
+/// What runs do that follow others (`workflow_run`), with the token of their job.
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_of_other_runs_are_found_by_the_api_as_far_as_permissions_go() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    for name in ["a", "b"] {
+        let file = job.write("file", name.as_bytes());
+        job.drive("artifact-upload", json!({ "name": name, "files": [file], "root": job.workspace })).await.unwrap();
+    }
+    let find = |repository: &str| {
+        let whose = json!({
+            "token": "ghs_of_the_job", "workflowRunId": 1, "repositoryOwner": "o", "repositoryName": repository,
+        });
+        json!({ "findBy": whose })
+    };
+    let given = |run: u64, repository: &'static str, level: PermissionLevel| {
+        let scopes = [("actions".to_owned(), level)].into_iter().collect();
+        Facts { run, repository, permissions: Some(Permissions::Scopes(scopes)), ..Facts::default() }
+    };
+    let names = |listed: &Json| -> Vec<String> {
+        let all = listed["artifacts"].as_array().unwrap().iter();
+        all.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let reads = world.job(given(2, "o/r", PermissionLevel::Read)).await;
+    let listed = reads.drive("artifact-list", json!({ "options": find("r") })).await.unwrap();
+    assert_eq!(names(&listed), ["b", "a"]);
+    let to = reads.workspace.join("got");
+    let wanted = json!({ "name": "a", "path": to, "options": find("r") });
+    let down = reads.drive("artifact-download", wanted).await.unwrap();
+    assert_eq!(down["digestMismatch"], json!(false), "{down}");
+    assert_eq!(std::fs::read_to_string(to.join("file")).unwrap(), "a");
+    let route = "GET /repos/{owner}/{repo}/actions/artifacts";
+    let page = json!({ "owner": "o", "repo": "r", "per_page": 1, "page": 2 });
+    let asked = json!({ "token": "ghs_of_the_job", "route": route, "parameters": page });
+    let page = reads.drive("github", asked).await.unwrap()["data"].clone();
+    assert_eq!((&page["total_count"], names(&page)), (&json!(2), vec!["a".to_owned()]));
+    assert_eq!(page["artifacts"][0]["workflow_run"]["id"], json!(1));
+
+    let delete = json!({ "name": "a", "options": find("r") });
+    let error = reads.drive("artifact-delete", delete.clone()).await.unwrap_err();
+    assert!(error.contains("permissions: { actions: write }"), "{error}");
+    let none = world.job(Facts { run: 3, ..Facts::default() }).await;
+    let error = none.drive("artifact-list", json!({ "options": find("r") })).await.unwrap_err();
+    assert!(error.contains("permissions: { actions: read }"), "{error}");
+    let stranger = world.job(given(4, "o/other", PermissionLevel::Write)).await;
+    let listed = stranger.drive("artifact-list", json!({ "options": find("other") })).await.unwrap();
+    assert_eq!(names(&listed), [""; 0]);
+    for id in 1..3 {
+        let bearer = "Authorization: Bearer ghs_of_the_job\r\n";
+        let path = format!("/api/v3/repos/o/other/actions/artifacts/{id}");
+        assert_eq!(ask(&stranger, "GET", &path, bearer, b"").await.0, 404);
+        assert_eq!(ask(&stranger, "DELETE", &path, bearer, b"").await.0, 404);
+    }
+    let writes = world.job(given(5, "o/r", PermissionLevel::Write)).await;
+    writes.drive("artifact-delete", delete).await.unwrap();
+    assert_eq!(names(&job.drive("artifact-list", json!({})).await.unwrap()), ["b"]);
 }
 
 /// Runs of a laptop do not wait for the disk, so after a power cut a blob may be short, empty or gone.

@@ -27,6 +27,7 @@ pub(crate) struct World {
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) run: u64,
+    pub(crate) attempt: u32,
     pub(crate) job: &'static str,
     pub(crate) repository: &'static str,
     pub(crate) event: &'static str,
@@ -50,6 +51,7 @@ impl Default for Facts {
     fn default() -> Self {
         Self {
             run: 1,
+            attempt: 1,
             job: "build",
             repository: "o/r",
             event: "push",
@@ -93,7 +95,7 @@ impl World {
         std::fs::create_dir_all(&workspace).unwrap();
         std::fs::create_dir_all(&temp).unwrap();
         let run = RunId(facts.run);
-        let numbers = RunNumbers { id: run, number: facts.run, attempt: 1, first: run };
+        let numbers = RunNumbers { id: run, number: facts.run, attempt: facts.attempt, first: run };
         let scopes = CacheScopes::of(RunOfCaches {
             event: facts.event,
             git_ref: facts.git_ref,
