@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{IFlags, Mode, OFlags};
 
+use crate::kept::uploads;
 use crate::store::{RunId, StoreError};
 
 /// The folders of one user, or of one server.
@@ -23,6 +24,8 @@ pub(crate) struct RunFolders {
     pub(crate) logs: PathBuf,
     pub(crate) work: PathBuf,
     pub(crate) run_directories: PathBuf,
+    /// What clients of its jobs send, until it is whole; made when something comes.
+    pub(crate) uploads: PathBuf,
     /// What a later process needs to take its jobs up.
     pub(crate) journals: PathBuf,
 }
@@ -87,6 +90,7 @@ impl Folders {
             logs: self.logs(run),
             work: self.state.join("work").join(name),
             run_directories: self.runtime.join(name),
+            uploads: uploads(&self.state).join(name),
             journals: self.state.join("journals").join(name),
         };
         for (folder, mode) in [(&folders.logs, 0o700), (&folders.work, 0o711), (&folders.run_directories, 0o711)] {
@@ -118,7 +122,7 @@ impl Folders {
 
     fn abandoned(&self) -> Vec<PathBuf> {
         let kept: HashSet<_> = crate::local::standing(&self.state).into_iter().map(|(run, _)| run).collect();
-        let parents = [self.state.join("work"), self.runtime.clone()];
+        let parents = [self.state.join("work"), self.runtime.clone(), uploads(&self.state)];
         let entries = parents.iter().filter_map(|parent| std::fs::read_dir(parent).ok()).flatten().flatten();
         entries
             .filter(|entry| {
@@ -134,8 +138,10 @@ impl Folders {
 impl RunFolders {
     /// Removes what lives only as long as the run. Jobs have removed their own parts already.
     pub(crate) fn remove(&self) {
-        for folder in [&self.work, &self.run_directories] {
-            if let Err(error) = std::fs::remove_dir_all(folder) {
+        for folder in [&self.work, &self.run_directories, &self.uploads] {
+            if let Err(error) = std::fs::remove_dir_all(folder)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
                 tracing::warn!(folder = %folder.display(), %error, "this folder is left; the next start removes it");
             }
         }
@@ -179,14 +185,18 @@ mod tests {
         let own = folders.make(RunId(7)).unwrap();
         // No process has the highest number that Linux gives.
         let dead = folders.state.join("work").join("4194304-3");
-        std::fs::create_dir_all(dead.join("deep")).unwrap();
+        let half = uploads(&folders.state).join("4194304-3");
+        for folder in [&dead, &half] {
+            std::fs::create_dir_all(folder.join("deep")).unwrap();
+        }
+        std::fs::create_dir_all(own.uploads.join("5")).unwrap();
         let other = folders.runtime.join("not-ours");
         std::fs::create_dir_all(&other).unwrap();
         assert_eq!(folders.remove_abandoned(), Vec::<PathBuf>::new());
-        assert!(!dead.exists());
-        assert!(own.work.exists() && own.run_directories.exists() && other.exists());
+        assert!(!dead.exists() && !half.exists());
+        assert!(own.work.exists() && own.uploads.exists() && own.run_directories.exists() && other.exists());
         own.remove();
-        assert!(!own.work.exists() && own.logs.exists());
+        assert!(!own.work.exists() && !own.uploads.exists() && own.logs.exists());
         folders.make(RunId(8)).unwrap();
         std::fs::write(own.logs.join("0000.log"), "one").unwrap();
         folders.remove_logs(RunId(7)).unwrap();

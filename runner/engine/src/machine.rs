@@ -206,7 +206,8 @@ impl Machine {
             actions: self.actions.clone(),
             services: self.services.clone(),
             trace: None,
-            kept: crate::kept::Kept::of_local_runs(&self.folders.state, crate::kept::KeptRules::default()),
+            kept: crate::kept::Kept::of_local_runs(&self.folders.state, crate::kept::KeptRules::default())
+                .uploading_to(folders.uploads.clone()),
             state: self.folders.state.clone(),
             journals: None,
             env: request.env,

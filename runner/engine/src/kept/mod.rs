@@ -43,6 +43,7 @@ pub struct Kept {
     pub blobs: BlobStore,
     /// For how long.
     pub rules: KeptRules,
+    uploads: PathBuf,
 }
 
 /// How long and how much is kept. The defaults are GitHub's.
@@ -100,12 +101,20 @@ pub enum KeptError {
     Exists,
 }
 
+/// Where all of it lies, below a state folder.
+const FOLDER: &str = "kept";
+
+/// Where all uploads lie, below a state folder.
+pub(crate) fn uploads(state: &Path) -> PathBuf {
+    state.join(FOLDER).join("uploads")
+}
+
 impl Kept {
     /// Below a state folder.
     #[must_use]
     pub fn new(state: &Path, rules: KeptRules) -> Self {
-        let folder = state.join("kept");
-        Self { blobs: BlobStore::new(folder.join("blobs")), folder, rules }
+        let folder = state.join(FOLDER);
+        Self { blobs: BlobStore::new(folder.join("blobs")), folder, rules, uploads: uploads(state) }
     }
 
     /// The same for runs that nobody outside waits for: a power cut may cost what they left last, as it costs their log.
@@ -115,10 +124,16 @@ impl Kept {
         Self { blobs: this.blobs.flushed(Flush::Later), ..this }
     }
 
+    /// The same with a folder of one run, of its process, for what clients send.
+    #[must_use]
+    pub(crate) fn uploading_to(self, uploads: PathBuf) -> Self {
+        Self { uploads, ..self }
+    }
+
     /// Folder for what clients send, until it is whole: on the disk of the blobs.
     #[must_use]
     pub fn uploads(&self) -> PathBuf {
-        self.folder.join("uploads")
+        self.uploads.clone()
     }
 
     /// File of what jobs of a repository said to a forge where nobody else was told.
