@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::scratch;
+
 /// Blobs younger than this are not removed: whoever wrote one may be about to name it.
 const YOUNG: Duration = Duration::from_secs(60 * 60);
 
@@ -104,7 +106,7 @@ impl BlobStore {
     /// The folder cannot be written.
     pub fn writer(&self, level: i32) -> io::Result<BlobWriter> {
         std::fs::create_dir_all(&self.folder)?;
-        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
+        let file = scratch::file(&self.folder)?;
         let encoder = zstd::Encoder::new(file, level)?;
         Ok(BlobWriter { store: self.clone(), encoder, hash: Sha256::new(), bytes: 0 })
     }
@@ -123,7 +125,7 @@ impl BlobStore {
     /// The folder cannot be written.
     pub fn staging(&self) -> io::Result<tempfile::NamedTempFile> {
         std::fs::create_dir_all(&self.folder)?;
-        tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)
+        scratch::file(&self.folder)
     }
 
     /// Makes a file on the disk of the blobs one of them, as it is. That it has this digest, the caller has made sure of.
@@ -175,11 +177,17 @@ impl BlobStore {
         Ok(BlobReader { source, hash: Sha256::new(), expect: digest.0.clone() })
     }
 
+    /// Removes what killed processes had half written.
+    pub fn remove_abandoned(&self) {
+        scratch::remove_abandoned(&self.folder, 0);
+    }
+
     /// Removes blobs that are not named, but for young ones. Gives how many bytes of the disk that freed.
     ///
     /// # Errors
     /// The folder cannot be read.
     pub fn sweep(&self, named: &BTreeSet<BlobDigest>) -> io::Result<u64> {
+        self.remove_abandoned();
         let mut freed = 0;
         for entry in walkdir::WalkDir::new(&self.folder).max_depth(2).into_iter().flatten() {
             let Ok(facts) = entry.metadata() else { continue };
@@ -334,7 +342,10 @@ mod tests {
         std::fs::write(store.path(&digest), zstd::encode_all(&b"other"[..], 1).unwrap()).unwrap();
         assert_eq!(read(&store, &digest).unwrap_err().kind(), io::ErrorKind::InvalidData);
         // Young ones stay, old ones only if they are named.
+        let (half, begun) = (store.folder.join(".of-4194304-x"), store.staging().unwrap());
+        std::fs::write(&half, "of a killed process").unwrap();
         assert_eq!(store.sweep(&BTreeSet::new()).unwrap(), 0);
+        assert!(!half.exists() && begun.path().exists());
         let old = SystemTime::now() - YOUNG * 2;
         File::options().write(true).open(store.path(&digest)).unwrap().set_modified(old).unwrap();
         assert_eq!(store.sweep(&BTreeSet::from([digest.clone()])).unwrap(), 0);

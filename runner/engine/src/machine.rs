@@ -253,9 +253,11 @@ impl Machine {
             None => Ok(()),
         };
         let (folders, actions) = (self.folders.clone(), self.actions.clone());
+        let blobs = crate::kept::Kept::new(&self.folders.state, crate::kept::KeptRules::default()).blobs;
         // Folders last: the processes that wrote to them are gone by now.
         let kept = tokio::task::spawn_blocking(move || {
             actions.remove_abandoned();
+            blobs.remove_abandoned();
             folders.remove_abandoned()
         });
         let kept = kept.await.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Folders for what is not whole yet, in places that outlive a process: their names say whose they are, so that the next
+//! Folders and files for what is not whole yet, in places that outlive a process: their names say whose they are, so that the next
 //! process removes those of one that was killed, and ends what that one had started in them.
 
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::folders::is_alive;
 
@@ -23,12 +23,25 @@ pub(crate) fn folder(parent: &Path) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir_in(parent)
 }
 
+/// The same of a file.
+///
+/// # Errors
+/// The file system said no.
+pub(crate) fn file(parent: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempfile_in(parent)
+}
+
 /// Removes those of processes that are gone, up to so many folders deep, and ends programs whose home they are.
 pub(crate) fn remove_abandoned(parent: &Path, depth: usize) {
     for abandoned in abandoned(parent, depth) {
-        end_programs(&abandoned);
-        if let Err(error) = std::fs::remove_dir_all(&abandoned) {
-            tracing::warn!(folder = %abandoned.display(), %error, "this folder of a killed process is left");
+        let removed = if abandoned.is_dir() {
+            end_programs(&abandoned);
+            std::fs::remove_dir_all(&abandoned)
+        } else {
+            std::fs::remove_file(&abandoned)
+        };
+        if let Err(error) = removed {
+            tracing::warn!(path = %abandoned.display(), %error, "this of a killed process is left");
         }
     }
 }
@@ -82,6 +95,9 @@ mod tests {
         // No process has the highest number that Linux gives.
         let dead = place.join(".of-4194304-x");
         std::fs::create_dir_all(dead.join("home")).unwrap();
+        let half = place.join(".of-4194304-y");
+        std::fs::write(&half, "half").unwrap();
+        let own_file = file(&place).unwrap();
         let other = place.join("commit");
         std::fs::create_dir(&other).unwrap();
         let mut program = std::process::Command::new("sleep");
@@ -93,7 +109,7 @@ mod tests {
         let waiting = std::thread::spawn(move || program.wait());
         remove_abandoned(root.path(), 2);
         assert!(!waiting.join().unwrap().unwrap().success());
-        assert!(!dead.exists() && other.exists() && own.path().exists());
+        assert!(!dead.exists() && !half.exists() && other.exists() && own.path().exists() && own_file.path().exists());
         std::fs::create_dir_all(dead.join("deep")).unwrap();
         remove_abandoned(root.path(), 1);
         assert!(dead.exists(), "not so deep");
