@@ -18,6 +18,7 @@ use super::log::StepLog;
 use super::perform::{BuiltIn, StepTask};
 use super::pre::merged;
 use super::prepare::Ready;
+use super::renewed::renew;
 use super::steps::Stepper;
 use crate::step::{
     ActionCall, ActionError, BuiltInAction, CompleteInputs, PostAction, PostWhen, StepEnd, StepOutputs, minutes,
@@ -175,7 +176,8 @@ impl Stepper {
     pub(super) fn ready_posts(&self, index: StepIndex, task: &StepTask) -> Result<Ready, String> {
         let Some((_, posts)) = self.posts.get(&index) else { return Ok(Ready::posts(Vec::new())) };
         let posts = wanted(posts, (&self.order, &self.job, &*self.tools.hash_files), self.status())?;
-        let ready = |post: PostAction| {
+        let ready = |mut post: PostAction| {
+            renew(&mut post, (&self.order, &self.job, &*self.tools.hash_files), self.status());
             let env = post.script.as_ref().map(|script| task.post_environment(script, &self.job));
             let (env, commands) = env.unwrap_or_default();
             ReadyPost { post, env, commands }

@@ -8,6 +8,7 @@
 //! <https://docs.github.com/en/actions/sharing-automations/creating-actions/creating-a-composite-action> and, where that
 //! is silent, GitHub's runner.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,17 +32,25 @@ use super::perform::{INNER_MAX, StepTask};
 use super::pre::path_below;
 use super::prepare::name_of;
 use super::recording::Performed;
+use super::renewed;
 use crate::step::{StepEnd, minutes};
 
 /// An action about to be read.
 pub(super) struct LocalAction {
     pub(super) place: ActionPlace,
     /// `with:`.
-    given: IndexMap<String, String>,
+    given: Given,
     /// What its steps will see.
     pub(super) job: JobFacing,
     timeout: Option<Duration>,
     user: ActionUser,
+}
+
+/// `with:`.
+pub(super) struct Given {
+    pub(super) inputs: IndexMap<String, String>,
+    /// Expressions of those that a post part evaluates once more.
+    pub(super) renewed: BTreeMap<String, String>,
 }
 
 /// An action that was read, with all that it is called with.
@@ -65,7 +74,7 @@ impl LocalAction {
     /// `job`: what the step sees that uses it, whose own `env:` is `own_env`.
     pub(super) fn new(
         place: ActionPlace,
-        given: IndexMap<String, String>,
+        given: Given,
         job: &JobFacing,
         own_env: &IndexMap<String, String>,
         status: Status,
@@ -149,7 +158,9 @@ impl StepTask {
     pub(super) async fn open(&self, local: LocalAction, told: bool, log: &mut StepLog) -> Result<Opened, String> {
         let (folder, action) = self.read(&local, log).await?;
         let LocalAction { place, given, job, timeout, user } = local;
-        let (inputs, warnings) = self.inputs(&action, &place.text(), given, &job)?;
+        let Given { inputs, mut renewed } = given;
+        renewed.extend(renewed::of_defaults(&action, &inputs));
+        let (inputs, warnings) = self.inputs(&action, &place.text(), inputs, &job)?;
         for warning in warnings.iter().filter(|_| told && !self.is_begun()) {
             log.warning(warning).await;
         }
@@ -157,7 +168,7 @@ impl StepTask {
         let own_env = facing.map(|action| action.overlay.clone()).unwrap_or_default();
         let path = facing.map(|action| action.path.clone()).unwrap_or_default();
         let local = facing.and_then(|action| action.local.clone());
-        let call = ForeignCall { place, folder, inputs, own_env, user, timeout, path, local };
+        let call = ForeignCall { place, folder, inputs, renewed, own_env, user, timeout, path, local };
         Ok(Opened { action, call, job })
     }
 

@@ -47,6 +47,8 @@ pub(super) struct ForeignCall {
     /// Its folder, as the job sees it.
     pub(super) folder: String,
     pub(super) inputs: IndexMap<String, String>,
+    /// Those that are evaluated once more at the end of the job, with their expressions.
+    pub(super) renewed: BTreeMap<String, String>,
     /// `env:` of the step that uses it and of those around it.
     pub(super) own_env: IndexMap<String, String>,
     pub(super) user: ActionUser,
@@ -332,6 +334,7 @@ impl ForeignCall {
             named: self.place.named(),
             id: self.user.id,
             path: self.path,
+            renewed: self.renewed,
             env: self.own_env.into_iter().collect(),
         };
         let (action, inputs) = (self.place.text(), self.inputs.into_iter().collect());

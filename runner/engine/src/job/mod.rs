@@ -33,6 +33,7 @@ mod prepare;
 mod problems;
 mod recall;
 mod recording;
+mod renewed;
 mod run;
 mod run_facts;
 mod secrets;

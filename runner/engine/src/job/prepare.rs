@@ -10,13 +10,14 @@ use workflow::model::{Step, StepKind, Uses};
 use workflow::template::{Token, evaluate};
 
 use super::action_file::ActionPlace;
-use super::composite::{ActionUser, LocalAction};
+use super::composite::{ActionUser, Given, LocalAction};
 use super::context::StepScope;
 use super::environment;
 use super::facing::{JobFacing, evaluate_strings};
 use super::fetched::Form;
 use super::javascript::ReadyPost;
 use super::perform::StepTask;
+use super::renewed;
 use crate::step::BuiltInAction;
 use crate::step::script::Shell;
 
@@ -92,7 +93,8 @@ impl StepTask {
                 if let Some(place) = self.place_of(&uses) {
                     let env = self.environment(job, &context_env, step.id.as_str());
                     let user = ActionUser { id: step.id.as_str().to_owned(), env, shown: context_env };
-                    let local = LocalAction::new(place, inputs, job, &own_env, status, timeout, user);
+                    let given = Given { inputs, renewed: renewed::of_step(with.as_ref(), job.action.is_some()) };
+                    let local = LocalAction::new(place, given, job, &own_env, status, timeout, user);
                     let kind = ReadyKind::Local(Box::new(local));
                     return Ok(Ready { env: IndexMap::new(), shown_env: IndexMap::new(), timeout, commands, kind });
                 }

@@ -90,6 +90,9 @@ pub struct PostScript {
     /// Which of the actions of the job's step it is: ids from the outside in, empty for that of the step itself.
     #[serde(default)]
     pub path: String,
+    /// Inputs that are evaluated once more when it runs, with their expressions.
+    #[serde(default)]
+    pub renewed: BTreeMap<String, String>,
     /// `env:` of that step and of those whose actions it is a step of, over the job's.
     pub env: BTreeMap<String, String>,
     /// Variables that name the action: `GITHUB_ACTION_REPOSITORY` and its like.
