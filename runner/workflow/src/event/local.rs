@@ -235,7 +235,9 @@ fn push(facts: &LocalFacts) -> Json {
 }
 
 fn pull_request(name: EventName, facts: &LocalFacts) -> Json {
-    let user = sender(facts);
+    let repository = repository(facts);
+    // Of a branch that lies in it.
+    let owner = &repository["owner"];
     let title = facts.head_commit.as_ref().and_then(|head| head.message.lines().next()).unwrap_or("").to_owned();
     let action = if name.default_activities().is_some() { "synchronize" } else { name.activities()[0] };
     json!({ "action": action, "number": 1, "pull_request": {
@@ -246,9 +248,9 @@ fn pull_request(name: EventName, facts: &LocalFacts) -> Json {
         "draft": false,
         "merged": false,
         "labels": [],
-        "user": user,
-        "head": { "ref": facts.git_ref.short(), "sha": facts.sha, "repo": repository(facts), "user": user },
-        "base": { "ref": facts.base, "sha": facts.base_sha.as_ref().or(facts.before.as_ref()), "repo": repository(facts) },
+        "user": sender(facts),
+        "head": { "ref": facts.git_ref.short(), "sha": facts.sha, "repo": repository, "user": owner },
+        "base": { "ref": facts.base, "sha": facts.base_sha.as_ref().or(facts.before.as_ref()), "repo": repository, "user": owner },
         "merge_commit_sha": facts.sha,
         "html_url": format!("{}/{}/pull/1", facts.server_url, facts.repository),
     }})

@@ -156,6 +156,9 @@ fn local_events_are_as_rich_as_webhooks() {
     assert_eq!((pull.base_ref(), pull.head_ref(), pull.from_fork()), (Some("release"), Some("topic"), false));
     assert_eq!((pull.git_ref.as_str(), pull.action.as_deref()), ("refs/pull/1/merge", Some("synchronize")));
     assert_eq!(pull.payload["pull_request"]["title"], "Fix it");
+    for (pointer, expected) in [("/user/login", "ada"), ("/base/user/login", "acme"), ("/head/user/login", "acme")] {
+        assert_eq!(pull.payload["pull_request"].pointer(pointer).and_then(Json::as_str), Some(expected), "{pointer}");
+    }
     assert_eq!(pull.changed_files, ChangedFiles::Known(vec!["a".to_owned()]), "nothing is known of that branch");
     let known = LocalFacts { base: "release".to_owned(), base_sha: Some(sha('3')), ..local_facts() };
     for (facts, base, base_sha) in [(local_facts(), "main", sha('2')), (known, "release", sha('3'))] {
