@@ -37,7 +37,7 @@ pub(super) fn answer(job: &Job, ask: &Ask, rest: &[&str]) -> Result<Reply, Refus
             Ok(Reply::json(value))
         }
         ["compare", name @ ..] => compare(job, &repository, &name.join("/")),
-        ["pulls"] => Ok(Reply::page(pull(job, None).ok(), ask)),
+        ["pulls"] => Ok(Reply::page(pull(job, None).ok().filter(|pull| is_asked_for(ask, pull)), ask)),
         ["pulls", number] => pull(job, Some(number)).map(Reply::json),
         ["pulls", number, "files"] => {
             let (base, head) = ends(&repository, &pull(job, Some(number))?)?;
@@ -64,6 +64,19 @@ pub(super) fn pull(job: &Job, number: Option<&str>) -> Result<Json, Refusal> {
         return Err(Refusal::not_here("a pull request that the event is not about"));
     }
     Ok(pull.clone())
+}
+
+/// Whether a pull request is one of those that a list is asked for.
+fn is_asked_for(ask: &Ask, pull: &Json) -> bool {
+    let state = ask.query("state").unwrap_or("open");
+    let is_state = state == "all" || pull["state"].as_str().unwrap_or("open") == state;
+    let is_head = ask.query("head").is_none_or(|head| {
+        let (owner, name) = head.split_once(':').map_or((None, head), |(owner, name)| (Some(owner), name));
+        let login = pull["head"]["user"]["login"].as_str();
+        let is_owner = owner.is_none_or(|owner| login.is_none_or(|login| login.eq_ignore_ascii_case(owner)));
+        is_owner && pull["head"]["ref"] == name
+    });
+    is_state && is_head && ask.query("base").is_none_or(|base| pull["base"]["ref"] == base)
 }
 
 fn ends<'r>(repository: &'r Repository, pull: &Json) -> Result<(Commit<'r>, Commit<'r>), Refusal> {

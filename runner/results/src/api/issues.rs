@@ -4,8 +4,8 @@ use hyper::Method;
 use serde_json::{Map, Value as Json, json};
 
 use super::ask::{Ask, Refusal, Reply};
-use super::told::{Entry, Said, Told};
-use super::{html_url, url};
+use super::told::{Entry, Said, Subject, Told};
+use super::{html_url, reactions, url};
 use crate::job::Job;
 
 /// Characters of a body, as on GitHub.
@@ -19,12 +19,22 @@ pub(super) fn answer(job: &Job, ask: &Ask, rest: &[&str]) -> Result<Reply, Refus
             let told = Told::read(job)?;
             let own = event_number(job).and_then(|number| issue(job, &told, number).ok());
             let made = told.issues.keys().rev().filter_map(|number| issue(job, &told, *number).ok());
-            Ok(Reply::page(made.chain(own), ask))
+            Ok(Reply::page(made.chain(own).filter(|issue| is_asked_for(ask, issue)), ask))
         }
         (&Method::POST, ["issues"]) => {
             ask.need("title")?;
             let (id, told) = Told::say(job, |_| Ok(Said::Issue { fields: fields(ask)? }))?;
             issue(job, &told, id).map(Reply::created)
+        }
+        (_, ["issues", "comments", id, "reactions", rest @ ..]) => {
+            let id = parse(id)?;
+            if !Told::read(job)?.comments.contains_key(&id) && event_comment(job, id).is_none() {
+                return Err(Refusal::not_found());
+            }
+            reactions::answer(job, ask, Subject::Comment(id), rest)
+        }
+        (_, ["issues", number, "reactions", rest @ ..]) => {
+            reactions::answer(job, ask, Subject::Issue(parse(number)?), rest)
         }
         (method, ["issues", "comments", rest @ ..]) => comment(job, ask, method, rest),
         (&Method::GET, ["issues", number]) => issue(job, &Told::read(job)?, parse(number)?).map(Reply::json),
@@ -63,6 +73,27 @@ fn event(job: &Job) -> &Json {
 
 fn event_number(job: &Job) -> Option<u64> {
     event(job)["number"].as_u64()
+}
+
+/// The comment that the event is about.
+fn event_comment(job: &Job, id: u64) -> Option<Json> {
+    let event = &job.facts.github["event"];
+    let is_it = event["issue"].is_object() && event["comment"]["id"].as_u64() == Some(id);
+    is_it.then(|| event["comment"].clone())
+}
+
+/// Whether an issue is one of those that a list is asked for.
+fn is_asked_for(ask: &Ask, issue: &Json) -> bool {
+    let state = ask.query("state").unwrap_or("open");
+    let is_state = state == "all" || issue["state"].as_str().unwrap_or("open") == state;
+    let is_creator = ask.query("creator").is_none_or(|creator| {
+        // What an app has made is asked for so.
+        let creator = creator.strip_prefix("app/").map_or_else(|| creator.to_owned(), |app| format!("{app}[bot]"));
+        issue["user"]["login"].as_str().is_some_and(|login| login.eq_ignore_ascii_case(&creator))
+    });
+    let labels = names(&issue["labels"]);
+    let has = |wanted: &str| labels.iter().any(|label| label.eq_ignore_ascii_case(wanted.trim()));
+    is_state && is_creator && ask.query("labels").is_none_or(|wanted| wanted.split(',').all(has))
 }
 
 fn fields(ask: &Ask) -> Result<Map<String, Json>, Refusal> {
@@ -143,7 +174,10 @@ fn comment(job: &Job, ask: &Ask, method: &Method, rest: &[&str]) -> Result<Reply
     let id = parse(id)?;
     let there = |told: &Told| told.comments.get(&id).map(|entry| shown(job, entry)).ok_or_else(Refusal::not_found);
     match *method {
-        Method::GET => there(&Told::read(job)?).map(Reply::json),
+        Method::GET => match (there(&Told::read(job)?), event_comment(job, id)) {
+            (Err(_), Some(comment)) => Ok(Reply::json(comment)),
+            (found, _) => found.map(Reply::json),
+        },
         Method::PATCH => {
             let said = |told: &Told| there(told).and(Ok(Said::CommentChanged { comment: id, body: body(ask)? }));
             there(&Told::say(job, said)?.1).map(Reply::json)

@@ -9,6 +9,7 @@ mod files;
 mod git;
 mod issues;
 mod needs;
+mod reactions;
 mod refs;
 mod reports;
 mod told;

@@ -18,6 +18,23 @@ const FIRST_ID: u64 = 1_000_000_001;
 /// Bytes of the file.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
+/// What a reaction is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Subject {
+    /// An issue or pull request, by its number.
+    Issue(u64),
+    Comment(u64),
+}
+
+/// A reaction.
+#[derive(Debug, Clone)]
+pub(super) struct Reaction {
+    pub(super) to: Subject,
+    pub(super) content: String,
+    pub(super) made: String,
+}
+
 /// One thing that was said.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "said", rename_all = "kebab-case")]
@@ -32,6 +49,13 @@ pub(super) enum Said {
     },
     CommentRemoved {
         comment: u64,
+    },
+    Reaction {
+        to: Subject,
+        content: String,
+    },
+    ReactionRemoved {
+        reaction: u64,
     },
     /// All that the issue has from now on.
     Labels {
@@ -83,6 +107,7 @@ pub(super) struct Told {
     last: u64,
     /// `issue` and `body`.
     pub(super) comments: BTreeMap<u64, Entry>,
+    pub(super) reactions: BTreeMap<u64, Reaction>,
     pub(super) labels: BTreeMap<u64, Vec<String>>,
     /// Those that were made here.
     pub(super) issues: BTreeMap<u64, Entry>,
@@ -176,6 +201,8 @@ impl Told {
             }
             Said::CommentChanged { comment, body: text } => change(self.comments.get_mut(&comment), body(text)),
             Said::CommentRemoved { comment } => drop(self.comments.remove(&comment)),
+            Said::Reaction { to, content } => drop(self.reactions.insert(id, Reaction { to, content, made: at })),
+            Said::ReactionRemoved { reaction } => drop(self.reactions.remove(&reaction)),
             Said::Labels { issue, labels } => drop(self.labels.insert(issue, labels)),
             Said::Issue { fields } => drop(self.issues.insert(id, entry(fields))),
             Said::IssueChanged { issue, fields } if self.issues.contains_key(&issue) => {

@@ -11,8 +11,8 @@ use crate::world::{Facts, Job, World};
 const TOKEN: &str = "ghs_of_the_job";
 
 /// A repository with two commits on `main`, a branch `feature/x` with a change and a renamed file, and a tag.
-struct Scene {
-    world: World,
+pub(crate) struct Scene {
+    pub(crate) world: World,
     folder: PathBuf,
     first: String,
     main: String,
@@ -32,7 +32,7 @@ fn git(folder: &Path, words: &[&str]) -> String {
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         let folder = world.root.path().join("repository");
         std::fs::create_dir_all(folder.join("src")).unwrap();
@@ -57,7 +57,7 @@ impl Scene {
         Self { world, folder, first, main, feature }
     }
 
-    fn facts(&self, permissions: Option<Permissions>) -> Facts {
+    pub(crate) fn facts(&self, permissions: Option<Permissions>) -> Facts {
         let payload = json!({ "pull_request": {
             "number": 5, "title": "A change", "state": "open", "labels": [{ "name": "old" }],
             "base": { "ref": "main", "sha": self.main }, "head": { "ref": "feature/x", "sha": self.feature },
@@ -65,14 +65,14 @@ impl Scene {
         Facts { permissions, payload, sha: self.main.clone(), folder: Some(self.folder.clone()), ..Facts::default() }
     }
 
-    async fn job(&self, given: &[(&str, PermissionLevel)]) -> Job {
+    pub(crate) async fn job(&self, given: &[(&str, PermissionLevel)]) -> Job {
         let scopes = given.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect();
         self.world.job(self.facts(Some(Permissions::Scopes(scopes)))).await
     }
 }
 
 /// What octokit gives for `VERB PATH` below the repository.
-async fn octokit(job: &Job, route: &str, parameters: Json) -> Result<Json, String> {
+pub(crate) async fn octokit(job: &Job, route: &str, parameters: Json) -> Result<Json, String> {
     let (verb, path) = route.split_once(' ').unwrap();
     let mut all = json!({ "owner": "o", "repo": "r" });
     parameters.as_object().unwrap().iter().for_each(|(name, value)| all[name.as_str()] = value.clone());

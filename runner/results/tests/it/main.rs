@@ -7,4 +7,5 @@ mod artifacts;
 mod attacks;
 mod caches;
 mod identity;
+mod said;
 mod world;
