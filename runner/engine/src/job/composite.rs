@@ -243,10 +243,11 @@ impl StepTask {
         log: &mut StepLog,
     ) {
         let mut lines = format!("##[group]Run {path}\n");
-        for (title, values) in [("with", inputs), ("env", env)] {
+        for (title, values, shows_empty) in [("with", inputs, false), ("env", env, true)] {
             if !values.is_empty() {
                 lines.push_str(&format!("{title}:\n"));
-                values.iter().for_each(|(name, value)| lines.push_str(&format!("  {name}: {value}\n")));
+                let shown = values.iter().filter(|(_, value)| shows_empty || !value.is_empty());
+                shown.for_each(|(name, value)| lines.push_str(&format!("  {name}: {value}\n")));
             }
         }
         log.line(&format!("{lines}##[endgroup]")).await;
