@@ -77,7 +77,7 @@ pub(crate) async fn answer(job: &Arc<Job>, request: Request<Incoming>) -> Answer
         (&Method::POST, GIVES) => packed(job, protocol, request).await,
         _ => said(
             StatusCode::FORBIDDEN,
-            "this repository can be fetched here, and not pushed to: a token of the forge can",
+            "this repository can be fetched here, and not pushed to; `-s GITHUB_TOKEN=...` leads the job to the forge, which can be",
         ),
     }
 }

@@ -42,8 +42,9 @@ pub enum Writes {
 /// Answers a request below [`PREFIX`] or at [`GRAPHQL`].
 pub(crate) async fn answer(job: &Arc<Job>, request: Request<Incoming>) -> Answer {
     if !given(&request).is_some_and(|token| job.keys.is_api_token(token)) {
-        let refused = Refusal::new(StatusCode::UNAUTHORIZED, "Bad credentials");
-        return refused.answer();
+        let words = "Bad credentials: the job's own token is the only one that is known here; `-s GITHUB_TOKEN=…` leads the \
+                     job to GitHub, which knows others";
+        return Refusal::new(StatusCode::UNAUTHORIZED, words).answer();
     }
     if request.uri().path() == GRAPHQL {
         return Refusal::not_here("GraphQL").answer();

@@ -260,7 +260,7 @@ async fn a_token_does_what_the_permissions_say_and_while_its_job_goes_on() {
     check(&job, "GET", "/repos/o/r/commits", TOKEN, 200, &scene.main).await;
     check(&job, "GET", "/repos/o/r/pulls/5", TOKEN, 403, "permissions: { pull-requests: read }").await;
     check(&job, "POST", "/repos/o/r/issues/5/comments", TOKEN, 403, "permissions: { issues: write }").await;
-    check(&job, "GET", "/repos/o/r/commits", "ghs_another", 401, "Bad credentials").await;
+    check(&job, "GET", "/repos/o/r/commits", "ghs_another", 401, "-s GITHUB_TOKEN").await;
     check(&job, "GET", "/repos/o/r/commits", job.token(), 401, "Bad credentials").await;
     check(&job, "GET", "/repos/o/other/commits", TOKEN, 404, "for o/r only").await;
     check(&job, "GET", "/user", TOKEN, 403, "integration").await;
