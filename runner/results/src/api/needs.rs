@@ -25,7 +25,7 @@ pub(super) fn of(method: &Method, rest: &[&str]) -> Option<Need> {
         ["pulls", ..] | ["commits", _, "pulls"] => &["pull-requests"],
         // What is said about a pull request is said about an issue of that number.
         ["issues" | "labels", ..] => &["issues", "pull-requests"],
-        ["actions", "runs", _] => &["actions"],
+        ["actions", ..] => &["actions"],
         ["branches" | "tags" | "git" | "commits" | "compare" | "contents" | "readme", ..] => &["contents"],
         _ => return None,
     };
