@@ -145,16 +145,20 @@ fn usual(call: &ActionCall<'_>) -> String {
 
 /// A variable that a job on this machine has of the process that carries it.
 fn of_process(call: &ActionCall<'_>, name: &str) -> Option<String> {
-    let is_here = call.job.facts().container_id.is_none();
-    std::env::var(name).ok().filter(|value| is_here && !value.is_empty())
+    std::env::var(name).ok().filter(|value| is_here(call) && !value.is_empty())
+}
+
+/// Whether the job runs on this machine itself.
+fn is_here(call: &ActionCall<'_>) -> bool {
+    let facts = call.job.facts();
+    facts.container_id.is_none() && facts.files_are_shared
 }
 
 /// Contexts lie beside the file that names one, some with keys: those of this machine stay there, and are found from the job's
 /// folder too. Whether they are.
 async fn link_contexts(call: &ActionCall<'_>, from: &str, own: &str) -> bool {
     let contexts = format!("{from}/contexts");
-    let is_there = tokio::fs::metadata(&contexts).await.is_ok_and(|found| found.is_dir());
-    if call.job.facts().container_id.is_some() || !is_there {
+    if !is_here(call) || !tokio::fs::metadata(&contexts).await.is_ok_and(|found| found.is_dir()) {
         return false;
     }
     let link = format!("{own}/contexts");

@@ -28,7 +28,8 @@ pub(super) struct JobHere {
 impl JobHere {
     /// One whose run directory is this folder.
     pub(super) fn new(folder: PathBuf) -> Self {
-        let facts = JobFacts { run_directory: folder.to_string_lossy().into_owned(), ..JobFacts::default() };
+        let run_directory = folder.to_string_lossy().into_owned();
+        let facts = JobFacts { run_directory, files_are_shared: true, ..JobFacts::default() };
         Self { facts, known: Arc::default(), forgets: Arc::new(AtomicBool::new(true)), started: Mutex::new(0) }
     }
 
