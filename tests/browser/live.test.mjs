@@ -155,7 +155,8 @@ test("a page whose server vanishes without a word says so, and follows again whe
   await follows(page, run);
   await log.goto(`/runs/${run.id}/jobs/go`);
   const seen = (text) => log.locator(".chunk > div", { hasText: text }).first().waitFor({ state: "attached", timeout: 30_000 });
-  await seen("it begins");
+  await lines.write("it comes by the stream");
+  await seen("it comes by the stream");
   way.isOut = true;
   await lines.write("nobody hears this");
   for (const one of [page, log]) {
