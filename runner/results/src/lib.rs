@@ -14,6 +14,7 @@ mod download;
 mod identity;
 mod job;
 mod listen;
+mod protobuf;
 mod repository;
 mod route;
 mod signed;

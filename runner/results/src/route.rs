@@ -9,11 +9,11 @@ use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, StatusCode};
 use serde_json::Value as Json;
 
-use crate::answer::{Answer, json, storage};
+use crate::answer::{Answer, json, storage, whole};
 use crate::job::Job;
 use crate::signed::{self, Purpose, Shut};
 use crate::twirp::Fault;
-use crate::{api, artifacts, cache_v1, caches, download, identity, repository, upload};
+use crate::{api, artifacts, cache_v1, caches, download, identity, protobuf, repository, upload};
 
 const ARTIFACTS: &str = "/twirp/github.actions.results.api.v1.ArtifactService/";
 const CACHES: &str = "/twirp/github.actions.results.api.v1.CacheService/";
@@ -58,10 +58,7 @@ pub(crate) async fn answer(job: &Arc<Job>, request: Request<Incoming>) -> Answer
         }
         (&Method::POST, path) if path.starts_with(CACHES) => {
             let method = path[CACHES.len()..].to_owned();
-            match call(request).await {
-                Ok(body) => caches::call(job, &method, body).await,
-                Err(fault) => Err(fault),
-            }
+            return of_caches(job, &method, request).await.unwrap_or_else(|fault| fault.answer());
         }
         (_, path) if path.starts_with(CACHES_V1) => {
             let rest = path[CACHES_V1.len()..].to_owned();
@@ -73,6 +70,15 @@ pub(crate) async fn answer(job: &Arc<Job>, request: Request<Incoming>) -> Answer
         Ok(value) => json(StatusCode::OK, &value),
         Err(fault) => fault.answer(),
     }
+}
+
+/// A call of the cache's service, answered in the form that it came in; an error is JSON in both.
+async fn of_caches(job: &Arc<Job>, method: &str, request: Request<Incoming>) -> Result<Answer, Fault> {
+    let Some(form) = protobuf::form(method, &request) else {
+        return Ok(json(StatusCode::OK, &caches::call(job, method, call(request).await?).await?));
+    };
+    let asked = form.read(&body(request).await?).ok_or_else(|| Fault::invalid("the body is no such message"))?;
+    Ok(whole(StatusCode::OK, protobuf::KIND, form.write(&caches::call(job, method, asked).await?)))
 }
 
 /// The token of a request, if it has one and no more.

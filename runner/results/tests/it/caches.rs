@@ -45,6 +45,33 @@ async fn clients_that_speak_the_first_form_save_and_restore() {
     assert_eq!(restore(&job, "k-2", &["k-"]).await, (json!("k-1"), Some("one".into())));
 }
 
+/// What `sccache` does, by way of `opendal`.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_speak_protobuf_save_and_restore() {
+    let world = World::new();
+    let job = world.job(Facts::default()).await;
+    let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/protobuf\r\n", job.token());
+    let say = async |method: &str, body: &[u8]| ask(&job, "POST", &format!("{CACHES}{method}"), &headers, body).await;
+    let entry = b"\x12\x01k\x1a\x01v";
+    let (status, head, body) = say("CreateCacheEntry", entry).await;
+    assert!(status == 200 && head.contains("application/protobuf"), "{status} {head}");
+    // `ok`, and then the address.
+    assert!(body.starts_with("\u{8}\u{1}\u{12}"), "{body}");
+    assert_eq!(ask(&job, "PUT", &target(&json!(body)), "x-ms-blob-type: BlockBlob\r\n", b"of it").await.0, 201);
+    let (status, _, body) = say("FinalizeCacheEntryUpload", b"\x12\x01k\x18\x05\x22\x01v").await;
+    assert_eq!((status, body.as_str()), (200, "\u{8}\u{1}\u{10}\u{1}"));
+    assert!(say("CreateCacheEntry", entry).await.2.contains("never changed"));
+    let (status, _, body) = say("GetCacheEntryDownloadURL", b"\x12\x01k\x22\x01v").await;
+    let (address, key) = body.rsplit_once("\u{1a}\u{1}").unwrap();
+    assert_eq!((status, key), (200, "k"));
+    assert_eq!(ask(&job, "GET", &target(&json!(address)), "", b"").await.2, "of it");
+    // A miss is not ok, and an error is JSON.
+    let (status, _, body) = say("GetCacheEntryDownloadURL", b"\x12\x01l\x22\x01v").await;
+    assert_eq!((status, body.as_str()), (200, ""));
+    let (status, _, body) = say("GetCacheEntryDownloadURL", b"{}").await;
+    assert!(status == 400 && serde_json::from_str::<Json>(&body).is_ok(), "{status} {body}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_job_saves_a_key_once_at_a_time() {
     let world = World::new();
