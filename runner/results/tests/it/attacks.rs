@@ -111,7 +111,7 @@ async fn f09_after_the_end_of_the_job_nothing_opens_anything() {
 async fn p01_p09_names_and_addresses_lead_nowhere_else() {
     let world = World::new();
     let job = world.job(Facts::default()).await;
-    for name in ["", "../x", "a/b", "a\\b", "a:b", "a\r\nX: y", "a\"b", "<b>", "a|b", "a*", "a?"] {
+    for name in ["", ".", "..", "a\0", "../x", "a/b", "a\\b", "a:b", "a\r\nX: y", "a\"b", "<b>", "a|b", "a*", "a?"] {
         let (status, body) =
             call(&job, job.token(), &format!("{ARTIFACTS}CreateArtifact"), &create(job.token(), name)).await;
         assert_eq!((status, &body["code"]), (400, &json!("invalid_argument")), "{name:?}");

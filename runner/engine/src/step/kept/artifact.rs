@@ -246,10 +246,13 @@ fn level(text: &str) -> Result<i32, ActionError> {
 /// Whether an artifact may have this name, in the words of GitHub's action.
 ///
 /// # Errors
-/// It is empty, or holds what no name of a file may hold everywhere.
+/// It is empty, holds what no name of a file may hold everywhere, or leads elsewhere: whoever downloads several has a folder of each name.
 pub fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("Provided artifact name input during validation is empty".to_owned());
+    }
+    if matches!(name, "." | "..") || name.contains('\0') {
+        return Err(format!("The artifact name is not valid: {name}. It is no name of a folder"));
     }
     let forbidden: Vec<_> = FORBIDDEN_IN_PATHS.iter().chain(&FORBIDDEN_IN_NAMES).copied().collect();
     let Some(found) = first(name, &forbidden) else { return Ok(()) };
@@ -279,8 +282,11 @@ mod tests {
 
     #[test]
     fn names() {
-        for good in ["a", "my artifact", "..", "ä.b-c_d", "$(x)"] {
+        for good in ["a", "my artifact", "...", "..a", "ä.b-c_d", "$(x)"] {
             assert_eq!(check_name(good), Ok(()));
+        }
+        for bad in [".", "..", "a\0"] {
+            assert!(check_name(bad).unwrap_err().contains("no name of a folder"), "{bad}");
         }
         for (bad, why) in
             [("a/b", "Forward slash /"), ("a\\b", "Backslash \\"), ("a\nb", "Line feed \\n"), ("a:b", "Colon :")]

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use globset::GlobBuilder;
 
+use super::artifact::check_name;
 use super::patterns::Patterns;
 use super::transfer::unpack;
 use super::{failed, flag, input, switch, text};
@@ -56,7 +57,7 @@ impl BuiltInAction for DownloadArtifact {
         }
         for artifact in &chosen {
             let below = alone || merge;
-            let to = if below { path.clone() } else { format!("{path}/{}", artifact.name) };
+            let to = if below { path.clone() } else { format!("{path}/{}", folder_of(&artifact.name)?) };
             get(call, &kept, artifact, &to).await?;
         }
         call.log.line(&format!("Total of {} artifact(s) downloaded", chosen.len())).await;
@@ -132,6 +133,11 @@ fn folder(call: &ActionCall<'_>) -> Result<String, ActionError> {
     let patterns = Patterns::read(&literal, &call.workspace.inside, &call.run.home).map_err(failed)?;
     let root = patterns.plain().and_then(|paths| paths.into_iter().next());
     root.ok_or_else(|| failed(format!("`path: {written}` must be a folder, not a pattern")))
+}
+
+/// The folder of one of several artifacts. What a state has that an older version kept is asked too.
+fn folder_of(name: &str) -> Result<&str, ActionError> {
+    check_name(name).map(|()| name).map_err(failed)
 }
 
 async fn get(call: &mut ActionCall<'_>, kept: &Kept, artifact: &Artifact, to: &str) -> Result<(), ActionError> {
