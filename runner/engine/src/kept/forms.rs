@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek as _, Write as _};
 
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, Header};
+use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -49,14 +50,37 @@ impl Kept {
             let (archive, digest) = (Box::new(self.blobs.open(&artifact.digest)?), artifact.digest.clone());
             return Ok(TarOf { archive, bytes: artifact.bytes, digest });
         }
-        // Read whole and compared with its digest before anything is made of it.
-        io::copy(&mut self.blobs.open(&artifact.digest)?, &mut io::sink())?;
+        let content = self.whole(&artifact.digest)?;
+        self.made(|tar| match &artifact.form {
+            Form::Zip => zip_to_tar(content, tar),
+            Form::Tar | Form::File(_) => file_to_tar(content, &artifact.name, artifact.bytes, tar),
+        })
+    }
+
+    /// An artifact as a client gets it, as the only file of a tar: a zip under its name, or the file that it is.
+    ///
+    /// # Errors
+    /// It is not there or damaged, or cannot be packed.
+    pub fn packed_of(&self, artifact: &Artifact) -> io::Result<TarOf> {
+        let Zipped { digest, bytes } = self.zip_of(artifact)?;
+        let content = self.whole(&digest)?;
+        let name = match &artifact.form {
+            Form::Tar | Form::Zip => format!("{}.zip", artifact.name),
+            Form::File(_) => artifact.name.clone(),
+        };
+        self.made(|tar| file_to_tar(content, &name, bytes, tar))
+    }
+
+    /// The file of a blob, which was read whole and compared with its digest before anything is made of it.
+    fn whole(&self, digest: &BlobDigest) -> io::Result<File> {
+        io::copy(&mut self.blobs.open(digest)?, &mut io::sink())?;
+        self.blobs.open_plain(digest)
+    }
+
+    /// A tar in a file that is gone with the reader.
+    fn made(&self, make: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<TarOf> {
         let mut tar = tempfile::tempfile_in(&self.folder)?;
-        let content = self.blobs.open_plain(&artifact.digest)?;
-        match &artifact.form {
-            Form::Zip => zip_to_tar(content, &mut tar)?,
-            Form::Tar | Form::File(_) => file_to_tar(content, &artifact.name, artifact.bytes, &mut tar)?,
-        }
+        make(&mut tar)?;
         tar.rewind()?;
         let (digest, bytes) = digest_of(&mut tar)?;
         tar.rewind()?;
@@ -76,12 +100,33 @@ impl Kept {
         }
         let mut file = self.blobs.staging()?;
         tar_to_zip(self.blobs.open(&artifact.digest)?, file.as_file_mut())?;
+        let zipped = self.adopted(file)?;
+        self.note_artifact(&Artifact { zipped: Some(zipped.clone()), ..artifact.clone() }).map_err(io::Error::other)?;
+        Ok(zipped)
+    }
+
+    /// The only file of an archive that our own action packed, as a blob that lies as it is.
+    ///
+    /// # Errors
+    /// There is no file in it, it is damaged, or the folder cannot be written.
+    pub fn only_file(&self, archive: &BlobDigest) -> io::Result<Zipped> {
+        let mut archive = tar::Archive::new(self.blobs.open(archive)?);
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            if entry.header().entry_type().is_file() {
+                let mut file = self.blobs.staging()?;
+                io::copy(&mut entry, file.as_file_mut())?;
+                return self.adopted(file);
+            }
+        }
+        Err(wrong("there is no file in it".to_owned()))
+    }
+
+    fn adopted(&self, mut file: NamedTempFile) -> io::Result<Zipped> {
         file.as_file_mut().rewind()?;
         let (digest, bytes) = digest_of(file.as_file_mut())?;
         self.blobs.adopt(&file.into_temp_path(), &digest)?;
-        let zipped = Zipped { digest, bytes };
-        self.note_artifact(&Artifact { zipped: Some(zipped.clone()), ..artifact.clone() }).map_err(io::Error::other)?;
-        Ok(zipped)
+        Ok(Zipped { digest, bytes })
     }
 
     /// How many files a zip has that lies in a file.

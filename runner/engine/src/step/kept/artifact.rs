@@ -2,7 +2,7 @@
 //!
 //! Inputs, outputs, the choice of the common folder and the words follow
 //! <https://github.com/actions/upload-artifact/blob/main/README.md>; as there, modes are not kept, links are followed and
-//! hidden files are left out unless they are asked for. Not GitHub's: `archive: false`.
+//! hidden files are left out unless they are asked for.
 
 use async_trait::async_trait;
 use workflow::catalogue::{Form, Wrong};
@@ -16,6 +16,8 @@ use crate::kept::{self, Artifact, Kept, KeptError, now};
 use crate::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+/// What clients are told that a file is which is kept as it is.
+const KIND: &str = "application/octet-stream";
 
 /// What no name of a file or an artifact may hold, and what GitHub calls it.
 const FORBIDDEN_IN_PATHS: [(char, &str); 9] = [
@@ -56,7 +58,7 @@ impl BuiltInAction for UploadArtifact {
             input("compression-level", "6", false, "0 to 9").form(Form::Read(|_, text| Wrong::of(level(text)))),
             switch("overwrite", "false", "Whether one of the same name in the run is replaced"),
             switch("include-hidden-files", "false", "Whether files and folders that begin with a dot come along"),
-            switch("archive", "true", "Only `true`: files are kept as an archive"),
+            switch("archive", "true", "`false`: one file as it is, whose name is the artifact's"),
         ];
         INPUTS
     }
@@ -65,9 +67,7 @@ impl BuiltInAction for UploadArtifact {
         let name = text(call, "name").to_owned();
         check_name(&name).map_err(ActionError::Failed)?;
         let (overwrite, hidden) = (flag(call, "overwrite")?, flag(call, "include-hidden-files")?);
-        if !flag(call, "archive")? {
-            return Err(failed("`archive: false` is not supported by this version: leave it out"));
-        }
+        let archive = flag(call, "archive")?;
         let missing = text(call, "if-no-files-found").to_owned();
         if !["warn", "error", "ignore"].contains(&missing.as_str()) {
             return Err(failed(format!(
@@ -95,15 +95,17 @@ impl BuiltInAction for UploadArtifact {
         let count = found.files.len();
         let plural = if count == 1 { "" } else { "s" };
         call.log.line(&format!("With the provided path, there will be {count} file{plural} uploaded")).await;
+        let (name, form) =
+            if archive { (name, kept::Form::Tar) } else { (only(&found)?, kept::Form::File(KIND.to_owned())) };
         let kept = call.run.kept.clone();
-        let (taken, digest, bytes, stored) = self.take(call, &kept, found, level).await?;
+        let (taken, digest, bytes, stored) = self.take(call, &kept, found, level, archive).await?;
         let artifact = Artifact {
             id: 0,
             repository: call.run.keeper.repository.clone(),
             run: call.run.keeper.run,
             attempt: call.run.keeper.attempt,
             job: call.run.job.clone(),
-            name: name.clone(),
+            name,
             digest,
             bytes,
             stored,
@@ -112,7 +114,7 @@ impl BuiltInAction for UploadArtifact {
             expires: now() + days * SECONDS_A_DAY,
             sha: call.run.sha.clone(),
             event: call.run.event.clone(),
-            form: kept::Form::Tar,
+            form,
             zipped: None,
         };
         let artifact = match kept.add_artifact(artifact, overwrite, call.again) {
@@ -175,12 +177,18 @@ impl UploadArtifact {
         kept: &Kept,
         found: Found,
         level: i32,
+        archive: bool,
     ) -> Result<(TakenIn, BlobDigest, u64, u64), ActionError> {
         let mut writer = kept.blobs.writer(level).map_err(failed)?;
-        let (taken, digest, bytes, stored) = pack(call, &found.root, &found.files, true, move |archive| {
-            let taken = take_in(archive, &mut writer, Kind::Artifact, &Places::none())?;
+        let own = kept.clone();
+        let (taken, digest, bytes, stored) = pack(call, &found.root, &found.files, true, move |packed| {
+            let taken = take_in(packed, &mut writer, Kind::Artifact, &Places::none())?;
             let (digest, bytes, stored) = writer.finish().map_err(|error| error.to_string())?;
-            Ok((taken, digest, bytes, stored))
+            if archive {
+                return Ok((taken, digest, bytes, stored));
+            }
+            let file = own.only_file(&digest).map_err(|error| error.to_string())?;
+            Ok((taken, file.digest, file.bytes, file.bytes))
         })
         .await?;
         for path in taken.skipped.iter().take(10) {
@@ -188,6 +196,19 @@ impl UploadArtifact {
         }
         Ok((taken, digest, bytes, stored))
     }
+}
+
+/// The name of the only file, which is the artifact's where it is kept as it is.
+fn only(found: &Found) -> Result<String, ActionError> {
+    let [file] = &found.files[..] else {
+        let count = found.files.len();
+        return Err(failed(format!(
+            "When 'archive' is set to false, only a single file can be uploaded. Found {count} files to upload."
+        )));
+    };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    check_name(name).map_err(failed)?;
+    Ok(name.to_owned())
 }
 
 /// The files that are meant, and the folder that their paths begin at.
@@ -294,6 +315,10 @@ mod tests {
             assert!(check_name(bad).unwrap_err().contains(&format!("following character:  {why}\n")), "{bad}");
         }
         assert!(check_path("a/b").is_ok() && check_path("a\rb").is_err());
+        let found =
+            |files: &[&str]| Found { root: "/w".into(), files: files.iter().map(|file| (*file).to_owned()).collect() };
+        assert_eq!(only(&found(&["a/b.txt"])).unwrap(), "b.txt");
+        assert!(only(&found(&["a", "b"])).unwrap_err().to_string().contains("Found 2 files"));
         for (file, root, expect) in
             [("/w/.git/x", "/w", true), ("/w/a", "/w", false), ("/w/.a/b", "/w/.a", true), ("/.w/a/b", "/.w/a", false)]
         {

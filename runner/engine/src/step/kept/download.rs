@@ -33,7 +33,11 @@ impl BuiltInAction for DownloadArtifact {
             input("github-token", "", false, "Not needed: artifacts are kept here"),
             input("repository", "", false, "Only the repository of the run"),
             input("run-id", "", false, "The run; this one if not written"),
-            switch("skip-decompress", "false", "Only `false`"),
+            switch(
+                "skip-decompress",
+                "false",
+                "Whether the zip comes as it is, as a file with the artifact's name and `.zip`",
+            ),
             input("digest-mismatch", "error", false, "Ignored: a damaged artifact is always an error"),
         ];
         INPUTS
@@ -44,9 +48,7 @@ impl BuiltInAction for DownloadArtifact {
         if !name.is_empty() && !ids.is_empty() {
             return Err(failed("Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one."));
         }
-        if flag(call, "skip-decompress")? {
-            return Err(failed("`skip-decompress` is not supported by this version: leave it out"));
-        }
+        let packed = flag(call, "skip-decompress")?;
         let merge = flag(call, "merge-multiple")?;
         let kept = call.run.kept.clone();
         let all = of_run(call, &kept)?;
@@ -58,7 +60,7 @@ impl BuiltInAction for DownloadArtifact {
         for artifact in &chosen {
             let below = alone || merge;
             let to = if below { path.clone() } else { format!("{path}/{}", folder_of(&artifact.name)?) };
-            get(call, &kept, artifact, &to).await?;
+            get(call, &kept, artifact, (&to, packed)).await?;
         }
         call.log.line(&format!("Total of {} artifact(s) downloaded", chosen.len())).await;
         call.outputs.insert("download-path".to_owned(), path);
@@ -140,11 +142,18 @@ fn folder_of(name: &str) -> Result<&str, ActionError> {
     check_name(name).map(|()| name).map_err(failed)
 }
 
-async fn get(call: &mut ActionCall<'_>, kept: &Kept, artifact: &Artifact, to: &str) -> Result<(), ActionError> {
+/// Puts an artifact into a folder: its files, or `packed` as one.
+async fn get(
+    call: &mut ActionCall<'_>,
+    kept: &Kept,
+    artifact: &Artifact,
+    (to, packed): (&str, bool),
+) -> Result<(), ActionError> {
     let Artifact { name, id, bytes, .. } = artifact;
     call.log.line(&format!("Downloading artifact {name} (id {id}, {bytes} bytes) to {to}")).await;
     let (from, wanted) = (kept.clone(), artifact.clone());
-    let opened = tokio::task::spawn_blocking(move || from.tar_of(&wanted));
+    let opened =
+        tokio::task::spawn_blocking(move || if packed { from.packed_of(&wanted) } else { from.tar_of(&wanted) });
     let opened = opened.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let mut archive = opened.map_err(|error| failed(format!("the artifact {name}: {error}")))?.archive;
     unpack(call, to, move |file| std::io::copy(&mut archive, file).map(drop))
