@@ -43,7 +43,7 @@ impl PlacedJobs {
         let github = Value::Object(Arc::new(job.github.clone()));
         let base_env = environment::defaults(&github, &placed.paths, &runner);
         let workspace = placed.workspace.clone();
-        let hashed = workspace.host.clone();
+        let hashed = (workspace.host.clone(), workspace.inside.clone());
         StepTools {
             round: placed.again.as_ref().map_or(0, |again| again.round),
             handle: Arc::clone(handle),
@@ -51,7 +51,7 @@ impl PlacedJobs {
             masker: Arc::clone(&settings.masker),
             matchers: Arc::new(JobMatchers::new(Arc::clone(handle), placed.workspace.clone())),
             notices: settings.notices.clone(),
-            hash_files: Box::new(move |patterns| crate::hash_files::hash_files(&hashed, patterns)),
+            hash_files: Box::new(move |patterns| crate::hash_files::hash_files(&hashed.0, &hashed.1, patterns)),
             log_place: self.log_place(&order.key),
             built_in: settings.built_in.clone(),
             workspace,
