@@ -265,13 +265,29 @@ pub enum RefusedVariable {
     Impossible(String),
 }
 
+/// The variables that each step is given anew, whatever was written: the others that begin so are free, such as
+/// `GITHUB_TOKEN`, which the runner does not set. (`GitHubContext` and `RunnerContext` in actions/runner.) See
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/variables#default-environment-variables>.
+const GITHUB_NAMES: &str = "ACTION ACTIONS ACTION_PATH ACTION_REF ACTION_REPOSITORY ACTOR ACTOR_ID API_URL ARTIFACTS \
+                            ARTIFACTS_LIST BASE_REF ENV EVENT_NAME EVENT_PATH GRAPHQL_URL HEAD_REF JOB JOB_WORKFLOW_SHA \
+                            OUTPUT PATH REF REF_NAME REF_PROTECTED REF_TYPE REPOSITORY REPOSITORY_ID REPOSITORY_OWNER \
+                            REPOSITORY_OWNER_ID RETENTION_DAYS RUN_ATTEMPT RUN_ID RUN_NUMBER SERVER_URL SHA STATE \
+                            STEP_SUMMARY TRIGGERING_ACTOR WORKFLOW WORKFLOW_REF WORKFLOW_SHA WORKSPACE";
+const RUNNER_NAMES: &str = "ARCH ENVIRONMENT NAME OS TEMP TOOL_CACHE WORKSPACE";
+
+fn is_reserved(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let among =
+        |prefix, names: &str| upper.strip_prefix(prefix).is_some_and(|rest| names.split(' ').any(|one| one == rest));
+    among("GITHUB_", GITHUB_NAMES) || among("RUNNER_", RUNNER_NAMES)
+}
+
 /// Checks one pair of `GITHUB_ENV`. A refused one is left out and reported; the others stand.
 pub fn check_variable(name: &str, value: &str) -> Result<(), RefusedVariable> {
-    let upper = name.to_ascii_uppercase();
-    if upper == "NODE_OPTIONS" {
+    if name.eq_ignore_ascii_case("NODE_OPTIONS") {
         return Err(RefusedVariable::Blocked("NODE_OPTIONS"));
     }
-    if upper.starts_with("GITHUB_") || upper.starts_with("RUNNER_") {
+    if is_reserved(name) {
         return Err(RefusedVariable::Reserved(name.to_owned()));
     }
     if name.contains('\0') || value.contains('\0') {
@@ -353,7 +369,12 @@ mod tests {
             ("PATH", "x", ""),
             ("Node_Options", "x", "Can't store NODE_OPTIONS output parameter using '$GITHUB_ENV' command."),
             ("GITHUB_SHA", "x", "`GITHUB_SHA` is set by the runner and keeps its value"),
+            ("GITHUB_ENV", "x", "`GITHUB_ENV` is set by the runner and keeps its value"),
             ("runner_os", "x", "`runner_os` is set by the runner and keeps its value"),
+            // Names that the runner does not set belong to whoever sets them.
+            ("GITHUB_TOKEN", "x", ""),
+            ("GITHUB_PAGES_URL", "x", ""),
+            ("RUNNER_TRACKING_ID", "x", ""),
             ("A", "\0", "`A` cannot be a variable: names and values must not hold a null character"),
         ] {
             assert_eq!(check_variable(name, value).map_or_else(|e| e.to_string(), |()| String::new()), expect);
