@@ -235,17 +235,41 @@ pub(super) fn call_inputs(run: &Run, key: &JobRunKey) -> Result<Json, String> {
     let mut inputs = serde_json::Map::new();
     for (name, input) in &called.inputs {
         let value = match (given.get(name), &input.default) {
-            (Some(value), _) => value.clone(),
-            (None, Some(default)) => evaluate(default, &JobScope::of_run(run))
-                .map_err(|error| format!("default of the input `{name}`: {}", error.message))?,
+            (Some(value), _) => given_input(name, input, value)?,
+            (None, Some(default)) => {
+                let value = evaluate(default, &JobScope::of_run(run))
+                    .map_err(|error| format!("default of the input `{name}`: {}", error.message))?;
+                typed_input(name, input, &value)?
+            }
             (None, None) if input.required => return Err(format!("the input `{name}` is required")),
-            (None, None) => Value::Null,
+            (None, None) => typed_input(name, input, &Value::Null)?,
         };
-        inputs.insert(name.clone(), typed_input(name, input, &value)?);
+        inputs.insert(name.clone(), value);
     }
     Ok(Json::Object(inputs))
 }
 
+/// What a caller gives must be of the input's type, as on GitHub: outputs and `github.event.inputs` are texts whatever they
+/// say, and nothing is no boolean. Any of them is a text.
+fn given_input(name: &str, input: &CallInput, value: &Value) -> Result<Json, String> {
+    let (wanted, fits, hint) = match input.kind {
+        InputType::Boolean => ("boolean", matches!(value, Value::Boolean(_)), "compare it (`== 'true'`)"),
+        InputType::Number => ("number", matches!(value, Value::Number(_)), "write `fromJSON(…)` around it"),
+        InputType::String | InputType::Choice | InputType::Environment => ("text", true, ""),
+    };
+    if !fits {
+        let text = value.to_display_string();
+        let kind = match value {
+            Value::Null => "nothing".to_owned(),
+            Value::String(_) => format!("the text `{text}`"),
+            Value::Boolean(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => format!("`{text}`"),
+        };
+        return Err(format!("Unexpected value '{text}': the input `{name}` is a {wanted}, not {kind}; {hint}"));
+    }
+    typed_input(name, input, value)
+}
+
+/// A default, or what is given: it is made a value of the input's type.
 fn typed_input(name: &str, input: &CallInput, value: &Value) -> Result<Json, String> {
     let wrong =
         |expected: &str| Err(format!("the input `{name}` must be a {expected}, not `{}`", value.to_display_string()));
