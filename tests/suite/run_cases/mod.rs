@@ -167,9 +167,9 @@ mod bad {
         dispatch_missing dispatch_number docker_forbidden docker_not_needed docker_not_running if_fails if_invalid
         ignores_signals image_missing interrupt interrupt_in_container interrupt_twice killed killed_in_container
         killed_on_host label_windows long_line needs_typo no_workflow not_a_repository option_refused out_of_memory
-        port_twice reusable_elsewhere_missing reusable_elsewhere_permissions reusable_input reusable_missing
-        reusable_secret secret_undefined secret_undefined_strict service_dies service_unhealthy services_on_host
-        terminate unknown_job workflow_binary workflow_empty workflow_huge workflow_missing workflow_symlink
-        workflow_utf16
+        port_twice refused_by_github reusable_elsewhere_missing reusable_elsewhere_permissions reusable_input
+        reusable_missing reusable_secret secret_undefined secret_undefined_strict service_dies service_unhealthy
+        services_on_host terminate unknown_job workflow_binary workflow_empty workflow_huge workflow_missing
+        workflow_symlink workflow_utf16
     }
 }

@@ -16,8 +16,8 @@ pub(super) fn check(visit: &mut Visit<'_>) {
         if steps.steps.is_empty() && !visit.damage.is_in(job.span) {
             let message = format!("job `{}` has no steps", job.id.value);
             visit.diagnostics.push(
-                Diagnostic::warning(NO_STEPS, job.id.span, message)
-                    .help("add `steps:`; GitHub does not run a job without"),
+                Diagnostic::error(NO_STEPS, job.id.span, message)
+                    .help("add `steps:`; GitHub does not run a workflow that has a job without"),
             );
         }
         let flat = flatten(&steps.steps);

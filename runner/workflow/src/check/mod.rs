@@ -33,17 +33,28 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use crate::catalogue::Catalogue;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Workflow;
 use crate::read::{ReadOptions, Reading, WorkflowFiles, explore, read_workflow};
 use crate::source::{FileId, SourceFile, SourceMap, Span};
 use crate::template::{Cause, Place, ReadError, Repairs};
 
-pub use self::actions::keeps_from_running;
 use self::slips::Slip;
 
 /// Slips that hide others are looked for again this often at most.
 const ROUNDS_MAX: usize = 6;
+
+/// What GitHub's reader lets pass and its trigger refuses: a zone that does not exist, a filter and its opposite, a reserved
+/// secret, too many inputs, a group in which all wait and none does, a job without steps.
+const REFUSED: [Code; 6] = [Code("P0111"), Code("P0112"), Code("P0116"), Code("P0117"), Code("P0118"), Code("P0417")];
+
+/// Whether a diagnostic of a workflow that can be read keeps it from being run all the same: GitHub would refuse it, or a step
+/// would fail for what is written there.
+#[must_use]
+pub fn keeps_from_running(diagnostic: &Diagnostic) -> bool {
+    let codes = REFUSED.iter().chain(&actions::FAILS);
+    diagnostic.is_error() && codes.into_iter().any(|code| *code == diagnostic.code)
+}
 
 /// What a check gave.
 #[derive(Debug, Clone)]

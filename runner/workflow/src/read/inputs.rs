@@ -10,11 +10,19 @@ use super::triggers::strings;
 use crate::diagnostic::Code;
 use crate::model::{CallInput, CallOutput, CallSecret, DispatchInput, InputType};
 use crate::template::{Token, TokenKind};
+use crate::trigger::INPUTS_MAX;
 
 /// A default that is not of its input's type.
 const DEFAULT_TYPE: Code = Code("P0114");
 /// A default that is none of the input's options.
 const DEFAULT_OPTION: Code = Code("P0115");
+/// A secret with the name of the token that every job has.
+const RESERVED_SECRET: Code = Code("P0116");
+/// More inputs than a dispatch may have.
+const TOO_MANY_INPUTS: Code = Code("P0117");
+
+/// The secret that every job has without being given it.
+const TOKEN_SECRET: &str = "GITHUB_TOKEN";
 
 fn pairs(written: Option<&Token>) -> &[(Token, Token)] {
     written.and_then(Token::as_mapping).unwrap_or_default()
@@ -23,6 +31,10 @@ fn pairs(written: Option<&Token>) -> &[(Token, Token)] {
 /// `workflow_dispatch.inputs`.
 pub(super) fn read_dispatch(checks: &mut Checks<'_>, written: Option<&Token>) -> IndexMap<String, DispatchInput> {
     let mut inputs = IndexMap::new();
+    if let Some((first, _)) = pairs(written).get(INPUTS_MAX) {
+        let message = format!("`workflow_dispatch` has more than {INPUTS_MAX} inputs");
+        checks.refuse(TOO_MANY_INPUTS, first.span, message, "join some of them, such as into one text of JSON");
+    }
     for (name, value) in pairs(written) {
         let input = DispatchInput {
             span: name.span,
@@ -85,7 +97,14 @@ pub(super) fn read_call(checks: &mut Checks<'_>, written: Option<&Token>) -> Ind
 }
 
 /// `workflow_call.secrets`.
-pub(super) fn read_secrets(written: Option<&Token>) -> IndexMap<String, CallSecret> {
+pub(super) fn read_secrets(checks: &mut Checks<'_>, written: Option<&Token>) -> IndexMap<String, CallSecret> {
+    for (name, _) in pairs(written) {
+        if let Some(reserved) = name.as_str().filter(|name| name.eq_ignore_ascii_case(TOKEN_SECRET)) {
+            let message = format!("a called workflow cannot declare a secret `{reserved}`: every job has its own");
+            let help = "remove it here and where the workflow is called; `secrets.GITHUB_TOKEN` is there without";
+            checks.refuse(RESERVED_SECRET, name.span, message, help);
+        }
+    }
     let secret = |(name, value): &(Token, Token)| {
         let secret = CallSecret {
             span: name.span,

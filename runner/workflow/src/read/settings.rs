@@ -6,6 +6,8 @@
 
 use super::checks::Checks;
 use super::condition::{self, Owner};
+use super::inputs::is_true;
+use crate::diagnostic::Code;
 use crate::expression::utf16_length;
 use crate::template::{Token, TokenKind};
 
@@ -13,6 +15,9 @@ use crate::template::{Token, TokenKind};
 pub(super) const GROUP_CHARS_MAX: usize = 400;
 
 const DOCKER: &str = "docker://";
+
+/// A group in which all wait and none does.
+const CANCELS_AND_WAITS: Code = Code("P0118");
 
 /// `runs-on:`: the prefix of a runner group, if it has one, is one that GitHub knows.
 pub(super) fn check_runs_on(checks: &mut Checks<'_>, runs_on: &Token) {
@@ -60,12 +65,22 @@ fn check_image(checks: &mut Checks<'_>, container: &Token, required: bool) {
     }
 }
 
-/// `concurrency:` of a workflow or a job: the group's name is not too long.
+/// `concurrency:` of a workflow or a job: the group's name is not too long, and who comes either cancels or waits.
 pub(super) fn check_concurrency(checks: &mut Checks<'_>, concurrency: &Token) {
     let group = concurrency.as_str().or_else(|| concurrency.get("group").and_then(Token::as_str));
     if group.is_some_and(|group| utf16_length(group) > GROUP_CHARS_MAX) {
         checks
             .error(concurrency.span, format!("Concurrency group name must be less than {GROUP_CHARS_MAX} characters"));
+    }
+    let queue = concurrency.get("queue").filter(|queue| queue.as_str() == Some("max"));
+    if let Some(queue) = queue.filter(|_| is_true(concurrency.get("cancel-in-progress"))) {
+        let message = "`queue: max` and `cancel-in-progress: true` cannot both be given for one group";
+        checks.refuse(
+            CANCELS_AND_WAITS,
+            queue.span,
+            message,
+            "remove one of them: with `cancel-in-progress` nothing waits",
+        );
     }
 }
 

@@ -49,7 +49,7 @@ fn read_trigger(checks: &mut Checks<'_>, event: &str, settings: &Token) -> Trigg
         }
         "workflow_call" => Trigger {
             call_inputs: inputs::read_call(checks, settings.get("inputs")),
-            call_secrets: inputs::read_secrets(settings.get("secrets")),
+            call_secrets: inputs::read_secrets(checks, settings.get("secrets")),
             call_outputs: inputs::read_outputs(settings.get("outputs")),
             ..Trigger::default()
         },

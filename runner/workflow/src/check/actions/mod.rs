@@ -27,11 +27,8 @@ const ONLY_HERE: Code = Code("P0422");
 const OF_ITSELF: Code = Code("P0423");
 const USES: Code = Code("P0405");
 
-/// Whether a diagnostic tells that a step would fail for what is written in the workflow: nothing of such a workflow is run.
-#[must_use]
-pub fn keeps_from_running(diagnostic: &Diagnostic) -> bool {
-    diagnostic.is_error() && [UNKNOWN_ACTION, UNKNOWN_INPUT, MISSING_INPUT, WRONG_INPUT].contains(&diagnostic.code)
-}
+/// What tells that a step would fail for what is written in the workflow.
+pub(super) const FAILS: [Code; 4] = [UNKNOWN_ACTION, UNKNOWN_INPUT, MISSING_INPUT, WRONG_INPUT];
 
 /// The owner of our own actions.
 const OWN: &str = "pipe/";
