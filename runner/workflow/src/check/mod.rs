@@ -52,8 +52,7 @@ const REFUSED: [Code; 6] = [Code("P0111"), Code("P0112"), Code("P0116"), Code("P
 /// would fail for what is written there.
 #[must_use]
 pub fn keeps_from_running(diagnostic: &Diagnostic) -> bool {
-    let codes = REFUSED.iter().chain(&actions::FAILS);
-    diagnostic.is_error() && codes.into_iter().any(|code| *code == diagnostic.code)
+    diagnostic.is_error() && REFUSED.iter().chain(&actions::FAILS).any(|code| *code == diagnostic.code)
 }
 
 /// What a check gave.

@@ -277,8 +277,9 @@ const RUNNER_NAMES: &str = "ARCH ENVIRONMENT NAME OS TEMP TOOL_CACHE WORKSPACE";
 
 fn is_reserved(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    let among =
-        |prefix, names: &str| upper.strip_prefix(prefix).is_some_and(|rest| names.split(' ').any(|one| one == rest));
+    let among = |prefix: &str, names: &str| {
+        upper.strip_prefix(prefix).is_some_and(|rest| names.split(' ').any(|one| one == rest))
+    };
     among("GITHUB_", GITHUB_NAMES) || among("RUNNER_", RUNNER_NAMES)
 }
 
