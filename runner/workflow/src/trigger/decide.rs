@@ -56,7 +56,7 @@ pub fn decide(workflow: &Workflow, event: &Arc<Event>) -> TriggerDecision {
         return conclude(reasons, Arc::clone(event), Map::new());
     }
     match inputs::accept(trigger, event.payload.get("inputs")) {
-        Ok(accepted) => conclude(reasons, with_inputs(event, accepted.texts), accepted.typed),
+        Ok(accepted) => conclude(reasons, with_inputs(event, accepted.texts, &workflow.path), accepted.typed),
         Err(wrong) => {
             reasons.extend(wrong);
             TriggerDecision::DoesNotRun(reasons)
@@ -68,11 +68,14 @@ fn conclude(reasons: Vec<WhyNot>, event: Arc<Event>, inputs: Map<String, Json>) 
     if reasons.is_empty() { TriggerDecision::Runs { event, inputs } } else { TriggerDecision::DoesNotRun(reasons) }
 }
 
-/// The event with `inputs` of its payload replaced.
-fn with_inputs(event: &Arc<Event>, texts: Map<String, Json>) -> Arc<Event> {
+/// The event with `inputs` of its payload replaced, and with the path of the workflow where it names none.
+fn with_inputs(event: &Arc<Event>, texts: Map<String, Json>, path: &str) -> Arc<Event> {
     let mut event = Event::clone(event);
     if let Json::Object(payload) = Arc::make_mut(&mut event.payload) {
         payload.insert("inputs".to_owned(), Json::Object(texts));
+        if payload.get("workflow").and_then(Json::as_str).is_none_or(str::is_empty) {
+            payload.insert("workflow".to_owned(), Json::String(path.to_owned()));
+        }
     }
     Arc::new(event)
 }
