@@ -84,25 +84,21 @@ pub struct Served {
 
 impl Served {
     /// Variables of an action that has these of its own. Settings of git that are there stay, and those of here come behind
-    /// them; where nobody can tell how many there are, those of here are left out.
+    /// them.
     #[must_use]
     pub fn beside(&self, own: &IndexMap<String, String>) -> Vec<(String, String)> {
-        let count = own.get(GIT_SETTINGS).map_or(Some(0), |count| count.trim().parse::<u32>().ok());
-        let given = self.actions.iter().filter_map(|(name, value)| {
-            let Some(rest) = name.strip_prefix("GIT_CONFIG_") else { return Some((name.clone(), value.clone())) };
-            let count = count?;
-            if name == GIT_SETTINGS {
-                return Some((name.clone(), (count + value.parse::<u32>().ok()?).to_string()));
-            }
-            let (kind, number) = rest.split_once('_')?;
-            Some((format!("GIT_CONFIG_{kind}_{}", count + number.parse::<u32>().ok()?), value.clone()))
+        let given = self.actions.iter().map(|(name, value)| match own.get(name) {
+            Some(there) if name == GIT_SETTINGS => (name.clone(), format!("{there} {value}")),
+            _ => (name.clone(), value.clone()),
         });
         given.collect()
     }
 }
 
-/// How many settings of git stand in variables, see <https://git-scm.com/docs/git-config#ENVIRONMENT>.
-const GIT_SETTINGS: &str = "GIT_CONFIG_COUNT";
+/// Settings of git for a process and those that it starts, each as `'name=value'`, with a space between them: how git itself hands on
+/// its `-c`. Not `GIT_CONFIG_COUNT`: git before 2.31 and what runs in submodules does not know it, and actions that use
+/// `simple-git` refuse to work where it is set. <https://github.com/steveukx/git-js>
+pub const GIT_SETTINGS: &str = "GIT_CONFIG_PARAMETERS";
 
 /// Listens as long as it is there.
 pub trait Lease: Send + Sync + std::fmt::Debug {
@@ -126,12 +122,7 @@ mod tests {
         let map = |pairs: &[(&str, &str)]| -> IndexMap<String, String> {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        let actions = map(&[
-            ("TOKEN", "t"),
-            ("GIT_CONFIG_COUNT", "1"),
-            ("GIT_CONFIG_KEY_0", "url.here.insteadOf"),
-            ("GIT_CONFIG_VALUE_0", "there"),
-        ]);
+        let actions = map(&[("TOKEN", "t"), (GIT_SETTINGS, "'url.here.insteadOf=there'")]);
         let served = Served {
             actions,
             steps: IndexMap::new(),
@@ -145,24 +136,10 @@ mod tests {
             let seen: IndexMap<_, _> = served.beside(&map(own)).into_iter().collect();
             assert_eq!(seen, map(expect), "{own:?}");
         };
+        check(&[], &[("TOKEN", "t"), (GIT_SETTINGS, "'url.here.insteadOf=there'")]);
         check(
-            &[],
-            &[
-                ("TOKEN", "t"),
-                ("GIT_CONFIG_COUNT", "1"),
-                ("GIT_CONFIG_KEY_0", "url.here.insteadOf"),
-                ("GIT_CONFIG_VALUE_0", "there"),
-            ],
+            &[("TOKEN", "own"), (GIT_SETTINGS, "'safe.directory=*'")],
+            &[("TOKEN", "t"), (GIT_SETTINGS, "'safe.directory=*' 'url.here.insteadOf=there'")],
         );
-        check(
-            &[("GIT_CONFIG_COUNT", "2"), ("GIT_CONFIG_KEY_0", "a"), ("GIT_CONFIG_KEY_1", "b")],
-            &[
-                ("TOKEN", "t"),
-                ("GIT_CONFIG_COUNT", "3"),
-                ("GIT_CONFIG_KEY_2", "url.here.insteadOf"),
-                ("GIT_CONFIG_VALUE_2", "there"),
-            ],
-        );
-        check(&[("GIT_CONFIG_COUNT", "many")], &[("TOKEN", "t")]);
     }
 }

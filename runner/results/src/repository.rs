@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use engine::serving::GIT_SETTINGS;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -41,12 +42,17 @@ pub(crate) fn variables(job: &Job) -> Vec<(String, String)> {
         _ => "https://github.com",
     };
     let Some(host) = job.facts.origin.strip_prefix("http://") else { return Vec::new() };
-    let here = format!("http://x-access-token:{}@{host}{PREFIX}{name}", token.expose());
-    vec![
-        ("GIT_CONFIG_COUNT".to_owned(), "1".to_owned()),
-        ("GIT_CONFIG_KEY_0".to_owned(), format!("url.{here}.insteadOf")),
-        ("GIT_CONFIG_VALUE_0".to_owned(), format!("{}/{name}", server.trim_end_matches('/'))),
-    ]
+    let user = format!("x-access-token:{}@", token.expose());
+    let here = format!("http://{user}{host}{PREFIX}{name}");
+    let server = server.trim_end_matches('/');
+    let mut theirs = vec![format!("{server}/{name}")];
+    // Actions that push put the token into the address themselves.
+    theirs.extend(server.split_once("://").map(|(scheme, rest)| format!("{scheme}://{user}{rest}/{name}")));
+    if name.contains('\'') || server.contains('\'') {
+        return Vec::new();
+    }
+    let settings: Vec<_> = theirs.iter().map(|theirs| format!("'url.{here}.insteadOf={theirs}'")).collect();
+    vec![(GIT_SETTINGS.to_owned(), settings.join(" "))]
 }
 
 /// Answers a request below [`PREFIX`].

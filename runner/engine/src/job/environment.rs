@@ -4,6 +4,8 @@
 use indexmap::IndexMap;
 use workflow::expression::Value;
 
+use crate::serving::GIT_SETTINGS;
+
 /// Where things are, as the job sees them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct JobPaths {
@@ -40,9 +42,7 @@ pub(super) fn defaults(github: &Value, paths: &JobPaths, runner: &RunnerFacts) -
         set("HOME", home);
         // In a container the workspace belongs to whoever runs `pipe`, which git would call dubious. Said through the
         // environment, since it then holds for every user, HOME and image.
-        set("GIT_CONFIG_COUNT", "1");
-        set("GIT_CONFIG_KEY_0", "safe.directory");
-        set("GIT_CONFIG_VALUE_0", "*");
+        set(GIT_SETTINGS, "'safe.directory=*'");
     }
     set("RUNNER_ARCH", runner.arch);
     set("RUNNER_ENVIRONMENT", "self-hosted");

@@ -193,6 +193,7 @@ async fn what_jobs_say_is_found_again() {
     let ended = json!({ "id": check["id"], "conclusion": "neutral", "output": { "title": "t", "summary": "s", "annotations": [{}] } });
     let ended = octokit(&job, "PATCH /check-runs/{id}", ended).await.unwrap();
     assert_eq!((&ended["status"], &ended["output"]["annotations_count"]), (&json!("completed"), &json!(1)));
+    assert_eq!(ended["html_url"], json!(format!("https://github.com/o/r/runs/{}", check["id"])));
     job.served.lease.over();
     drop(job);
 
@@ -332,8 +333,14 @@ async fn git_fetches_commits_that_no_server_has_seen() {
         git(&into, &["rev-parse", "refs/remotes/origin/main", "v1^{commit}"]),
         format!("{}\n{}", scene.main, scene.first)
     );
-    let (done, said) = run(&["push", "-q", url, "HEAD:refs/heads/stolen"], variables).await;
-    assert!(!done && said.contains("403"), "{said}");
+    // As actions write it that push: they find what is here too, and are told so.
+    let with_token = format!("https://x-access-token:{TOKEN}@github.com/o/r.git");
+    let (done, said) = run(&["ls-remote", "--exit-code", &with_token, "refs/tags/v1"], variables).await;
+    assert!(done, "{said}");
+    for url in [url, &with_token] {
+        let (done, said) = run(&["push", "-q", url, "HEAD:refs/heads/stolen"], variables).await;
+        assert!(!done && said.contains("403"), "{said}");
+    }
     // Another job's token opens nothing, and neither does one without the permission.
     let mut facts =
         scene.facts(Some(Permissions::Scopes([("issues".to_owned(), PermissionLevel::Write)].into_iter().collect())));
