@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::ask::{Ask, Refusal, Reply};
 use super::told::{Entry, Said, Told};
-use super::{git, issues, url};
+use super::{git, html_url, issues, url};
 use crate::job::Job;
 
 /// What a status may say.
@@ -140,6 +140,7 @@ fn check(job: &Job, told: &Told, id: u64) -> Result<Json, Refusal> {
         "id": id, "status": "queued", "conclusion": null, "started_at": entry.made, "completed_at": null,
         "output": { "title": null, "summary": null, "text": null, "annotations_count": 0 },
         "app": { "slug": "github-actions", "name": "GitHub Actions" }, "url": url(job, &format!("/check-runs/{id}")),
+        "html_url": html_url(job, &format!("/runs/{id}")),
     });
     entry.fields.iter().for_each(|(name, field)| value[name.as_str()] = field.clone());
     if let Some(annotations) = value["output"]["annotations"].as_array().map(Vec::len) {
