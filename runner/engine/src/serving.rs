@@ -95,9 +95,9 @@ impl Served {
     }
 }
 
-/// Settings of git for a process and those that it starts, each as `'name=value'`, with a space between them: how git itself hands on
-/// its `-c`. Not `GIT_CONFIG_COUNT`: git before 2.31 and what runs in submodules does not know it, and actions that use
-/// `simple-git` refuse to work where it is set. <https://github.com/steveukx/git-js>
+/// Settings of git for a process and those that it starts, each as `'name=value'`, with a space between them: how git
+/// itself hands on its `-c`. Not `GIT_CONFIG_COUNT`: git before 2.31 and what runs in submodules does not know it, and
+/// actions that use `simple-git` refuse to work where it is set. <https://github.com/steveukx/git-js>
 pub const GIT_SETTINGS: &str = "GIT_CONFIG_PARAMETERS";
 
 /// Listens as long as it is there.

@@ -337,7 +337,7 @@ async fn git_fetches_commits_that_no_server_has_seen() {
     let with_token = format!("https://x-access-token:{TOKEN}@github.com/o/r.git");
     let (done, said) = run(&["ls-remote", "--exit-code", &with_token, "refs/tags/v1"], variables).await;
     assert!(done, "{said}");
-    for url in [url, &with_token] {
+    for url in [url, with_token.as_str()] {
         let (done, said) = run(&["push", "-q", url, "HEAD:refs/heads/stolen"], variables).await;
         assert!(!done && said.contains("403"), "{said}");
     }
