@@ -105,6 +105,7 @@ fn route(job: &Job, ask: &Ask) -> Result<Reply, Refusal> {
         ["contents" | "readme", ..] | ["git", "trees" | "blobs", ..] if get => files::answer(job, ask, rest),
         ["issues" | "labels", ..] | ["pulls", ..] => issues::answer(job, ask, rest),
         ["actions", "runs", id] if get && **id == *text(job, "run_id") => Ok(Reply::json(run(job))),
+        ["actions", "workflows", file] if get && Some(*file) == workflow_file(job) => Ok(Reply::json(workflow(job))),
         ["actions", of_actions @ ..] => artifacts::answer(job, ask, of_actions),
         _ => Err(Refusal::not_here(&ask.path)),
     }
@@ -160,10 +161,31 @@ fn run(job: &Job) -> Json {
         "run_attempt": number("run_attempt"), "event": text(job, "event_name"), "status": "in_progress",
         "conclusion": null, "head_sha": text(job, "sha"),
         "head_branch": if text(job, "head_ref").is_empty() { text(job, "ref_name") } else { text(job, "head_ref") },
-        "path": text(job, "workflow_ref").split('@').next().unwrap_or_default().splitn(3, '/').nth(2),
+        "path": workflow_path(job),
+        "workflow_url": workflow_file(job).map(|file| url(job, &format!("/actions/workflows/{file}"))),
         "actor": { "login": text(job, "actor") }, "triggering_actor": { "login": text(job, "triggering_actor") },
         "url": url(job, &format!("/actions/runs/{}", text(job, "run_id"))),
         "html_url": html_url(job, &format!("/actions/runs/{}", text(job, "run_id"))),
         "repository": repository(job),
+    })
+}
+
+/// The file of the run's workflow in the repository.
+fn workflow_path(job: &Job) -> Option<&str> {
+    text(job, "workflow_ref").split('@').next()?.splitn(3, '/').nth(2)
+}
+
+/// Its name, by which GitHub's API knows a workflow too.
+fn workflow_file(job: &Job) -> Option<&str> {
+    workflow_path(job)?.rsplit('/').next()
+}
+
+/// The workflow of the run; there is no number.
+fn workflow(job: &Job) -> Json {
+    let file = workflow_file(job).unwrap_or_default();
+    json!({
+        "name": text(job, "workflow"), "path": workflow_path(job), "state": "active",
+        "url": url(job, &format!("/actions/workflows/{file}")),
+        "html_url": html_url(job, &format!("/actions/workflows/{file}")),
     })
 }

@@ -297,6 +297,19 @@ async fn a_token_does_what_the_permissions_say_and_while_its_job_goes_on() {
     assert!(matches!(status, 0 | 401), "{status}");
 }
 
+/// What `github/codeql-action` asks before anything else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_leads_to_its_workflow() {
+    let scene = Scene::new();
+    let job = scene.job(&[("actions", PermissionLevel::Read)]).await;
+    let run = octokit(&job, "GET /actions/runs/{run_id}", json!({ "run_id": 1 })).await.unwrap();
+    assert!(run["workflow_url"].as_str().unwrap().ends_with("/repos/o/r/actions/workflows/ci.yml"), "{run}");
+    let workflow = octokit(&job, "GET /actions/workflows/{id}", json!({ "id": "ci.yml" })).await.unwrap();
+    assert_eq!(workflow["path"], json!(".github/workflows/ci.yml"));
+    let other = octokit(&job, "GET /actions/workflows/{id}", json!({ "id": "other.yml" })).await;
+    assert!(other.is_err_and(|error| error.contains("Not Found")));
+}
+
 /// What `actions/checkout` does: a fetch of one commit, by its id, into an empty repository.
 #[tokio::test(flavor = "multi_thread")]
 async fn git_fetches_commits_that_no_server_has_seen() {

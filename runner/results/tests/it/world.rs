@@ -114,6 +114,7 @@ impl World {
             github: json!({
                 "sha": facts.sha, "event_name": facts.event, "ref": facts.git_ref, "repository": facts.repository,
                 "run_id": facts.run.to_string(), "workflow": "CI", "event": facts.payload,
+                "workflow_ref": format!("{}/.github/workflows/ci.yml@{}", facts.repository, facts.git_ref),
             }),
             token: Some(facts.token.into()),
             environment: facts.environment.map(str::to_owned),
