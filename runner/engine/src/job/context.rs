@@ -155,7 +155,8 @@ pub(super) fn strings<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Va
     Value::Object(Arc::new(pairs.map(|(name, value)| (Arc::from(name), Value::String(Arc::from(value)))).collect()))
 }
 
-const fn status_word(status: Status) -> &'static str {
+/// As the contexts have it.
+pub(super) const fn status_word(status: Status) -> &'static str {
     match status {
         Status::Success => "success",
         Status::Failure => "failure",

@@ -4,6 +4,7 @@
 //! job. A step that ended in another process is not run again: what it left is brought back from the journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use workflow::model::Step;
 use workflow::run::{Conclusion, StepResult};
 use workflow::template::{Token, evaluate};
 
+use super::context::status_word;
 use super::facing::JobFacing;
 use super::journal::{Entry, InnerEnd};
 use super::log::StepLog;
@@ -50,6 +52,8 @@ impl<'a> InnerSteps<'a> {
             if self.runner_lost || self.is_late() {
                 return;
             }
+            let so_far = status_word(self.status(self.task.cancel.is_cancelled()));
+            self.job.github.insert("action_status", Value::String(Arc::from(so_far)));
             let task = match self.task.next_inner(step, &self.job) {
                 Ok(task) => task,
                 Err(message) => return self.refuse(message, log).await,
