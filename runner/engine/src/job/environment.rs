@@ -143,6 +143,8 @@ pub(super) const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:
 
 #[cfg(test)]
 mod tests {
+    use workflow::command::environment_file::check_variable;
+
     use super::*;
 
     #[test]
@@ -150,5 +152,21 @@ mod tests {
         let added = ["/a".to_owned(), "/b".to_owned()];
         assert_eq!(path(&added, "/usr/bin", Some("/sudo")), "/b:/a:/usr/bin:/sudo");
         assert_eq!(path(&[], "", None), "");
+    }
+
+    #[test]
+    fn what_the_runner_sets_no_step_sets_for_later_ones() {
+        let paths = JobPaths {
+            workspace: "/w/r/r".to_owned(),
+            runner_workspace: "/w/r".to_owned(),
+            temp: "/w/_temp".to_owned(),
+            tool_cache: "/w/_tool".to_owned(),
+            home: None,
+            event: "/event.json".to_owned(),
+        };
+        let env = defaults(&Value::Null, &paths, &RunnerFacts::here("pipe".to_owned(), false));
+        let ours = env.keys().filter(|name| name.starts_with("GITHUB_") || name.starts_with("RUNNER_"));
+        let free: Vec<_> = ours.filter(|name| check_variable(name, "x").is_ok()).collect();
+        assert_eq!(free, Vec::<&String>::new());
     }
 }
