@@ -52,6 +52,7 @@ torture: setup images release ## kill a real server and a simulated one at many 
 	PIPE_TORTURE=1 PIPE_TORTURE_PROGRAM=$(PIPE) cargo $(TEST) --locked --package pipe --test torture
 
 bench: setup images release ## measure speed, side by side with act where it is installed
+	@scripts/setup.sh haproxy wrk
 	cargo build --release --locked --package scanners --example advisories
 	benches/run.sh $(PIPE)
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks what building, testing and running need on a Debian or Ubuntu machine: a C compiler, Rust, and a Docker engine
 # that answers. As root it installs and starts what is missing; otherwise it prints the exact commands and fails.
-# Node and Python are not needed: where they are absent, the services' checks run in their own images.
+# Node and Python are not needed: where they are absent, the services' checks run in their own images. Programs that only
+# one task needs are given as arguments: setup.sh haproxy wrk.
 set -euo pipefail
 
 ENGINE_START_SECONDS_MAX=30
@@ -18,6 +19,8 @@ engine_is_local() { [[ -z ${DOCKER_HOST:-} || $DOCKER_HOST == unix://* ]] && [[ 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 
 missing_packages() {
+  local program
+  for program in "$@"; do has "$program" || echo "$program"; done
   has cc || echo gcc
   # linux/*.h and the like, for crates that compile C
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev
@@ -35,7 +38,7 @@ missing_packages() {
 
 install_packages() {
   local packages
-  mapfile -t packages < <(missing_packages | sort -u)
+  mapfile -t packages < <(missing_packages "$@" | sort -u)
   ((${#packages[@]} > 0)) || return 0
   has apt-get || fail "missing: ${packages[*]}; install them with this system's package manager"
   is_root || fail "missing: ${packages[*]}; run: sudo apt-get update && sudo apt-get install -y ${packages[*]}"
@@ -99,7 +102,7 @@ repair_bridge() {
 
 mkdir -p "$cache"
 check_rust
-install_packages
+install_packages "$@"
 engine_answers || { engine_is_local || fail "the Docker engine at ${DOCKER_HOST:-$DOCKER_CONTEXT} does not answer"; start_engine; }
 ! engine_is_local || repair_bridge
 say "ready: $(rustc --version | cut -d' ' -f1,2), Docker engine $(docker version --format '{{.Server.Version}}')"
