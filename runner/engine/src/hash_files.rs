@@ -219,7 +219,7 @@ mod tests {
             (&["a/one.lock", "a", "three.txt"], &["2", "1", "3"]),
             (&["**/*.lock\n!a/b/**"], &["1"]),
             (&["**", "!*.txt", "x.txt"], &["2", "1", "5"]),
-            (&[&absolute], &["2", "1"]),
+            (&[absolute.as_str()], &["2", "1"]),
             (&["/__w/demo/demo/a/one.lock"], &["1"]),
             (&["/__w/demo/demo", "!/__w/demo/demo/*.txt"], &["2", "1"]),
             (&["/__w/demo/demo2/three.txt", "/three.txt", "~/three.txt"], &[]),
