@@ -1,5 +1,6 @@
 //! Called workflows of other repositories: out of the store of actions, which fetches them.
 
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use engine::actions::{ActionStore, Fetched};
@@ -23,6 +24,9 @@ impl Elsewhere {
         let (Some(owner), Some(name), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(wrong());
         };
+        if Path::new(path).components().any(|part| !matches!(part, Component::Normal(_))) {
+            return Err(format!("`{reference}` must name a file of that repository, without `..`"));
+        }
         let fetched = self.get(&format!("{owner}/{name}"), version)?;
         let full = fetched.folder.join(path);
         let found = text::read(&full, Some(&fetched.folder), bytes_max);
@@ -38,5 +42,29 @@ impl Elsewhere {
             runtime.block_on(self.0.get(repository, version)).map_err(|error| error.to_string())
         };
         std::thread::scope(|scope| scope.spawn(getting).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::actions::FetchOptions;
+
+    use super::*;
+
+    #[test]
+    fn files_of_the_repository_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            ActionStore::new(folder.path().to_owned(), FetchOptions { offline: true, ..FetchOptions::default() });
+        let elsewhere = Elsewhere(Arc::new(store));
+        for (reference, expect) in [
+            ("o/r//etc/passwd@v1", "without `..`"),
+            ("o/r/../../x.yml@v1", "without `..`"),
+            ("o/r@v1", "is not of the form"),
+            ("o/r/.github/workflows/x.yml@v1", "is not in the store of actions"),
+        ] {
+            let said = elsewhere.read(reference, 10).unwrap_err();
+            assert!(said.contains(expect), "{reference}: {said}");
+        }
     }
 }

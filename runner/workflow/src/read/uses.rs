@@ -47,6 +47,10 @@ fn remote(text: &str) -> Option<Uses> {
     let mut segments = path.split(['/', '\\']).filter(|segment| !segment.is_empty());
     let (owner, name) = (segments.next()?, segments.next()?);
     let rest: Vec<&str> = segments.collect();
+    // GitHub takes them, and would look beside the repository.
+    if [owner, name].iter().chain(&rest).any(|segment| matches!(*segment, "." | "..")) {
+        return None;
+    }
     let reference = reference.to_owned();
     if owner == BUILT_IN && rest.is_empty() {
         return Some(Uses::BuiltIn { name: name.to_owned(), reference });
@@ -83,9 +87,20 @@ mod tests {
             assert_eq!(id_name(&uses), id, "{text}");
             assert_eq!(uses.text(), text);
         }
-        for text in ["$$docker://alpine:3.8", "...docker://a", "badrepo@invalid", "a/b", "a/b@", "a/b@c@d", "", "$"]
-            .into_iter()
-            .chain(["pipe/", "pipe", "pipe/a/b", "pipe/scan@", "Pipe/scan"])
+        for text in [
+            "$$docker://alpine:3.8",
+            "...docker://a",
+            "badrepo@invalid",
+            "a/b",
+            "a/b@",
+            "a/b@c@d",
+            "",
+            "$",
+            "a/b/../../c@d",
+            "a/..@b",
+        ]
+        .into_iter()
+        .chain(["pipe/", "pipe", "pipe/a/b", "pipe/scan@", "Pipe/scan"])
         {
             assert!(parse(text).is_err(), "{text}");
         }
