@@ -107,8 +107,8 @@ impl StepTask {
             return Ok((place.folder, Action::of_image(ActionImage::Dockerfile(DOCKERFILE.to_owned()))));
         }
         let below = match &local.place {
-            ActionPlace::Workspace(_) => &place.shown,
-            ActionPlace::Repository { path, .. } => path,
+            ActionPlace::Workspace(_) => place.shown.as_str(),
+            ActionPlace::Repository { path, .. } => path.as_str(),
             ActionPlace::Image(_) => "",
         };
         let reading = read_action(SourceFile::new(file.as_str(), text.as_str()), below, &ReadOptions::default());
