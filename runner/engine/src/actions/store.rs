@@ -191,11 +191,11 @@ impl ActionStore {
         self.bring(&place, &path, &format!("{}@{commit}", repository.name), commit).await
     }
 
+    /// One that names the reference stands before one for all of them, in whatever order they are given.
     fn local(&self, repository: &str, reference: &str) -> Option<&LocalRepository> {
-        self.options.local.iter().find(|local| {
-            local.repository.eq_ignore_ascii_case(repository)
-                && local.reference.as_deref().is_none_or(|own| own == reference)
-        })
+        let of = || self.options.local.iter().filter(|local| local.repository.eq_ignore_ascii_case(repository));
+        let exact = of().find(|local| local.reference.as_deref() == Some(reference));
+        exact.or_else(|| of().find(|local| local.reference.is_none()))
     }
 
     async fn find(&self, repository: &str, reference: &str) -> Result<Fetched, FetchError> {

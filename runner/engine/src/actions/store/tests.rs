@@ -110,7 +110,7 @@ async fn repositories_on_this_machine_stand_in() {
     let bare = world.server.path().join("bare.git");
     git(&root, &["clone", "--quiet", "--bare", ".", &bare.display().to_string()]);
     world.say.write("action.yml", "changed");
-    let local = [format!("octo/say@v1={}", root.display()), format!("octo/say={}", bare.display())];
+    let local = [format!("octo/say={}", bare.display()), format!("octo/say@v1={}", root.display())];
     let local: Vec<&str> = local.iter().map(String::as_str).collect();
     let store = world.store(true, &local);
     world.check(&store, "octo/say@v1", Ok("changed")).await;
