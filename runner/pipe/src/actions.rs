@@ -46,6 +46,24 @@ pub fn of_run(actions: &Actions, args: &ActionArgs, lock: Option<Lock>, cache: &
     Actions { nodes: actions.nodes.clone(), store, built_in: args.builtin_actions }
 }
 
+/// How the names of actions become commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// What was said a while ago is believed.
+    Believed,
+    /// By the lock of the repository.
+    Locked,
+    /// Each is asked for anew.
+    Anew,
+}
+
+impl Names {
+    /// Of a run, which goes by the lock or does not.
+    pub const fn of_run(locked: bool) -> Self {
+        if locked { Self::Locked } else { Self::Believed }
+    }
+}
+
 /// The repositories that the flags of a run name.
 pub fn store(args: &ActionArgs, lock: Option<Lock>, cache: &Path) -> ActionStore {
     let ActionArgs { local_repository, offline, actions_server, .. } = args;

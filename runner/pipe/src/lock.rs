@@ -6,6 +6,7 @@ use std::path::Path;
 use engine::actions::lock::{LOCK_FILE, Lock};
 use workflow::model::{Job, JobKind, Step, Uses};
 
+use crate::actions::Names;
 use crate::args::{Global, LockArgs};
 use crate::exit::{Exit, Failure};
 use crate::files;
@@ -13,7 +14,7 @@ use crate::select::Workflows;
 
 /// Runs the command.
 pub fn run(args: &LockArgs, global: &Global) -> Result<Exit, Failure> {
-    let workflows = Workflows::load_with(&args.selection, None, global, Some((&args.actions, false)))?;
+    let workflows = Workflows::load_with(&args.selection, None, global, Some((&args.actions, Names::Anew)))?;
     let root = files::repository_root(Path::new(".")).ok_or_else(|| {
         Failure::usage("this is no repository").help("run it in the repository whose workflows are meant")
     })?;
@@ -25,15 +26,9 @@ pub fn run(args: &LockArgs, global: &Global) -> Result<Exit, Failure> {
         };
         gather(workflow.jobs.values(), &mut steps, &mut calls);
     }
-    let actions = crate::actions::of_run(
-        &engine::actions::Actions::default(),
-        &args.actions,
-        None,
-        &workflows.settings.paths.cache,
-    );
-    let store = actions.store.ok_or_else(|| Failure::environment("there is no store of actions"))?;
+    let store = crate::actions::store(&args.actions, None, &workflows.settings.paths.cache).asking_anew();
     let built_in = pipelines::action::built_in();
-    let mode = actions.built_in;
+    let mode = args.actions.builtin_actions;
     let is_built_in = |name: &str| built_in.get(name).is_some_and(|action| mode.prefers(&**action, false));
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::environment(format!("cannot start the runtime: {error}")))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use workflow::diagnostic::suggest;
 
+use crate::actions::Names;
 use crate::args::{ActionArgs, Global, Selection};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -37,15 +38,16 @@ impl Workflows {
         selection: &Selection,
         more: Option<&str>,
         global: &Global,
-        actions: Option<(&ActionArgs, bool)>,
+        actions: Option<(&ActionArgs, Names)>,
     ) -> Result<Self, Failure> {
         let root = files::repository_root(Path::new("."));
         let settings = Settings::load(global, root.as_deref())?;
         let bytes_max = settings.limits.workflow_file_bytes;
         let elsewhere = match (actions, &root) {
-            (Some((args, locked)), Some(root)) => {
-                let lock = locked.then(|| crate::actions::lock(root)).transpose()?;
-                Some(Elsewhere(Arc::new(crate::actions::store(args, lock, &settings.paths.cache))))
+            (Some((args, names)), Some(root)) => {
+                let lock = (names == Names::Locked).then(|| crate::actions::lock(root)).transpose()?;
+                let store = crate::actions::store(args, lock, &settings.paths.cache);
+                Some(Elsewhere(Arc::new(if names == Names::Anew { store.asking_anew() } else { store })))
             }
             (Some(_) | None, _) => None,
         };

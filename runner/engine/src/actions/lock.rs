@@ -33,17 +33,28 @@ pub struct Locked {
 
 /// A lock that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of {LOCK_FILE} is not of the form `owner/repo@ref COMMIT TREE`; `pipe lock` writes it anew")]
-pub struct LockError {
-    /// From 1.
-    pub line: usize,
+pub enum LockError {
+    /// A line is something else.
+    #[error("line {line} of {LOCK_FILE} is not of the form `owner/repo@ref COMMIT TREE`; `pipe lock` writes it anew")]
+    Form {
+        /// From 1.
+        line: usize,
+    },
+    /// Two lines lock one name to different things, as a merge may leave them.
+    #[error("line {line} of {LOCK_FILE} locks `{action}` again, to something else; `pipe lock` writes it anew")]
+    Twice {
+        /// From 1.
+        line: usize,
+        /// What both name.
+        action: String,
+    },
 }
 
 impl Lock {
     /// Reads one.
     ///
     /// # Errors
-    /// A line is none of a lock.
+    /// A line is none of a lock, or contradicts one before it.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         let mut this = Self::default();
         for (index, line) in text.lines().enumerate() {
@@ -51,13 +62,16 @@ impl Lock {
                 continue;
             }
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [action, commit, tree] = words[..] else { return Err(LockError { line: index + 1 }) };
+            let [action, commit, tree] = words[..] else { return Err(LockError::Form { line: index + 1 }) };
             let is_id = |id: &str| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
             if !action.contains('@') || !is_id(commit) || !is_id(tree) {
-                return Err(LockError { line: index + 1 });
+                return Err(LockError::Form { line: index + 1 });
             }
             let locked = Locked { commit: commit.to_lowercase(), tree: tree.to_lowercase() };
-            this.0.insert(action.to_owned(), locked);
+            let before = this.0.insert(action.to_owned(), locked.clone());
+            if before.is_some_and(|before| before != locked) {
+                return Err(LockError::Twice { line: index + 1, action: action.to_owned() });
+            }
         }
         Ok(this)
     }
@@ -152,7 +166,9 @@ mod tests {
         assert_eq!((lock.text(), lock.len()), (text, 2));
         assert_eq!(lock.get("a/b@v1").unwrap().tree, two);
         for (wrong, line) in [("x", 1), ("\n\na/b@v1 1 2", 3), (&format!("a/b {one} {two}"), 1)] {
-            assert_eq!(Lock::parse(wrong), Err(LockError { line }), "{wrong}");
+            assert_eq!(Lock::parse(wrong), Err(LockError::Form { line }), "{wrong}");
         }
+        let twice = format!("a/b@v1 {one} {two}\na/b@v1 {one} {two}\na/b@v1 {two} {two}\n");
+        assert_eq!(Lock::parse(&twice), Err(LockError::Twice { line: 3, action: "a/b@v1".to_owned() }));
     }
 }

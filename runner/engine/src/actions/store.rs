@@ -110,6 +110,8 @@ pub struct ActionStore {
     options: FetchOptions,
     /// One at a time, so that jobs that want the same fetch it once.
     turn: tokio::sync::Mutex<()>,
+    /// What names are is only believed of answers since then.
+    since: SystemTime,
     /// The same without what a token opens; absent where there is none.
     public: Option<Arc<Self>>,
 }
@@ -120,7 +122,15 @@ impl ActionStore {
     pub fn new(folder: PathBuf, options: FetchOptions) -> Self {
         let without = options.token.is_some().then(|| FetchOptions { token: None, ..options.clone() });
         let public = without.map(|options| Arc::new(Self::new(folder.join(PUBLIC), options)));
-        Self { folder, options, turn: tokio::sync::Mutex::default(), public }
+        // Whoever goes by a lock wants to know of a tag that has moved.
+        let since = if options.lock.is_some() { SystemTime::now() } else { SystemTime::UNIX_EPOCH };
+        Self { folder, options, turn: tokio::sync::Mutex::default(), since, public }
+    }
+
+    /// The same, but it asks what each branch and tag is now, once.
+    #[must_use]
+    pub fn asking_anew(self) -> Self {
+        Self { since: SystemTime::now(), ..self }
     }
 
     /// For code that anybody may have written: what everybody may read, and what lies on this machine for all.
@@ -210,8 +220,9 @@ impl ActionStore {
             |local| self.place(&local.path.display().to_string(), repository),
         );
         let named = self.named(&place, reference);
-        let is_fresh =
-            named.as_ref().is_some_and(|named| is_whole(reference) || named.is_fresh() || self.options.offline);
+        let is_fresh = named.as_ref().is_some_and(|named| {
+            is_whole(reference) || (named.is_fresh() && named.at >= self.since) || self.options.offline
+        });
         if let Some(named) = named.as_ref().filter(|_| is_fresh) {
             return Ok(self.kept(&place, &named.commit));
         }

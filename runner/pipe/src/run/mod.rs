@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use workflow::event::EventName;
 
+use crate::actions::Names;
 use crate::args::{Global, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::happening::{self, Wish};
@@ -102,7 +103,12 @@ fn find(args: &RunArgs, global: &Global) -> Result<(Workflows, Option<String>), 
     let word = args.event.event.as_deref();
     let workflow = word.filter(|word| EventName::parse(word).is_none());
     if let Some(word) = workflow {
-        return match Workflows::load_with(&args.selection, Some(word), global, Some((&args.actions, args.locked))) {
+        return match Workflows::load_with(
+            &args.selection,
+            Some(word),
+            global,
+            Some((&args.actions, Names::of_run(args.locked))),
+        ) {
             Ok(workflows) => Ok((workflows, None)),
             Err(failure) if failure.exit == Exit::Usage && failure.message.contains(word) => {
                 Err(happening::unknown(word))
@@ -111,7 +117,7 @@ fn find(args: &RunArgs, global: &Global) -> Result<(Workflows, Option<String>), 
         };
     }
     Ok((
-        Workflows::load_with(&args.selection, None, global, Some((&args.actions, args.locked)))?,
+        Workflows::load_with(&args.selection, None, global, Some((&args.actions, Names::of_run(args.locked))))?,
         word.map(str::to_owned),
     ))
 }
