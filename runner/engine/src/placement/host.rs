@@ -72,7 +72,7 @@ impl HostPlacement {
     }
 
     fn marked(&self) -> Vec<Marked> {
-        Marked::all(&self.marks, &self.agent)
+        Marked::all(&self.marks, &self.agent, &self.owner)
     }
 }
 

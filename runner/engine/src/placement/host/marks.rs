@@ -23,9 +23,10 @@ const STEP_VARIABLE: &[u8] = b"RUNNER_TRACKING_ID=pipe_";
 /// Looks for processes that are started while others are killed.
 const ROUNDS_MAX: usize = 20;
 
-/// Says whose agent is about to work in `folder`.
+/// Says whose agent is about to work in `folder`, and of which installation: each numbers its own runs.
 pub(super) fn announce(folder: &Path, owner: &Owner, job: &JobIdentity) -> std::io::Result<()> {
-    let text = format!("{}\n{}\n{}\n", owner.process(), one_line(&job.run), one_line(&job.job));
+    let (run, job) = (one_line(&job.run), one_line(&job.job));
+    let text = format!("{}\n{run}\n{job}\n{}\n", owner.process(), owner.installation());
     std::fs::write(folder.join(OWNER_FILE), text)
 }
 
@@ -62,8 +63,8 @@ pub(super) struct Marked {
 }
 
 impl Marked {
-    /// All whose program is `agent`.
-    pub(super) fn all(marks: &Path, agent: &Path) -> Vec<Self> {
+    /// Those of `marks`, and those of this installation that have none, whose program is `agent`.
+    pub(super) fn all(marks: &Path, agent: &Path, owner: &Owner) -> Vec<Self> {
         let entries = std::fs::read_dir(marks).into_iter().flatten().flatten();
         let mut found: Vec<_> = entries.filter_map(|entry| Self::read(entry.path())).collect();
         let Ok(program) = agent.canonicalize() else { return found };
@@ -71,7 +72,7 @@ impl Marked {
             if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program)
                 && found.iter().all(|marked| marked.agent.pid() != pid)
             {
-                found.extend(Self::unmarked(pid));
+                found.extend(Self::unmarked(pid, owner));
             }
         }
         found
@@ -87,11 +88,14 @@ impl Marked {
         Some(Self { path: Some(path), owner, agent, run, job, folder: lines.next().unwrap_or_default().into() })
     }
 
-    fn unmarked(pid: u32) -> Option<Self> {
+    fn unmarked(pid: u32, ours: &Owner) -> Option<Self> {
         let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
         let text = std::fs::read_to_string(folder.join(OWNER_FILE)).ok()?;
         let mut lines = text.lines().map(str::to_owned);
         let (owner, run, job) = (lines.next()?, lines.next()?, lines.next()?);
+        if lines.next()? != ours.installation() {
+            return None;
+        }
         Some(Self { path: None, owner, agent: ProcessMark::of(pid)?, run, job, folder })
     }
 
@@ -203,18 +207,20 @@ mod tests {
         let mut agent = Command::new(&program).arg("600").current_dir(folder.path()).spawn().unwrap();
         let found = loop {
             // Spawned, but maybe not the program it will be.
-            if let Some(found) = Marked::all(marks.path(), &program).pop() {
+            if let Some(found) = Marked::all(marks.path(), &program, &owner).pop() {
                 break found;
             }
         };
         assert_eq!((found.run.as_str(), found.job.as_str(), found.agent.pid()), ("7", "a b", agent.id()));
         assert!(found.owner_alive());
+        let other = Owner::new(marks.path());
+        assert!(Marked::all(marks.path(), &program, &other).is_empty(), "another one's runs have the same numbers");
         mark(marks.path(), folder.path(), &owner, &job, agent.id()).unwrap();
-        let all = Marked::all(marks.path(), &program);
+        let all = Marked::all(marks.path(), &program, &owner);
         assert!(all.len() == 1 && all[0].path.is_some(), "found once");
         let waiting = std::thread::spawn(move || agent.wait());
         all[0].remove().await.unwrap();
         waiting.join().unwrap().unwrap();
-        assert!(Marked::all(marks.path(), &program).is_empty());
+        assert!(Marked::all(marks.path(), &program, &owner).is_empty());
     }
 }
