@@ -34,14 +34,14 @@ pub fn type_unseen(what: &str) -> Result<String, Failure> {
 
 fn unseen(what: &str) -> io::Result<Option<String>> {
     let input = io::stdin();
-    write!(io::stderr(), "Value of {what}: ")?;
-    io::stderr().flush()?;
     let before = tcgetattr(&input)?;
     let mut silent = before.clone();
     // Ctrl-C comes as a byte: as a signal it would leave the terminal without echo.
     silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
+    // Before it is asked for, since who answers at once would be shown; what was typed until then is no answer.
     tcsetattr(&input, SetArg::TCSAFLUSH, &silent)?;
-    let read = line(&mut input.lock().bytes());
+    let asked = write!(io::stderr(), "Value of {what}: ").and_then(|()| io::stderr().flush());
+    let read = asked.and_then(|()| line(&mut input.lock().bytes()));
     tcsetattr(&input, SetArg::TCSAFLUSH, &before)?;
     writeln!(io::stderr())?;
     read
