@@ -13,6 +13,7 @@ pub mod leftovers;
 pub mod machine;
 mod order;
 mod question;
+mod repeat;
 mod resume;
 pub mod signal;
 

@@ -1,7 +1,6 @@
 //! From plans to run requests, and from their ends to an exit code.
 
 use std::io::{IsTerminal as _, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use engine::local::{Continues, stands};
@@ -20,6 +19,7 @@ use super::asked;
 use super::conduct::{self, Conducted, Planned};
 use super::environments::{self, LocalEnvironments, Reviewer};
 use super::machine;
+use super::repeat;
 use super::resume::Resumed;
 use super::signal::Signals;
 use crate::args::{Global, OnFail, Pull, RunArgs};
@@ -279,9 +279,6 @@ impl Order<'_> {
 
     /// A command that repeats the run; of a failed one only the jobs that failed.
     fn again(&self, one: &Triggered<'_>, record: &Record) -> String {
-        let mut words = vec!["pipe".to_owned(), "run".to_owned(), one.event.name.as_str().to_owned()];
-        let path = Path::new(&one.reading.name);
-        words.extend(["-W".to_owned(), quoted(&path.display().to_string())]);
         let mut failed: Vec<&str> = Vec::new();
         for (key, job) in &record.jobs {
             let id = key.job.ids().next().unwrap_or_default();
@@ -291,9 +288,8 @@ impl Order<'_> {
         }
         let jobs: Vec<&str> =
             if failed.is_empty() { self.args.jobs.iter().map(String::as_str).collect() } else { failed };
-        words.extend(jobs.iter().flat_map(|job| ["-j".to_owned(), (*job).to_owned()]));
-        words.extend(self.args.host.then(|| "--host".to_owned()));
-        words.join(" ")
+        let text = repeat::shown(self.args, self.global, one.event.name.as_str(), &one.reading.name, &jobs);
+        asked::masker(&self.values).mask_str(&text).into_owned()
     }
 }
 
@@ -302,20 +298,4 @@ fn label(one: &Triggered<'_>, all: &[Triggered<'_>]) -> String {
     let name = one.workflow.display_name();
     let same = all.iter().filter(|other| other.workflow.display_name() == name).count();
     if same > 1 { one.reading.name.clone() } else { name.to_owned() }
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("a/b.yml"), "a/b.yml");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }
