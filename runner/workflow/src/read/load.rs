@@ -22,6 +22,8 @@ pub(super) struct Loader<'a> {
     pub(super) sources: SourceMap,
     /// By name in lower case: a file that is called twice is one file.
     known: HashMap<String, FileId>,
+    /// The called files that lie between the first one and the one that is read.
+    open: Vec<FileId>,
     /// What all files together have cost.
     budget: Budget,
 }
@@ -30,7 +32,7 @@ impl<'a> Loader<'a> {
     /// Nothing read yet.
     pub(super) fn new(files: &'a dyn WorkflowFiles, checks: Checks<'a>) -> Self {
         let budget = Budget::new(checks.options.limits);
-        Self { files, checks, sources: SourceMap::default(), known: HashMap::new(), budget }
+        Self { files, checks, sources: SourceMap::default(), known: HashMap::new(), open: Vec::new(), budget }
     }
 
     /// Reads the first file and what it calls. Errors stop it at the end of the stage that found them.
@@ -62,7 +64,12 @@ impl<'a> Loader<'a> {
         let JobKind::Call(call) = kind else { return };
         if depth > self.checks.options.nested_workflows_max {
             let most = self.checks.options.nested_workflows_max;
-            self.checks.unplaced(Some(call.reference.span), format!("Nested reusable workflow depth exceeded {most}."));
+            let at = call.reference.span;
+            self.checks.unplaced(Some(at), format!("Nested reusable workflow depth exceeded {most}."));
+            let help = self.circle(at.file);
+            if let Some(error) = self.checks.errors.last_mut() {
+                error.help = help;
+            }
             return;
         }
         let reference = call.reference.span;
@@ -76,8 +83,19 @@ impl<'a> Loader<'a> {
             cache_mode::limit(*cache_mode, called.jobs.values_mut());
         }
         if let (Some(called), true) = (&mut call.called, self.checks.may_go_on()) {
+            self.open.push(called.file);
             self.load_calls(called.jobs.values_mut(), depth + 1);
+            self.open.pop();
         }
+    }
+
+    /// How a file comes to call itself, for the person who wrote it.
+    fn circle(&self, file: FileId) -> Option<String> {
+        let mut places = self.open.iter().enumerate().rev().filter(|(_, open)| **open == file).map(|(index, _)| index);
+        let (last, first) = (places.next()?, places.next()?);
+        let names = self.open[first..=last].iter().map(|file| self.sources.get(*file).map_or("", SourceFile::name));
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        Some(format!("it calls itself: {}; take one of these calls out", names.join(" → ")))
     }
 
     fn called(

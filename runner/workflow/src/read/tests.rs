@@ -261,7 +261,9 @@ fn calls_are_compared_with_what_is_declared() {
         &["In ci.yml (Line: 4, Col: 11): Error from called workflow called.yml (Line: 2, Col: 7): The workflow must \
          contain at least one job with no dependencies."],
     );
-    check_call("", CALLER.replace("push", "workflow_call").as_str(), &["Nested reusable workflow depth exceeded 9."]);
+    let circle = "  it calls itself: `called.yml` → `called.yml`; take one of these calls out";
+    let deep = ["Nested reusable workflow depth exceeded 9.", circle];
+    check_call("", CALLER.replace("push", "workflow_call").as_str(), &deep);
 }
 
 #[test]
