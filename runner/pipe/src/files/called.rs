@@ -3,11 +3,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use workflow::diagnostic::suggest;
+use workflow::diagnostic::{Diagnostic, suggest};
 use workflow::read::WorkflowFiles;
 use workflow::source::SourceFile;
 
-use super::{Elsewhere, display_name, text};
+use super::{Elsewhere, Problem, display_name, text};
 
 /// The files below one root.
 #[derive(Debug, Clone)]
@@ -40,6 +40,14 @@ impl WorkflowFiles for LocalFiles {
             }
         })
     }
+
+    fn broken(&self, path: &str) -> Option<Diagnostic> {
+        let full = self.root.join(path.strip_prefix("./")?);
+        match text::read(&full, Some(&self.root), self.bytes_max) {
+            Ok(_) | Err(Problem::Missing(_)) => None,
+            Err(problem) => Some(problem.diagnostic(&display_name(&full, Some(&self.root)))),
+        }
+    }
 }
 
 impl LocalFiles {
@@ -49,5 +57,26 @@ impl LocalFiles {
         let entries = std::fs::read_dir(path.parent()?).ok()?.flatten();
         let names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         suggest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_and_cannot_be_read_is_no_missing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("action.yml"), "").unwrap();
+        std::fs::write(folder.path().join("good.yml"), "runs: {}").unwrap();
+        symlink("gone", folder.path().join("link.yml")).unwrap();
+        let files = LocalFiles { root: folder.path().to_path_buf(), bytes_max: 100, elsewhere: None };
+        let broken = |name: &str| files.broken(name).map(|found| (found.code.0, found.message, found.help.unwrap()));
+        let empty = ("P0003", "`action.yml` is empty".to_owned(), "an action has at least `runs:`".to_owned());
+        assert_eq!(broken("./action.yml"), Some(empty));
+        assert_eq!(broken("./link.yml").map(|(code, ..)| code), Some("P0006"));
+        assert_eq!((broken("./good.yml"), broken("./missing.yml")), (None, None));
     }
 }

@@ -1,9 +1,11 @@
 //! Why a file's text cannot be had, as a diagnostic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use workflow::diagnostic::{Code, Diagnostic, suggest};
 use workflow::yaml::DecodeError;
+
+use super::find::is_action;
 
 /// What stands in the way.
 #[derive(Debug)]
@@ -48,8 +50,14 @@ impl Problem {
                 let diagnostic = Diagnostic::error(Code("P0002"), None, format!("`{name}` cannot be read: {error}"));
                 diagnostic.help("check the permissions of the file and of the folders above it")
             }
-            Self::Empty => Diagnostic::error(Code("P0003"), None, format!("`{name}` is empty"))
-                .help("a workflow has at least `on:` and `jobs:`"),
+            Self::Empty => {
+                let least = if is_action(Path::new(name)) {
+                    "an action has at least `runs:`"
+                } else {
+                    "a workflow has at least `on:` and `jobs:`"
+                };
+                Diagnostic::error(Code("P0003"), None, format!("`{name}` is empty")).help(least)
+            }
             Self::Undecodable(error @ (DecodeError::Binary { .. } | DecodeError::NotUtf8 { .. })) => {
                 Diagnostic::error(Code("P0004"), None, format!("`{name}` is not text: {error}"))
                     .help("save it as UTF-8")

@@ -46,6 +46,12 @@ pub trait WorkflowFiles {
     /// repository, or the whole reference. `None` leaves the call unread, for where the file cannot be had. An error
     /// is a sentence for the person who wrote the reference.
     fn read(&self, reference: &str) -> Option<Result<SourceFile, String>>;
+
+    /// What is wrong with a file of this repository that is there and cannot be read.
+    fn broken(&self, path: &str) -> Option<Diagnostic> {
+        let _: &str = path;
+        None
+    }
 }
 
 /// No called workflow can be had: each call stays unread.

@@ -3,21 +3,21 @@
 //! Called workflows and composite actions of the repository are gone into, since nobody else looks at their steps before they run.
 //! What has `${{ }}` in it is known only then, and not judged.
 
+mod file;
 mod place;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::slips::{self, Slip};
+use super::lines;
 use super::visit::flatten;
-use super::{lines, structure};
 use crate::action::{Action, ActionRuns};
 use crate::catalogue::{ActionFacts, Catalogue, InputFacts, Wrong};
 use crate::diagnostic::{Code, Diagnostic, Severity, suggest};
 use crate::model::{Job, JobKind, Step, StepKind, Uses, Workflow};
 use crate::read::{ReadOptions, WorkflowFiles, read_action_among};
 use crate::source::{SourceFile, SourceMap, Span, Spanned};
-use crate::template::{Cause, ReadError, Token, TokenKind};
+use crate::template::{Token, TokenKind};
 
 const UNKNOWN_ACTION: Code = Code("P0418");
 const UNKNOWN_INPUT: Code = Code("P0419");
@@ -281,9 +281,11 @@ impl Walk<'_> {
     fn load(&mut self, folder: &str) -> Option<Rc<Action>> {
         self.local.insert(folder.to_owned(), None);
         let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let file = ["action.yml", "action.yaml"]
-            .iter()
-            .find_map(|name| self.around.files.read(&format!("./{below}{name}"))?.ok())?;
+        let names = ["action.yml", "action.yaml"].map(|name| format!("./{below}{name}"));
+        let Some(file) = names.iter().find_map(|name| self.around.files.read(name)?.ok()) else {
+            self.diagnostics.extend(names.iter().find_map(|name| self.around.files.broken(name)));
+            return None;
+        };
         let (action, errors) = read_action_among(file, folder, self.sources, self.around.options);
         self.unreadable(&errors);
         let action = Rc::new(action?);
@@ -304,23 +306,6 @@ fn key_of(source: &SourceFile, step: Span, value: Span, key: &str) -> Span {
     match lines::raw(source, before).rfind(key) {
         Some(at) => before.part(at, at + key.len()),
         None => value,
-    }
-}
-
-impl Walk<'_> {
-    /// Tells what is wrong with the file of an action; what only follows from a slip of the pen is not told beside it.
-    fn unreadable(&mut self, errors: &[ReadError]) {
-        let slip = |error: &ReadError| slips::find_in(error, self.sources.get(error.file()?)?);
-        let slips: Vec<Option<Slip>> = errors.iter().map(slip).collect();
-        for (error, slip) in errors.iter().zip(&slips) {
-            let follows = matches!(&error.cause, Cause::MissingProperty { name }
-                if slips.iter().flatten().any(|slip| slip.meant == *name));
-            match slip.as_ref().zip(error.file().and_then(|file| self.sources.get(file))) {
-                Some((slip, source)) => self.diagnostics.push(slip.diagnostic(source)),
-                None if follows => {}
-                None => structure::tell(error, self.sources, self.diagnostics),
-            }
-        }
     }
 }
 
