@@ -8,7 +8,7 @@ use workflow::expression::{Object, Scope, Status, Value};
 use workflow::run::{Conclusion, StepResult};
 
 use super::order::JobContexts;
-use crate::placement::JobFacts;
+use crate::placement::{JobFacts, JobShape};
 
 /// Finds files and gives one hash for them: the port behind `hashFiles`.
 pub(super) type HashFiles = dyn Fn(&[String]) -> Result<String, String> + Send + Sync;
@@ -132,9 +132,13 @@ pub(super) fn job_context(facts: Option<&JobFacts>) -> Object {
     let mut job = Object::default();
     let Some(facts) = facts else { return job };
     let text = |text: &str| Value::String(Arc::from(text));
-    if let Some(id) = &facts.container_id {
-        let network = facts.network.as_deref().unwrap_or("");
-        let container = Object::default().with("id", text(id)).with("network", text(network));
+    // As on GitHub: the id is of the container that the workflow asks for, the network also of services without one.
+    let own = facts.container_id.as_deref().filter(|_| facts.shape == JobShape::Container);
+    if let Some(network) = facts.network.as_deref().filter(|_| own.is_some() || !facts.services.is_empty()) {
+        let mut container = Object::default().with("network", text(network));
+        if let Some(id) = own {
+            container.insert("id", text(id));
+        }
         job.insert("container", Value::Object(Arc::new(container)));
     }
     let services = facts.services.iter().map(|(id, service)| {
@@ -161,5 +165,22 @@ pub(super) const fn status_word(status: Status) -> &'static str {
         Status::Success => "success",
         Status::Failure => "failure",
         Status::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runners_own_container_is_not_the_jobs() {
+        let names = |shape| {
+            let (container_id, network) = (Some("c".to_owned()), Some("n".to_owned()));
+            let job = job_context(Some(&JobFacts { shape, container_id, network, ..JobFacts::default() }));
+            let Some(Value::Object(container)) = job.get("container") else { return Vec::new() };
+            container.iter().map(|(name, _)| name.to_string()).collect()
+        };
+        assert_eq!(names(JobShape::Runner), Vec::<String>::new());
+        assert_eq!(names(JobShape::Container), ["network", "id"]);
     }
 }

@@ -174,9 +174,12 @@ pub trait JobHandle: Send + Sync + std::fmt::Debug {
 /// Facts about a placed job.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct JobFacts {
-    /// `job.container.id`; absent on the host.
+    /// Whose container it is: `job.container` is of one that the workflow asks for.
+    #[serde(default)]
+    pub shape: JobShape,
+    /// The container that steps run in, the workflow's own or that of the runner; absent on the host.
     pub container_id: Option<String>,
-    /// `job.container.network`, the name or id of the network that job and services share.
+    /// The name or id of the network that job and services share.
     pub network: Option<String>,
     /// The image as it was resolved; absent on the host.
     pub image: Option<crate::image::ImageFacts>,

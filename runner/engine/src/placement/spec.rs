@@ -96,9 +96,10 @@ pub struct JobIdentity {
 }
 
 /// How services are reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum JobShape {
     /// `runs-on:` alone: services are at `localhost:<mapped port>` (and by name as well).
+    #[default]
     Runner,
     /// `container:`: services are at `<service id>:<port>`.
     Container,

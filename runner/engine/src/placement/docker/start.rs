@@ -356,6 +356,7 @@ impl Start<'_> {
         let user = own.or_else(|| Some(ground.image.user.clone()));
         let ports = |started: &Started| self.prepared.ports.get(&started.service).cloned().unwrap_or_default();
         let facts = JobFacts {
+            shape: spec.shape,
             container_id: Some(container),
             network: Some(ground.network.clone()),
             image: Some(ground.image),
