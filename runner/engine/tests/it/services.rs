@@ -7,6 +7,9 @@ use crate::world::{World, ok, service, shell};
 /// Answers `hello` over HTTP.
 const SERVER: &str = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www";
 
+/// It does so from when the service is ready: of one without a check nobody knows.
+const HEALTH: &str = "--health-cmd \"wget -q -O - localhost\" --health-interval 10s";
+
 #[tokio::test]
 async fn reached_by_localhost_and_by_name() {
     let world = World::new();
@@ -14,9 +17,10 @@ async fn reached_by_localhost_and_by_name() {
     let mut spec = world.spec();
     let mut first = service("web", SERVER);
     first.ports = vec!["80".into()];
-    first.options = "--health-cmd \"wget -q -O - localhost\" --health-interval 10s --name other".into();
+    first.options = format!("{HEALTH} --name other");
     let mut second = service("web2", SERVER);
     second.ports = vec!["8080:80".into()];
+    second.options = HEALTH.into();
     spec.services = vec![first, second];
     let began = std::time::Instant::now();
     let job = world.start(&placement, spec).await.unwrap();
@@ -43,8 +47,10 @@ async fn a_container_job_reaches_them_by_name_alone() {
     spec.shape = JobShape::Container;
     let mut web = service("web", SERVER);
     web.ports = vec!["8080:80".into()];
+    web.options = HEALTH.into();
     spec.services = vec![web];
     let job = world.start(&placement, spec).await.unwrap();
+    assert_eq!(job.facts().shape, JobShape::Container);
     assert_eq!(ok(&*job, "wget -q -O - http://web/").await, "hello\n");
     assert!(!shell(&*job, "wget -q -O - http://localhost:8080/").await.0.is_success());
     job.stop().await.unwrap();
@@ -58,6 +64,7 @@ async fn reached_over_stdio() {
     let mut spec = world.spec();
     let mut web = service("web", SERVER);
     web.ports = vec!["8080:80".into()];
+    web.options = HEALTH.into();
     spec.services = vec![web];
     let job = world.start(&placement, spec).await.unwrap();
     assert_eq!(ok(&*job, "wget -q -O - http://localhost:8080/").await, "hello\n");
