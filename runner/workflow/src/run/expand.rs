@@ -98,7 +98,8 @@ fn skip_reason(run: &Run, path: &JobPath, job: &Job) -> SkipReason {
     let own_words = ["failure(", "cancelled(", "always("].iter().any(|word| text.to_ascii_lowercase().contains(word));
     match JobScope::of_job(run, path).nearest_bad().filter(|_| !own_words) {
         Some((need, result)) => SkipReason::Needs { job: need.id().to_owned(), result },
-        None => SkipReason::Condition { expression: text.to_owned() },
+        // A condition of several lines (`if: |`) is told in one.
+        None => SkipReason::Condition { expression: text.lines().map(str::trim).collect::<Vec<_>>().join(" ") },
     }
 }
 
