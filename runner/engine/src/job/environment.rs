@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 use workflow::expression::Value;
 
+use crate::image::ImageFacts;
 use crate::serving::GIT_SETTINGS;
 
 /// Where things are, as the job sees them.
@@ -139,7 +140,28 @@ pub(super) fn path(added: &[String], own: &str, sudo: Option<&str>) -> String {
 }
 
 /// PATH of an image that sets none.
-pub(super) const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The variables with which a machine names its folder of tools, in the order in which GitHub's runner asks for them
+/// (`HostContext.cs`).
+const TOOLS: [&str; 3] = ["RUNNER_TOOL_CACHE", "RUNNER_TOOLSDIRECTORY", "AGENT_TOOLSDIRECTORY"];
+
+/// PATH of the machine that a job runs on: of its image, or of this process.
+pub(super) fn own_path(image: Option<&ImageFacts>) -> String {
+    of_machine(image, "PATH").unwrap_or_else(|| PATH_DEFAULT.to_owned())
+}
+
+/// The folder of tools that this machine brings along, such as `/opt/hostedtoolcache`, if it names one.
+pub(super) fn own_tool_cache(image: Option<&ImageFacts>) -> Option<String> {
+    TOOLS.iter().filter_map(|name| of_machine(image, name)).find(|path| path.starts_with('/'))
+}
+
+fn of_machine(image: Option<&ImageFacts>, name: &str) -> Option<String> {
+    match image {
+        Some(image) => image.env.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone()),
+        None => std::env::var(name).ok(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +174,26 @@ mod tests {
         let added = ["/a".to_owned(), "/b".to_owned()];
         assert_eq!(path(&added, "/usr/bin", Some("/sudo")), "/b:/a:/usr/bin:/sudo");
         assert_eq!(path(&[], "", None), "");
+    }
+
+    #[test]
+    fn an_image_names_its_folder_of_tools() {
+        for (env, expected) in [
+            ("", None),
+            ("RUNNER_TOOL_CACHE=/opt/hostedtoolcache", Some("/opt/hostedtoolcache")),
+            ("AGENT_TOOLSDIRECTORY=/opt/hostedtoolcache", Some("/opt/hostedtoolcache")),
+            ("AGENT_TOOLSDIRECTORY=/c RUNNER_TOOLSDIRECTORY=/b RUNNER_TOOL_CACHE=/a", Some("/a")),
+            ("RUNNER_TOOL_CACHE= AGENT_TOOLSDIRECTORY=/c", Some("/c")),
+            ("RUNNER_TOOL_CACHE=tools", None),
+        ] {
+            let pairs = env.split_whitespace().filter_map(|pair| pair.split_once('='));
+            let image = ImageFacts {
+                env: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+                ..ImageFacts::default()
+            };
+            assert_eq!(own_tool_cache(Some(&image)).as_deref(), expected, "{env}");
+            assert_eq!(own_path(Some(&image)), PATH_DEFAULT);
+        }
     }
 
     #[test]

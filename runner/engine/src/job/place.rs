@@ -11,7 +11,7 @@ use workflow::template::{Token, evaluate};
 
 use super::JobOrder;
 use super::containers::folder_beside;
-use super::environment::{JobPaths, PATH_DEFAULT};
+use super::environment::{JobPaths, own_path, own_tool_cache};
 use super::facing::JobFacing;
 use super::log::StepLog;
 use super::placed::{Placed, PlacedRecord};
@@ -248,20 +248,17 @@ impl Folders {
     }
 
     async fn placed(self, handle: Arc<dyn JobHandle>, runner: String, shape: JobShape, on_host: bool) -> Placed {
-        let own_path = match &handle.facts().image {
-            Some(image) => {
-                let path = image.env.iter().find(|(name, _)| name == "PATH");
-                path.map_or_else(|| PATH_DEFAULT.to_owned(), |(_, path)| path.clone())
-            }
-            None => host_path(),
-        };
+        let image = handle.facts().image.as_ref();
+        let own_path = own_path(image);
+        // An image that stands for a machine brings its tools along. A job's own container has the runner's, as on GitHub.
+        let tools = own_tool_cache(image).filter(|_| shape == JobShape::Runner);
         // In a job container scripts run in sh unless the workflow names a shell, as on GitHub.
         let has_bash = shape == JobShape::Runner && has_bash(&*handle, &self.paths.workspace, &own_path).await;
         let record = PlacedRecord {
             on_host,
             handle: handle.record(),
             runner,
-            paths: self.paths,
+            paths: JobPaths { tool_cache: tools.unwrap_or(self.paths.tool_cache), ..self.paths },
             workspace: WorkspaceFacts { shared: handle.facts().files_are_shared, ..self.workspace },
             run_directory: self.run_directory,
             own_path,
@@ -283,11 +280,6 @@ impl Folders {
             let _kept = std::fs::remove_dir_all(folder);
         }
     }
-}
-
-/// On this machine a job has the PATH of this process.
-fn host_path() -> String {
-    std::env::var("PATH").unwrap_or_else(|_| PATH_DEFAULT.to_owned())
 }
 
 /// Whether there is a bash to run scripts without a `shell:`.
