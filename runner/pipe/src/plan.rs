@@ -40,7 +40,8 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, Failure> {
     let vars = IndexMap::new();
     let request = Request { event: &event, vars: &vars, jobs: &args.jobs, server_url };
     let outcome = planning::plan(&workflows.readings, &request)?;
-    show(&outcome, &args.jobs, args.json, &labels::of_settings(&workflows.settings), global)
+    let picked = Picked { jobs: &args.jobs, legs: &values::matrix(&args.matrix)? };
+    show(&outcome, &picked, args.json, &labels::of_settings(&workflows.settings), global)
 }
 
 /// What the flags, and the event, say about the repository.
@@ -63,10 +64,19 @@ struct Document<'a> {
     invalid: Vec<Json>,
 }
 
+/// What of the workflows is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Picked<'a> {
+    /// `--job`.
+    pub jobs: &'a [String],
+    /// `--matrix`, split.
+    pub legs: &'a [(String, String)],
+}
+
 /// Prints the plans; the exit code says whether something would run.
 pub fn show(
     outcome: &Outcome<'_>,
-    jobs: &[String],
+    picked: &Picked<'_>,
     json: bool,
     labels: &RunnerLabels,
     global: &Global,
@@ -76,7 +86,8 @@ pub fn show(
         .iter()
         .map(|one| {
             let mut explanation = explain(&one.plan, &one.reading.sources);
-            keep_selected(&mut explanation, &one.plan, jobs);
+            keep_selected(&mut explanation, &one.plan, picked.jobs);
+            explanation.pick_legs(picked.legs);
             let ids: Vec<String> = explanation.jobs.iter().map(|job| job.id.clone()).collect();
             let unserved = labels::unserved(&explanation, &ids, labels).into_iter();
             explanation.warnings.extend(unserved.map(|message| Reason {

@@ -25,7 +25,7 @@ pub struct RunArgs {
     /// Secrets, variables, inputs
     #[command(flatten)]
     pub values: ValueArgs,
-    /// Only legs with this matrix value; may be repeated
+    /// Only legs with this matrix value, of called workflows too; may be repeated
     #[arg(long, value_name = "KEY:VALUE", help_heading = "Jobs")]
     pub matrix: Vec<String>,
     /// The image for a label of runs-on, or `-self-hosted` for this machine; may be repeated

@@ -84,7 +84,8 @@ fn perform(args: &RunArgs, global: &Global, resumed: Option<Resumed>) -> Result<
     let outcome = planning::plan(&workflows.readings, &request)?;
     if args.dryrun {
         let labels = labels::of_run(args, &workflows.settings)?;
-        return plan::show(&outcome, &args.jobs, args.json, &labels, global);
+        let picked = plan::Picked { jobs: &args.jobs, legs: &values::matrix(&args.matrix)? };
+        return plan::show(&outcome, &picked, args.json, &labels, global);
     }
     if !outcome.invalid.is_empty() {
         plan::print_invalid(&outcome, global);

@@ -76,8 +76,10 @@ impl Order<'_> {
             return Err(Failure::environment(problem).help(help));
         }
         self.warn_of_short_secrets();
+        let legs = values::matrix(&self.args.matrix)?;
         for one in triggered {
-            let told = explain(&one.plan, &one.reading.sources);
+            let mut told = explain(&one.plan, &one.reading.sources);
+            told.pick_legs(&legs);
             let ids = one.selected(&self.args.jobs).into_iter().map(|index| one.plan.job(index).id.to_string());
             for warning in labels::unserved(&told, &ids.collect::<Vec<_>>(), &labels) {
                 terminal::warning(stderr, &warning);

@@ -7,11 +7,13 @@
 mod build;
 mod filter;
 mod name;
+mod pick;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use build::{EVALUATION, SHAPE, TOO_MANY, expand};
 pub use name::{NAME_LENGTH_MAX, leg_name};
+pub use pick::is_picked;
 
 use std::sync::Arc;
 

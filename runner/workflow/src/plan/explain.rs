@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::{JobIndex, Known, Plan, PlannedJob, PlannedLegs, Prediction};
 use crate::diagnostic::Severity;
 use crate::expression::Value;
+use crate::matrix::is_picked;
 use crate::model::{JobKind, Step, StepKind, Workflow};
 use crate::source::{Position, SourceMap, Span};
 use crate::template::{Token, TokenKind};
@@ -37,6 +38,17 @@ pub struct Explanation {
     pub secrets: Vec<String>,
     /// Warnings, each one sentence.
     pub warnings: Vec<Reason>,
+}
+
+impl Explanation {
+    /// Leaves out the legs that are not asked for.
+    pub fn pick_legs(&mut self, wanted: &[(String, String)]) {
+        for job in &mut self.jobs {
+            if let LegsExplanation::Static { legs, .. } = &mut job.legs {
+                legs.retain(|leg| is_picked(leg.matrix.as_deref(), wanted));
+            }
+        }
+    }
 }
 
 /// One job.

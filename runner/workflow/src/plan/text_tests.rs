@@ -121,6 +121,9 @@ fn a_text_becomes_a_plan() {
     let legs = serde_json::to_value(&told.jobs[0].legs).unwrap();
     assert_eq!(legs["legs"][0]["name"], "test (orders, 20)");
     assert_eq!(legs["legs"][0]["matrix"], json!({ "service": "orders", "node": 20, "database": true }));
+    let mut some = told.clone();
+    some.pick_legs(&[("service".to_owned(), "products".to_owned()), ("other".to_owned(), "1".to_owned())]);
+    assert_eq!(serde_json::to_value(&some.jobs[0].legs).unwrap()["legs"], json!([legs["legs"][1]]));
     let push = plan.find("deploy/push").unwrap();
     assert_eq!(plan.secrets_of_run(push).named.into_keys().collect::<Vec<_>>(), ["DEPLOY_KEY"]);
     assert_eq!(told.secrets, ["WIDE", "TEST_KEY", "DEPLOY_KEY"]);

@@ -113,9 +113,7 @@ fn expand_legs(run: &Run, path: &JobPath, job: &Job, scope: &JobScope<'_>) -> Re
         Some(strategy) => matrix::expand(strategy, scope).map_err(|problems| messages(&problems))?,
         None => Legs::single(),
     };
-    if path.parent().is_none() {
-        legs.legs.retain(|leg| picked(leg, &run.facts.legs));
-    }
+    legs.legs.retain(|leg| matrix::is_picked(leg.values.as_deref(), &run.facts.legs));
     let total = legs.legs.len();
     let finished = legs
         .legs
@@ -133,15 +131,6 @@ fn expand_legs(run: &Run, path: &JobPath, job: &Job, scope: &JobScope<'_>) -> Re
 
 fn messages(problems: &[Diagnostic]) -> String {
     problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ")
-}
-
-fn picked(leg: &MatrixLeg, filters: &[(String, String)]) -> bool {
-    let Some(values) = &leg.values else { return true };
-    filters.iter().all(|(key, _)| {
-        let Some(value) = values.get(key.as_str()) else { return true };
-        let text = Value::from_json(value).to_display_string();
-        filters.iter().any(|(other, wanted)| other == key && *wanted == *text)
-    })
 }
 
 fn leg_facts(
