@@ -31,8 +31,11 @@ pub(super) fn check(checks: &mut Checks<'_>, filters: &Filters, settings: &Token
             checks.refuse(BOTH_FILTERS, span, message, &help);
         }
         let patterns = take.as_deref().unwrap_or_default();
-        if let Some(first) = patterns.first().filter(|_| patterns.iter().all(|pattern| pattern.value.starts_with('!')))
-        {
+        // `branches: ['**'], tags: ['!**']` says "no tags", and means it.
+        let none =
+            name == "tags" && filters.branches.is_some() && patterns.iter().all(|pattern| pattern.value == "!**");
+        let negative = !none && patterns.iter().all(|pattern| pattern.value.starts_with('!'));
+        if let Some(first) = patterns.first().filter(|_| negative) {
             let message = format!("`{name}` has only patterns with `!`, so nothing can match");
             let help = format!("put a pattern without `!` before them, such as `'**'`, or use `{ignore_name}`");
             checks.warn(NOTHING_MATCHES, first.span, message, &help);

@@ -199,6 +199,8 @@ fn events() {
             "push: {branches: [a], branches-ignore: [b]}",
             &["P0112 1:28 `branches` and `branches-ignore` cannot both be given for one event"],
         ),
+        ("push: {branches: ['**'], tags: ['!**']}", &[]),
+        ("push: {tags: ['!**']}", &["P0113 1:20 `tags` has only patterns with `!`, so nothing can match"]),
         ("push: {paths: ['!a']}", &["P0113 1:21 `paths` has only patterns with `!`, so nothing can match"]),
         (
             "workflow_dispatch: {inputs: {a: {type: choice}}}",
