@@ -29,7 +29,7 @@ pub(super) fn message(name: &str) -> String {
 
 /// The same without it.
 pub(super) fn help(name: &str) -> String {
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = name.rsplit(['.', '(']).next().unwrap_or(name).trim_end_matches(')');
     let variable = last.to_ascii_uppercase().replace(['-', '\'', ']'], "_");
     format!("pass it through `env:` (`{variable}: ${{{{ {name} }}}}`) and use \"${variable}\" in the script")
 }
@@ -37,15 +37,18 @@ pub(super) fn help(name: &str) -> String {
 /// The pieces of an expression that a stranger wrote, and whose text reaches the result.
 pub(super) fn untrusted(expression: &Expression) -> Vec<Range<usize>> {
     let text = expression.text();
-    let pieces = expression.names().map(|path| whole(text, path.span)).filter(|span| is_untrusted(&text[span.clone()]));
+    let pieces = expression.names().filter_map(|path| {
+        let (start, piece) = (path.span.start, whole(text, path.span));
+        let piece = if is_untrusted(&text[piece.clone()]) { piece } else { in_json(expression, &piece)? };
+        Some((start, piece))
+    });
     let pieces: Vec<_> = pieces.collect();
     if pieces.is_empty() {
-        return pieces;
+        return Vec::new();
     }
     let reaching = reaching(expression);
-    let reaches =
-        |piece: &Range<usize>| reaching.iter().any(|span| span.start <= piece.start && piece.start < span.end);
-    pieces.into_iter().filter(reaches).collect()
+    let reaches = |start: usize| reaching.iter().any(|span| span.contains(&start));
+    pieces.into_iter().filter(|(start, _)| reaches(*start)).map(|(_, piece)| piece).collect()
 }
 
 /// The bytes of an expression's parts whose values reach the result.
@@ -63,6 +66,22 @@ fn whole(text: &str, span: Range<usize>) -> Range<usize> {
     span.start..if goes_on { span.end + more } else { span.end }
 }
 
+/// `toJSON(github.event)`: what a stranger wrote is in there too.
+fn in_json(expression: &Expression, piece: &Range<usize>) -> Option<Range<usize>> {
+    let name = expression.text()[piece.clone()].to_ascii_lowercase();
+    let below = name.strip_prefix("github").filter(|below| below.is_empty() || below.starts_with('.'))?;
+    let below = format!("{}.", below.trim_start_matches('.'));
+    if below != "." && !UNTRUSTED.iter().any(|untrusted| untrusted.starts_with(&below)) {
+        return None;
+    }
+    let is_of_it = |node: &Node| {
+        let NodeKind::Call { arguments, .. } = &node.kind else { return false };
+        arguments.iter().any(|argument| argument.span == *piece)
+    };
+    let call = expression.calls().find(|(function, node)| *function == Function::ToJson && is_of_it(node));
+    call.map(|(_, node)| node.span.clone())
+}
+
 fn is_untrusted(path: &str) -> bool {
     let name = path.to_ascii_lowercase().replace("['", ".").replace("']", "");
     let Some(name) = name.strip_prefix("github.") else { return false };
@@ -78,9 +97,9 @@ fn is_untrusted(path: &str) -> bool {
 fn collect(node: &Node, reaching: &mut Vec<Range<usize>>) {
     match &node.kind {
         NodeKind::Context(_) | NodeKind::Index { .. } => reaching.push(node.span.clone()),
-        NodeKind::And(operands) | NodeKind::Or(operands) => {
-            operands.iter().for_each(|operand| collect(operand, reaching));
-        }
+        // Of those before the last one only what is false comes through: no text that could do harm.
+        NodeKind::And(operands) => operands.last().into_iter().for_each(|last| collect(last, reaching)),
+        NodeKind::Or(operands) => operands.iter().for_each(|operand| collect(operand, reaching)),
         NodeKind::Call { function, arguments, .. } => match function {
             Function::Format | Function::Join | Function::ToJson | Function::FromJson | Function::Case => {
                 arguments.iter().for_each(|argument| collect(argument, reaching));

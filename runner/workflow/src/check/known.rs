@@ -229,3 +229,19 @@ pub(super) const UNTRUSTED: &[&str] = &[
     "event.milestone.title",
     "event.milestone.description",
 ];
+
+/// Inputs of actions that are run as code, or as a template of code. GitHub's CodeQL and zizmor have the same list.
+pub(super) const CODE_INPUTS: &[(&str, &[&str])] = &[
+    ("8398a7/action-slack", &["custom_payload"]),
+    ("actions/github-script", &["script"]),
+    ("addnab/docker-run-action", &["options", "run"]),
+    ("amadevus/pwsh-script", &["script"]),
+    ("appleboy/ssh-action", &["script"]),
+    ("azure/cli", &["inlineScript"]),
+    ("azure/powershell", &["inlineScript"]),
+    ("cardinalby/js-eval-action", &["expression"]),
+    ("jannekem/run-python-script-action", &["script"]),
+    ("mikefarah/yq", &["cmd"]),
+    ("nick-fields/retry", &["command", "new_command_on_retry", "on_retry_command"]),
+    ("sergeysova/jq-action", &["cmd"]),
+];

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Damage;
+use super::known::CODE_INPUTS;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::model::{Job, JobKind, Secrets, Step, StepKind, StepsJob, Uses, Workflow};
@@ -83,6 +84,27 @@ pub(super) fn sites(workflow: &Workflow) -> Vec<Site<'_>> {
     sites
 }
 
+/// What a step runs: its script, or what it gives to those inputs of its action that are code.
+pub(super) fn scripts_of(step: &Step) -> Vec<&Token> {
+    match &step.kind {
+        StepKind::Run { script, .. } => vec![script],
+        StepKind::Uses { uses, with } => {
+            let inputs = with.as_ref().and_then(Token::as_mapping).unwrap_or_default().iter();
+            inputs.filter(|(key, _)| is_script(&uses.value, key)).map(|(_, value)| value).collect()
+        }
+        StepKind::Wait(_) | StepKind::WaitAll | StepKind::Cancel(_) | StepKind::Parallel(_) => Vec::new(),
+    }
+}
+
+/// Whether an action runs what this input holds.
+fn is_script(uses: &Uses, key: &Token) -> bool {
+    let (Uses::Repository { repository, path, .. }, Some(key)) = (uses, key.as_str()) else { return false };
+    path.is_empty()
+        && CODE_INPUTS.iter().any(|(action, inputs)| {
+            repository.eq_ignore_ascii_case(action) && inputs.iter().any(|input| key.eq_ignore_ascii_case(input))
+        })
+}
+
 fn add<'a>(sites: &mut Vec<Site<'a>>, token: &'a Token, job: Option<&'a Job>, steps_done: usize, sink: Sink) {
     token.each_expression(&mut |expression, span| sites.push(Site { expression, span, job, steps_done, sink }));
 }
@@ -141,12 +163,15 @@ fn of_step<'a>(sites: &mut Vec<Site<'a>>, job: &'a Job, step: &'a Step, done: us
             }
         }
         StepKind::Uses { uses, with } => {
-            let is_script = matches!(&uses.value, Uses::Repository { repository, .. }
-                if repository.eq_ignore_ascii_case("actions/github-script"));
             for (key, value) in with.as_ref().and_then(Token::as_mapping).unwrap_or_default() {
-                let script = is_script && key.as_str().is_some_and(|key| key.eq_ignore_ascii_case("script"));
                 add(sites, key, Some(job), done, Sink::Value);
-                add(sites, value, Some(job), done, if script { Sink::Script } else { Sink::Value });
+                add(
+                    sites,
+                    value,
+                    Some(job),
+                    done,
+                    if is_script(&uses.value, key) { Sink::Script } else { Sink::Value },
+                );
             }
             if let Some(with) = with.as_ref().filter(|with| with.as_mapping().is_none()) {
                 add(sites, with, Some(job), done, Sink::Value);

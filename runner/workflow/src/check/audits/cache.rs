@@ -6,41 +6,65 @@
 use super::checkout::major;
 use super::names::{CACHING, Caches, PUBLISHING};
 use super::{CACHE_POISONING, Look};
-use crate::model::{Step, StepKind, Uses};
-use crate::source::Span;
-use crate::template::{Token, TokenKind};
+use crate::model::{Filters, Step, StepKind, Uses};
+use crate::source::{Span, Spanned};
+use crate::template::Token;
 
 pub(super) fn audit(steps: &[&Step], look: &mut Look<'_>) {
-    let why = if let Some(event) = look.event_for_strangers() {
-        format!("on `{event}` what a stranger's code writes is kept for the runs of the main branch")
+    let (why, is_sure) = if let Some(event) = look.event_for_strangers() {
+        (format!("on `{event}` what a stranger's code writes is kept for the runs of the main branch"), true)
     } else if let Some(publishes) = publishes(steps, look) {
-        format!("this run publishes ({publishes}), and what it restores was written by another")
+        (format!("this run publishes ({publishes}), and what it restores was written by another"), true)
+    } else if let Some(may) = may_publish(look) {
+        (format!("this run publishes where it is one of {may}, and what it restores was written by another"), false)
     } else {
         return;
     };
     for step in steps {
-        let Some((span, name)) = caches(step) else { continue };
+        let Some((span, name)) = caches(step, look) else { continue };
         let help = format!("run `{name}` without its cache here");
-        look.tell(&CACHE_POISONING, span, why.clone(), help);
+        if is_sure {
+            look.tell(&CACHE_POISONING, span, why.clone(), help);
+        } else {
+            look.tell_pedants(&CACHE_POISONING, span, why.clone(), help);
+        }
     }
 }
 
 /// Why a run is one that gives to others what it built.
 fn publishes(steps: &[&Step], look: &Look<'_>) -> Option<String> {
-    let on = &look.workflow?.on.entries;
-    if on.contains_key("release") {
+    if look.workflow?.on.entries.contains_key("release") {
         return Some("`on: release`".to_owned());
     }
-    let push = on.get("push").map(|trigger| &trigger.filters);
-    if push
-        .is_some_and(|filters| filters.tags.as_ref().is_some_and(|tags| !tags.is_empty()) && filters.branches.is_none())
-    {
+    if has_tags(look) && push(look).is_some_and(|on| on.branches.is_none() && on.branches_ignore.is_none()) {
         return Some("tags".to_owned());
     }
     steps.iter().find_map(|step| {
         let (name, _) = used(step)?;
-        PUBLISHING.iter().any(|known| name.eq_ignore_ascii_case(known)).then(|| format!("`{name}`"))
+        let (_, input) = PUBLISHING.iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
+        input.is_none_or(|input| is_given(step, input)).then(|| format!("`{name}`"))
     })
+}
+
+/// Which of the pushes that start a workflow are likely to publish, where others do not.
+fn may_publish(look: &Look<'_>) -> Option<&'static str> {
+    if has_tags(look) {
+        return Some("a tag");
+    }
+    let branches = push(look)?.branches.as_ref()?;
+    branches.iter().any(|branch| branch.value.contains("release")).then_some("a branch for releases")
+}
+
+fn push<'a>(look: &Look<'a>) -> Option<&'a Filters> {
+    look.workflow?.on.entries.get("push").map(|trigger| &trigger.filters)
+}
+
+/// Whether pushes of tags start it: those that are named, or all that are not.
+fn has_tags(look: &Look<'_>) -> bool {
+    let Some(on) = push(look) else { return false };
+    let is_all = |tag: &Spanned<String>| matches!(tag.value.as_str(), "*" | "**");
+    let leaves_some = on.tags_ignore.as_ref().is_some_and(|tags| !tags.iter().any(is_all));
+    leaves_some || on.tags.as_ref().is_some_and(|tags| !tags.is_empty())
 }
 
 fn used(step: &Step) -> Option<(String, Span)> {
@@ -50,23 +74,40 @@ fn used(step: &Step) -> Option<(String, Span)> {
     Some((name, uses.span))
 }
 
-fn caches(step: &Step) -> Option<(Span, String)> {
+fn input<'a>(step: &'a Step, key: &str) -> Option<&'a Token> {
+    let StepKind::Uses { with, .. } = &step.kind else { return None };
+    with.as_ref()?.get(key)
+}
+
+fn is_no(step: &Step, key: &str) -> bool {
+    input(step, key).is_some_and(|value| matches!(value.literal_text().as_deref(), Some("false" | "")))
+}
+
+/// Whether an input is there and does not say no; what an expression gives is not known here.
+fn is_given(step: &Step, key: &str) -> bool {
+    input(step, key).is_some() && !is_no(step, key)
+}
+
+fn caches(step: &Step, look: &Look<'_>) -> Option<(Span, String)> {
     let (name, span) = used(step)?;
-    let StepKind::Uses { uses, with } = &step.kind else { return None };
+    let StepKind::Uses { uses, .. } = &step.kind else { return None };
     let (_, how) = CACHING.iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
-    let input = |key: &str| with.as_ref().and_then(|with| with.get(key));
-    let is_no = |value: &Token| matches!(value.literal_text().as_deref(), Some("false" | ""));
-    let is_given = |key: &str| input(key).is_some_and(|value| !is_no(value) && !matches!(value.kind, TokenKind::Null));
     let does = match how {
         Caches::Always => true,
-        Caches::With(key) => is_given(key),
-        Caches::WithOrSince(key, version, off) => {
-            let is_since = major(uses).is_none_or(|major| major >= *version);
-            is_given(key) || is_since && !input(off).is_some_and(is_no)
+        Caches::With(key) => is_given(step, key),
+        Caches::WithBoth(key, other) => is_given(step, key) && !is_no(step, other),
+        Caches::WithOrBefore(key, version) => {
+            let is_before = major(uses, look).is_some_and(|major| major < *version);
+            is_given(step, key) || is_before && input(step, key).is_none()
         }
-        Caches::Unless(key) => !input(key).is_some_and(is_no),
+        Caches::WithOrSince(key, version, off) => {
+            let is_since = major(uses, look).is_none_or(|major| major >= *version);
+            is_given(step, key) || is_since && !is_no(step, off)
+        }
+        Caches::Unless(key) => !is_no(step, key),
+        Caches::UnlessOn(key) => !is_given(step, key),
     };
     // A cache that is only kept, never restored, can poison others but not this run.
-    let is_lookup = input("lookup-only").and_then(Token::literal_text).as_deref() == Some("true");
+    let is_lookup = input(step, "lookup-only").and_then(Token::literal_text).as_deref() == Some("true");
     (does && !is_lookup).then_some((span, name))
 }

@@ -20,11 +20,13 @@ pub(super) fn audit(steps: &[&Step], look: &mut Look<'_>) {
         let Some((uses, with)) = of(step, "actions/checkout") else { continue };
         of_strangers(uses, with, look);
         let keeps = with.and_then(|with| with.get("persist-credentials")).and_then(Token::literal_text);
-        let is_outside = major(uses).is_some_and(|major| major >= TOKEN_OUTSIDE_SINCE);
+        let is_outside = major(uses, look).is_some_and(|major| major >= TOKEN_OUTSIDE_SINCE);
         if keeps.as_deref() == Some("false") || is_outside {
             continue;
         }
-        let upload = steps[index..].iter().find_map(|later| of(later, "actions/upload-artifact").filter(takes_all));
+        let upload = steps[index..]
+            .iter()
+            .find_map(|later| of(later, "actions/upload-artifact").filter(|written| takes_all(written, look)));
         let help = "write `persist-credentials: false` below `with:`; a step that pushes logs in by itself";
         match upload {
             Some((upload, _)) => {
@@ -78,17 +80,23 @@ fn of_strangers(uses: &crate::source::Spanned<Uses>, with: Option<&Token>, look:
     look.tell(&DANGEROUS_TRIGGERS, uses.span, message, HELP);
 }
 
-/// The number of `v4`, `v4.1`.
-pub(super) fn major(uses: &crate::source::Spanned<Uses>) -> Option<u32> {
+/// The number of `v4`, `v4.1`; of a commit, that of the version in the comment behind it.
+pub(super) fn major(uses: &crate::source::Spanned<Uses>, look: &Look<'_>) -> Option<u32> {
     let Uses::Repository { reference, .. } = &uses.value else { return None };
-    reference.strip_prefix('v')?.split('.').next()?.parse().ok()
+    let number = |version: &str| version.strip_prefix('v').unwrap_or(version).split('.').next()?.parse().ok();
+    number(reference).or_else(|| {
+        let line = look.source.line(look.source.position(uses.span.end).line);
+        let (_, comment) = line.split_once(" #")?;
+        // As tools write them: `# v4.2.2`, `# tag=v4`, `# ratchet:actions/checkout@v4`.
+        comment.split([' ', '=', ':', '@']).find_map(number)
+    })
 }
 
 /// Whether an upload takes the whole folder with what is hidden in it.
-fn takes_all((uses, with): &Written<'_>) -> bool {
+fn takes_all((uses, with): &Written<'_>, look: &Look<'_>) -> bool {
     let text = |key: &str| with.and_then(|with| with.get(key));
     let hidden = text("include-hidden-files").and_then(Token::literal_text).is_some_and(|text| &*text == "true");
-    let leaves_out = major(uses).is_none_or(|major| major >= HIDDEN_LEFT_OUT_SINCE);
+    let leaves_out = major(uses, look).is_none_or(|major| major >= HIDDEN_LEFT_OUT_SINCE);
     if leaves_out && !hidden {
         return false;
     }

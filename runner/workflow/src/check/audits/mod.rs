@@ -119,7 +119,7 @@ pub fn audit(workflow: &Workflow, sources: &mut SourceMap, beside: Beside<'_>) -
             continue;
         };
         look.environment(steps.env.as_ref());
-        containers::of_job(steps, &mut look);
+        containers::of_job(job, steps, &mut look);
         look.steps(&steps.steps);
     }
     let mut found = look.found;

@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::names::OF_STRANGERS;
+use super::names::{MADE_BY_THE_FORGE, OF_COLLEAGUES, OF_STRANGERS};
 use super::{DANGEROUS_TRIGGERS, GITHUB_ENV, INSECURE_COMMANDS, Look, TEMPLATE_INJECTION, UNPINNED_TOOLS};
+use crate::check::visit::{scripts_of, steps_of};
 use crate::check::{injection, lines};
+use crate::expression::NamePath;
 use crate::model::{Step, StepKind};
 use crate::source::Span;
 use crate::template::{Token, locate};
@@ -27,6 +29,9 @@ static FETCHED: LazyLock<Regex> =
 const LATER: [&str; 2] = ["GITHUB_ENV", "GITHUB_PATH"];
 
 pub(super) fn of_step(step: &Step, look: &mut Look<'_>) {
+    for script in scripts_of(step) {
+        of_expressions(script, step, look);
+    }
     let StepKind::Run { script, .. } = &step.kind else { return };
     let raw = lines::raw(look.source, script.span);
     let at = |regex: &LazyLock<Regex>| {
@@ -58,30 +63,34 @@ pub(super) fn of_step(step: &Step, look: &mut Look<'_>) {
             look.tell(&GITHUB_ENV, span, message, help);
         }
     }
-    of_inputs(script, look);
 }
 
-/// `${{ inputs.x }}` in a script: of a workflow whoever starts or calls it has rights; an action does not know its callers.
-fn of_inputs(script: &Token, look: &mut Look<'_>) {
-    let mut found: Vec<(Span, String)> = Vec::new();
+/// What is put into a script. `${{ inputs.x }}` of a workflow: whoever starts or calls it has rights; an action does not know its
+/// callers. What else is no text of the file is told to pedants.
+fn of_expressions(script: &Token, step: &Step, look: &mut Look<'_>) {
+    let mut found: Vec<(Span, String, bool)> = Vec::new();
     let mut foreign: Vec<(Span, String)> = Vec::new();
     script.each_expression(&mut |expression, span| {
+        let untrusted = injection::untrusted(expression);
         let reaching = injection::reaching(expression);
-        for path in expression.names().filter(|path| reaching.iter().any(|at| at.contains(&path.span.start))) {
-            if path.parts.len() > 1 && path.parts[0].eq_ignore_ascii_case("inputs") {
+        let reaches = |path: &NamePath<'_>| reaching.iter().any(|at| at.contains(&path.span.start));
+        for path in expression.names().filter(reaches) {
+            let is_input = path.parts.len() > 1 && path.parts[0].eq_ignore_ascii_case("inputs");
+            let is_told = untrusted.iter().any(|piece| piece.contains(&path.span.start));
+            if !is_told && (is_input || is_chosen(&path, expression.text(), step, look)) {
                 let name = path.parts.join(".");
-                found.push((locate(look.source.text(), span, expression, path.span), name));
+                found.push((locate(look.source.text(), span, expression, path.span), name, is_input));
             }
         }
-        for piece in injection::untrusted(expression) {
+        for piece in untrusted {
             let name = expression.text()[piece.clone()].to_owned();
             foreign.push((locate(look.source.text(), span, expression, piece), name));
         }
     });
-    for (span, name) in found {
+    for (span, name, is_input) in found {
         let message = format!("whatever stands in `{name}` becomes part of the script (script injection)");
         let help = injection::help(&name);
-        if look.workflow.is_some() {
+        if look.workflow.is_some() || !is_input {
             look.tell_pedants(&TEMPLATE_INJECTION, span, message, help);
         } else {
             look.tell(&TEMPLATE_INJECTION, span, message, help);
@@ -93,6 +102,36 @@ fn of_inputs(script: &Token, look: &mut Look<'_>) {
         let message = injection::message(&name);
         look.tell(&TEMPLATE_INJECTION, span, message, injection::help(&name));
     }
+}
+
+/// Whether somebody with rights, or a step, chose the text that a path names: neither the file nor the forge did.
+fn is_chosen(path: &NamePath<'_>, text: &str, step: &Step, look: &Look<'_>) -> bool {
+    let parts: Vec<String> = path.parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let is_of_forge = |name: &str| {
+        MADE_BY_THE_FORGE.contains(&name)
+            || ["_id", "sha", "_at", "_url", "_count"].iter().any(|end| name.ends_with(end))
+    };
+    match parts.as_slice() {
+        // `needs.*.result`
+        ["needs" | "steps"] => !text[path.span.end..].starts_with(".*.result"),
+        ["needs" | "steps", _] | ["vars", _] => true,
+        ["needs" | "steps", _, property, ..] => *property == "outputs",
+        ["env", _] => !is_in_file(path.parts[1], step, look),
+        ["github", "event", "inputs", ..] => true,
+        ["github", "event", .., last] => !is_of_forge(last),
+        ["github", name] => OF_COLLEAGUES.contains(name),
+        _ => false,
+    }
+}
+
+/// Whether a variable is a plain text of the file.
+fn is_in_file(name: &str, step: &Step, look: &Look<'_>) -> bool {
+    let mut jobs = look.workflow.map(|workflow| workflow.jobs.values()).into_iter().flatten();
+    let job = jobs.find(|job| job.span.start <= step.span.start && step.span.end <= job.span.end);
+    let job = job.and_then(steps_of).and_then(|job| job.env.as_ref());
+    let environments = [step.env.as_ref(), job, look.workflow.and_then(|workflow| workflow.env.as_ref())];
+    environments.into_iter().flatten().find_map(|env| env.get(name)).is_some_and(|value| value.literal_text().is_some())
 }
 
 /// `ACTIONS_ALLOW_UNSECURE_COMMANDS: true`.
