@@ -36,3 +36,22 @@ fn a_good_file_is_left_alone() {
     let text = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ github.sha }}\n";
     assert!(told(text).is_empty(), "{:?}", told(text));
 }
+
+#[test]
+fn a_time_is_a_number_of_minutes() {
+    let job = |minutes: &str| {
+        format!("on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: {minutes}\n    steps:\n      - run: y\n")
+    };
+    for (minutes, expected) in [
+        ("0.5", None),
+        ("0", Some("`timeout-minutes` is 0, and must be above 0")),
+        ("-.inf", Some("`timeout-minutes` is -.inf, and must be above 0")),
+        (".inf", Some("`timeout-minutes` is .inf, and no time is as long")),
+        (".nan", Some("`timeout-minutes` is .nan, and no time is as long")),
+    ] {
+        let told = told(&job(minutes));
+        let expected =
+            expected.map(|message| format!("5:22 P0406 {message} | write minutes, such as 10, or remove the key"));
+        assert_eq!(told, expected.into_iter().collect::<Vec<_>>(), "{minutes}");
+    }
+}

@@ -78,9 +78,12 @@ fn check_shell(visit: &mut Visit<'_>, shell: &Token) {
 
 fn timeout(visit: &mut Visit<'_>, minutes: Option<&Token>) {
     let Some(token) = minutes else { return };
-    if matches!(token.kind, TokenKind::Number(minutes) if minutes <= 0.0) {
+    if let TokenKind::Number(minutes) = token.kind
+        && !(minutes.is_finite() && minutes > 0.0)
+    {
         let key = lines::key_before(visit.source, token.span).unwrap_or("timeout-minutes");
-        let message = format!("`{key}` is {}, and must be above 0", lines::raw(visit.source, token.span));
+        let wrong = if minutes <= 0.0 { "must be above 0" } else { "no time is as long" };
+        let message = format!("`{key}` is {}, and {wrong}", lines::raw(visit.source, token.span));
         visit.diagnostics.push(
             Diagnostic::warning(TIMEOUT, token.span, message).help("write minutes, such as 10, or remove the key"),
         );
