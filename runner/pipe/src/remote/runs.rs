@@ -110,13 +110,7 @@ fn text(run: &Json, terminal: Terminal) -> String {
     text.push_str(&format!("{} {}{why}\n", sign(state(run), terminal), state(run)));
     for job in run["jobs"].as_array().into_iter().flatten() {
         text.push_str(&format!("\n{} {}{}\n", sign(state(job), terminal), shown(&job["name"]), took(job, terminal)));
-        if let Some(review) = job["review"].as_object().filter(|_| job["status"] == "waiting") {
-            let environment = review.get("environment").map(shown).unwrap_or_default();
-            let id = &run["id"];
-            text.push_str(&format!(
-                "    waits: `pipe approve {id} {environment}` or `pipe reject {id} {environment}`\n"
-            ));
-        }
+        text.push_str(&reviewed(&run["id"], job));
         for gate in run["gates"].as_array().into_iter().flatten().filter(|gate| gate["job"] == job["key"]) {
             text.push_str(&format!("    asks: {}\n", asks(gate)));
         }
@@ -127,6 +121,34 @@ fn text(run: &Json, terminal: Terminal) -> String {
             let why = if step["message"].is_null() { String::new() } else { format!(": {}", shown(&step["message"])) };
             let line = format!("{} {}{}{why}", sign(state(step), terminal), shown(&step["name"]), took(step, terminal));
             text.push_str(&format!("    {line}\n"));
+        }
+    }
+    text
+}
+
+/// What a job waits for, or who let it go on, when and why.
+fn reviewed(run: &Json, job: &Json) -> String {
+    let review = &job["review"];
+    let environment = shown(&review["environment"]);
+    let mut text = String::new();
+    for one in review["reviews"].as_array().into_iter().flatten() {
+        let deed = if one["approved"] == true { "approved" } else { "rejected" };
+        let comment = shown(&one["comment"]);
+        let why = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+        let at = shown(&one["at"]);
+        let at = at.parse::<Timestamp>().map_or(at, |at| format!("{at:.0}"));
+        text.push_str(&format!("    {environment} {deed} by {}, {at}{why}\n", shown(&one["by"])));
+    }
+    if job["status"] == "waiting" && !review.is_null() {
+        let until = review["waits_until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+        if let Some(until) = until.filter(|until| *until > Timestamp::now()) {
+            text.push_str(&format!("    waits until {until:.0}: the wait timer of {environment}\n"));
+        }
+        // With a timer alone nobody is asked.
+        if review["reviewers"].as_array().is_none_or(|asked| !asked.is_empty()) {
+            text.push_str(&format!(
+                "    waits: `pipe approve {run} {environment}` or `pipe reject {run} {environment}`\n"
+            ));
         }
     }
     text
@@ -147,5 +169,39 @@ fn sign(state: &str, terminal: Terminal) -> String {
         "in_progress" => terminal.strong(AnsiColor::Cyan, "▶"),
         "waiting" => terminal.strong(AnsiColor::Yellow, "…"),
         _ => terminal.dim("-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_let_it_go_on_is_shown_and_what_it_waits_for() {
+        let review = |reviewers: &[&str], until: Option<&str>, reviews: Json| json!({ "environment": "production", "reviewers": reviewers, "waits_until": until, "reviews": reviews });
+        let answer = |by: &str, approved: bool, comment: &str| json!({ "by": by, "approved": approved, "comment": comment, "at": "2026-08-01T10:00:00.123456Z" });
+        let later = Some("2999-01-01T00:00:00.5Z");
+        let asks = "    waits: `pipe approve 7 production` or `pipe reject 7 production`\n";
+        let timer = "    waits until 2999-01-01T00:00:00Z: the wait timer of production\n";
+        for (status, review, expected) in [
+            ("completed", Json::Null, String::new()),
+            ("waiting", Json::Null, String::new()),
+            ("waiting", review(&["ada"], None, json!([])), asks.to_owned()),
+            ("waiting", review(&[], later, json!([])), timer.to_owned()),
+            ("waiting", review(&["ada"], later, json!([])), format!("{timer}{asks}")),
+            ("in_progress", review(&[], later, json!([])), String::new()),
+            (
+                "completed",
+                review(&["ada", "ben"], None, json!([answer("ada", true, ""), answer("ben", false, "not today")])),
+                "    production approved by ada, 2026-08-01T10:00:00Z\n    production rejected by ben, \
+                 2026-08-01T10:00:00Z: not today\n"
+                    .to_owned(),
+            ),
+        ] {
+            let job = json!({ "status": status, "review": review });
+            assert_eq!(reviewed(&json!(7), &job), expected, "{job}");
+        }
     }
 }

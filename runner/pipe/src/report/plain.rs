@@ -183,9 +183,10 @@ impl<W: Write + Send> PlainView<W> {
             RunEvent::JobRunReset { key } => {
                 self.job_line(key, record, "begins again: the process that carried it was killed");
             }
-            RunEvent::RunHeld { .. } | RunEvent::RunReleased { .. } | RunEvent::RunCancelRequested { .. } => {
-                self.of_run(event);
-            }
+            RunEvent::RunHeld { .. }
+            | RunEvent::RunReleased { .. }
+            | RunEvent::RunCancelRequested { .. }
+            | RunEvent::ReviewRequested { .. } => self.waits(event, record),
             RunEvent::GroupRequested { .. }
             | RunEvent::GroupAcquired { .. }
             | RunEvent::RunStarted
@@ -195,15 +196,14 @@ impl<W: Write + Send> PlainView<W> {
             | RunEvent::JobRunPlaced { .. }
             | RunEvent::StepStarted { .. }
             | RunEvent::JobRunCancelRequested { .. }
-            | RunEvent::ReviewRequested { .. }
             | RunEvent::Reviewed { .. }
             | RunEvent::RunRefused { .. }
             | RunEvent::RunFinished { .. } => {}
         }
     }
 
-    /// What is said of the run itself.
-    fn of_run(&mut self, event: &RunEvent) {
+    /// What the run, or a job, waits for, and what became of that.
+    fn waits(&mut self, event: &RunEvent, record: &Record) {
         if let RunEvent::RunHeld { reason } = event {
             self.line(&format!("waits: {reason} (`pipe approve`, or the page of the run)"));
         } else if let RunEvent::RunReleased { by } = event {
@@ -212,6 +212,11 @@ impl<W: Write + Send> PlainView<W> {
             && by.contains("superseded by run")
         {
             self.line(&format!("is cancelled: {by}"));
+        } else if let RunEvent::ReviewRequested { key, environment, wait_ms, .. } = event
+            && *wait_ms > 0
+        {
+            let time = in_words(std::time::Duration::from_millis(*wait_ms));
+            self.job_line(key, record, &format!("waits {time}: the wait timer of `{environment}`"));
         }
     }
 

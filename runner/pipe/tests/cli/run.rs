@@ -1,5 +1,8 @@
 //! `pipe run` on the host placement: what it says and how it ends.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use crate::world::{CI, World};
 
 const WORKFLOW: &str = r#"
@@ -281,4 +284,20 @@ fn environments_have_values_and_rules() {
     let wrong = world.output(&given, "");
     let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(wrong.status.code() == Some(2) && text.contains(".pipe.toml:2:1"), "{text}");
+}
+
+#[test]
+fn a_job_that_waits_for_a_timer_says_so() {
+    let world = World::repository(&[(CI, DEPLOYMENTS), (".pipe.toml", "[environments.staging]\nwait-timer = 2\n")]);
+    let mut command = world.command(&["run", "--host"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let told = lines.find(|line| line.starts_with("[stage]"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(told.as_deref(), Some("[stage] waits 2 min 0 s: the wait timer of `staging`"));
+    // Nobody is asked, so nobody is told to answer.
+    let shown = world.output(&["show", "1"], "");
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("the wait timer of staging") && !text.contains("pipe approve"), "{text}");
 }
