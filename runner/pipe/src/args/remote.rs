@@ -158,11 +158,11 @@ pub struct LogsArgs {
     /// Its number, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// Only this job: its key or its name
+    /// Only this job: its key or its name; all legs of a matrix where it is their job's
     #[arg(short, long, value_name = "JOB")]
     pub job: Option<String>,
     /// Only jobs that failed
-    #[arg(long, conflicts_with = "job")]
+    #[arg(long, conflicts_with_all = ["job", "follow"])]
     pub failed: bool,
     /// Go on until the run is over
     #[arg(short, long)]

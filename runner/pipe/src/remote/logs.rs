@@ -27,12 +27,12 @@ pub(super) async fn run(args: &LogsArgs, global: &Global) -> Result<Exit, Failur
         )
         .await;
     }
-    let wanted = args.job.as_deref().map(|job| key(&value, job)).transpose()?;
+    let wanted = args.job.as_deref().map(|job| keys(&value, job)).transpose()?;
     let jobs: Vec<&Json> = value["jobs"]
         .as_array()
         .into_iter()
         .flatten()
-        .filter(|job| wanted.as_ref().is_none_or(|wanted| job["key"] == **wanted))
+        .filter(|job| wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|key| job["key"] == **key)))
         .filter(|job| !args.failed || job["conclusion"] == "failure")
         .filter(|job| !job["started_at"].is_null() && job["calls"] != true)
         .collect();
@@ -72,6 +72,14 @@ fn key(run: &Json, wanted: &str) -> Result<String, Failure> {
     })
 }
 
+/// The keys of all legs of a job, or of the one that is named.
+fn keys(run: &Json, wanted: &str) -> Result<Vec<String>, Failure> {
+    let jobs = run["jobs"].as_array().into_iter().flatten().filter_map(|job| job["key"].as_str());
+    let is_leg = |key: &&str| key.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('('));
+    let legs: Vec<String> = jobs.filter(is_leg).map(str::to_owned).collect();
+    if legs.is_empty() { key(run, wanted).map(|key| vec![key]) } else { Ok(legs) }
+}
+
 /// The bytes as they are stored, or with the time before each line.
 async fn copy(client: &Client, job: &Json, timestamps: bool, output: &mut dyn Write) -> Result<(), Failure> {
     let id = job["id"].as_str().unwrap_or_default();
@@ -88,4 +96,35 @@ async fn copy(client: &Client, job: &Json, timestamps: bool, output: &mut dyn Wr
         writeln!(output)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_named_by_its_key_or_name_and_its_legs_by_its_id() {
+        let job = |key: &str, name: &str| json!({ "key": key, "name": name, "id": format!("7:{key}") });
+        let jobs = [
+            job("a(0)", "a (1)"),
+            job("a(1)", "a (2)"),
+            job("b", "Build"),
+            job("ab(0)", "ab (x)"),
+            job("m/a(0)", "m / a"),
+        ];
+        let run = json!({ "jobs": jobs });
+        let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        for (wanted, expected) in [
+            ("a", &["a(0)", "a(1)"][..]),
+            ("a (2)", &["a(1)"]),
+            ("a(0)", &["a(0)"]),
+            ("Build", &["b"]),
+            ("b", &["b"]),
+            ("7:b", &["b"]),
+            ("m/a", &["m/a(0)"]),
+        ] {
+            assert_eq!(keys(&run, wanted).ok().as_deref(), Some(owned(expected).as_slice()), "{wanted}");
+        }
+        assert!(keys(&run, "c").is_err());
+    }
 }

@@ -240,13 +240,20 @@ impl Watcher {
     fn summary(&self, wish: &Wish, tests: Option<&str>, terminal: Terminal) -> String {
         let failed = !matches!(self.record.finished, Some((Conclusion::Success | Conclusion::Skipped, _)));
         let (run, place) = (self.run, &wish.place);
+        // What `pipe run` made goes on with it; how it was begun is known to that command only.
+        let again = match (place.is_empty(), failed) {
+            (true, true) => format!("pipe run --resume {run}"),
+            (true, false) => String::new(),
+            (false, true) => format!("pipe rerun {run} --failed{place}"),
+            (false, false) => format!("pipe rerun {run}{place}"),
+        };
         let facts = SummaryFacts {
             workflow: &self.begun.0,
             title: &self.begun.1,
             numbers: self.begun.2,
             logs: Logs::Command(&format!("pipe logs {run}"), place),
             tests,
-            again: &format!("pipe rerun {run}{}{place}", if failed { " --failed" } else { "" }),
+            again: &again,
         };
         summary(&self.record, &facts, terminal)
     }

@@ -29,7 +29,7 @@ pub struct SummaryFacts<'a> {
     pub logs: Logs<'a>,
     /// What became of its tests, where somebody reported that.
     pub tests: Option<&'a str>,
-    /// A command that runs it again.
+    /// A command that runs it again; empty: none is known.
     pub again: &'a str,
 }
 
@@ -74,7 +74,9 @@ pub fn summary(record: &Record, facts: &SummaryFacts<'_>, terminal: Terminal) ->
         text.push_str(&format!("\nTests: {}\n", clean::clean(tests.as_bytes(), false)));
     }
     text.push_str(&format!("\nLogs: {}\n", facts.logs.of_run()));
-    text.push_str(&format!("Run again: {}\n", facts.again));
+    if !facts.again.is_empty() {
+        text.push_str(&format!("Run again: {}\n", facts.again));
+    }
     text
 }
 

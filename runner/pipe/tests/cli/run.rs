@@ -280,6 +280,12 @@ fn environments_have_values_and_rules() {
     assert!(text.contains("--approve Production"), "{text}");
     let approved = world.output(&[&given[..], &["--approve", "production"]].concat(), "");
     assert_eq!(approved.status.code(), Some(0), "{}", String::from_utf8_lossy(&approved.stdout));
+    let said = |arguments: &[&str]| String::from_utf8_lossy(&world.output(arguments, "").stdout).into_owned();
+    // There is no server that could run it again.
+    assert!(said(&["watch", "1"]).ends_with("Run again: pipe run --resume 1\n"), "{}", said(&["watch", "1"]));
+    assert!(!said(&["watch", "2"]).contains("Run again"), "{}", said(&["watch", "2"]));
+    let shown = said(&["show", "2"]);
+    assert!(shown.contains("Production approved by ") && shown.contains(": --approve\n"), "{shown}");
     world.write(".pipe.toml", b"[environments.production]\nwait-timer = 50000\n");
     let wrong = world.output(&given, "");
     let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
