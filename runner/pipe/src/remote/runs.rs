@@ -180,8 +180,14 @@ mod tests {
 
     #[test]
     fn who_let_it_go_on_is_shown_and_what_it_waits_for() {
-        let review = |reviewers: &[&str], until: Option<&str>, reviews: Json| json!({ "environment": "production", "reviewers": reviewers, "waits_until": until, "reviews": reviews });
-        let answer = |by: &str, approved: bool, comment: &str| json!({ "by": by, "approved": approved, "comment": comment, "at": "2026-08-01T10:00:00.123456Z" });
+        let review = |reviewers: &[&str], until: Option<&str>, reviews: Json| {
+            let environment = "production";
+            json!({ "environment": environment, "reviewers": reviewers, "waits_until": until, "reviews": reviews })
+        };
+        let answer = |by: &str, approved: bool, comment: &str| {
+            let at = "2026-08-01T10:00:00.123456Z";
+            json!({ "by": by, "approved": approved, "comment": comment, "at": at })
+        };
         let later = Some("2999-01-01T00:00:00.5Z");
         let asks = "    waits: `pipe approve 7 production` or `pipe reject 7 production`\n";
         let timer = "    waits until 2999-01-01T00:00:00Z: the wait timer of production\n";

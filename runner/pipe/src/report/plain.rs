@@ -214,6 +214,7 @@ impl<W: Write + Send> PlainView<W> {
             self.line(&format!("is cancelled: {by}"));
         } else if let RunEvent::ReviewRequested { key, environment, wait_ms, .. } = event
             && *wait_ms > 0
+            && self.detail != Detail::Quiet
         {
             let time = in_words(std::time::Duration::from_millis(*wait_ms));
             self.job_line(key, record, &format!("waits {time}: the wait timer of `{environment}`"));
