@@ -140,8 +140,8 @@ mod run {
 
     cases! {
         "run", every_folder_has_its_test:
-        actions_container actions_container_refused actions_fetched actions_locked actions_not_built_in actions_pre
-        actions_stand_in add_mask annotations artifacts artifacts_wrong background background_cancel
+        actions_container actions_container_refused actions_fetched actions_locked actions_met_late actions_not_built_in
+        actions_pre actions_stand_in add_mask annotations artifacts artifacts_wrong background background_cancel
         background_failure cache checkout_clean checkout_dirty composite composite_missing composite_timeout
         concurrency_cancel concurrency_queue concurrency_queue_max concurrency_workflow container_job context_values
         continue_on_error_job continue_on_error_step debug debug_variable default_variables defaults dispatch_defaults

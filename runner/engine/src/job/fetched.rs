@@ -42,6 +42,8 @@ pub(super) struct JobActions {
     placed: Mutex<BTreeMap<String, String>>,
     /// Where those lie on this machine, and their commits, by the same.
     sources: BTreeMap<String, Source>,
+    /// Those that were met later and have a built-in form: whether their repository can be had, by the same.
+    met: Mutex<BTreeMap<String, bool>>,
 }
 
 /// The folder of an action's repository in the store, and its commit.
@@ -161,7 +163,7 @@ impl FetchedActions {
 impl JobActions {
     pub(super) fn of(own: OwnActions, record: &PlacedRecord) -> Self {
         let placed = Mutex::new(record.actions.clone());
-        Self { own, inside: folder_inside(record), placed, sources: record.sources.clone() }
+        Self { own, inside: folder_inside(record), placed, sources: record.sources.clone(), met: Mutex::default() }
     }
 
     /// What a step uses, see [`OwnActions::resolved`].
@@ -169,9 +171,35 @@ impl JobActions {
         self.own.resolved(used, job)
     }
 
+    /// Asks for an action that a step of another one uses, if its built-in form would only stand in for it. Before the job
+    /// began nobody could ask for what an action of the repository uses.
+    pub(super) async fn meet(&self, known: &BuiltInActions, used: &Uses, log: &mut StepLog) {
+        let Uses::Repository { repository, path, reference } = used else { return };
+        let actions = &self.own.actions;
+        let stands_in = built_in(known, actions.built_in, repository, path).is_some()
+            && !is_built_in(known, actions, repository, path);
+        let name = format!("{repository}@{reference}");
+        let is_known = || self.placed(repository, reference).is_some() || self.was_met(&name).is_some();
+        if !stands_in || actions.store.is_none() || is_known() {
+            return;
+        }
+        let found = self.own.get(repository, reference).await;
+        if let Err(error) = &found {
+            log.line(&format!("{error}: the built-in {repository} runs")).await;
+        }
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(name, found.is_ok());
+    }
+
+    fn was_met(&self, name: &str) -> Option<bool> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
     /// Which form of an action runs; `None`: there is none here, and none can be fetched.
     pub(super) fn form(&self, known: &BuiltInActions, repository: &str, path: &str, reference: &str) -> Option<Form> {
-        let is_placed = || self.placed(repository, reference).is_some();
+        let is_placed = || {
+            let was_met = || self.was_met(&format!("{repository}@{reference}")) == Some(true);
+            self.placed(repository, reference).is_some() || was_met()
+        };
         let actions = &self.own.actions;
         let own = built_in(known, actions.built_in, repository, path)
             .filter(|_| is_built_in(known, actions, repository, path) || !is_placed());

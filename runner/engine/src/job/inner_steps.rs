@@ -86,6 +86,7 @@ impl<'a> InnerSteps<'a> {
             log.end_of_part().await;
             return Ok(self.ended(task, StepEnd::plain(Conclusion::Skipped, None), step, log));
         }
+        task.meet(step, &self.job, log).await;
         let (end, exec) = match task.prepare(step, &self.job, self.status(cancelled)) {
             Ok(ready) => {
                 log.allow(ready.commands);

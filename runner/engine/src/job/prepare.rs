@@ -16,6 +16,7 @@ use super::environment;
 use super::facing::{JobFacing, evaluate_strings};
 use super::fetched::Form;
 use super::javascript::ReadyPost;
+use super::log::StepLog;
 use super::perform::StepTask;
 use super::renewed;
 use crate::step::BuiltInAction;
@@ -106,6 +107,14 @@ impl StepTask {
         };
         let env = self.environment(job, &context_env, step.id.as_str());
         Ok(Ready { env, shown_env: context_env, timeout, commands, kind })
+    }
+
+    /// Asks for the action that a step of another action uses, see [`super::fetched::JobActions::meet`].
+    pub(super) async fn meet(&self, step: &Step, job: &JobFacing, log: &mut StepLog) {
+        if let StepKind::Uses { uses, .. } = &step.kind {
+            let used = self.tools.actions.resolved(&uses.value, job);
+            self.tools.actions.meet(&self.tools.built_in, &used, log).await;
+        }
     }
 
     /// `github` with the paths of the step's files.
