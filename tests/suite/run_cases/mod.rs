@@ -149,11 +149,11 @@ mod run {
         exit_codes file_errors filters filters_pull_request filters_pull_request_base filters_tags functions github_context github_token groups
         hash_files if_jobs if_steps javascript job_outcome matrix_continue_on_error matrix_cross matrix_dynamic
         matrix_empty matrix_exclude matrix_expression_wrong matrix_fail_fast matrix_fail_fast_off
-        matrix_fail_fast_queued matrix_include matrix_names needs_cancelled needs_failed needs_order needs_skipped
+        matrix_fail_fast_queued matrix_include matrix_names matrix_picked needs_cancelled needs_failed needs_order needs_skipped
         old_commands output_forms outputs_job outputs_matrix parallel path_file poisoned_environment problem_matcher processes reusable
         reusable_elsewhere reusable_matrix reusable_nested schedule schedule_several secrets secrets_escaped
         secrets_everywhere secrets_kept_apart services_container services_failed services_of_actions services_runner shells state
-        step_env_keys step_outputs stop_commands strategy_parallel sudo summary timeout_job timeout_step
+        step_env_keys step_outputs stop_commands strategy_parallel sudo summary timeout_job timeout_step tool_cache
         unsecure_commands vars yaml_anchors
     }
 }
