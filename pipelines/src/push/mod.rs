@@ -14,6 +14,7 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::PushImageOptionsBuilder;
+use engine::image::to_the_end;
 use engine::outbound::{Asker, Proxies};
 use futures_util::StreamExt as _;
 use scanners::attest::{Manifest, Registry as _};
@@ -270,7 +271,7 @@ impl Push {
             serveraddress: Some(self.host.clone()),
             ..DockerCredentials::default()
         });
-        let mut pieces = std::pin::pin!(docker.client.push_image(name, Some(options), login));
+        let mut pieces = std::pin::pin!(to_the_end(docker.client.push_image(name, Some(options), login)));
         let mut digest = None;
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| words(&error))?;

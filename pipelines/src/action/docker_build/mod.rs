@@ -20,6 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, TagImageOptionsBuilder};
+use engine::image::to_the_end;
 use engine::inside::Inside;
 use engine::step::checkout::{SourceFiles, source_files};
 use engine::step::{ActionCall, ActionError, BuiltInAction, InputFacts};
@@ -218,7 +219,7 @@ async fn build(
         request
     });
     let body = bollard::body_full(bytes::Bytes::new());
-    let mut events = Box::pin(client.build_image(options(order, &id, &sources.name), None, Some(body)));
+    let mut events = Box::pin(to_the_end(client.build_image(options(order, &id, &sources.name), None, Some(body))));
     let mut progress = Progress::default();
     let mut image = None;
     loop {

@@ -2,6 +2,7 @@
 
 use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
+use engine::image::to_the_end;
 use futures_util::StreamExt as _;
 
 use super::containers::{refused, status};
@@ -64,7 +65,7 @@ async fn pull(docker: &Docker, reference: &str) -> Result<(), CallError> {
         )));
     }
     let options = CreateImageOptionsBuilder::default().from_image(reference).build();
-    let mut progress = docker.client.create_image(Some(options), None, None);
+    let mut progress = std::pin::pin!(to_the_end(docker.client.create_image(Some(options), None, None)));
     while let Some(piece) = progress.next().await {
         let said = piece.map_err(|error| words(&error));
         if let Err(said) = said {

@@ -2,6 +2,7 @@
 //!
 //! Does not build images (that is a built-in action) and does not choose one for a label (that is configuration).
 
+mod answers;
 mod credentials;
 mod error;
 mod pull;
@@ -18,6 +19,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::watch;
 
+pub use answers::to_the_end;
 pub use credentials::stored_login;
 pub use error::{ImageError, PullProblem};
 

@@ -3,6 +3,7 @@
 //! Decides neither whether to pull nor with which credentials.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -12,8 +13,8 @@ use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 
-use super::PullProblem;
 use super::reference::Reference;
+use super::{PullProblem, to_the_end};
 use crate::placement::docker_message;
 
 /// Pauses before the second and third try, where a try makes sense.
@@ -57,7 +58,7 @@ async fn pull_once(
     let options = CreateImageOptionsBuilder::default().from_image(&reference.name).tag(tag);
     let options = platform.map_or_else(|| options.clone(), |platform| options.clone().platform(platform)).build();
     let mut layers = HashMap::new();
-    let mut lines = docker.create_image(Some(options), None, credentials);
+    let mut lines = pin!(to_the_end(docker.create_image(Some(options), None, credentials)));
     while let Some(line) = lines.try_next().await.map_err(|error| docker_message(&error))? {
         if note(&mut layers, line) {
             let sum = layers.values().fold(PullProgress::default(), |sum, layer: &PullProgress| PullProgress {

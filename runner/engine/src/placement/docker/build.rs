@@ -18,6 +18,7 @@ use tokio_util::io::ReaderStream;
 
 use super::connection::{Connection, message, refused, status, url_safe_credentials};
 use super::words;
+use crate::image::to_the_end;
 use crate::inside::{EntryKind, Inside};
 use crate::placement::owner::Owner;
 use crate::placement::{ImageOrder, Limits, PlacementError};
@@ -81,7 +82,7 @@ async fn built(
     let options = options.rm(true).forcerm(true).build();
     let body = bollard::body_try_stream(ReaderStream::new(tokio::fs::File::from_std(context)));
     let docker = limited(&connection.docker, order.limits);
-    let mut events = Box::pin(docker.build_image(options, None, Some(body)));
+    let mut events = Box::pin(to_the_end(docker.build_image(options, None, Some(body))));
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| failed(message(&error)))?;
         if let Some(problem) = event.error_detail.and_then(|detail| detail.message) {
